@@ -1,0 +1,3 @@
+"""Sidegate: a policy-as-code authorization sidecar."""
+
+__version__ = "0.1.0"

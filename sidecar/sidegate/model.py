@@ -1,0 +1,281 @@
+"""The values that all rooms share: what is asked, what is answered, and the facts it is answered from.
+
+References name a thing with its type: `member:uma`, `group:sales`, `template:nda`, `tenant:acme`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Properties: TypeAlias = Mapping[str, Json]
+Row: TypeAlias = tuple[str, ...]
+"""A policy line with its section first: `("p", "admin", …)`, `("g", "member:uma", "admin", "tenant:acme")`."""
+MatchFunction: TypeAlias = Callable[..., object]
+
+NO_PROPERTIES: Properties = MappingProxyType({})
+EVERYWHERE = "*"
+"""The domain of links that hold in every scope: who belongs to which group."""
+ANY = "*"
+"""The resource ID that asks about a type as a whole."""
+
+
+def ref(type_: str, id_: str) -> str:
+    """Return the reference of a thing: `ref("group", "sales")` is `group:sales`."""
+    return f"{type_}:{id_}"
+
+
+def split_ref(reference: str) -> tuple[str, str]:
+    """Return type and ID of a reference; the ID may hold colons, the type may not."""
+    type_, _, id_ = reference.partition(":")
+    return type_, id_
+
+
+# --- what is asked -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who asks; `properties` are claims that no stored fact yields to."""
+
+    id: str
+    type: str = "member"
+    properties: Properties = NO_PROPERTIES
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is asked about; the ID `*` asks about the type as a whole."""
+
+    type: str
+    id: str
+    properties: Properties = NO_PROPERTIES
+
+
+class Requirement(StrEnum):
+    """How fresh the facts of a decision must be."""
+
+    MINIMIZE_LATENCY = "minimize_latency"
+    AT_LEAST_AS_FRESH = "at_least_as_fresh"
+    FULLY_CONSISTENT = "fully_consistent"
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """A freshness requirement; `revision` goes with AT_LEAST_AS_FRESH, `max_staleness` is in seconds."""
+
+    requirement: Requirement = Requirement.MINIMIZE_LATENCY
+    revision: int = 0
+    max_staleness: float | None = None
+
+
+DEFAULT_CONSISTENCY = Consistency()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question, complete: may `subject` do `action` on `resource` in `tenant`; `id` becomes the decision's ID."""
+
+    tenant: str
+    subject: Subject
+    action: str
+    resource: Resource
+    context: Properties = NO_PROPERTIES
+    consistency: Consistency = DEFAULT_CONSISTENCY
+    id: str = ""
+
+
+# --- what is answered ----------------------------------------------------------------------------
+
+
+class Reason(StrEnum):
+    """The stable codes of why a decision is what it is; a pack may add codes of its own."""
+
+    ALLOWED_BY_RULE = "allowed_by_rule"
+    DENIED_BY_RULE = "denied_by_rule"
+    NO_MATCHING_RULE = "no_matching_rule"
+    TENANT_UNKNOWN = "tenant_unknown"
+    NOT_A_MEMBER = "not_a_member"
+    MEMBER_PENDING = "member_pending"
+    MEMBER_INACTIVE = "member_inactive"
+    MFA_REQUIRED = "mfa_required"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    UNKNOWN_ACTION = "unknown_action"
+    UNKNOWN_RESOURCE_TYPE = "unknown_resource_type"
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """What the enforcement point must or can do besides, such as `step_up_mfa`."""
+
+    id: str
+    parameters: Properties = NO_PROPERTIES
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to a Request; only `allowed` is True where an allow rule decided."""
+
+    allowed: bool
+    reason: str
+    rule: str = ""
+    policy_digest: str = ""
+    revision: int = 0
+    obligations: tuple[Obligation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the engine says: `rule` is the row that decided, without its section; None where no row matched."""
+
+    allowed: bool
+    rule: tuple[str, ...] | None = None
+
+
+# --- role links that belong to one evaluation ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLinks:
+    """Links of `g` that one evaluation sees beside those of its program, such as a document's grants.
+
+    `by_domain` maps domain -> holder -> roles. Links of the program hold beside them.
+    """
+
+    by_domain: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, links: Iterable[tuple[str, str, str]]) -> RoleLinks:
+        """Build from (holder, role, domain) triples."""
+        domains: dict[str, dict[str, tuple[str, ...]]] = {}
+        for holder, role, domain in links:
+            holders = domains.setdefault(domain, {})
+            holders[holder] = (*holders.get(holder, ()), role)
+        return cls(domains)
+
+    def triples(self) -> Iterable[tuple[str, str, str]]:
+        """Yield (holder, role, domain) of each link."""
+        for domain, holders in self.by_domain.items():
+            for holder, roles in holders.items():
+                for role in roles:
+                    yield holder, role, domain
+
+
+NO_LINKS = RoleLinks()
+
+
+# --- the facts -----------------------------------------------------------------------------------
+
+
+class MemberStatus(StrEnum):
+    """Whether a member can be allowed anything (EL-06, EL-07, EL-08)."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account in a tenant; `quota` is None where none was ever set."""
+
+    id: str
+    status: MemberStatus = MemberStatus.ACTIVE
+    name: str = ""
+    email: str = ""
+    mfa: bool = False
+    quota: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A team, division or department; `members` are references to members and groups inside it."""
+
+    id: str
+    name: str = ""
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRole:
+    """A role that a tenant made: resource type -> actions it allows."""
+
+    name: str
+    permissions: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResource:
+    """A registered resource; `parents` are references, at most one of each type."""
+
+    type: str
+    id: str
+    parents: frozenset[str] = frozenset()
+    properties: Properties = NO_PROPERTIES
+
+    @property
+    def ref(self) -> str:
+        """The resource's reference."""
+        return ref(self.type, self.id)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """A role held on a scope; ownership is a grant of the role `owner`. `scope` and `holder` are references."""
+
+    role: str
+    scope: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFacts:
+    """All that is stored about one tenant; `pack` is "" where the server's default decides."""
+
+    id: str
+    pack: str = ""
+    settings: Properties = NO_PROPERTIES
+    members: Mapping[str, Member] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    roles: Mapping[str, CustomRole] = field(default_factory=dict)
+    resources: Mapping[str, StoredResource] = field(default_factory=dict)
+    grants: frozenset[Grant] = frozenset()
+
+
+class Entity(StrEnum):
+    """The kinds of stored things that a change can touch."""
+
+    TENANT = "tenant"
+    MEMBER = "member"
+    GROUP = "group"
+    GROUP_MEMBER = "group_member"
+    ROLE = "role"
+    RESOURCE = "resource"
+    GRANT = "grant"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One stored thing made (`before` None), altered, or removed (`after` None); both are plain JSON objects."""
+
+    entity: Entity
+    key: tuple[str, ...]
+    before: Mapping[str, Json] | None
+    after: Mapping[str, Json] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChange:
+    """A change as the feed tells it; `sequence` only grows, across all tenants."""
+
+    sequence: int
+    tenant: str
+    revision: int
+    change: Change
+    actor: str
+    at: datetime

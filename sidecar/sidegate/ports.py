@@ -1,0 +1,153 @@
+"""The ports: what the core asks of the parts around it, as contracts.
+
+One test suite per port runs over every implementation (tests/contract).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from sidegate.model import (
+    NO_LINKS,
+    Answer,
+    Change,
+    Decision,
+    Grant,
+    MatchFunction,
+    RecordedChange,
+    Request,
+    RoleLinks,
+    Row,
+    StoredResource,
+    TenantFacts,
+)
+
+
+class Program(Protocol):
+    """A compiled model with its rows. It never changes; any number of threads may evaluate it."""
+
+    def evaluate(self, request: Sequence[object], links: RoleLinks = NO_LINKS) -> Answer:
+        """Decide one request, whose values stand in the order of the request definition.
+
+        `links` are links of `g` that only this evaluation sees. Memory only, no clock, starts at deny.
+
+        Raises:
+            RequestError: the request does not fit the request definition.
+            EvaluationError: the matcher or a condition that it reached can't be evaluated.
+        """
+        ...
+
+    def with_rows(self, added: Iterable[Row] = (), removed: Iterable[Row] = ()) -> Program:
+        """Return a program with `removed` taken out and `added` appended; this one stays as it is.
+
+        Raises:
+            RowError: an added row is wrong, or a removed row is not there.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Compiles Casbin models and rows into programs that decide as a fresh Casbin enforcer does."""
+
+    @property
+    def name(self) -> str:
+        """The name by which settings choose this engine."""
+        ...
+
+    def compile(
+        self,
+        model_text: str,
+        rows: Iterable[Row],
+        *,
+        functions: Mapping[str, MatchFunction] | None = None,
+        role_match: Mapping[str, str] | None = None,
+        domain_match: Mapping[str, str] | None = None,
+    ) -> Program:
+        """Compile; `role_match` and `domain_match` map a role section (`g`) to a built-in matching function.
+
+        Raises:
+            ModelError: the model is wrong.
+            RowError: a row is wrong.
+        """
+        ...
+
+
+class Decider(Protocol):
+    """One step on the way of a Check; each step wraps the next, their order stands in `bootstrap`."""
+
+    async def decide(self, request: Request) -> Decision:
+        """Answer a request.
+
+        Raises:
+            InvalidInput: the request is wrong.
+            Unavailable: could not decide now.
+            EngineError: a rule could not be evaluated; the caller treats it as a deny.
+        """
+        ...
+
+
+class FactsStore(Protocol):
+    """Keeps the facts durably: current state, the changes that led there, and a revision per tenant."""
+
+    async def tenants(self) -> Sequence[str]:
+        """Return the IDs of all tenants, sorted."""
+        ...
+
+    async def load(self, tenant: str) -> tuple[TenantFacts, int] | None:
+        """Return all facts of a tenant with their revision, from one consistent view; None where unknown.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+    async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
+        """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+    async def load_resource(self, tenant: str, reference: str) -> tuple[StoredResource | None, Sequence[Grant], int]:
+        """Return one resource, the grants on it, and the tenant's revision, from one consistent view.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+    async def write(
+        self, changes: Mapping[str, Sequence[Change]], *, expected: Mapping[str, int], actor: str
+    ) -> Mapping[str, int]:
+        """Write the changes of one or several tenants, all or nothing; return each one's new revision.
+
+        A tenant without changes keeps its revision and is not in the answer. `expected` holds the revision
+        from which each tenant's changes were computed, 0 for a tenant that is not there yet.
+
+        Raises:
+            RevisionConflict: a tenant is at another revision than expected; nothing was written.
+            StoreUnavailable: the store does not answer; nothing was written.
+        """
+        ...
+
+    async def changes_after(self, sequence: int, *, limit: int) -> Sequence[RecordedChange]:
+        """Return up to `limit` changes with a greater sequence, in order, over all tenants.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+    async def head(self) -> int:
+        """Return the sequence of the newest change, 0 where there is none.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release all connections."""
+        ...
