@@ -1,0 +1,56 @@
+# Sidegate's commands; `make` alone lists them.
+PYTHON ?= python3.11
+SHELL := bash -o pipefail
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+PROTOS := proto/sidegate/authz/v1/authorization.proto proto/sidegate/authz/v1/facts.proto
+GENERATED := sidecar/sidegate/authz/v1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint proto proto-baseline docs clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv from the locked, hashed requirements
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP) ## start the sidecar on its embedded default, with a demo tenant
+	@mkdir -p .sidegate
+	@$(BIN)/sidegate serve --database sqlite:///.sidegate/demo.db --demo
+
+lint: $(STAMP) proto/.googleapis ## check style, types, architecture and contract
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code --path sidegate
+	cd proto && ../$(BIN)/buf build --path sidegate -o - | ../$(BIN)/buf breaking - --against baseline.binpb
+	@$(MAKE) --no-print-directory proto OUT=$$(mktemp -d)/sidegate-proto CHECK=1
+
+test: lint ## prove everything: lint, then all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+proto: $(STAMP) ## generate the Python code of the wire contract (CHECK=1 compares instead)
+	@out=$(if $(CHECK),$(OUT),sidecar); mkdir -p $$out; \
+	$(BIN)/python -m grpc_tools.protoc -I proto -I $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	  --python_out=$$out --grpc_python_out=$$out \
+	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --mypy_out=quiet:$$out \
+	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --mypy_grpc_out=quiet,only_async:$$out $(PROTOS); \
+	$(if $(CHECK),diff -r -x __init__.py -x __pycache__ -x py.typed $$out/sidegate/authz/v1 $(GENERATED) && echo "generated code is current",true)
+
+proto/.googleapis: $(STAMP)
+	@mkdir -p $@/google/rpc
+	@cp $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/google/rpc/status.proto $@/google/rpc/
+
+proto-baseline: proto/.googleapis ## accept today's wire contract as the one that must not break
+	cd proto && ../$(BIN)/buf build --path sidegate -o baseline.binpb
+
+clean: ## remove everything that can be made again
+	rm -rf $(VENV) .sidegate dist build proto/.googleapis .mypy_cache .ruff_cache .pytest_cache

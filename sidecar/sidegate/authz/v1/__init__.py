@@ -1,0 +1,1 @@
+"""Generated from proto/sidegate/authz/v1; `make proto` writes it again."""
