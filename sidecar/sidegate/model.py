@@ -45,7 +45,7 @@ class Subject:
 
     id: str
     type: str = "member"
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Resource:
 
     type: str
     id: str
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
 
 
 class Requirement(StrEnum):
@@ -85,7 +85,7 @@ class Request:
     subject: Subject
     action: str
     resource: Resource
-    context: Properties = NO_PROPERTIES
+    context: Properties = field(default_factory=lambda: NO_PROPERTIES)
     consistency: Consistency = DEFAULT_CONSISTENCY
     id: str = ""
 
@@ -114,7 +114,7 @@ class Obligation:
     """What the enforcement point must or can do besides, such as `step_up_mfa`."""
 
     id: str
-    parameters: Properties = NO_PROPERTIES
+    parameters: Properties = field(default_factory=lambda: NO_PROPERTIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class RoleLinks:
     `by_domain` maps domain -> holder -> roles. Links of the program hold beside them.
     """
 
-    by_domain: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    by_domain: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def of(cls, links: Iterable[tuple[str, str, str]]) -> RoleLinks:
@@ -206,7 +206,7 @@ class CustomRole:
     """A role that a tenant made: resource type -> actions it allows."""
 
     name: str
-    permissions: Mapping[str, frozenset[str]] = MappingProxyType({})
+    permissions: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class StoredResource:
     type: str
     id: str
     parents: frozenset[str] = frozenset()
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
 
     @property
     def ref(self) -> str:
@@ -239,7 +239,7 @@ class TenantFacts:
 
     id: str
     pack: str = ""
-    settings: Properties = NO_PROPERTIES
+    settings: Properties = field(default_factory=lambda: NO_PROPERTIES)
     members: Mapping[str, Member] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     roles: Mapping[str, CustomRole] = field(default_factory=dict)
