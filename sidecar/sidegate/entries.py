@@ -1,0 +1,135 @@
+"""A tenant's facts as entries: a flat mapping of kind and key to a plain JSON object.
+
+| kind         | key                    | payload                                          |
+|--------------|------------------------|--------------------------------------------------|
+| tenant       | ()                     | `pack`, `settings`                               |
+| member       | (id,)                  | `status`, `name`, `email`, `mfa`, `quota`        |
+| group        | (id,)                  | `name`                                           |
+| group_member | (group id, holder)     | nothing                                          |
+| role         | (name,)                | `permissions`: type -> sorted actions            |
+| resource     | (reference,)           | `parents`: sorted references, `properties`       |
+| grant        | (role, scope, holder)  | nothing                                          |
+
+Changes carry these payloads as their `before` and `after`; equal facts have equal entries.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from sidegate.errors import InvalidInput, Violation
+from sidegate.model import (
+    CustomRole,
+    Entity,
+    Grant,
+    Group,
+    Json,
+    Member,
+    MemberStatus,
+    StoredResource,
+    TenantFacts,
+    split_ref,
+)
+
+Key: TypeAlias = tuple[str, ...]
+EntryKey: TypeAlias = tuple[Entity, Key]
+Payload: TypeAlias = Mapping[str, Json]
+Entries: TypeAlias = Mapping[EntryKey, Payload]
+
+
+def to_entries(facts: TenantFacts) -> dict[EntryKey, Payload]:
+    """Return the entries of a tenant's facts, the tenant itself first and what refers to others last."""
+    return dict(_encoded(facts))
+
+
+def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
+    """Return the facts that `to_entries` made these entries of, in whatever order they stand.
+
+    Raises:
+        InvalidInput: the tenant's own entry is missing, or the group of a group member.
+    """
+    kinds: defaultdict[Entity, dict[Key, Mapping[str, Any]]] = defaultdict(dict)
+    for (entity, key), payload in entries.items():
+        kinds[entity][key] = payload
+    tenant = kinds[Entity.TENANT].get(())
+    if tenant is None:
+        raise InvalidInput(Violation("entries", f"the entry of the tenant `{tenant_id}` itself must be there"))
+    return TenantFacts(
+        id=tenant_id,
+        pack=tenant["pack"],
+        settings=tenant["settings"],
+        members={id_: _member(id_, payload) for (id_,), payload in kinds[Entity.MEMBER].items()},
+        groups=_groups(kinds[Entity.GROUP], kinds[Entity.GROUP_MEMBER]),
+        roles={name: _role(name, payload) for (name,), payload in kinds[Entity.ROLE].items()},
+        resources={
+            reference: _resource(reference, payload) for (reference,), payload in kinds[Entity.RESOURCE].items()
+        },
+        grants=frozenset(Grant(*key) for key in kinds[Entity.GRANT]),
+    )
+
+
+def resource_from_entry(reference: str, payload: Payload) -> StoredResource:
+    """Return the resource that one entry of it tells."""
+    return _resource(reference, payload)
+
+
+def _encoded(facts: TenantFacts) -> Iterator[tuple[EntryKey, Payload]]:
+    yield (Entity.TENANT, ()), {"pack": facts.pack, "settings": dict(facts.settings)}
+    for member in facts.members.values():
+        yield (Entity.MEMBER, (member.id,)), _member_payload(member)
+    for group in facts.groups.values():
+        yield (Entity.GROUP, (group.id,)), {"name": group.name}
+    for role in facts.roles.values():
+        permissions: dict[str, Json] = {
+            type_: [*sorted(actions)] for type_, actions in sorted(role.permissions.items())
+        }
+        yield (Entity.ROLE, (role.name,)), {"permissions": permissions}
+    for resource in facts.resources.values():
+        payload: Payload = {"parents": [*sorted(resource.parents)], "properties": dict(resource.properties)}
+        yield (Entity.RESOURCE, (resource.ref,)), payload
+    for group in facts.groups.values():
+        for holder in sorted(group.members):
+            yield (Entity.GROUP_MEMBER, (group.id, holder)), {}
+    for grant in sorted(facts.grants):
+        yield (Entity.GRANT, (grant.role, grant.scope, grant.holder)), {}
+
+
+def _member_payload(member: Member) -> Payload:
+    return {
+        "status": member.status.value,
+        "name": member.name,
+        "email": member.email,
+        "mfa": member.mfa,
+        "quota": member.quota,
+    }
+
+
+def _member(id_: str, payload: Mapping[str, Any]) -> Member:
+    return Member(
+        id_,
+        MemberStatus(payload["status"]),
+        name=payload["name"],
+        email=payload["email"],
+        mfa=payload["mfa"],
+        quota=payload["quota"],
+    )
+
+
+def _groups(groups: Mapping[Key, Mapping[str, Any]], members: Mapping[Key, object]) -> dict[str, Group]:
+    inside: dict[str, list[str]] = {id_: [] for (id_,) in groups}
+    for group_id, holder in members:
+        if group_id not in inside:
+            raise InvalidInput(Violation("entries", f"the group `{group_id}` of its member `{holder}` must be there"))
+        inside[group_id].append(holder)
+    return {id_: Group(id_, payload["name"], frozenset(inside[id_])) for (id_,), payload in groups.items()}
+
+
+def _role(name: str, payload: Mapping[str, Any]) -> CustomRole:
+    return CustomRole(name, {type_: frozenset(actions) for type_, actions in payload["permissions"].items()})
+
+
+def _resource(reference: str, payload: Mapping[str, Any]) -> StoredResource:
+    type_, id_ = split_ref(reference)
+    return StoredResource(type_, id_, frozenset(payload["parents"]), payload["properties"])
