@@ -1,0 +1,139 @@
+"""The schema of a pack: what pack.yaml declares, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sidegate.model import Json, Obligation, Row
+
+TENANT = "tenant"
+OWNER = "owner"
+
+
+class Count(StrEnum):
+    """How many may hold a role on one scope."""
+
+    ANY = "any"
+    AT_MOST_ONE = "at_most_one"
+    EXACTLY_ONE = "exactly_one"
+
+
+class HeldBy(StrEnum):
+    """Who holds a role without a grant."""
+
+    GRANT = "grant"
+    GROUP = "group"  # the members of a group hold it on that group
+    MEMBER = "member"  # a member holds it on what is declared `of: member` and bears its ID
+
+
+class InstanceOf(StrEnum):
+    """Where the instances of a resource type come from."""
+
+    RESOURCES = "resources"  # registered one by one
+    MEMBER = "member"  # one per member, with the member's ID
+    GROUP = "group"  # one per group
+    ROLE = "role"  # one per role
+
+
+class Source(StrEnum):
+    """Where a property's value comes from; a stored one never yields to a claim."""
+
+    STORED = "stored"
+    REQUEST = "request"
+
+
+class EnforcedBy(StrEnum):
+    """What makes a rule hold."""
+
+    RULES = "rules"  # rows of policy.csv
+    MEMBERSHIP = "membership"  # the member's status, before any row
+    STORE = "store"  # what the store accepts and refuses
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A declared property; `default` stands wherever no value is known, so that a condition never raises."""
+
+    name: str
+    type: str  # string, integer, number, boolean or list (of strings)
+    source: Source
+    default: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role and the scope types that it can be granted on."""
+
+    name: str
+    on: frozenset[str]
+    count: Count = Count.ANY
+    held_by: HeldBy = HeldBy.GRANT
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """A type of resource: its actions, the types its parents may have, and its properties."""
+
+    name: str
+    actions: tuple[str, ...]
+    parents: frozenset[str] = frozenset()
+    instances: InstanceOf = InstanceOf.RESOURCES
+    properties: Mapping[str, Property] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule's ID with its text; `reason` and `obligations` are given where it denies."""
+
+    id: str
+    text: str
+    reason: str = ""
+    obligations: tuple[Obligation, ...] = ()
+    enforced_by: frozenset[EnforcedBy] = frozenset({EnforcedBy.RULES})
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRoles:
+    """What tenants may put into roles of their own: `types` that such a role can touch, and the deciding rule's ID."""
+
+    rule: str
+    types: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """All that pack.yaml declares."""
+
+    name: str
+    description: str
+    settings: Mapping[str, Property]
+    member: Mapping[str, Property]
+    context: Mapping[str, Property]
+    roles: Mapping[str, Role]
+    custom_roles: CustomRoles | None
+    one_role_per_member: bool
+    resources: Mapping[str, ResourceType]
+    rules: Mapping[str, Rule]
+
+    @property
+    def parent_types(self) -> frozenset[str]:
+        """The registered types that other types stand under; their grants are always in memory."""
+        parents = {name for type_ in self.resources.values() for name in type_.parents}
+        return frozenset(
+            name
+            for name in parents
+            if name in self.resources and self.resources[name].instances is InstanceOf.RESOURCES
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A loaded pack: its schema, its Casbin model and rows, and the SHA-256 over its files."""
+
+    schema: Schema
+    model_text: str
+    rows: tuple[Row, ...]
+    digest: str
+    directory: str
