@@ -66,9 +66,9 @@ def parse_document(text: str, file: str) -> Document:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        mark: Any = error.problem_mark or error.context_mark
+        line = getattr(error.problem_mark or error.context_mark, "line", -1) + 1
         problem = error.problem or "not YAML"
-        raise FaultyFiles(Fault(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {problem}")) from error
+        raise FaultyFiles(Fault(file, line, "", f"not valid YAML: {problem}")) from error
     except yaml.YAMLError as error:
         raise FaultyFiles(Fault(file, 0, "", f"not valid YAML: {str(error).splitlines()[0]}")) from error
     return Document(file, builder.root, builder.lines)
