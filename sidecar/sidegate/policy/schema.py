@@ -10,6 +10,12 @@ from sidegate.model import Json, Obligation, Row
 
 TENANT = "tenant"
 OWNER = "owner"
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+}
 
 
 class Count(StrEnum):
@@ -60,6 +66,14 @@ class Property:
     type: str  # string, integer, number, boolean or list (of strings)
     source: Source
     default: Json
+
+    def accepts(self, value: Json) -> bool:
+        """Return whether `value` is of the declared type; a boolean is no number."""
+        if self.type == "list":
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if isinstance(value, bool):
+            return self.type == "boolean"
+        return isinstance(value, _TYPES[self.type])
 
 
 @dataclass(frozen=True, slots=True)
