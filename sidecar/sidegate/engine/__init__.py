@@ -1,0 +1,21 @@
+"""Casbin models and rows, compiled into programs that decide. Pure: memory only, no I/O."""
+
+from sidegate.engine.context import EnforceContext
+from sidegate.engine.csv import NumberedRow, read_rows
+from sidegate.engine.engines import DEFAULT_ENGINE, ENGINES, compile_program, evaluate
+from sidegate.engine.entity import Entity, ancestors_of, properties_of
+from sidegate.engine.reference import ReferenceEngine
+
+__all__ = [
+    "DEFAULT_ENGINE",
+    "ENGINES",
+    "EnforceContext",
+    "Entity",
+    "NumberedRow",
+    "ReferenceEngine",
+    "ancestors_of",
+    "compile_program",
+    "evaluate",
+    "properties_of",
+    "read_rows",
+]

@@ -1,0 +1,47 @@
+"""Which sections of a model one evaluation uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidegate.engine.definition import Definition
+from sidegate.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class EnforceContext:
+    """The sections of one evaluation, given as the first value of a request."""
+
+    request: str = "r"
+    policy: str = "p"
+    effect: str = "e"
+    matcher: str = "m"
+
+
+DEFAULT_CONTEXT = EnforceContext()
+
+
+def split_request(request: Sequence[object], definition: Definition) -> tuple[EnforceContext, tuple[object, ...]]:
+    """Return the context of a request and its values.
+
+    Raises:
+        RequestError: a section that the model lacks, or the wrong number of values.
+    """
+    values = tuple(request)
+    context = DEFAULT_CONTEXT
+    if values and isinstance(values[0], EnforceContext):
+        context, values = values[0], values[1:]
+    sections = (
+        (context.request, definition.requests),
+        (context.policy, definition.policies),
+        (context.effect, definition.effects),
+        (context.matcher, definition.matchers),
+    )
+    for name, defined in sections:
+        if name not in defined:
+            raise RequestError(f"the model defines no `{name}`")
+    fields = definition.requests[context.request]
+    if len(values) != len(fields):
+        raise RequestError(f"{len(values)} values; `{context.request}` is defined with {len(fields)}")
+    return context, values

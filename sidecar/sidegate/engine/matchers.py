@@ -1,0 +1,102 @@
+"""The matchers of a model, parsed and checked, and the conditions that rules hold for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sidegate.engine.context import EnforceContext
+from sidegate.engine.definition import Definition, MatcherText
+from sidegate.engine.nodes import Condition, Node, children, fields
+from sidegate.engine.parser import MAX_CONDITION_LENGTH, Parser, Syntax
+from sidegate.engine.rows import shown
+from sidegate.engine.signatures import check_calls
+from sidegate.errors import ModelError, RequestError, RowError
+from sidegate.model import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One matcher: its tree, and the sections that it reads."""
+
+    name: str
+    tree: Node
+    request: str
+    policy: str
+
+    def check(self, context: EnforceContext) -> None:
+        """Refuse a context whose sections this matcher does not read.
+
+        Raises:
+            RequestError: the matcher reads other sections.
+        """
+        if (context.request, context.policy) != (self.request, self.policy):
+            raise RequestError(f"matcher `{self.name}` reads `{self.request}` and `{self.policy}`")
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The fields of the rule that hold conditions."""
+        return frozenset(node.field.name for node in _nodes(self.tree) if isinstance(node, Condition))
+
+
+def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> dict[str, Matcher]:
+    """Parse every matcher of a model; `calls` maps each callable name to its number of arguments.
+
+    Raises:
+        ModelError: a matcher is wrong; `line` says where.
+    """
+    names = {**definition.requests, **definition.policies}
+    parser = Parser(names, calls, conditions=True)
+    found = {}
+    for key, matcher in definition.matchers.items():
+        try:
+            tree = check_calls(parser.parse(matcher.text), calls)
+        except Syntax as error:
+            raise ModelError(f"matcher `{key}`: {error}", line=matcher.line) from error
+        request = _section(tree, key, "r", matcher, definition.requests)
+        policy = _section(tree, key, "p", matcher, definition.policies)
+        found[key] = Matcher(key, tree, request, policy)
+    return found
+
+
+class ConditionReader:
+    """Parses the conditions that the rows of one matcher's policy section hold, each text alone and once."""
+
+    def __init__(self, matcher: Matcher, definition: Definition, calls: Mapping[str, int | None]) -> None:
+        names = {
+            matcher.request: definition.requests[matcher.request],
+            matcher.policy: definition.policies[matcher.policy],
+        }
+        self._parser = Parser(names, calls, conditions=False)
+        self._calls = calls
+
+    def parse(self, text: str) -> Node:
+        """Return the tree of a condition.
+
+        Raises:
+            Syntax: the condition is wrong by itself.
+        """
+        return check_calls(self._parser.parse(text, limit=MAX_CONDITION_LENGTH), self._calls)
+
+
+def condition_error(row: Row, text: str, error: Syntax, ordinal: int) -> RowError:
+    """Return the error for a row whose condition is wrong."""
+    return RowError(f"condition `{text[:80]}` in row {shown(row)}: {error}", ordinal=ordinal)
+
+
+def _section(tree: Node, key: str, kind: str, matcher: MatcherText, defined: Mapping[str, object]) -> str:
+    """Return the one request or policy section a matcher reads: the one it names, else that of its own number."""
+    named = sorted({field.section for field in fields(tree) if field.section[0] == kind})
+    if len(named) > 1:
+        message = f"matcher `{key}` reads both `{named[0]}` and `{named[1]}`; one evaluation has one"
+        raise ModelError(message, line=matcher.line)
+    own = kind + key[1:]
+    return named[0] if named else own if own in defined else kind
+
+
+def _nodes(tree: Node) -> Iterator[Node]:
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(children(node))

@@ -1,0 +1,265 @@
+"""The reference engine: pycasbin itself, built anew for each evaluation, behind doors that it leaves open.
+
+It is slow, and obviously right: the indexed engine is tested against it.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from casbin import core_enforcer, util
+from casbin.effect import get_effector
+from casbin.model import Model
+
+from sidegate.engine import operators
+from sidegate.engine.context import EnforceContext, split_request
+from sidegate.engine.definition import Definition, read_definition
+from sidegate.engine.entity import declared
+from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, read_matchers
+from sidegate.engine.order import order_of
+from sidegate.engine.parser import Syntax
+from sidegate.engine.rows import checked, without
+from sidegate.engine.signatures import signatures
+from sidegate.engine.tokens import respelled
+from sidegate.errors import EngineError, EvaluationError, ModelError, RequestError
+from sidegate.model import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
+
+for _name in ("casbin", "casbin.enforcer", "casbin.policy", "casbin.role"):
+    logging.getLogger(_name).disabled = True  # pycasbin logs whole requests, whatever they hold
+
+_MATCHERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "keyMatch": util.key_match,
+    "keyMatch2": util.key_match2,
+    "keyMatch3": util.key_match3,
+    "keyMatch4": util.key_match4,
+    "keyMatch5": util.key_match5,
+    "regexMatch": util.regex_match,
+    "ipMatch": util.ip_match,
+    "globMatch": util.glob_match,
+}
+_GETTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "keyGet": util.key_get,
+    "keyGet2": util.key_get2,
+    "keyGet3": util.key_get3,
+}
+_OPERATORS: Final[Mapping[type[ast.AST], Callable[..., Any]]] = {
+    ast.In: operators.contains,
+    ast.NotIn: operators.lacks,
+    ast.Add: operators.add,
+    ast.Sub: operators.subtract,
+    ast.Mult: operators.multiply,
+    ast.Div: operators.divide,
+    ast.FloorDiv: operators.floor_divide,
+    ast.Mod: operators.modulo,
+}
+
+
+class ReferenceEngine:
+    """Decides by running pycasbin."""
+
+    name = "reference"
+
+    def compile(
+        self,
+        model_text: str,
+        rows: Iterable[Row],
+        *,
+        functions: Mapping[str, MatchFunction] | None = None,
+        role_match: Mapping[str, str] | None = None,
+        domain_match: Mapping[str, str] | None = None,
+    ) -> ReferenceProgram:
+        """Check model and rows, and keep them for pycasbin.
+
+        Raises:
+            ModelError: the model is wrong.
+            RowError: a row is wrong.
+        """
+        setting = _Setting(model_text, functions or {}, role_match or {}, domain_match or {})
+        return ReferenceProgram(setting, checked(setting.definition, rows))
+
+
+class ReferenceProgram:
+    """A model and its rows; see `ports.Program`."""
+
+    __slots__ = ("_originals", "_policies", "_rows", "_setting")
+
+    def __init__(self, setting: _Setting, rows: Sequence[Row]) -> None:
+        self._setting = setting
+        self._rows = tuple(rows)
+        setting.check_conditions(self._rows)
+        self._policies, self._originals = setting.policies(self._rows)
+
+    def evaluate(self, request: Sequence[object], links: RoleLinks = NO_LINKS) -> Answer:
+        """Decide one request.
+
+        Raises:
+            RequestError: the request does not fit the request definition.
+            EvaluationError: pycasbin failed.
+        """
+        context, values = split_request(request, self._setting.definition)
+        self._setting.matchers[context.matcher].check(context)
+        if not self._policies[context.policy]:
+            raise EvaluationError(f"there is no `{context.policy}` row; an empty policy is never evaluated")
+        enforcer = self._enforcer(context, links)
+        sections = core_enforcer.EnforceContext(context.request, context.policy, context.effect, context.matcher)
+        try:
+            allowed, rule = enforcer.enforce_ex(sections, *values)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise EvaluationError(f"{type(error).__name__}: {error}") from error
+        return Answer(bool(allowed), self._originals[id(rule)] if rule else None)
+
+    def with_rows(self, added: Iterable[Row] = (), removed: Iterable[Row] = ()) -> ReferenceProgram:
+        """Return a program without `removed` and with `added` at its end.
+
+        Raises:
+            RowError: an added row is wrong, or a removed row is not there.
+        """
+        rows = [*without(self._rows, removed), *added]
+        return ReferenceProgram(self._setting, checked(self._setting.definition, rows))
+
+    def _enforcer(self, context: EnforceContext, links: RoleLinks) -> Any:
+        """Build an enforcer that has seen no request yet: its role managers remember the names they are asked about."""
+        model = self._setting.model()
+        for section, policy in self._policies.items():
+            model["p"][section].policy = policy
+        enforcer = _Enforcer(model)
+        enforcer.eft = get_effector(model["e"][context.effect].value)
+        self._setting.register(enforcer)
+        for section in self._setting.definition.roles:
+            model["g"][section].policy = [list(row[1:]) for row in self._rows if row[0] == section]
+        extra = [list(triple) for triple in links.triples()]
+        if extra:
+            self._setting.check_links()
+            model["g"]["g"].policy += extra
+        self._setting.link(enforcer)
+        return enforcer
+
+
+class _Setting:
+    """All of a program but its rows."""
+
+    def __init__(
+        self,
+        model_text: str,
+        functions: Mapping[str, MatchFunction],
+        role_match: Mapping[str, str],
+        domain_match: Mapping[str, str],
+    ) -> None:
+        self.definition: Definition = read_definition(model_text)
+        self._calls = signatures(self.definition, functions)
+        self.matchers: Mapping[str, Matcher] = read_matchers(self.definition, self._calls)
+        self._functions = MappingProxyType({**_GETTERS, **functions})
+        self._role_match = role_match
+        self._domain_match = domain_match
+        for section, function in [*role_match.items(), *domain_match.items()]:
+            if section not in self.definition.roles or function not in _MATCHERS:
+                raise ModelError(f"can't match `{section}` by `{function}`; there is {', '.join(_MATCHERS)}")
+            if self.definition.roles[section].window:
+                raise ModelError(f"`{section}` has a window of time and can't be matched by patterns")
+
+    def model(self) -> Any:
+        """Return a fresh Casbin model without rows."""
+        model = Model()
+        for section, names in [*self.definition.requests.items(), *self.definition.policies.items()]:
+            model.add_def(section[0], section, ", ".join(names))
+        for section, effect in self.definition.effects.items():
+            model.add_def("e", section, effect.value)
+        for section, matcher in self.definition.matchers.items():
+            model.add_def("m", section, respelled(matcher.text))
+        for section, role in self.definition.roles.items():
+            model.add_def("g", section, "_, _" + ", _" * role.domain + ", (_, _)" * role.window)
+        return model
+
+    def check_conditions(self, rows: Sequence[Row]) -> None:
+        """Parse each condition alone.
+
+        Raises:
+            RowError: a condition that is wrong by itself, whatever it would become inside the matcher.
+        """
+        for matcher in self.matchers.values():
+            reader = ConditionReader(matcher, self.definition, self._calls)
+            columns = [self.definition.policies[matcher.policy].index(name) + 1 for name in matcher.conditions]
+            seen: set[str] = set()
+            for ordinal, row in enumerate(rows):
+                for column in columns if row[0] == matcher.policy else ():
+                    if row[column] in seen:
+                        continue
+                    try:
+                        reader.parse(row[column])
+                    except Syntax as error:
+                        raise condition_error(row, row[column], error, ordinal) from error
+                    seen.add(row[column])
+
+    def policies(self, rows: Sequence[Row]) -> tuple[dict[str, list[list[str]]], dict[int, tuple[str, ...]]]:
+        """Return each section's rows as pycasbin holds them, in order, and what each of those was, by identity."""
+        sections: dict[str, list[list[str]]] = {}
+        originals: dict[int, tuple[str, ...]] = {}
+        links = [row for row in rows if row[0] == "g"]
+        for section, names in self.definition.policies.items():
+            conditions = {name for m in self.matchers.values() if m.policy == section for name in m.conditions}
+            found = [row for row in rows if row[0] == section]
+            if key := order_of(self.definition, section, links):
+                found.sort(key=key)
+            sections[section] = []
+            for row in found:
+                pairs = zip(names, row[1:], strict=True)
+                spelled = [respelled(value) if name in conditions else value for name, value in pairs]
+                sections[section].append(spelled)
+                originals[id(spelled)] = row[1:]
+        return sections, originals
+
+    def register(self, enforcer: Any) -> None:
+        """Give an enforcer the functions of the model."""
+        for name, function in self._functions.items():
+            enforcer.fm.add_function(name, function)
+        for manager in enforcer.rm_map.values():
+            # The default, plain equality, costs the square of the links and changes nothing.
+            manager.add_matching_func(None)
+        for section, match in self._role_match.items():
+            enforcer.rm_map[section].add_matching_func(_MATCHERS[match])
+        for section, match in self._domain_match.items():
+            enforcer.rm_map[section].add_domain_matching_func(_MATCHERS[match])
+
+    def link(self, enforcer: Any) -> None:
+        """Build the role links; a window of time always counts, also where nobody asked for it."""
+        model = enforcer.model
+        if enforcer.rm_map:
+            model.build_role_links(enforcer.rm_map)
+        if not enforcer.cond_rm_map:
+            return
+        model.build_conditional_role_links(enforcer.cond_rm_map)
+        for section, manager in enforcer.cond_rm_map.items():
+            for row in model["g"][section].policy:
+                if self.definition.roles[section].domain:
+                    manager.add_domain_link_condition_func(*row[:3], util.time_match_func)
+                else:
+                    manager.add_link_condition_func(*row[:2], util.time_match_func)
+
+    def check_links(self) -> None:
+        """Refuse links of one evaluation where `g` has no domain.
+
+        Raises:
+            RequestError: `g` is not defined as `_, _, _`.
+        """
+        role = self.definition.roles.get("g")
+        if role is None or not role.domain or role.window:
+            raise RequestError("links of one evaluation need the role definition `g = _, _, _`")
+
+
+class _Enforcer(core_enforcer.CoreEnforcer):  # type: ignore[misc]
+    """A Casbin enforcer whose conditions reach declared properties only, and no substring."""
+
+    @staticmethod
+    def _get_expression(expr: str, functions: dict[str, Callable[..., Any]] | None = None) -> Any:
+        evaluator = core_enforcer.CoreEnforcer._get_expression(expr, functions)  # noqa: SLF001 - the one hook there is
+        evaluator.operators = {**evaluator.operators, **_OPERATORS}
+        evaluate = evaluator._eval  # noqa: SLF001 - simpleeval's node handlers recurse through it
+        evaluator.nodes[ast.Attribute] = lambda node: declared(evaluate(node.value), node.attr)
+        evaluator.nodes[ast.Subscript] = lambda node: operators.item_of(evaluate(node.value), evaluate(node.slice))
+        return evaluator
