@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -53,6 +53,12 @@ class Document:
     def fault(self, path: Sequence[str | int], message: str) -> Fault:
         """Return a fault at `path`."""
         return Fault(self.file, self.line(path), ".".join(map(str, path)), message)
+
+    def part(self, key: str) -> Document:
+        """Return what stands under a top-level key as a document of its own, lines as in this file."""
+        assert isinstance(self.value, dict)
+        lines = {path[1:]: line for path, line in self.lines.items() if path[:1] == (key,)}
+        return Document(self.file, self.value[key], lines)
 
 
 def parse_document(text: str, file: str) -> Document:
@@ -159,8 +165,18 @@ def _plain(text: str) -> Json:
 
 def check_schema(document: Document, schema: str) -> tuple[Fault, ...]:
     """Return where a document departs from a packaged JSON Schema, in the document's order."""
-    errors = sorted(_validator(schema).iter_errors(document.value), key=lambda e: document.line(e.absolute_path))
-    return tuple(_fault(document, _deepest(error)) for error in errors)
+    errors = map(_deepest, _validator(schema).iter_errors(document.value))
+    faults = dict.fromkeys(fault for error in errors for fault in _faults(document, error))
+    return tuple(sorted(faults, key=lambda fault: fault.line))
+
+
+def nearest(unknown: str, known: Iterable[str]) -> str:
+    """Return the end of an error message about an unknown word: the nearest known one, or all of them."""
+    names = sorted(known)
+    near = get_close_matches(unknown, names, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"expected one of {_listed(names)}" if names else "there is none"
 
 
 def schema_text(schema: str) -> str:
@@ -180,19 +196,24 @@ def _deepest(error: ValidationError) -> ValidationError:
     return error
 
 
-def _fault(document: Document, error: ValidationError) -> Fault:
+def _faults(document: Document, error: ValidationError) -> Iterator[Fault]:
+    """Yield what one error of the validator says, which may be about several keys."""
     path = tuple(error.absolute_path)
     schema: Any = error.schema
-    instance: Any = error.instance
+    value: Any = error.instance
     if error.validator == "additionalProperties":
-        known = sorted(schema.get("properties", {}))
-        unknown = next(key for key in instance if key not in known)
-        near = get_close_matches(unknown, known, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"one of {_listed(known)}"
-        return document.fault((*path, unknown), f"unknown key `{unknown}`: {hint}")
-    if error.validator == "propertyNames" or (error.parent and error.parent.validator == "propertyNames"):
-        return document.fault((*path, instance), _expectation(error))
-    return document.fault(path, _expectation(error))
+        known = schema.get("properties", {})
+        for key in value:
+            if key not in known:
+                yield document.fault((*path, key), f"unknown key `{key}`: {nearest(key, known)}")
+    elif error.validator == "required":
+        for key in schema["required"]:
+            if key not in value:
+                yield document.fault(path, f"`{key}` is missing")
+    elif "propertyNames" in error.absolute_schema_path:
+        yield document.fault((*path, value), _expectation(error))
+    else:
+        yield document.fault(path, _expectation(error))
 
 
 def _expectation(error: ValidationError) -> str:
@@ -206,8 +227,6 @@ def _expectation(error: ValidationError) -> str:
             return f"{shown} is not right: expected {' or '.join(map(_kind, kinds))}"
         case "enum":
             return f"{shown} is not right: expected one of {_listed([str(v) for v in rule])}"
-        case "required":
-            return f"`{next(key for key in rule if key not in value)}` is missing"
         case "pattern" | "maxLength" | "minLength" | "not":
             return f"{shown} is not right: expected {said or f'text like {rule}'}"
         case "minimum" | "maximum":
