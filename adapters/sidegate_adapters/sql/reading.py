@@ -1,0 +1,106 @@
+"""The reads: a tenant's facts from its rows, within the transaction that the connection is in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
+from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
+from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate_adapters.sql.rows import KINDS
+from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
+
+EVERYTHING = frozenset(KINDS)
+CORE = EVERYTHING - {Entity.RESOURCE}
+
+
+async def tenant_ids(connection: AsyncConnection) -> list[str]:
+    """Return the IDs of all tenants, sorted."""
+    return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
+
+
+async def facts(
+    connection: AsyncConnection,
+    tenant: str,
+    *,
+    kinds: Iterable[Entity],
+    grants_where: ColumnElement[bool] | None = None,
+) -> tuple[TenantFacts, int] | None:
+    """Return a tenant's facts of the given kinds with their revision, None where there is no such tenant."""
+    row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
+    if row is None:
+        return None
+    entries: dict[EntryKey, Payload] = {(Entity.TENANT, ()): {"pack": row["pack"], "settings": row["settings"]}}
+    for entity in kinds:
+        kind = KINDS[entity]
+        query = select(kind.table).where(kind.table.c.tenant == tenant)
+        if entity is Entity.GRANT and grants_where is not None:
+            query = query.where(grants_where)
+        for found in (await connection.execute(query)).mappings():
+            entries[entity, kind.key(found)] = kind.payload(found)
+    if Entity.RESOURCE in kinds:
+        await _add_parents(connection, tenant, entries)
+    return from_entries(tenant, entries), row["revision"]
+
+
+def on_scopes_of(types: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that holds for grants on scopes of the given types."""
+    return grants.c.scope_type.in_(sorted(types))
+
+
+async def resource(
+    connection: AsyncConnection, tenant: str, reference: str
+) -> tuple[StoredResource | None, list[Grant], int]:
+    """Return a resource, the grants on it and the tenant's revision; None, no grants and 0 where there is none."""
+    type_, id_ = split_ref(reference)
+    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    this = (resources.c.tenant == tenant) & (resources.c.type == type_) & (resources.c.id == id_)
+    found = (await connection.execute(select(resources.c.properties).where(this))).mappings().first()
+    on_it = (grants.c.tenant == tenant) & (grants.c.scope_type == type_) & (grants.c.scope_id == id_)
+    held = (await connection.execute(select(grants).where(on_it))).mappings()
+    of_it = sorted(Grant(*KINDS[Entity.GRANT].key(row)) for row in held)
+    if found is None:
+        return None, of_it, revision or 0
+    above = (resource_parents.c.tenant == tenant) & (resource_parents.c.type == type_) & (resource_parents.c.id == id_)
+    parents = await connection.execute(
+        select(resource_parents.c.parent_type, resource_parents.c.parent_id).where(above)
+    )
+    payload: Payload = {"parents": [ref(*parent) for parent in parents], "properties": found["properties"]}
+    return resource_from_entry(reference, payload), of_it, revision or 0
+
+
+async def changes_after(connection: AsyncConnection, sequence: int, *, limit: int) -> list[RecordedChange]:
+    """Return up to `limit` changes with a greater sequence, in order."""
+    query = select(changes).where(changes.c.sequence > sequence).order_by(changes.c.sequence).limit(limit)
+    return [_recorded(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def head(connection: AsyncConnection) -> int:
+    """Return the sequence of the newest change, 0 where there is none."""
+    newest: int = (await connection.execute(select(feed.c.head))).scalar_one()
+    return newest
+
+
+async def _add_parents(connection: AsyncConnection, tenant: str, entries: dict[EntryKey, Payload]) -> None:
+    parents: defaultdict[str, list[str]] = defaultdict(list)
+    query = select(resource_parents).where(resource_parents.c.tenant == tenant)
+    for row in (await connection.execute(query)).mappings():
+        parents[ref(row["type"], row["id"])].append(ref(row["parent_type"], row["parent_id"]))
+    for reference, above in parents.items():
+        key = (Entity.RESOURCE, (reference,))
+        entries[key] = {**entries[key], "parents": [*above]}
+
+
+def _recorded(row: RowMapping) -> RecordedChange:
+    change = Change(Entity(row["entity"]), row["key"], before=row["before"], after=row["after"])
+    return RecordedChange(
+        sequence=row["sequence"],
+        tenant=row["tenant"],
+        revision=row["revision"],
+        change=change,
+        actor=row["actor"],
+        at=row["at"],
+    )

@@ -1,0 +1,96 @@
+"""Each kind of entry as rows of its table, and back; the tenant itself is its revision's keeper and stands apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sidegate.entries import Key, Payload
+from sidegate.errors import InvalidInput, Violation
+from sidegate.model import Entity, ref, split_ref
+from sqlalchemy import RowMapping, Table
+
+from sidegate_adapters.sql import tables
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of entry: its table, and the ways from key and payload to a row, without the tenant, and back."""
+
+    table: Table
+    identity: Callable[[Key], Row]
+    columns: Callable[[Payload], Row]
+    key: Callable[[RowMapping], Key]
+    payload: Callable[[RowMapping], Payload]
+
+
+def _typed(prefix: str, reference: str) -> Row:
+    """Return a reference as its two columns, `prefix` leading their names."""
+    if ":" not in reference:
+        raise InvalidInput(Violation("changes", f"`{reference}` must be a reference, such as `member:{reference}`"))
+    type_, id_ = split_ref(reference)
+    return {f"{prefix}type": type_, f"{prefix}id": id_}
+
+
+def _nothing(_: object) -> Payload:
+    return {}
+
+
+def parent_rows(key: Key, payload: Payload) -> list[Row]:
+    """Return the rows of `resource_parents` of one resource."""
+    parents: Any = payload["parents"]
+    return [{**_typed("", key[0]), **_typed("parent_", parent)} for parent in parents]
+
+
+KINDS: Mapping[Entity, Kind] = {
+    # What others refer to stands first: rows are made in this order and removed in the reverse of it.
+    Entity.MEMBER: Kind(
+        tables.members,
+        identity=lambda key: {"id": key[0]},
+        columns=lambda payload: payload,
+        key=lambda row: (row["id"],),
+        payload=lambda row: {name: row[name] for name in ("status", "name", "email", "mfa", "quota")},
+    ),
+    Entity.GROUP: Kind(
+        tables.groups,
+        identity=lambda key: {"id": key[0]},
+        columns=lambda payload: payload,
+        key=lambda row: (row["id"],),
+        payload=lambda row: {"name": row["name"]},
+    ),
+    Entity.ROLE: Kind(
+        tables.roles,
+        identity=lambda key: {"name": key[0]},
+        columns=lambda payload: payload,
+        key=lambda row: (row["name"],),
+        payload=lambda row: {"permissions": row["permissions"]},
+    ),
+    Entity.RESOURCE: Kind(
+        tables.resources,
+        identity=lambda key: _typed("", key[0]),
+        columns=lambda payload: {"properties": payload["properties"]},
+        key=lambda row: (ref(row["type"], row["id"]),),
+        payload=lambda row: {"parents": [], "properties": row["properties"]},
+    ),
+    Entity.GROUP_MEMBER: Kind(
+        tables.group_members,
+        identity=lambda key: {"group_id": key[0], **_typed("holder_", key[1])},
+        columns=_nothing,
+        key=lambda row: (row["group_id"], ref(row["holder_type"], row["holder_id"])),
+        payload=_nothing,
+    ),
+    Entity.GRANT: Kind(
+        tables.grants,
+        identity=lambda key: {"role": key[0], **_typed("scope_", key[1]), **_typed("holder_", key[2])},
+        columns=_nothing,
+        key=lambda row: (
+            row["role"],
+            ref(row["scope_type"], row["scope_id"]),
+            ref(row["holder_type"], row["holder_id"]),
+        ),
+        payload=_nothing,
+    ),
+}

@@ -1,0 +1,212 @@
+"""The tables: the current state of every tenant, the changes that led there, and the feed's newest sequence.
+
+Each primary key starts with the tenant, so that one tenant's rows lie together and are read in one range.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import postgresql
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment; written and read as aware UTC where the database itself keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment in UTC."""
+        del dialect
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment as aware UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class KeyText(TypeDecorator[tuple[str, ...]]):
+    """The key of a change as one JSON text, which both databases can index."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:
+        """Return the key as a JSON array."""
+        del dialect
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
+        """Return the key that the JSON array tells."""
+        del dialect
+        return None if value is None else tuple(json.loads(value))
+
+
+# Bytewise order everywhere: SQLite's own, and on PostgreSQL the one that no locale changes under an index.
+_NAME = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+_COUNT = BigInteger().with_variant(Integer, "sqlite")
+_OBJECT = JSON(none_as_null=True)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _name(name: str) -> Column[str]:
+    return Column(name, _NAME, nullable=False)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    _name("id"),
+    Column("pack", Text, nullable=False),
+    Column("settings", _OBJECT, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+members = Table(
+    "members",
+    metadata,
+    _name("tenant"),
+    _name("id"),
+    Column("status", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("mfa", Boolean, nullable=False),
+    Column("quota", BigInteger),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant", "id"),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+    sqlite_with_rowid=False,
+)
+groups = Table(
+    "groups",
+    metadata,
+    _name("tenant"),
+    _name("id"),
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "id"),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+    sqlite_with_rowid=False,
+)
+roles = Table(
+    "roles",
+    metadata,
+    _name("tenant"),
+    _name("name"),
+    Column("permissions", _OBJECT, nullable=False),
+    PrimaryKeyConstraint("tenant", "name"),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+    sqlite_with_rowid=False,
+)
+resources = Table(
+    "resources",
+    metadata,
+    _name("tenant"),
+    _name("type"),
+    _name("id"),
+    Column("properties", _OBJECT, nullable=False),
+    PrimaryKeyConstraint("tenant", "type", "id"),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+)
+# What refers to others has no cascade: a write that removes a group but forgets its members is refused,
+# since the changes it would leave could not be replayed.
+group_members = Table(
+    "group_members",
+    metadata,
+    _name("tenant"),
+    _name("group_id"),
+    _name("holder_type"),
+    _name("holder_id"),
+    PrimaryKeyConstraint("tenant", "group_id", "holder_type", "holder_id"),
+    ForeignKeyConstraint(["tenant", "group_id"], ["groups.tenant", "groups.id"]),
+    Index(None, "tenant", "holder_type", "holder_id"),
+    sqlite_with_rowid=False,
+)
+resource_parents = Table(
+    "resource_parents",
+    metadata,
+    _name("tenant"),
+    _name("type"),
+    _name("id"),
+    _name("parent_type"),
+    _name("parent_id"),
+    PrimaryKeyConstraint("tenant", "type", "id", "parent_type", "parent_id"),
+    ForeignKeyConstraint(["tenant", "type", "id"], ["resources.tenant", "resources.type", "resources.id"]),
+    Index(None, "tenant", "parent_type", "parent_id"),
+    sqlite_with_rowid=False,
+)
+# The scope's type stands first in the key, so that a core is one range per type and never walks the documents' grants.
+grants = Table(
+    "grants",
+    metadata,
+    _name("tenant"),
+    _name("scope_type"),
+    _name("scope_id"),
+    _name("role"),
+    _name("holder_type"),
+    _name("holder_id"),
+    PrimaryKeyConstraint("tenant", "scope_type", "scope_id", "role", "holder_type", "holder_id"),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+    Index(None, "tenant", "holder_type", "holder_id"),
+    sqlite_with_rowid=False,
+)
+# No foreign key to the tenant: what happened outlives it.
+changes = Table(
+    "changes",
+    metadata,
+    Column("sequence", _COUNT, autoincrement=False),
+    _name("tenant"),
+    Column("revision", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("key", KeyText, nullable=False),
+    Column("before", _OBJECT),
+    Column("after", _OBJECT),
+    Column("actor", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("sequence"),
+    UniqueConstraint("tenant", "revision", "position"),
+)
+# One counter row instead of the database's own numbering: a sequence of PostgreSQL is drawn before the commit,
+# so a reader could pass over a smaller number that commits later. Updating this row makes the order of sequences
+# the order of commits, and leaves no gaps that a reader of the feed would have to explain.
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", Integer, autoincrement=False),
+    Column("head", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="one_row"),
+)

@@ -1,0 +1,234 @@
+"""The one write: the current state, the changes and the revisions of one or several tenants, in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+from sidegate.entries import EntryKey, Key, Payload
+from sidegate.errors import InvalidInput, RevisionConflict, Violation
+from sidegate.model import Change, Entity
+from sqlalchemy import Executable, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows
+from sidegate_adapters.sql.tables import changes, feed, resource_parents, tenants
+
+_T = TypeVar("_T")
+_BATCH = 1_000
+"""Rows per statement; between two of them the event loop serves others."""
+_TENANT: EntryKey = (Entity.TENANT, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to write: the changes of each tenant that has any, from which revisions, by whom, when."""
+
+    changes: Mapping[str, Sequence[Change]]
+    expected: Mapping[str, int]
+    actor: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Net:
+    """What the changes of one tenant come to: is all that was there before gone, and the last state of each entry."""
+
+    wiped: bool = False
+    entries: dict[EntryKey, Payload | None] = field(default_factory=dict)
+
+    @property
+    def tenant(self) -> Mapping[str, Any] | None:
+        """The tenant's own new payload, None where it is left as it was or gone."""
+        return self.entries.get(_TENANT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    tenant: str
+    key: Key
+    payload: Payload | None
+
+
+async def write(connection: AsyncConnection, work: Work) -> dict[str, int]:
+    """Write within the transaction that the connection is in; return each changed tenant's new revision.
+
+    Raises:
+        RevisionConflict: a tenant is at another revision than expected.
+        InvalidInput: the changes don't fit together, such as a group removed without its members.
+    """
+    nets = {tenant: _net(work.changes[tenant]) for tenant in sorted(work.changes)}
+    for tenant, net in nets.items():
+        _require_tenant(tenant, net, there=work.expected.get(tenant, 0) > 0)
+    revisions = await _next_revisions(connection, work)
+    await _wipe(connection, [tenant for tenant, net in nets.items() if net.wiped])
+    await _put_tenants(connection, work, nets=nets, revisions=revisions)
+    await _put_entries(connection, nets, at=work.at)
+    await _append(connection, work, revisions)
+    return revisions
+
+
+def _net(sequence: Iterable[Change]) -> _Net:
+    net = _Net()
+    for change in sequence:
+        if change.entity is Entity.TENANT and change.after is None:
+            net.wiped = True
+            net.entries.clear()
+        else:
+            net.entries[change.entity, change.key] = change.after
+    return net
+
+
+def _require_tenant(tenant: str, net: _Net, *, there: bool) -> None:
+    if net.wiped and not there:
+        raise InvalidInput(Violation("changes", f"there is no tenant `{tenant}` to remove"))
+    if net.entries and net.tenant is None and (net.wiped or not there):
+        message = f"there is no tenant `{tenant}`: its changes must make the tenant itself"
+        raise InvalidInput(Violation("changes", message))
+
+
+async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, int]:
+    """Lock the tenants, compare their revisions with the expected ones, and return the next of each."""
+    stored: dict[str, int] = {}
+    for batch in _batches(sorted({*work.changes, *work.expected})):
+        # In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
+        query = select(tenants.c.id, tenants.c.revision).where(tenants.c.id.in_(batch)).order_by(tenants.c.id)
+        stored.update((await connection.execute(query.with_for_update())).tuples())
+    for tenant in sorted({*work.changes, *work.expected}):
+        here, expected = stored.get(tenant, 0), work.expected.get(tenant, 0)
+        if here != expected:
+            raise RevisionConflict(
+                f"the tenant `{tenant}` is at revision {here}, not {expected}: read it again and retry"
+            )
+    for batch in _batches(tenant for tenant in sorted(work.changes) if tenant not in stored):
+        # One that was removed and comes again goes on counting: no revision ever names two states.
+        query = select(changes.c.tenant, func.max(changes.c.revision)).where(changes.c.tenant.in_(batch))
+        stored.update((await connection.execute(query.group_by(changes.c.tenant))).tuples())
+    return {tenant: stored.get(tenant, 0) + 1 for tenant in sorted(work.changes)}
+
+
+async def _wipe(connection: AsyncConnection, wiped: Sequence[str]) -> None:
+    for table in (resource_parents, *(kind.table for kind in reversed([*KINDS.values()]))):
+        await _execute_many(
+            connection, delete(table).where(table.c.tenant == bindparam("of")), ({"of": tenant} for tenant in wiped)
+        )
+    await _execute_many(
+        connection, delete(tenants).where(tenants.c.id == bindparam("of")), ({"of": tenant} for tenant in wiped)
+    )
+
+
+async def _put_tenants(
+    connection: AsyncConnection, work: Work, *, nets: Mapping[str, _Net], revisions: Mapping[str, int]
+) -> None:
+    made: list[Row] = []
+    altered: list[Row] = []
+    bumped: list[Row] = []
+    for tenant, net in nets.items():
+        if net.tenant is not None and (net.wiped or work.expected.get(tenant, 0) == 0):
+            made.append({"id": tenant, **net.tenant, "revision": revisions[tenant], "created_at": work.at})
+        elif not net.wiped:
+            bumped.append({"of": tenant, "revision": revisions[tenant]})
+            if net.tenant is not None:
+                altered.append({"of": tenant, **net.tenant})
+    try:
+        await _execute_many(connection, insert(tenants), made)
+    except IntegrityError as error:
+        raise RevisionConflict("another writer made the same tenant first: read it again and retry") from error
+    this = update(tenants).where(tenants.c.id == bindparam("of"))
+    await _execute_many(connection, this.values(revision=bindparam("revision")), bumped)
+    await _execute_many(connection, this.values(pack=bindparam("pack"), settings=bindparam("settings")), altered)
+
+
+async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *, at: datetime) -> None:
+    put: defaultdict[Entity, list[_Entry]] = defaultdict(list)
+    gone: defaultdict[Entity, list[_Entry]] = defaultdict(list)
+    for tenant, net in nets.items():
+        for (entity, key), payload in net.entries.items():
+            (gone if payload is None else put)[entity].append(_Entry(tenant, key, payload))
+    # A resource's parents are rows of their own: whatever becomes of it, the old ones go first.
+    of_resource = [resource_parents.c[name] == bindparam(name) for name in ("tenant", "type", "id")]
+    touched = chain(put[Entity.RESOURCE], gone[Entity.RESOURCE])
+    identities = (_identity(KINDS[Entity.RESOURCE], entry) for entry in touched)
+    await _execute_many(connection, delete(resource_parents).where(and_(*of_resource)), identities)
+    for entity, kind in reversed([*KINDS.items()]):
+        this = and_(*(column == bindparam(column.name) for column in kind.table.primary_key))
+        rows = (_identity(kind, entry) for entry in gone[entity])
+        await _execute_many(connection, delete(kind.table).where(this), rows)
+    for entity, kind in KINDS.items():
+        await _execute_many(connection, _upsert(connection, kind.table), _rows(kind, put[entity], at=at))
+    parents = (
+        {"tenant": entry.tenant, **row}
+        for entry in put[Entity.RESOURCE]
+        if entry.payload is not None
+        for row in parent_rows(entry.key, entry.payload)
+    )
+    await _execute_many(connection, insert(resource_parents), parents)
+
+
+def _identity(kind: Kind, entry: _Entry) -> Row:
+    return {"tenant": entry.tenant, **kind.identity(entry.key)}
+
+
+def _rows(kind: Kind, entries: Iterable[_Entry], *, at: datetime) -> Iterator[Row]:
+    made = {"created_at": at} if "created_at" in kind.table.c else {}
+    for entry in entries:
+        if entry.payload is not None:
+            yield {**_identity(kind, entry), **kind.columns(entry.payload), **made}
+
+
+def _upsert(connection: AsyncConnection, table: Table) -> Executable:
+    insert_or = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert_or(table)
+    kept = {*table.primary_key.columns.keys(), "created_at"}
+    altered = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
+    if not altered:
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=altered)
+
+
+async def _append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> None:
+    count = sum(map(len, work.changes.values()))
+    # Last of all, since on PostgreSQL every other writer waits from here until the commit.
+    counter = update(feed).values(head=feed.c.head + count).returning(feed.c.head)
+    head = (await connection.execute(counter)).scalar_one()
+    await _execute_many(connection, insert(changes), _change_rows(work, revisions, first=head - count + 1))
+
+
+def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int) -> Iterator[Row]:
+    sequence = first
+    for tenant in sorted(work.changes):
+        for position, change in enumerate(work.changes[tenant]):
+            yield {
+                "sequence": sequence,
+                "tenant": tenant,
+                "revision": revisions[tenant],
+                "position": position,
+                "entity": change.entity.value,
+                "key": change.key,
+                "before": _plain(change.before),
+                "after": _plain(change.after),
+                "actor": work.actor,
+                "at": work.at,
+            }
+            sequence += 1
+
+
+def _plain(payload: Payload | None) -> dict[str, Any] | None:
+    return None if payload is None else dict(payload)
+
+
+async def _execute_many(connection: AsyncConnection, statement: Executable, rows: Iterable[Row]) -> None:
+    for batch in _batches(rows):
+        await connection.execute(statement, batch)
+
+
+def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
