@@ -1,0 +1,103 @@
+"""The innermost step: gathers all facts, then evaluates."""
+
+from __future__ import annotations
+
+from sidegate.decision.entities import context_entity, resource_entity, subject_entity
+from sidegate.errors import TooStale
+from sidegate.membership.snapshot import Snapshots, TenantSnapshot
+from sidegate.model import Answer, Decision, Member, MemberStatus, Reason, Request, Subject
+from sidegate.policy.keeper import CompiledPack
+
+ATTEMPTS = 8
+"""How often facts that change while they are gathered are gathered anew."""
+
+_BY_STATUS = {MemberStatus.PENDING: Reason.MEMBER_PENDING, MemberStatus.INACTIVE: Reason.MEMBER_INACTIVE}
+ALLOW = "allow"
+
+
+class Resolved:
+    """Decides from one revision of the tenant's facts; a member's state decides before any rule does."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+
+    def __repr__(self) -> str:
+        return f"Resolved({self._snapshots!r})"
+
+    async def decide(self, request: Request) -> Decision:
+        """Answer from memory, but for the first touch of a tenant or resource.
+
+        Raises:
+            InvalidInput: a claimed property is of another type than the pack declares.
+            Unavailable: the facts can't be read, or change faster than they can be read.
+            EvaluationError: a condition can't be evaluated.
+        """
+        for _ in range(ATTEMPTS):
+            snapshot = await self._snapshots.tenant(request.tenant)
+            if snapshot is None:
+                return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
+            decision = await self._decide(request, snapshot)
+            if decision is not None:
+                return decision
+        raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
+
+    async def _decide(self, request: Request, snapshot: TenantSnapshot) -> Decision | None:
+        """Decide from this snapshot; None where the resource is known at another revision."""
+        pack = snapshot.pack
+        member = _member(request.subject, snapshot)
+        if member is None:
+            return _refused(Reason.NOT_A_MEMBER, snapshot)
+        if member.status is not MemberStatus.ACTIVE:
+            return _refused(_BY_STATUS[member.status], snapshot)
+        type_ = pack.pack.schema.resources.get(request.resource.type)
+        if type_ is None:
+            return _refused(Reason.UNKNOWN_RESOURCE_TYPE, snapshot)
+        if request.action not in pack.actions[type_.name]:
+            return _refused(Reason.UNKNOWN_ACTION, snapshot)
+        facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
+        if facts.revision != snapshot.revision:
+            self._snapshots.forget(snapshot.tenant, facts.revision)
+            return None
+        values = (
+            subject_entity(request, member, pack.pack.schema),
+            snapshot.entity,
+            resource_entity(request.resource, type_, facts),
+            request.action,
+            context_entity(request.context, pack.pack.schema),
+        )
+        return _explained(snapshot.program.evaluate(values, facts.links), pack, snapshot)
+
+
+def _member(subject: Subject, snapshot: TenantSnapshot) -> Member | None:
+    return snapshot.members.get(subject.id) if subject.type == "member" else None
+
+
+def _refused(reason: Reason, snapshot: TenantSnapshot) -> Decision:
+    """Return a deny that no row made; the pack may have given its reason a rule's ID."""
+    pack = snapshot.pack
+    return Decision(
+        allowed=False,
+        reason=reason,
+        rule=pack.membership_rules.get(reason, ""),
+        policy_digest=pack.pack.digest,
+        revision=snapshot.revision,
+    )
+
+
+def _explained(answer: Answer, pack: CompiledPack, snapshot: TenantSnapshot) -> Decision:
+    """Return the decision that an engine's answer means, with the deciding rule's reason and obligations."""
+    if answer.rule is None:
+        return _refused(Reason.NO_MATCHING_RULE, snapshot)
+    *_, effect, rule = answer.rule
+    reason: str
+    reason, obligations = Reason.ALLOWED_BY_RULE, ()
+    if not answer.allowed or effect != ALLOW:
+        reason, obligations = pack.denials.get(rule, (Reason.DENIED_BY_RULE, ()))
+    return Decision(
+        allowed=answer.allowed and effect == ALLOW,
+        reason=reason,
+        rule=rule,
+        policy_digest=pack.pack.digest,
+        revision=snapshot.revision,
+        obligations=obligations,
+    )

@@ -1,0 +1,41 @@
+"""A map that keeps the entries used last."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class BoundedMap(Generic[K, V]):
+    """Holds at most `limit` entries; the least recently used one goes out first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[K, V] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"BoundedMap({len(self)} of {self._limit})"
+
+    def get(self, key: K) -> V | None:
+        """Return the entry and mark it as used; None where there is none."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def put(self, key: K, value: V) -> None:
+        """Keep an entry, and let the least recently used one go where there are too many."""
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._limit:
+            self._entries.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        """Let an entry go."""
+        self._entries.pop(key, None)

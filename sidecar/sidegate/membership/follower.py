@@ -1,0 +1,98 @@
+"""Follows the store's changes, and knows how old its view of them is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Protocol
+
+from sidegate.errors import Unavailable
+from sidegate.ports import FactsStore
+
+PAGE = 1000
+"""Changes read at once."""
+
+
+class Forgetful(Protocol):
+    """What a follower tells of each change."""
+
+    def forget(self, tenant: str, revision: int) -> None:
+        """Drop what is older than `revision` of a tenant."""
+        ...
+
+
+class Follower:
+    """Polls the store for changes and drops the snapshots that they outdate.
+
+    `staleness()` is the age in seconds of the last view of the store that was complete.
+    """
+
+    def __init__(
+        self,
+        store: FactsStore,
+        snapshots: Forgetful,
+        *,
+        poll_interval: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._poll_interval = poll_interval
+        self._clock = clock
+        self._sequence: int | None = None
+        self._seen_at = float("-inf")
+        self._running: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Follower(sequence={self._sequence}, staleness={self.staleness():.3f})"
+
+    def staleness(self) -> float:
+        """Return the age in seconds of the newest complete view; infinite before the first."""
+        return self._clock() - self._seen_at
+
+    async def run(self) -> None:
+        """Look again and again until cancelled; an ailing store only makes the view older."""
+        while True:
+            with suppress(Unavailable):
+                await self.catch_up()
+            await asyncio.sleep(self._poll_interval)
+
+    async def catch_up(self) -> None:
+        """See all changes that were committed before this call; callers that wait together share one look.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._look_after(self._running))
+            # Whoever waited may have been cancelled; the next look tells the error again.
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._next)
+
+    async def _look_after(self, running: asyncio.Task[None] | None) -> None:
+        if running is not None:
+            await asyncio.wait({running})
+        self._running, self._next = self._next, None
+        await self._look()
+
+    async def _look(self) -> None:
+        began = self._clock()
+        if self._sequence is None:
+            # Nothing is in memory yet that an older change could outdate.
+            self._sequence = await self._store.head()
+        else:
+            await self._read_on(self._sequence)
+        self._seen_at = began
+
+    async def _read_on(self, sequence: int) -> None:
+        while True:
+            changes = await self._store.changes_after(sequence, limit=PAGE)
+            for recorded in changes:
+                self._snapshots.forget(recorded.tenant, recorded.revision)
+                sequence = recorded.sequence
+            self._sequence = sequence
+            if len(changes) < PAGE:
+                return
