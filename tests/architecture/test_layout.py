@@ -95,10 +95,6 @@ def test_runtime_requirements_are_those_of_the_distribution():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     lines = (ROOT / "requirements/runtime.in").read_text().splitlines()
     listed = [line for line in lines if line and not line.startswith("#")]
-        line
-        for line in (ROOT / "requirements/runtime.in").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
     assert sorted(declared) == sorted(listed)
 
 
