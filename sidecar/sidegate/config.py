@@ -1,0 +1,329 @@
+"""The settings of `sidegate serve`: one class per component, joined in `Settings`.
+
+A flag wins over the environment, the environment over the file, the file over the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sidegate.addresses import DEFAULT_ADDRESS, EXPECTED_ADDRESS, check_address, is_tcp
+from sidegate.documents import Document, parse_document
+from sidegate.errors import Fault, FaultyFiles, SettingsError
+
+ENV_PREFIX = "SIDEGATE_"
+CLIENT_VARIABLES = frozenset({"SIDEGATE_ADDRESS", "SIDEGATE_TENANT"})
+"""What the client commands read from the same environment."""
+_INJECTED = re.compile(r"SIDEGATE_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_.+)?)")
+"""What Kubernetes puts into every pod beside a service called `sidegate`; no setting may end like these."""
+_OCTAL_MODE = re.compile(r"(0o?)?[0-7]{3}")
+_DATABASE = re.compile(r"sqlite:///.+")
+
+
+def _setting(default: Any, meaning: str, *, expected: str, **limits: Any) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"expected": expected}, **limits)
+
+
+def _split(value: object) -> object:
+    """Return the parts of a comma-separated text; a list passes as it is."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _distinct(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(addresses)) < len(addresses):
+        raise ValueError("each address once")
+    return addresses
+
+
+def _octal(value: object) -> object:
+    """Return the mode that octal digits tell, however YAML or the shell passed them."""
+    text = str(value)
+    if not _OCTAL_MODE.fullmatch(text):
+        raise ValueError("three octal digits")
+    return int(text.removeprefix("0o"), 8)
+
+
+def _database(url: str) -> str:
+    if not _DATABASE.fullmatch(url):
+        raise ValueError("a database URL")
+    return url
+
+
+def _tcp(address: str) -> str:
+    if not is_tcp(address):
+        raise ValueError("host:port")
+    return address
+
+
+Address = Annotated[str, AfterValidator(check_address)]
+Addresses = Annotated[
+    tuple[Address, ...], Field(min_length=1), NoDecode, BeforeValidator(_split), AfterValidator(_distinct)
+]
+
+
+class Listening(BaseModel):
+    """Where and how the server listens."""
+
+    listen: Addresses = _setting(
+        (DEFAULT_ADDRESS,),
+        "Addresses to serve gRPC on. Port 0 takes any free one.",
+        expected=f"one or several, comma-separated, each once: {EXPECTED_ADDRESS}",
+    )
+    socket_mode: Annotated[int, BeforeValidator(_octal)] = _setting(
+        "660", "Permissions of a Unix socket.", expected="three octal digits such as `660`"
+    )
+    batch_limit: int = _setting(
+        100,
+        "The most questions that one BatchCheck may hold.",
+        expected="a whole number from 1 to 10000",
+        ge=1,
+        le=10_000,
+    )
+    drain: float = _setting(
+        5.0, "Seconds for calls in flight to end when the server stops.", expected="seconds, 0 to 3600", ge=0, le=3600
+    )
+
+
+class Storing(BaseModel):
+    """Where the facts are kept."""
+
+    database: Annotated[str, AfterValidator(_database)] = _setting(
+        "sqlite:///sidegate.db",
+        "The database of the membership store; it is made where there is none.",
+        expected="`sqlite:///file.db`, with a fourth slash for an absolute path",
+    )
+    token_key: SecretStr | None = _setting(
+        None,
+        "The secret that signs revision tokens; sidecars on one database share it. Unset: made once and kept beside "
+        "the database.",
+        expected="at least 16 characters",
+        min_length=16,
+    )
+
+
+class Deciding(BaseModel):
+    """By which rules to decide, and with which engine."""
+
+    policies: DirectoryPath | None = _setting(
+        None, "The directory of the policy packs. Unset: the packs that come with Sidegate.", expected="a directory"
+    )
+    default_pack: str = _setting(
+        "standard",
+        "The pack of every tenant that names none.",
+        expected="the name of a pack, such as `standard`",
+        pattern=r"^[a-z][a-z0-9_-]*$",
+    )
+    engine: Literal["indexed", "reference"] = _setting(
+        "reference", "The engine that evaluates the rules.", expected="`indexed` or `reference`"
+    )
+
+
+class Remembering(BaseModel):
+    """How much of the store is held in memory, and how old that may be."""
+
+    max_staleness: float = _setting(
+        5.0,
+        "Seconds since the last look at the store, past which a Check answers UNAVAILABLE instead of a guess.",
+        expected="seconds, above 0, at most 3600",
+        gt=0,
+        le=3600,
+    )
+    poll_interval: float = _setting(
+        0.5,
+        "Seconds between two looks at the store; less than max_staleness.",
+        expected="seconds, above 0, at most 3600",
+        gt=0,
+        le=3600,
+    )
+    max_tenants: int = _setting(
+        1_000,
+        "The most tenants in memory; the least recently used goes first.",
+        expected="a whole number, 1 or more",
+        ge=1,
+    )
+    max_resources: int = _setting(
+        100_000,
+        "The most resources in memory, over all tenants; the least recently used goes first.",
+        expected="a whole number, 1 or more",
+        ge=1,
+    )
+
+
+class Observing(BaseModel):
+    """What the server tells about itself."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "The least serious log entry that is written.", expected="`debug`, `info`, `warning` or `error`"
+    )
+    log_format: Literal["auto", "json", "text"] = _setting(
+        "auto",
+        "How log entries are written; auto is text on a terminal and JSON elsewhere.",
+        expected="`auto`, `json` or `text`",
+    )
+    metrics_address: Annotated[str, AfterValidator(_tcp)] | None = _setting(
+        None, "The address that serves Prometheus metrics over HTTP. Unset: none.", expected="`host:port`"
+    )
+
+
+class Trying(BaseModel):
+    """What helps to try the server."""
+
+    demo: bool = _setting(
+        False, "Write a tenant `demo` into the store and print a line to paste.", expected="true or false"
+    )
+
+
+COMPONENTS: tuple[type[BaseModel], ...] = (Listening, Storing, Deciding, Remembering, Observing, Trying)
+
+
+class Settings(Trying, Observing, Remembering, Deciding, Storing, Listening, BaseSettings):
+    """All settings of the server; they never change while it runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", allow_inf_nan=False
+    )
+
+    config: Path | None = _setting(None, "A YAML file with any of these settings.", expected="a file")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a .env file is no source here
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor is a directory of secrets
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Name the sources, the strongest first."""
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """The settings file that a flag or the environment names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # pydantic-settings asks the whole source at once
+
+    def __call__(self) -> dict[str, Any]:
+        path = self.current_state.get("config")
+        return _values(_read(Path(path))) if path else {}
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Return the settings from flags (by field name), the environment, and the file that either of them names.
+
+    Raises:
+        SettingsError: something is wrong; every fault is named, with the place it came from.
+    """
+    strays = tuple(_stray_variables())
+    try:
+        settings = Settings(**dict(flags))  # type: ignore[arg-type] # values are checked there
+    except FaultyFiles as error:
+        raise SettingsError(*strays, *error.faults) from error
+    except ValidationError as error:
+        faults = map(_Origins(flags).fault, error.errors())
+        raise SettingsError(*strays, *sorted(faults, key=lambda fault: (fault.file, fault.line))) from error
+    crossed = () if settings.poll_interval < settings.max_staleness else (_Origins(flags).poll_fault(settings),)
+    if strays or crossed:
+        raise SettingsError(*strays, *crossed)
+    return settings
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return ENV_PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """Return the command line flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def _read(path: Path) -> Document:
+    try:
+        document = parse_document(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        message = f"can't read the settings: {(error.strerror or 'not readable').lower()}"
+        raise SettingsError(Fault(str(path), 0, "", message)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(Fault(str(path), 0, "", "not UTF-8 text")) from error
+    if not isinstance(document.value, dict | None):
+        raise SettingsError(document.fault((), "expected a mapping of settings, such as `log_level: debug`"))
+    return document
+
+
+def _values(document: Document) -> dict[str, Any]:
+    """Return the file's settings; a key that is present and empty counts as absent."""
+    values = document.value if isinstance(document.value, dict) else {}
+    if "config" in values:
+        raise SettingsError(document.fault(("config",), "a settings file can't name another"))
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _stray_variables() -> Iterator[Fault]:
+    known = {variable(name) for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if not name.startswith(ENV_PREFIX) or name in known | CLIENT_VARIABLES or _INJECTED.fullmatch(name):
+            continue
+        near = get_close_matches(name, sorted(known), n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "`sidegate serve --help` lists them"
+        yield Fault(f"environment {name}", 0, "", f"no such setting: {hint}")
+
+
+class _Origins:
+    """Knows where each value came from."""
+
+    def __init__(self, flags: Mapping[str, object]) -> None:
+        self._flags = flags
+        self._environment = {name.upper() for name, value in os.environ.items() if value}
+        path = flags.get("config") or os.environ.get(variable("config"))
+        self._document = _read(Path(str(path))) if path else None
+
+    def fault(self, error: ErrorDetails) -> Fault:
+        """Return what pydantic found, with its origin and what would be right."""
+        name = str(error["loc"][0])
+        if error["type"] == "extra_forbidden":
+            return self._at(name, self._unknown(name))
+        extra: Any = Settings.model_fields[name].json_schema_extra
+        shown = "the given secret" if name == "token_key" else f"`{_shown(error['input'])}`"
+        return self._at(name, f"{shown} is not right: expected {extra['expected']}")
+
+    def poll_fault(self, settings: Settings) -> Fault:
+        """Return the fault of polling too seldom, at the value that was given."""
+        name = next((name for name in ("poll_interval", "max_staleness") if self._given(name)), "poll_interval")
+        message = f"`{settings.poll_interval:g}` must be less than max_staleness, `{settings.max_staleness:g}`"
+        return self._at(name, f"a poll_interval of {message}")
+
+    def _given(self, name: str) -> bool:
+        document = self._document
+        in_file = document is not None and (name,) in document.lines
+        return name in self._flags or variable(name) in self._environment or in_file
+
+    def _at(self, name: str, message: str) -> Fault:
+        if name in self._flags:
+            return Fault(f"flag {flag(name)}", 0, name, message)
+        if variable(name) in self._environment:
+            return Fault(f"environment {variable(name)}", 0, name, message)
+        if self._document is not None and (name,) in self._document.lines:
+            return self._document.fault((name,), message)
+        return Fault("default", 0, name, message)
+
+    def _unknown(self, name: str) -> str:
+        near = get_close_matches(name, sorted(Settings.model_fields), n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "`sidegate serve --help` lists them"
+        return f"no such setting: {hint}"
+
+
+def _shown(value: object, limit: int = 80) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
