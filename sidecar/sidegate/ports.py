@@ -87,20 +87,8 @@ class Decider(Protocol):
         ...
 
 
-class FactsStore(Protocol):
-    """Keeps the facts durably: current state, the changes that led there, and a revision per tenant."""
-
-    async def tenants(self) -> Sequence[str]:
-        """Return the IDs of all tenants, sorted."""
-        ...
-
-    async def load(self, tenant: str) -> tuple[TenantFacts, int] | None:
-        """Return all facts of a tenant with their revision, from one consistent view; None where unknown.
-
-        Raises:
-            StoreUnavailable: the store does not answer.
-        """
-        ...
+class FactsReader(Protocol):
+    """Reads facts on first touch."""
 
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`.
@@ -112,6 +100,22 @@ class FactsStore(Protocol):
 
     async def load_resource(self, tenant: str, reference: str) -> tuple[StoredResource | None, Sequence[Grant], int]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+
+class FactsStore(FactsReader, Protocol):
+    """Keeps the facts durably: current state, the changes that led there, and a revision per tenant."""
+
+    async def tenants(self) -> Sequence[str]:
+        """Return the IDs of all tenants, sorted."""
+        ...
+
+    async def load(self, tenant: str) -> tuple[TenantFacts, int] | None:
+        """Return all facts of a tenant with their revision, from one consistent view; None where unknown.
 
         Raises:
             StoreUnavailable: the store does not answer.

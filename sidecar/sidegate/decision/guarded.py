@@ -50,5 +50,5 @@ class Guarded:
         age = self._follower.staleness()
         if age > self._max_staleness:
             raise TooStale(
-                f"the newest view of the store is {age:.1f} s old, over the bound of {self._max_staleness} s"
+                f"the newest view of the store is {age:.1f} s old; the bound is {self._max_staleness} s"
             )

@@ -24,7 +24,7 @@ from sidegate.model import (
 )
 from sidegate.policy.keeper import CompiledPack, PackKeeper
 from sidegate.policy.schema import TENANT, HeldBy, InstanceOf, ResourceType, Schema
-from sidegate.ports import FactsStore, Program
+from sidegate.ports import FactsReader, Program
 
 MAX_ANCESTORS: Final = 16
 UNSETTLED: Final = -1
@@ -67,7 +67,7 @@ class _Flight:
 class Snapshots:
     """Loads tenants and resources on first touch, once however many wait, and keeps them in bounded memory."""
 
-    def __init__(self, store: FactsStore, packs: PackKeeper, *, max_tenants: int, max_resources: int) -> None:
+    def __init__(self, store: FactsReader, packs: PackKeeper, *, max_tenants: int, max_resources: int) -> None:
         self._store = store
         self._packs = packs
         self._tenants: BoundedMap[str, TenantSnapshot] = BoundedMap(max_tenants)
@@ -162,7 +162,7 @@ class Snapshots:
         resource, grants, revision = await self._store.load_resource(snapshot.tenant, reference)
         if resource is None:
             return ResourceFacts(revision, registered=False, ancestors={})
-        ancestors = {type_: name for type_, name in map(_by_type, resource.parents)}
+        ancestors = dict(map(_by_type, resource.parents))
         waiting = list(resource.parents)
         while waiting and len(ancestors) < MAX_ANCESTORS:
             parent = waiting.pop(0)
