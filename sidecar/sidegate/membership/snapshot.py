@@ -110,7 +110,7 @@ class Snapshots:
 
     async def _load(self, tenant: str) -> TenantSnapshot | None:
         while True:
-            loaded = await self._store.load_core(tenant, self._packs.scope_types | {TENANT})
+            loaded = await self._store.load_core(tenant, self._packs.core_scopes)
             if loaded is None:
                 return None
             facts, revision = loaded

@@ -132,13 +132,16 @@ class Schema:
     rules: Mapping[str, Rule]
 
     @property
-    def parent_types(self) -> frozenset[str]:
-        """The registered types that other types stand under; their grants are always in memory."""
-        parents = {name for type_ in self.resources.values() for name in type_.parents}
+    def core_scopes(self) -> frozenset[str]:
+        """The scope types whose grants are always in memory: all but those on registered resources without children."""
+        parents = {parent for type_ in self.resources.values() for parent in type_.parents}
+        scopes = {scope for role in self.roles.values() for scope in role.on} | {TENANT}
         return frozenset(
-            name
-            for name in parents
-            if name in self.resources and self.resources[name].instances is InstanceOf.RESOURCES
+            scope
+            for scope in scopes
+            if scope in parents
+            or scope not in self.resources
+            or self.resources[scope].instances is not InstanceOf.RESOURCES
         )
 
 
