@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
 from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
-from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy import ColumnElement, RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate_adapters.sql.rows import KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
+_BATCH = 1_000
 EVERYTHING = frozenset(KINDS)
 CORE = EVERYTHING - {Entity.RESOURCE}
 
@@ -39,11 +42,12 @@ async def facts(
         query = select(kind.table).where(kind.table.c.tenant == tenant)
         if entity is Entity.GRANT and grants_where is not None:
             query = query.where(grants_where)
-        for found in (await connection.execute(query)).mappings():
+        async for found in _rows(connection, query):
             entries[entity, kind.key(found)] = kind.payload(found)
     if Entity.RESOURCE in kinds:
         await _add_parents(connection, tenant, entries)
-    return from_entries(tenant, entries), row["revision"]
+    # Building a large tenant takes long enough that the event loop should not wait for it.
+    return await to_thread(from_entries, tenant, entries), row["revision"]
 
 
 def on_scopes_of(types: Iterable[str]) -> ColumnElement[bool]:
@@ -84,10 +88,16 @@ async def head(connection: AsyncConnection) -> int:
     return newest
 
 
+async def _rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> AsyncIterator[RowMapping]:
+    """Yield the rows of a query that may have very many, in batches, so that the event loop serves others between."""
+    async for batch in (await connection.stream(query)).mappings().partitions(_BATCH):
+        for row in batch:
+            yield row
+
+
 async def _add_parents(connection: AsyncConnection, tenant: str, entries: dict[EntryKey, Payload]) -> None:
     parents: defaultdict[str, list[str]] = defaultdict(list)
-    query = select(resource_parents).where(resource_parents.c.tenant == tenant)
-    for row in (await connection.execute(query)).mappings():
+    async for row in _rows(connection, select(resource_parents).where(resource_parents.c.tenant == tenant)):
         parents[ref(row["type"], row["id"])].append(ref(row["parent_type"], row["parent_id"]))
     for reference, above in parents.items():
         key = (Entity.RESOURCE, (reference,))

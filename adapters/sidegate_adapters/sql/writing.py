@@ -99,7 +99,7 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
     for batch in _batches(sorted({*work.changes, *work.expected})):
         # In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
         query = select(tenants.c.id, tenants.c.revision).where(tenants.c.id.in_(batch)).order_by(tenants.c.id)
-        stored.update((await connection.execute(query.with_for_update())).tuples())
+        stored.update((await connection.execute(query.with_for_update())).all())
     for tenant in sorted({*work.changes, *work.expected}):
         here, expected = stored.get(tenant, 0), work.expected.get(tenant, 0)
         if here != expected:
@@ -109,7 +109,7 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
     for batch in _batches(tenant for tenant in sorted(work.changes) if tenant not in stored):
         # One that was removed and comes again goes on counting: no revision ever names two states.
         query = select(changes.c.tenant, func.max(changes.c.revision)).where(changes.c.tenant.in_(batch))
-        stored.update((await connection.execute(query.group_by(changes.c.tenant))).tuples())
+        stored.update((await connection.execute(query.group_by(changes.c.tenant))).all())
     return {tenant: stored.get(tenant, 0) + 1 for tenant in sorted(work.changes)}
 
 
@@ -195,7 +195,7 @@ def _upsert(connection: AsyncConnection, table: Table) -> Executable:
 async def _append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> None:
     count = sum(map(len, work.changes.values()))
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
-    counter = update(feed).values(head=feed.c.head + count).returning(feed.c.head)
+    counter = update(feed).where(feed.c.id == 1).values(head=feed.c.head + count).returning(feed.c.head)
     head = (await connection.execute(counter)).scalar_one()
     await _execute_many(connection, insert(changes), _change_rows(work, revisions, first=head - count + 1))
 
