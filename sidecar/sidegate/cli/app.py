@@ -1,0 +1,52 @@
+"""The command `sidegate`: its table of commands."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate import __version__
+from sidegate.cli.commands import LazyGroup
+
+COMMANDS = {
+    "serve": ("Start the server.", "sidegate.cli.serve:serve"),
+    "check": ("Ask whether a subject may do an action on a resource.", "sidegate.cli.check:check"),
+    "facts": ("Plan, apply and export facts: members, roles, grants.", "sidegate.cli.facts:facts"),
+    "policy": ("Test, lint and show policy packs.", "sidegate.cli.policy:policy"),
+    "enforce": ("Decide requests by Casbin files, without a server.", "sidegate.cli.enforce:enforce"),
+    "healthcheck": ("Tell whether a server serves, for probes.", "sidegate.cli.healthcheck:healthcheck"),
+    "version": ("Tell the versions of Sidegate and of what it runs on.", "sidegate.cli.version:version"),
+}
+EXAMPLES = (
+    ("Start a server with a demo tenant", "sidegate serve --demo"),
+    ("Ask it", "sidegate check --tenant demo uma view document:d1"),
+    ("See what a facts file would change", "sidegate facts plan facts.yaml"),
+    ("Test the packs of a directory", "sidegate policy test policies/"),
+)
+EPILOG = """\b
+Exit codes:
+  0  done, or allowed
+  1  denied (where --exit-code asks), or tests failed
+  2  bad input, or the server can't start
+  3  could not decide, or no answer
+
+\b
+Shell completion, for bash (or zsh_source, fish_source):
+  eval "$(_SIDEGATE_COMPLETE=bash_source sidegate)"
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    loads=COMMANDS,
+    examples=EXAMPLES,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="sidegate", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Decide who may do what: policy as code, answered over gRPC with the rule and the reason."""
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="sidegate")

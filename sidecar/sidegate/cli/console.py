@@ -1,0 +1,45 @@
+"""What commands print: colour and tables on a terminal, plain aligned text in a pipe, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Cell = str | Text
+
+_GAP = "  "
+
+
+def console() -> Console:
+    """Return the console of standard output; texts are printed as they are, never read as markup."""
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def print_table(target: Console, headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    """Print a table: ruled and wrapped to the width of a terminal, else one line a row in aligned columns."""
+    if not target.is_terminal:
+        _print_aligned([headers, *rows])
+        return
+    table = Table(*headers, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    target.print(table, soft_wrap=False)
+
+
+def _print_aligned(rows: Sequence[Sequence[Cell]]) -> None:
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        click.echo(_GAP.join(padded).rstrip())

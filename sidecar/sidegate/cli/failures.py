@@ -1,0 +1,44 @@
+"""Expected errors as messages with exit codes: nobody sees a traceback for a wrong file or a server that is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO, Any
+
+import click
+
+from sidegate.errors import FaultyFiles, InvalidInput, ModelError, RowError, SidegateError, StartError
+
+DENIED = 1
+"""A check was denied where `--exit-code` asks, or tests failed."""
+BAD_INPUT = 2
+"""Usage, settings, files or a request are wrong, or the server can't start."""
+UNDECIDED = 3
+"""Could not decide: no answer, an error, facts too old."""
+
+_BAD_INPUT = (FaultyFiles, InvalidInput, ModelError, RowError, StartError)
+
+
+class Failure(click.ClickException):
+    """A message of one or several lines for standard error, and the exit code that goes with it."""
+
+    def __init__(self, message: str, *, exit_code: int, details: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc] # click reads it from the instance
+        self.details = tuple(details)
+
+    @classmethod
+    def of(cls, error: SidegateError) -> Failure:
+        """Return the failure that tells an error of ours."""
+        code = BAD_INPUT if isinstance(error, _BAD_INPUT) else UNDECIDED
+        if isinstance(error, FaultyFiles) and error.faults:
+            count = len(error.faults)
+            title = "one fault" if count == 1 else f"{count} faults"
+            return cls(f"{title} found", exit_code=code, details=map(str, error.faults))
+        return cls(str(error), exit_code=code)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the message and its details to standard error."""
+        click.echo(click.style("error", fg="red", bold=True) + f": {self.message}", file=file, err=True)
+        for detail in self.details:
+            click.echo(f"  {detail}", file=file, err=True)

@@ -1,0 +1,28 @@
+"""`sidegate version`: what to name in a report."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import click
+
+from sidegate import __version__
+from sidegate.cli.commands import Command
+from sidegate.cli.console import print_json
+
+EXAMPLES = (("Tell the versions", "sidegate version"), ("For a script", "sidegate version --json"))
+_LIBRARIES = ("grpcio", "pycasbin", "SQLAlchemy")
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def version(*, as_json: bool) -> None:
+    """Tell the versions of Sidegate and of what it runs on."""
+    versions = {"sidegate": __version__, "python": platform.python_version()}
+    versions |= {name.lower(): metadata.version(name) for name in _LIBRARIES}
+    if as_json:
+        print_json(versions)
+        return
+    for name, number in versions.items():
+        click.echo(f"{name} {number}")
