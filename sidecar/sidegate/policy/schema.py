@@ -144,13 +144,28 @@ class Schema:
             or self.resources[scope].instances is not InstanceOf.RESOURCES
         )
 
+    def scopes_of(self, type_: str) -> frozenset[str]:
+        """Return the scope types that a resource of this type has: the tenant, itself, and all it can stand in."""
+        found = {TENANT, type_}
+        waiting = [type_]
+        while waiting:
+            above = self.resources.get(waiting.pop())
+            new = above.parents - found if above else frozenset()
+            found |= new
+            waiting.extend(new)
+        return frozenset(found)
+
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A loaded pack: its schema, its Casbin model and rows, and the SHA-256 over its files."""
+    """A loaded pack: its schema, its Casbin model and rows, and the SHA-256 over its files.
+
+    `lines` holds the line of policy.csv that each row stands on.
+    """
 
     schema: Schema
     model_text: str
     rows: tuple[Row, ...]
     digest: str
     directory: str
+    lines: tuple[int, ...] = ()
