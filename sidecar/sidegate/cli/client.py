@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 
 from sidegate.addresses import DEFAULT_ADDRESS, check_address
 from sidegate.cli.failures import BAD_INPUT, UNDECIDED, Failure
+from sidegate.errors import FactsError
 
 Answer = TypeVar("Answer")
 
@@ -22,7 +23,6 @@ _OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # a sidecar stands beside its caller: no proxy lies between
     ("grpc.max_receive_message_length", -1),  # an export is as large as the facts are
 )
-_BAD_INPUT = frozenset({StatusCode.INVALID_ARGUMENT, StatusCode.OUT_OF_RANGE, StatusCode.FAILED_PRECONDITION})
 
 
 class _Address(click.ParamType[str]):
@@ -98,23 +98,24 @@ async def answered(call: Awaitable[Answer], target: Target) -> Answer:
         raise _failure(error, target) from error
 
 
-def status_lines(status: status_pb2.Status) -> Iterator[str]:
-    """Yield each field violation that a status carries, as `field: what would be right`."""
+def _violations(status: status_pb2.Status, reason: str) -> Iterator[str]:
+    """Yield each field violation that a status carries; a fault of a file tells its place and key itself."""
     for detail in status.details:
         violations = error_details_pb2.BadRequest()
         if detail.Unpack(violations):
             for violation in violations.field_violations:
-                yield ": ".join(part for part in (violation.field, violation.description) if part)
+                field = "" if reason == FactsError.reason else violation.field
+                yield ": ".join(part for part in (field, violation.description) if part)
 
 
 def _failure(error: aio.AioRpcError, target: Target) -> Failure:
     status = _status(error)
     if status is None:
         return Failure(_unexplained(error, target), exit_code=UNDECIDED)
-    code = BAD_INPUT if error.code() in _BAD_INPUT else UNDECIDED
-    lines = tuple(status_lines(status))
+    code = BAD_INPUT if error.code() is StatusCode.INVALID_ARGUMENT else UNDECIDED
     reason = _reason(status)
-    message = "the server refused the request" if lines else status.message
+    lines = tuple(_violations(status, reason))
+    message = "the server refuses the request" if lines else status.message
     return Failure(f"{message} ({reason})" if reason else message, exit_code=code, details=lines)
 
 
@@ -134,6 +135,8 @@ def _reason(status: status_pb2.Status) -> str:
 def _unexplained(error: aio.AioRpcError, target: Target) -> str:
     address = target.address
     match error.code():
+        case StatusCode.UNAVAILABLE if "connect" not in (error.details() or "").lower():
+            return f"`{address}` ended the connection before it answered"
         case StatusCode.UNAVAILABLE:
             return f"no server answers at `{address}`; start one with `sidegate serve`, or name it with --address"
         case StatusCode.DEADLINE_EXCEEDED:

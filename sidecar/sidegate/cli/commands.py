@@ -86,6 +86,7 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[Example]) 
         return
     with formatter.section("Examples"):
         for number, (meaning, line) in enumerate(examples):
-            formatter.write("\n" if number else "")
-            formatter.write_text(f"{meaning}:")
+            if meaning:
+                formatter.write("\n" if number else "")
+                formatter.write_text(f"{meaning}:")
             formatter.write(f"{'':{formatter.current_indent + 2}}{line}\n")

@@ -1,0 +1,128 @@
+"""`sidegate facts`: the facts of tenants as one document."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+from google.protobuf.json_format import MessageToDict
+
+from sidegate.authz.v1 import facts_pb2 as pb
+from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
+from sidegate.cli.client import Target, answered, connected, target_options
+from sidegate.cli.commands import Command, LazyGroup
+from sidegate.cli.console import console, print_json
+from sidegate.cli.difference import difference
+from sidegate.cli.inputs import STDIN, read_text, unreadable
+from sidegate.documents import schema_text
+
+COMMANDS = {
+    "plan": ("Show what a facts file would change, and write nothing.", "sidegate.cli.facts:plan"),
+    "apply": ("Make each tenant of a facts file hold exactly what it says.", "sidegate.cli.facts:apply"),
+    "export": ("Write the facts of tenants as a file that apply takes back.", "sidegate.cli.facts:export"),
+    "schema": ("Print the JSON Schema of a facts file, for editors.", "sidegate.cli.facts:schema"),
+}
+EXAMPLES = (
+    ("See what would change, then change it", "sidegate facts plan facts.yaml"),
+    ("", "sidegate facts apply facts.yaml"),
+    ("Copy the facts of a tenant into a file", "sidegate facts export acme --output acme.yaml"),
+)
+_TIMEOUT = 60.0
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def facts() -> None:
+    """Plan, apply and export facts: members, roles, grants."""
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("See what a file would change", "sidegate facts plan facts.yaml"),
+        ("See what a generated document would change", "sidegate facts plan - --json"),
+    ),
+)
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
+@target_options(timeout=_TIMEOUT)
+def plan(target: Target, *, file: str, as_json: bool) -> None:
+    """Show what FILE would change, and write nothing; - is standard input."""
+    request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), validate_only=True)
+    _tell(asyncio.run(_apply(request, target)), as_json=as_json, ending="Nothing was written; `facts apply` writes it.")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("Write a file", "sidegate facts apply facts.yaml"),
+        ("Say who does it, for the history", "sidegate facts apply facts.yaml --actor ops@acme.example"),
+    ),
+)
+@click.argument("file")
+@click.option("--actor", default="", help="Who writes, for the history.  [default: platform]")
+@click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
+@target_options(timeout=_TIMEOUT)
+def apply(target: Target, *, file: str, actor: str, as_json: bool) -> None:
+    """Make each tenant of FILE hold exactly what it says, in one transaction; - is standard input.
+
+    Tenants that FILE does not name stay as they are. A fault anywhere in FILE changes nothing.
+    """
+    request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), actor=actor)
+    _tell(asyncio.run(_apply(request, target)), as_json=as_json, ending="Written.")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("All tenants, to standard output", "sidegate facts export"),
+        ("Two of them, into a file", "sidegate facts export acme globex --output facts.yaml"),
+    ),
+)
+@click.argument("tenants", nargs=-1, metavar="[TENANT]...")
+@click.option("--output", metavar="FILE", default=STDIN, help="Where to write it.  [default: standard output]")
+@target_options(timeout=_TIMEOUT)
+def export(target: Target, *, tenants: tuple[str, ...], output: str) -> None:
+    """Write the facts of each TENANT, or of all, as a file that apply takes back unchanged."""
+    document = asyncio.run(_export(tenants, target))
+    if output == STDIN:
+        click.echo(document, nl=False)
+        return
+    try:
+        Path(output).write_text(document, encoding="utf-8")
+    except OSError as error:
+        raise unreadable(output, error) from error
+
+
+@click.command(cls=Command, examples=(("Keep it beside the facts", "sidegate facts schema > facts.schema.json"),))
+def schema() -> None:
+    """Print the JSON Schema of a facts file, for editors."""
+    click.echo(schema_text("facts"), nl=False)
+
+
+async def _apply(request: pb.ApplyFactsRequest, target: Target) -> pb.ApplyFactsResponse:
+    async with connected(target) as channel:
+        stub = FactsServiceStub(channel)
+        return await answered(stub.ApplyFacts(request, timeout=target.timeout), target)
+
+
+async def _export(tenants: tuple[str, ...], target: Target) -> str:
+    async with connected(target) as channel:
+        call = FactsServiceStub(channel).ExportFacts(pb.ExportFactsRequest(tenants=tenants), timeout=target.timeout)
+        response: pb.ExportFactsResponse = await answered(call, target)
+        return response.document
+
+
+def _source(file: str) -> str:
+    return "<stdin>" if file == STDIN else file
+
+
+def _tell(response: pb.ApplyFactsResponse, *, as_json: bool, ending: str) -> None:
+    if as_json:
+        print_json(MessageToDict(response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
+        return
+    target = console()
+    for line in difference(response.tenants):
+        target.print(line)
+    if any(tenant.changes for tenant in response.tenants):
+        target.print(ending)
