@@ -1,0 +1,62 @@
+"""Check and BatchCheck, whatever transport carries them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sidegate.authz.v1 import authorization_pb2 as pb
+from sidegate.errors import InvalidInput, SidegateError, Violation
+from sidegate.ports import Decider
+from sidegate.server.codec import Codec
+from sidegate.server.failures import told
+from sidegate.server.validation import inside
+
+_AT_ONCE = 8
+"""Checks of one batch that wait for the store together; between two such groups other calls get their turn."""
+
+
+class Authorization:
+    """Answers questions through a decider; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(self, decider: Decider, codec: Codec, *, max_checks: int = 100) -> None:
+        self._decider = decider
+        self._codec = codec
+        self._max_checks = max_checks
+
+    async def check(self, message: pb.CheckRequest) -> pb.CheckResponse:
+        """Decide one question.
+
+        Raises:
+            InvalidInput: the question is wrong.
+            SidegateError: it could not be decided; the caller must treat that as a deny.
+        """
+        request = self._codec.read(message)
+        return self._codec.write(request, await self._decider.decide(request))
+
+    async def batch_check(self, message: pb.BatchCheckRequest) -> pb.BatchCheckResponse:
+        """Decide several questions, in their order; what is wrong with one stands in its place.
+
+        Raises:
+            InvalidInput: there are more of them than the limit.
+        """
+        checks = message.checks
+        if len(checks) > self._max_checks:
+            expected = f"expected at most {self._max_checks} in one batch"
+            raise InvalidInput(Violation("checks", f"`{len(checks)}` checks are too many: {expected}"))
+        results: list[pb.BatchCheckResult] = []
+        for start in range(0, len(checks), _AT_ONCE):
+            group = enumerate(checks[start : start + _AT_ONCE], start)
+            results += await asyncio.gather(*(self._result(position, check) for position, check in group))
+        return pb.BatchCheckResponse(results=results)
+
+    async def _result(self, position: int, check: pb.CheckRequest) -> pb.BatchCheckResult:
+        place = f"checks[{position}]"
+        try:
+            return pb.BatchCheckResult(response=await self.check(check))
+        except InvalidInput as error:
+            failure: Exception = inside(place, error)
+        except SidegateError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - one item fails alone, whatever happened to it; it is logged
+            failure = error
+        return pb.BatchCheckResult(error=told(failure, call=place))

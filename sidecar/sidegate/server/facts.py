@@ -1,0 +1,115 @@
+"""ApplyFacts and ExportFacts, whatever transport carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from google.protobuf.struct_pb2 import Struct
+
+from sidegate.authz.v1 import facts_pb2 as pb
+from sidegate.model import Change, Properties
+from sidegate.server.properties import write_properties
+from sidegate.server.revision import RevisionTokens
+from sidegate.server.validation import Inspection
+
+_DEFAULT_ACTOR = "platform"
+_DEFAULT_SOURCE = "facts"
+
+
+class TenantChanges(Protocol):
+    """What a document changes, or changed, in one tenant; `revision` is 0 where nothing is written yet."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant."""
+
+    @property
+    def revision(self) -> int:
+        """The tenant's revision after the write."""
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The changes, in the order in which they are written."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is allowed and still worth a look."""
+
+
+class FactsUseCase(Protocol):
+    """What is asked of the membership room."""
+
+    async def plan(self, text: str, source: str) -> Sequence[TenantChanges]:
+        """Return what a document would change, tenant by tenant."""
+
+    async def apply(self, text: str, source: str, *, actor: str) -> Sequence[TenantChanges]:
+        """Make the tenants of a document hold what it says; return what changed."""
+
+    async def export(self, tenants: Sequence[str]) -> str:
+        """Return the facts of tenants, of all where none is named, as a document."""
+
+
+class Facts:
+    """Reads and writes facts as documents; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(self, use_case: FactsUseCase, tokens: RevisionTokens) -> None:
+        self._use_case = use_case
+        self._tokens = tokens
+
+    async def apply(self, message: pb.ApplyFactsRequest) -> pb.ApplyFactsResponse:
+        """Apply a document, or only plan it.
+
+        Raises:
+            InvalidInput: a field of the request is wrong.
+            FactsError: the document is refused; nothing was written.
+            RevisionConflict: another writer came first; nothing was written.
+            Unavailable: the store does not answer; nothing was written.
+        """
+        inspection = Inspection()
+        if not message.document.strip():
+            inspection.add("document", "is empty: expected a facts document, YAML or JSON")
+        inspection.label("source", message.source)
+        inspection.label("actor", message.actor)
+        inspection.finish()
+        source = message.source or _DEFAULT_SOURCE
+        if message.validate_only:
+            outcome = await self._use_case.plan(message.document, source)
+        else:
+            outcome = await self._use_case.apply(message.document, source, actor=message.actor or _DEFAULT_ACTOR)
+        tenants = [self._tenant(tenant, written=not message.validate_only) for tenant in outcome]
+        return pb.ApplyFactsResponse(tenants=tenants)
+
+    async def export(self, message: pb.ExportFactsRequest) -> pb.ExportFactsResponse:
+        """Return the facts of tenants as a document.
+
+        Raises:
+            InvalidInput: a tenant's name is wrong.
+            Unavailable: the store does not answer.
+        """
+        inspection = Inspection()
+        for position, tenant in enumerate(message.tenants):
+            inspection.identifier(f"tenants[{position}]", tenant)
+        inspection.finish()
+        return pb.ExportFactsResponse(document=await self._use_case.export(tuple(message.tenants)))
+
+    def _tenant(self, outcome: TenantChanges, *, written: bool) -> pb.TenantChanges:
+        return pb.TenantChanges(
+            tenant=outcome.tenant,
+            revision=self._tokens.encode(outcome.tenant, outcome.revision) if written else "",
+            changes=map(_change, outcome.changes),
+            warnings=outcome.warnings,
+        )
+
+
+def _change(change: Change) -> pb.FactChange:
+    return pb.FactChange(
+        entity=change.entity,
+        key=change.key,
+        before=_payload(change.before),
+        after=_payload(change.after),
+    )
+
+
+def _payload(payload: Properties | None) -> Struct | None:
+    return None if payload is None else write_properties(payload)

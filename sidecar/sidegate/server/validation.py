@@ -1,0 +1,97 @@
+"""What a request may look like; every departure is found at once, with its field's path and what would be right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+
+from sidegate.errors import InvalidInput, Violation
+
+SHOWN = 48
+"""How many characters of a wrong value a message shows."""
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+_IDENTIFIER = re.compile(r"(?!\s)[^*\x00-\x1f\x7f-\x9f]+(?<!\s)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a request may be; lengths in characters, the others count what one field holds with all inside."""
+
+    identifier_length: int = 256
+    word_length: int = 64
+    depth: int = 5
+    keys: int = 100
+    items: int = 1000
+    text_length: int = 4096
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Inspection:
+    """Collects the violations of one request."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.found: list[Violation] = []
+
+    def add(self, field: str, message: str) -> None:
+        """Note a violation."""
+        self.found.append(Violation(field, message))
+
+    def identifier(self, field: str, value: str, *, any_allowed: bool = False) -> None:
+        """Check an identifier; `any_allowed` lets `*` alone stand for the type as a whole."""
+        if any_allowed and value == "*":
+            return
+        limit = self.limits.identifier_length
+        if len(value) <= limit and _IDENTIFIER.fullmatch(value):
+            return
+        whole = ", or `*` alone for the type as a whole" if any_allowed else ""
+        expected = f"1 to {limit} characters without control characters, `*` or whitespace at the ends{whole}"
+        self.add(field, f"{_shown(value)}: expected {expected}")
+
+    def word(self, field: str, value: str, *, example: str) -> None:
+        """Check a type or an action."""
+        limit = self.limits.word_length
+        if len(value) <= limit and _WORD.fullmatch(value):
+            return
+        expected = f"a word such as `{example}`: a-z, then a-z, 0-9 or _, up to {limit} characters"
+        self.add(field, f"{_shown(value)}: expected {expected}")
+
+    def label(self, field: str, value: str) -> None:
+        """Check a name for people, such as that of a file: it may be empty, but not hold control characters."""
+        limit = self.limits.identifier_length
+        if len(value) > limit or _CONTROL.search(value):
+            self.add(field, f"{_shown(value)}: expected up to {limit} characters without control characters")
+
+    def finish(self) -> None:
+        """Refuse the request if anything was found.
+
+        Raises:
+            InvalidInput: with everything that was found.
+        """
+        if self.found:
+            raise InvalidInput(*self.found)
+
+
+def quoted(value: str) -> str:
+    """Return a value as messages show it: in backticks, shortened, in one line of visible characters."""
+    short = value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
+    return f"`{''.join(map(_visible, short))}`"
+
+
+def inside(prefix: str, error: InvalidInput) -> InvalidInput:
+    """Return the error with its fields placed inside `prefix`, such as `checks[3]`."""
+    return InvalidInput(*(replace(v, field=f"{prefix}.{v.field}" if v.field else prefix) for v in error.violations))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _shown(value: str) -> str:
+    return f"{quoted(value)} is not right" if value else "is empty"
