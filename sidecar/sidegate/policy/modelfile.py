@@ -25,10 +25,14 @@ def model_faults(text: str, file: str) -> tuple[Fault, ...]:
     """Return what is wrong with a pack's model."""
     try:
         definition = read_definition(text)
-        read_matchers(definition, signatures(definition, FUNCTIONS))
     except ModelError as error:
         return (Fault(file, error.line, "", str(error)),)
-    return tuple(Fault(file, _line(text, key), key, message) for key, message in _departures(definition))
+    found = [Fault(file, _line(text, key), key, message) for key, message in _departures(definition)]
+    try:
+        read_matchers(definition, signatures(definition, FUNCTIONS))
+    except ModelError as error:
+        found.append(Fault(file, error.line, "", str(error)))
+    return tuple(found)
 
 
 def _departures(definition: Definition) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,152 @@
+"""The packs that a server decides by: loaded, compiled, and handed out by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import sidegate
+from sidegate.documents import nearest
+from sidegate.errors import EngineError, Fault, ModelError, PackError, RowError
+from sidegate.model import Obligation, Reason
+from sidegate.policy.load import MODEL, POLICY, SCHEMA, load_pack
+from sidegate.policy.schema import TENANT, EnforcedBy, Pack, Schema
+from sidegate.policy.scope import DOMAIN_MATCH, FUNCTIONS
+from sidegate.ports import Engine, Program
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPack:
+    """A pack with its program, and what the way of a Check looks up in it.
+
+    `actions` maps each resource type to its actions, `denials` each rule's ID to the reason and obligations
+    of its denials, `membership_rules` each reason that is decided before any row to the rule's ID.
+    """
+
+    pack: Pack
+    program: Program
+    actions: Mapping[str, frozenset[str]]
+    denials: Mapping[str, tuple[str, tuple[Obligation, ...]]]
+    membership_rules: Mapping[str, str]
+
+
+class PackKeeper:
+    """Hands out the packs of a directory; all of them hang on one reference, so that a swap is one assignment."""
+
+    def __init__(self, engine: Engine, directory: Path, default: str) -> None:
+        """Load and compile every pack of `directory`, or the one pack that it is.
+
+        Raises:
+            PackError: a pack is wrong, or the default one is not there; names every fault at once.
+        """
+        self._engine = engine
+        self._directory = directory
+        self._default = default
+        self._packs = _load_all(engine, directory, default)
+
+    def __repr__(self) -> str:
+        return f"PackKeeper({', '.join(self.names())}; default {self._default})"
+
+    def get(self, name: str) -> CompiledPack | None:
+        """Return a pack by its name, the default one for "", None where there is none of that name."""
+        return self._packs.get(name or self._default)
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all packs, sorted."""
+        return tuple(self._packs)
+
+    @property
+    def core_scopes(self) -> frozenset[str]:
+        """The scope types whose grants are always in memory, over all packs."""
+        packs = self._packs.values()
+        return frozenset({TENANT}).union(*(compiled.pack.schema.core_scopes for compiled in packs))
+
+
+def compile_pack(pack: Pack, engine: Engine) -> CompiledPack:
+    """Compile a loaded pack.
+
+    Raises:
+        PackError: the engine refuses its model or a row.
+    """
+    try:
+        program = engine.compile(pack.model_text, pack.rows, functions=FUNCTIONS, domain_match=DOMAIN_MATCH)
+    except EngineError as error:
+        raise PackError(_placed(error, pack)) from error
+    schema = pack.schema
+    return CompiledPack(
+        pack=pack,
+        program=program,
+        actions=MappingProxyType({name: frozenset(type_.actions) for name, type_ in schema.resources.items()}),
+        denials=MappingProxyType(_denials(schema)),
+        membership_rules=MappingProxyType(_membership_rules(schema)),
+    )
+
+
+def bundled_packs() -> Path:
+    """Return the directory of the packs that come along: inside the installed package, or in the source tree."""
+    package = Path(sidegate.__file__).parent
+    installed = package / "packs"
+    return installed if installed.is_dir() else package.parent.parent / "policies"
+
+
+def _denials(schema: Schema) -> dict[str, tuple[str, tuple[Obligation, ...]]]:
+    return {rule.id: (rule.reason or Reason.DENIED_BY_RULE.value, rule.obligations) for rule in schema.rules.values()}
+
+
+def _membership_rules(schema: Schema) -> dict[str, str]:
+    return {
+        rule.reason: rule.id
+        for rule in schema.rules.values()
+        if rule.reason and EnforcedBy.MEMBERSHIP in rule.enforced_by
+    }
+
+
+def _placed(error: EngineError, pack: Pack) -> Fault:
+    """Return what an engine refused, with its file and line."""
+    directory = Path(pack.directory)
+    if isinstance(error, RowError):
+        line = pack.lines[error.ordinal] if 0 <= error.ordinal < len(pack.lines) else 0
+        return Fault(str(directory / POLICY), line, "", str(error))
+    line = error.line if isinstance(error, ModelError) else 0
+    return Fault(str(directory / MODEL), line, "", str(error))
+
+
+def _load_all(engine: Engine, directory: Path, default: str) -> Mapping[str, CompiledPack]:
+    """Return the packs by name, sorted."""
+    faults: list[Fault] = []
+    found: dict[str, CompiledPack] = {}
+    for place in _places(directory, faults):
+        try:
+            compiled = compile_pack(load_pack(place), engine)
+        except PackError as error:
+            faults.extend(error.faults)
+            continue
+        name = compiled.pack.schema.name
+        if name in found:
+            message = f"`{name}` is already the name of the pack in {found[name].pack.directory}"
+            faults.append(Fault(str(place / SCHEMA), 0, "name", message))
+        found.setdefault(name, compiled)
+    if not faults and default not in found:
+        faults.append(
+            Fault(str(directory), 0, "", f"no pack is named `{default}`, the default: {nearest(default, found)}")
+        )
+    if faults:
+        raise PackError(*faults)
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def _places(directory: Path, faults: list[Fault]) -> Iterator[Path]:
+    """Yield the directories of packs, sorted; those whose names start with `.` or `_` are not."""
+    if (directory / SCHEMA).is_file():
+        yield directory
+        return
+    try:
+        inside = sorted(place for place in directory.iterdir() if place.is_dir() and place.name[0] not in "._")
+    except OSError as error:
+        faults.append(Fault(str(directory), 0, "", f"can't be read ({error.strerror}); expected a directory of packs"))
+        return
+    if not inside:
+        faults.append(Fault(str(directory), 0, "", "there is no pack; each stands in a directory of its own"))
+    yield from inside

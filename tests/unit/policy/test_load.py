@@ -1,0 +1,233 @@
+"""Loading a pack: what it becomes, and what stops it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from sidegate.errors import PackError
+from sidegate.model import Obligation
+from sidegate.policy.load import load_pack
+from sidegate.policy.schema import Count, EnforcedBy, HeldBy, InstanceOf, Source
+from support.packs import MODEL, ROWS, SCHEMA, write_pack
+
+
+def faults_of(directory: Path, **texts: str) -> list[str]:
+    """Return the faults of the small pack with other texts, without its directory."""
+    write_pack(directory, **texts)
+    with pytest.raises(PackError) as caught:
+        load_pack(directory)
+    return [str(fault).removeprefix(f"{directory}/") for fault in caught.value.faults]
+
+
+def with_row(row: str) -> str:
+    return f"{ROWS}{row}\n"
+
+
+def test_a_pack_becomes_values(tmp_path: Path) -> None:
+    """Everything that pack.yaml declares stands in the schema, with its defaults by type."""
+    pack = load_pack(write_pack(tmp_path))
+    schema = pack.schema
+
+    assert (schema.name, schema.one_role_per_member) == ("small", False)
+    assert schema.roles["admin"].count is Count.EXACTLY_ONE
+    assert schema.roles["owner"].on == {"tenant", "folder", "note"}
+    assert schema.roles["insider"].held_by is HeldBy.GROUP
+    assert schema.resources["desk"].instances is InstanceOf.MEMBER
+    assert schema.resources["note"].actions == ("view", "edit", "download_pdf", "download_csv")
+    assert schema.custom_roles is not None
+    assert schema.custom_roles.types == {"member", "group", "desk", "folder", "note"}
+    assert schema.rules["SM-03"].obligations == (Obligation("buy_quota"),)
+    assert schema.rules["SM-04"].enforced_by == {EnforcedBy.MEMBERSHIP}
+    assert pack.rows[1] == ("p", "owner", "note", "note", "*", "True", "allow", "SM-02")
+    assert pack.lines == (1, 2, 3, 4)
+
+
+def test_properties_without_a_default_have_that_of_their_type(tmp_path: Path) -> None:
+    """A property's default is the declared one, else the empty value of its type."""
+    schema = load_pack(write_pack(tmp_path)).schema
+    note = schema.resources["note"].properties or {}
+
+    assert (schema.settings["require_mfa"].default, schema.settings["label"].default) == (False, "plain")
+    assert (schema.member["clearance"].default, schema.member["clearance"].source) == (0, Source.REQUEST)
+    assert (note["status"].default, note["readers"].default) == ("draft", [])
+    assert schema.context["ip"].source is Source.REQUEST
+
+
+def test_the_digest_is_sha256_over_length_prefixed_names_and_contents(tmp_path: Path) -> None:
+    """Anyone can compute a pack's digest: 8 bytes of length before each file's name and content."""
+    pack = load_pack(write_pack(tmp_path))
+    expected = hashlib.sha256()
+    for name, text in (("pack.yaml", SCHEMA), ("model.conf", MODEL), ("policy.csv", ROWS)):
+        for part in (name.encode(), text.encode()):
+            expected.update(len(part).to_bytes(8, "big") + part)
+
+    assert pack.digest == expected.hexdigest()
+
+
+def test_a_comment_changes_the_digest(tmp_path: Path) -> None:
+    """Two packs of one digest are the same files, to the byte."""
+    one = load_pack(write_pack(tmp_path / "one"))
+    other = load_pack(write_pack(tmp_path / "other", rows=f"# reviewed\n{ROWS}"))
+
+    assert one.rows == other.rows
+    assert one.digest != other.digest
+
+
+def test_the_faults_of_all_three_files_come_at_once(tmp_path: Path) -> None:
+    """One load names every fault with file, line and key, ordered by file and line."""
+    faults = faults_of(
+        tmp_path,
+        schema=SCHEMA.replace("on: [group]", "on: [grp]").replace("default: draft", "default: 3"),
+        model=MODEL.replace("g(r.sub.ref", "h(r.sub.ref"),
+        rows=with_row("p, admn, tenant, note, view, True, allow, SM-01"),
+    )
+
+    assert faults == [
+        "pack.yaml:13: roles.insider.on: `grp` is no type: did you mean `group`?",
+        "pack.yaml:25: resources.note.properties.status.default: `3` is not right: expected a value of type string",
+        "model.conf:14: matcher `m`: unknown function `h`",
+        "policy.csv:5: role: `admn` is no role: did you mean `admin`?",
+    ]
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    """A directory without the files of a pack says which are missing and what a pack has."""
+    (tmp_path / "pack.yaml").write_text(SCHEMA)
+    with pytest.raises(PackError) as caught:
+        load_pack(tmp_path)
+
+    assert [Path(fault.file).name for fault in caught.value.faults] == ["model.conf", "policy.csv"]
+    assert "a pack has pack.yaml, model.conf, policy.csv" in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are a fault on their line, not a crash."""
+    write_pack(tmp_path)
+    (tmp_path / "policy.csv").write_bytes(ROWS.encode() + b"# caf\xe9\n")
+    with pytest.raises(PackError, match=r"policy\.csv:5: not UTF-8"):
+        load_pack(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("p, boss, tenant, note, view, True, allow, SM-01", "role: `boss` is no role: expected one of "),
+        ("p, admin, note, note, view, True, allow, SM-01", "scope: role `admin` can't be held on `note`: "),
+        ("p, *, note, note, view, True, allow, SM-01", "scope: `note` is not right: role `*` is every member"),
+        ("p, owner, note, folder, view, True, allow, SM-01", "scope: `note` is neither `folder` nor what it "),
+        ("p, admin, tenant, notes, view, True, allow, SM-01", "type: `notes` matches no type: did you mean `note`?"),
+        ("p, admin, tenant, x*, view, True, allow, SM-01", "type: `x*` matches no type: "),
+        ("p, admin, tenant, n*e, view, True, allow, SM-01", "type: `n*e` is not right: a `*` stands at the end"),
+        ("p, admin, tenant, note, veiw, True, allow, SM-01", "act: `veiw` matches no action: did you mean `view`?"),
+        ("p, admin, tenant, folder, edit, True, allow, SM-01", "act: `edit` matches no action: "),
+        ("p, admin, tenant, note, up*, True, allow, SM-01", "act: `up*` matches no action: "),
+        ("p, admin, tenant, note, view, True, Deny, SM-01", "eft: `Deny` is not right: expected `allow` or `deny`"),
+        ("p, admin, tenant, note, view, True, allow, SM-99", "rule: `SM-99` is no rule: did you mean `SM-04`?"),
+        ("p, admin, tenant, note, view, True, deny,", "rule: `` is no rule: expected one of "),
+        ("p, admin, tenant, note, view, True, allow", "6 values; expected the 7 of `p, role, scope, type, act, "),
+        ("g, member:uma, admin, tenant:acme", "a pack holds `p` rows only, not `g`; "),
+        ("p, admin, tenant, note, view, (True, allow, SM-01", "`(` is never closed; "),
+    ],
+)
+def test_a_wrong_row_stops_the_pack(tmp_path: Path, row: str, fault: str) -> None:
+    """Each kind of wrong row is one fault on the row's line that says what would be right."""
+    (found,) = faults_of(tmp_path, rows=with_row(row))
+
+    assert found.startswith(f"policy.csv:5: {fault}")
+
+
+@pytest.mark.parametrize("act", ["down*", "*", "view*"])
+def test_patterns_that_match_an_action_are_right(tmp_path: Path, act: str) -> None:
+    """A pattern needs one action that it matches, no more."""
+    assert load_pack(write_pack(tmp_path, rows=with_row(f"p, admin, tenant, note, {act}, True, allow, SM-01")))
+
+
+def test_an_empty_policy_is_refused(tmp_path: Path) -> None:
+    """A pack without rows does not load, since Casbin could allow everything."""
+    faults = faults_of(tmp_path, rows="# nothing yet\n")
+
+    assert faults[-1].startswith("policy.csv: there is no row; an empty policy is refused")
+
+
+def test_a_rule_that_rows_should_enforce_needs_one(tmp_path: Path) -> None:
+    """A declared rule without a row is a fault, but for those that something else enforces."""
+    (fault,) = faults_of(tmp_path, rows=ROWS.replace("SM-03", "SM-01"))
+
+    assert fault == (
+        "pack.yaml:30: rules.SM-03: no row of policy.csv enforces this rule; "
+        "say in `enforced_by` what does, or write the row"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("name: small", "name: Small", "pack.yaml:1: name: `Small` is not right: expected the pack's name"),
+        ("label: {type: string", "id: {type: string", "pack.yaml:5: settings.id: `id` is built in; "),
+        ("clearance: {type", "quota: {type", "pack.yaml:7: member.quota: `quota` is built in; "),
+        ("status: {type", "ref: {type", "pack.yaml:25: resources.note.properties.ref: `ref` is built in; "),
+        ("on: [tenant], count", "on: [tenent], count", "pack.yaml:11: roles.admin.on: `tenent` is no type: did you "),
+        ("on: [desk], held_by", "on: [folder], held_by", "pack.yaml:14: roles.self.on: `held_by: member` needs types "),
+        (
+            "held_by: member",
+            "held_by: member, count: exactly_one",
+            "pack.yaml:14: roles.self.count: `held_by: member` ",
+        ),
+        ("on: [desk], held_by", "on: [tenant], held_by", "pack.yaml:14: roles.self.on: `held_by: member` can't be on "),
+        ("rule: SM-02", "rule: SM-02X", "pack.yaml:15: custom_roles.rule: `SM-02X` is no rule: did you mean `SM-02`?"),
+        ('types: "*"', "types: [nota]", "pack.yaml:15: custom_roles.types: `nota` is no type: did you mean `note`?"),
+        ("parents: [folder, desk]", "parents: [folders]", "pack.yaml:22: resources.note.parents: `folders` is no type"),
+        ("parents: [folder, desk]", "parents: [tenant]", "pack.yaml:22: resources.note.parents: everything stands in "),
+        ("parents: [group]", "parents: [folder]", "pack.yaml:20: resources.folder.parents: types stand in each other"),
+        ("parents: [group]", "parents: [note]", "pack.yaml:20: resources.folder.parents: types stand in each other: "),
+        (
+            "of: member, actions: [open]",
+            "of: member, actions: [open], parents: [group]",
+            "pack.yaml:19: resources.desk",
+        ),
+        ("reason: quota_exhausted", "reason: allowed_by_rule", "pack.yaml:30: rules.SM-03.reason: `allowed_by_rule` "),
+        ("reason: member_pending", "reason: waiting", "pack.yaml:31: rules.SM-04.reason: `waiting` is not decided by "),
+        ("of: group, actions", "off: group, actions", "pack.yaml:18: resources.group.off: unknown key `off`: did you "),
+    ],
+)
+def test_a_wrong_declaration_stops_the_pack(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    """Each kind of wrong declaration is a fault on its line that says what would be right."""
+    assert SCHEMA.count(old) == 1
+    faults = faults_of(tmp_path, schema=SCHEMA.replace(old, new))
+
+    assert faults[0].startswith(fault)
+
+
+def test_two_rules_can_not_have_one_reason_of_membership(tmp_path: Path) -> None:
+    """The rule of a decision that falls before any row is never a matter of order."""
+    extra = "  SM-05: {text: The same., reason: member_pending, enforced_by: [membership]}\n"
+    (fault,) = faults_of(tmp_path, schema=SCHEMA + extra)
+
+    assert "`member_pending` already belongs to rule `SM-04`" in fault
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("r = sub, dom, obj, act, env", "r = sub, obj, act", "model.conf:2: r: `sub, obj, act` is not right: expected"),
+        (
+            "cond, eft, rule",
+            "cond, eft, rule, note",
+            "model.conf:5: p: `role, scope, type, act, cond, eft, rule, note`",
+        ),
+        ("g = _, _, _", "g = _, _, _\ng2 = _, _", "model.conf:8: g: a pack's model has the one role definition"),
+        (
+            "some(where (p.eft == allow)) && !some(where (p.eft == deny))",
+            "!some(where (p.eft == deny))",
+            "model.conf:11: e: a pack's effect is `some(where (p.eft == allow)) && ",
+        ),
+        ("[matchers]", "[matcher]", "model.conf:13: unknown section `[matcher]`; "),
+        ("eval(p.cond)", "eval(p.cond)\nm2 = r.act == p.act", "model.conf:15: m2: a pack's model has one matcher; "),
+    ],
+)
+def test_a_wrong_model_stops_the_pack(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    """A model that could allow by default, or that the Check path can't ask, is a fault on its line."""
+    assert MODEL.count(old) == 1
+    faults = faults_of(tmp_path, model=MODEL.replace(old, new))
+
+    assert faults[0].startswith(fault)
