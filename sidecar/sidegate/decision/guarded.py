@@ -49,6 +49,4 @@ class Guarded:
             await self._follower.catch_up()
         age = self._follower.staleness()
         if age > self._max_staleness:
-            raise TooStale(
-                f"the newest view of the store is {age:.1f} s old; the bound is {self._max_staleness} s"
-            )
+            raise TooStale(f"the newest view of the store is {age:.1f} s old; the bound is {self._max_staleness} s")

@@ -89,12 +89,11 @@ def _explained(answer: Answer, pack: CompiledPack, snapshot: TenantSnapshot) -> 
     if answer.rule is None:
         return _refused(Reason.NO_MATCHING_RULE, snapshot)
     *_, effect, rule = answer.rule
-    reason: str
-    reason, obligations = Reason.ALLOWED_BY_RULE, ()
-    if not answer.allowed or effect != ALLOW:
-        reason, obligations = pack.denials.get(rule, (Reason.DENIED_BY_RULE, ()))
+    allowed = answer.allowed and effect == ALLOW
+    denial = (Reason.DENIED_BY_RULE.value, ())
+    reason, obligations = (Reason.ALLOWED_BY_RULE.value, ()) if allowed else pack.denials.get(rule, denial)
     return Decision(
-        allowed=answer.allowed and effect == ALLOW,
+        allowed=allowed,
         reason=reason,
         rule=rule,
         policy_digest=pack.pack.digest,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
 from sidegate.errors import Unavailable
 from sidegate.ports import FactsStore
+from sidegate.telemetry.logging import get_log
 
+_LOG = get_log("membership")
 PAGE = 1000
 """Changes read at once."""
 
@@ -56,8 +57,12 @@ class Follower:
     async def run(self) -> None:
         """Look again and again until cancelled; an ailing store only makes the view older."""
         while True:
-            with suppress(Unavailable):
+            try:
                 await self.catch_up()
+            except Unavailable as error:
+                _LOG.warning("the store does not answer", staleness=self.staleness(), error=str(error))
+            except Exception:  # noqa: BLE001 - whatever it was, the next look may see; until then the bound holds
+                _LOG.error("following the store failed", staleness=self.staleness(), exc_info=True)
             await asyncio.sleep(self._poll_interval)
 
     async def catch_up(self) -> None:

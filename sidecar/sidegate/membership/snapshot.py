@@ -52,7 +52,7 @@ class ResourceFacts:
     revision: int
     registered: bool
     ancestors: Mapping[str, str]
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
     links: RoleLinks = NO_LINKS
 
 
@@ -187,7 +187,7 @@ def _by_type(reference: str) -> tuple[str, str]:
 
 def _held_by_member(schema: Schema, references: tuple[str, ...]) -> list[tuple[str, str, str]]:
     """Return the links of what is declared `of: member`: the member of that ID holds its `held_by: member` roles."""
-    links = []
+    links: list[tuple[str, str, str]] = []
     for reference in references:
         type_, id_ = split_ref(reference)
         declared = schema.resources.get(type_)

@@ -1,0 +1,188 @@
+"""Where concrete classes meet: the store, the order of the decision chain, the server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidegate_adapters.files.keys import kept_key
+from sidegate_adapters.sql.opening import open_store
+
+from sidegate.config import Settings
+from sidegate.decision.guarded import Guarded
+from sidegate.decision.measured import Measured, Measurement
+from sidegate.decision.resolved import Resolved
+from sidegate.engine import ENGINES
+from sidegate.membership.facts import FactsKeeper
+from sidegate.membership.follower import Follower
+from sidegate.membership.inforce import InForce
+from sidegate.membership.snapshot import Snapshots
+from sidegate.policy.keeper import PackKeeper, bundled_packs
+from sidegate.policy.schema import Schema
+from sidegate.ports import Decider, FactsStore
+from sidegate.server.authorization import Authorization
+from sidegate.server.codec import Codec
+from sidegate.server.facts import Facts
+from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
+from sidegate.server.revision import RevisionTokens
+from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
+from sidegate.telemetry.metrics import Metrics
+
+DEMO_TENANT = "demo"
+DEMO_FACTS = "standard/demo.yaml"
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The decision point without a server: what answers, and what writes facts."""
+
+    decider: Decider
+    facts: InForce
+    store: FactsStore
+    packs: PackKeeper
+    follower: Follower
+    max_staleness: float
+
+    def ready(self) -> bool:
+        """Return whether it can decide now."""
+        return self.follower.staleness() <= self.max_staleness
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try."""
+
+    addresses: tuple[str, ...]
+    packs: tuple[str, ...]
+    default_pack: str
+    engine: str
+    database: str
+    demo: bool
+    metrics_address: str = ""
+
+
+async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` is called once when everything listens.
+
+    Raises:
+        PackError: a pack does not load; nothing listens.
+        StartError: a path, port or file can't be had; nothing listens.
+    """
+    configure_logging(_log_format(settings), settings.log_level)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with serving(settings) as running:
+        announce(running)
+        await stopped.wait()
+        get_log("bootstrap").info("stopping", drain=settings.drain)
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """Run a sidecar that listens on all its addresses, and stop it gracefully."""
+    metrics = Metrics()
+    async with deciding(settings, observe=metrics.observe_decision) as core:
+        tokens = RevisionTokens(_token_key(settings))
+        authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
+        handlers = Handlers(authorization, Facts(core.facts, tokens), core.ready)
+        listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
+        server = GrpcServer(handlers, listening, on_call=metrics.observe_call)
+        addresses = await server.start()
+        try:
+            with _metrics_served(metrics, settings.metrics_address) as metrics_address:
+                yield Running(
+                    addresses=addresses,
+                    packs=tuple(core.packs.names()),
+                    default_pack=settings.default_pack,
+                    engine=settings.engine,
+                    database=settings.database,
+                    demo=settings.demo,
+                    metrics_address=metrics_address,
+                )
+        finally:
+            await server.stop()
+
+
+@asynccontextmanager
+async def deciding(
+    settings: Settings, *, observe: Callable[[Measurement], None] = lambda _: None
+) -> AsyncIterator[Core]:
+    """Assemble the decision chain over an open store, and follow its changes meanwhile."""
+    packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
+    store = await open_store(settings.database)
+    try:
+        snapshots = Snapshots(store, packs, max_tenants=settings.max_tenants, max_resources=settings.max_resources)
+        follower = Follower(store, snapshots, poll_interval=settings.poll_interval)
+        await follower.catch_up()
+        decider = Guarded(
+            Measured(Resolved(snapshots), observe=observe),
+            follower=follower,
+            snapshots=snapshots,
+            max_staleness=settings.max_staleness,
+        )
+        facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower)
+        core = Core(decider, facts, store, packs, follower, settings.max_staleness)
+        following = asyncio.create_task(follower.run())
+        try:
+            if settings.demo:
+                await _seed_demo(core)
+            yield core
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+    finally:
+        await store.close()
+
+
+@contextmanager
+def _metrics_served(metrics: Metrics, address: str | None) -> Iterator[str]:
+    """Serve metrics over HTTP meanwhile, and yield where; nowhere is "".
+
+    Raises:
+        StartError: the address can't be listened on.
+    """
+    if address is None:
+        yield ""
+        return
+    host, _, port = address.rpartition(":")
+    server = metrics.serve(host.strip("[]"), int(port))
+    try:
+        yield f"{host}:{server.port}"
+    finally:
+        server.stop()
+
+
+async def _seed_demo(core: Core) -> None:
+    """Write the demo tenant where it is not there yet."""
+    if DEMO_TENANT not in await core.store.tenants():
+        text = (bundled_packs() / DEMO_FACTS).read_text(encoding="utf-8")
+        await core.facts.apply(text, DEMO_FACTS, actor="platform")
+
+
+def _schemas(packs: PackKeeper) -> Callable[[str], Schema | None]:
+    def schema_of(name: str) -> Schema | None:
+        compiled = packs.get(name)
+        return compiled.pack.schema if compiled else None
+
+    return schema_of
+
+
+def _token_key(settings: Settings) -> bytes:
+    """Return the key that signs revision tokens: the setting, or one kept beside the database."""
+    if settings.token_key is not None:
+        return settings.token_key.get_secret_value().encode()
+    return kept_key(Path(settings.database.removeprefix(_SQLITE) + ".key"))
+
+
+def _log_format(settings: Settings) -> LogFormat:
+    if settings.log_format == "auto":
+        return LogFormat.CONSOLE if sys.stderr.isatty() else LogFormat.JSON
+    return LogFormat.JSON if settings.log_format == "json" else LogFormat.CONSOLE
