@@ -199,6 +199,11 @@ async def test_a_batch_over_the_limit_is_refused_and_an_empty_one_is_empty() -> 
 async def test_a_deadline_ends_the_work_on_a_batch() -> None:
     """When the client's time is up the checks under way are cancelled and the later ones never begin."""
     calls = []
+    reported = asyncio.Event()
+
+    def on_call(call) -> None:
+        calls.append(call)
+        reported.set()
 
     class Slow:
         def __init__(self) -> None:
@@ -215,11 +220,10 @@ async def test_a_deadline_ends_the_work_on_a_batch() -> None:
             raise AssertionError
 
     slow = Slow()
-    async with serving(slow, on_call=calls.append) as server, channel(server) as wire:
+    async with serving(slow, on_call=on_call) as server, channel(server) as wire:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await AuthorizationServiceStub(wire).BatchCheck(pb.BatchCheckRequest(checks=[question()] * 50), timeout=0.3)
-        while not calls:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(reported.wait(), 20)
 
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert 0 < slow.asked == slow.cancelled < 50

@@ -1,10 +1,12 @@
 """A real gRPC server on a real port, with a decider and facts made for the test."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
+import pytest
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
@@ -105,13 +107,20 @@ class Failure:
 
 async def failure(call) -> Failure:
     """Await a call that must fail, and return what the client learns."""
-    try:
-        answer = await call
-    except grpc.aio.AioRpcError as error:
-        status = rpc_status.from_call(_Call(error))
-        assert status is not None, f"no details: {error.code()} {error.details()}"
-        return taken_apart(status, error.code())
-    raise AssertionError(f"expected an error, got {answer}")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    status = rpc_status.from_call(_Call(caught.value))
+    assert status is not None, f"no details: {caught.value.code()} {caught.value.details()}"
+    return taken_apart(status, caught.value.code())
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for a condition that must come true."""
+    for _ in range(1000):
+        if await condition():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("what had to come true did not")
 
 
 def taken_apart(status: Status, code: grpc.StatusCode | None = None) -> Failure:

@@ -73,15 +73,15 @@ class GrpcServer:
         """Listen on every address and serve; return the addresses, with the ports that the system chose.
 
         Raises:
-            StartError: an address is wrong, taken, or not this machine's; then none is listened on.
+            StartError: an address is wrong, taken, or not this machine's; in all but a race none is listened on then.
         """
         wanted = [parse_address(text) for text in self._settings.addresses]
+        # A server that never started can't let go of what it bound, so all places are looked at before the first.
+        for address in wanted:
+            with claimed(address):
+                pass
         self._server = self._built()
-        try:
-            bound = tuple(str(self._bind(address)) for address in wanted)
-        except StartError:
-            await self._server.stop(None)
-            raise
+        bound = tuple(str(self._bind(address)) for address in wanted)
         await self._health.start()
         await self._server.start()
         self.addresses = bound

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 
 from sidegate.errors import InvalidInput, Violation
@@ -79,18 +78,12 @@ class Inspection:
 def quoted(value: str) -> str:
     """Return a value as messages show it: in backticks, shortened, in one line of visible characters."""
     short = value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
-    return f"`{''.join(map(_visible, short))}`"
+    return f"`{''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in short)}`"
 
 
 def inside(prefix: str, error: InvalidInput) -> InvalidInput:
     """Return the error with its fields placed inside `prefix`, such as `checks[3]`."""
     return InvalidInput(*(replace(v, field=f"{prefix}.{v.field}" if v.field else prefix) for v in error.violations))
-
-
-def _visible(character: str) -> str:
-    if character.isprintable() or unicodedata.category(character) == "Zs":
-        return character
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _shown(value: str) -> str:
