@@ -17,7 +17,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sidegate.addresses import DEFAULT_ADDRESS, EXPECTED_ADDRESS, check_address, is_tcp
 from sidegate.documents import Document, parse_document
 from sidegate.errors import Fault, FaultyFiles, SettingsError
 
@@ -27,6 +26,9 @@ CLIENT_VARIABLES = frozenset({"SIDEGATE_ADDRESS", "SIDEGATE_TENANT"})
 _INJECTED = re.compile(r"SIDEGATE_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_.+)?)")
 """What Kubernetes puts into every pod beside a service called `sidegate`; no setting may end like these."""
 _OCTAL_MODE = re.compile(r"(0o?)?[0-7]{3}")
+_TCP = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})")
+_MAX_PORT = 65_535
+_UNIX = re.compile(r"unix:/[^\0]+")
 _DATABASE = re.compile(r"sqlite:///.+")
 
 
@@ -60,12 +62,17 @@ def _database(url: str) -> str:
 
 
 def _tcp(address: str) -> str:
-    if not is_tcp(address):
+    found = _TCP.fullmatch(address)
+    if found is None or int(found["port"]) > _MAX_PORT:
         raise ValueError("host:port")
     return address
 
 
-Address = Annotated[str, AfterValidator(check_address)]
+def _address(address: str) -> str:
+    return address if _UNIX.fullmatch(address) else _tcp(address)
+
+
+Address = Annotated[str, AfterValidator(_address)]
 Addresses = Annotated[
     tuple[Address, ...], Field(min_length=1), NoDecode, BeforeValidator(_split), AfterValidator(_distinct)
 ]
@@ -75,9 +82,9 @@ class Listening(BaseModel):
     """Where and how the server listens."""
 
     listen: Addresses = _setting(
-        (DEFAULT_ADDRESS,),
+        ("127.0.0.1:8282",),
         "Addresses to serve gRPC on. Port 0 takes any free one.",
-        expected=f"one or several, comma-separated, each once: {EXPECTED_ADDRESS}",
+        expected="one or several, comma-separated, each once: `host:port` or `unix:/path`",
     )
     socket_mode: Annotated[int, BeforeValidator(_octal)] = _setting(
         "660", "Permissions of a Unix socket.", expected="three octal digits such as `660`"
@@ -90,7 +97,11 @@ class Listening(BaseModel):
         le=10_000,
     )
     drain: float = _setting(
-        5.0, "Seconds for calls in flight to end when the server stops.", expected="seconds, 0 to 3600", ge=0, le=3600
+        10.0,
+        "Seconds that calls under way get to end when the server stops.",
+        expected="seconds, 0 to 3600",
+        ge=0,
+        le=3600,
     )
 
 
@@ -232,7 +243,8 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
         raise SettingsError(*strays, *error.faults) from error
     except ValidationError as error:
         faults = map(_Origins(flags).fault, error.errors())
-        raise SettingsError(*strays, *sorted(faults, key=lambda fault: (fault.file, fault.line))) from error
+        # Not chained: pydantic's own text quotes the secret.
+        raise SettingsError(*strays, *sorted(faults, key=lambda fault: (fault.file, fault.line))) from None
     crossed = () if settings.poll_interval < settings.max_staleness else (_Origins(flags).poll_fault(settings),)
     if strays or crossed:
         raise SettingsError(*strays, *crossed)

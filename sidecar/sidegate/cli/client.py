@@ -13,12 +13,13 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 from grpc_status import rpc_status
 
-from sidegate.addresses import DEFAULT_ADDRESS, check_address
 from sidegate.cli.failures import BAD_INPUT, UNDECIDED, Failure
-from sidegate.errors import FactsError
+from sidegate.errors import FactsError, StartError
+from sidegate.server.addresses import parse_address
 
 Answer = TypeVar("Answer")
 
+DEFAULT_ADDRESS = "127.0.0.1:8282"
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # a sidecar stands beside its caller: no proxy lies between
     ("grpc.max_receive_message_length", -1),  # an export is as large as the facts are
@@ -30,9 +31,9 @@ class _Address(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return check_address(value)
-        except ValueError as error:
-            self.fail(f"`{value}` is not right: expected {error}", param, ctx)
+            return str(parse_address(value))
+        except StartError:
+            self.fail(f"`{value}` is not right: expected `host:port`, or `unix:/path` from the root", param, ctx)
 
 
 @dataclass(frozen=True, slots=True)
