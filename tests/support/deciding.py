@@ -1,0 +1,47 @@
+"""A decision point over a real store, for tests of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sidegate import bootstrap
+from sidegate.config import load_settings
+from sidegate.model import DEFAULT_CONSISTENCY, Consistency, Decision, Request, Resource, Subject, split_ref
+
+
+@asynccontextmanager
+async def deciding(database: Path, **settings: object) -> AsyncIterator[bootstrap.Core]:
+    """Assemble the real chain over a SQLite file."""
+    flags = {"database": f"sqlite:///{database}", **settings}
+    async with bootstrap.deciding(load_settings(flags)) as core:
+        yield core
+
+
+async def ask(
+    core: bootstrap.Core,
+    question: str,
+    *,
+    tenant: str = "acme",
+    consistency: Consistency = DEFAULT_CONSISTENCY,
+    **claims: dict[str, object],
+) -> Decision:
+    """Ask `"uma view document:d1"`; `claims` are `subject`, `resource` and `context` properties."""
+    subject, action, resource = question.split()
+    type_, id_ = split_ref(resource)
+    return await core.decider.decide(
+        Request(
+            tenant,
+            Subject(subject, properties=claims.get("subject", {})),
+            action,
+            Resource(type_, id_, claims.get("resource", {})),
+            claims.get("context", {}),
+            consistency,
+        )
+    )
+
+
+async def apply(core: bootstrap.Core, text: str) -> dict[str, int]:
+    """Apply a facts document and return the revision of each tenant in it."""
+    return {tenant.tenant: tenant.revision for tenant in await core.facts.apply(text, "facts.yaml", actor="test")}

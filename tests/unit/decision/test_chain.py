@@ -1,0 +1,181 @@
+"""The decision chain over a real store."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sidegate import bootstrap
+from sidegate.errors import InvalidInput, TooStale, Unavailable
+from sidegate.model import Consistency, Requirement
+from support.deciding import apply, ask, deciding
+
+FACTS = """
+tenants:
+  acme:
+    members:
+      olivia: {roles: [owner]}
+      uma: {quota: 1}
+      vic: {}
+    resources:
+      document:d1: {owner: uma}
+    grants:
+      - {role: viewer, on: document:d1, to: member:vic}
+"""
+WITHOUT_VIC = FACTS[: FACTS.index("    grants:")]
+
+
+@pytest.fixture
+async def core(tmp_path):
+    async with deciding(tmp_path / "facts.db", poll_interval=4, max_staleness=5) as core:
+        await apply(core, FACTS)
+        yield core
+
+
+async def test_an_allow_names_rule_revision_and_digest(core):
+    """An answer says which rule decided, from which facts and which pack."""
+    decision = await ask(core, "vic view document:d1")
+    assert decision.allowed
+    assert decision.reason == "allowed_by_rule"
+    assert decision.rule.startswith("ST-")
+    assert decision.revision == 1
+    assert decision.policy_digest == core.packs.get("").pack.digest
+
+
+@pytest.mark.parametrize(
+    ("tenant", "question", "reason"),
+    [
+        ("nowhere", "uma view document:d1", "tenant_unknown"),
+        ("acme", "zed fly spaceship:s1", "not_a_member"),
+        ("acme", "uma fly spaceship:s1", "unknown_resource_type"),
+        ("acme", "uma fly document:d1", "unknown_action"),
+        ("acme", "vic edit document:d1", "no_matching_rule"),
+        ("acme", "vic view document:d2", "no_matching_rule"),
+    ],
+)
+async def test_what_is_unknown_is_denied_with_its_reason(core, tenant, question, reason):
+    """Unknown tenant, subject, type and action are denied in that order, and never an error."""
+    decision = await ask(core, question, tenant=tenant)
+    assert (decision.allowed, decision.reason) == (False, reason)
+
+
+async def test_a_write_here_is_in_force_when_it_returns(core):
+    """After a revocation returned, no Check here allows from before it."""
+    assert (await ask(core, "vic view document:d1")).allowed
+    await apply(core, WITHOUT_VIC)
+    decision = await ask(core, "vic view document:d1")
+    assert (decision.allowed, decision.revision) == (False, 2)
+
+
+async def test_another_sidecars_write_is_seen_as_the_consistency_asks(core, tmp_path):
+    """minimize_latency may answer from before; the other requirements see what another sidecar wrote."""
+    assert (await ask(core, "vic view document:d1")).allowed
+    async with deciding(tmp_path / "facts.db") as other:
+        revision = (await apply(other, WITHOUT_VIC))["acme"]
+    assert (await ask(core, "vic view document:d1")).revision == 1
+    fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=revision)
+    assert not (await ask(core, "vic view document:d1", consistency=fresh)).allowed
+
+
+@pytest.mark.parametrize("consistency", [Consistency(Requirement.FULLY_CONSISTENT), Consistency(max_staleness=0)])
+async def test_a_fully_consistent_check_asks_the_store(core, tmp_path, consistency):
+    """fully_consistent, and a staleness that memory can't meet, look at the store first."""
+    assert (await ask(core, "vic view document:d1")).allowed
+    async with deciding(tmp_path / "facts.db") as other:
+        await apply(other, WITHOUT_VIC)
+    assert not (await ask(core, "vic view document:d1", consistency=consistency)).allowed
+
+
+async def test_a_revision_from_the_future_is_not_answered(core):
+    """A revision that the store does not have yet is an error, never an older answer."""
+    future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=99)
+    with pytest.raises(TooStale, match="not yet at the revision"):
+        await ask(core, "vic view document:d1", consistency=future)
+
+
+async def test_past_the_staleness_bound_nobody_is_answered(core, monkeypatch):
+    """Facts older than the bound give an error instead of a guess, for known and unknown tenants alike."""
+    monkeypatch.setattr(core.follower, "_clock", lambda: core.follower._seen_at + 5.1)
+    assert not core.ready()
+    for tenant in ("acme", "nowhere"):
+        with pytest.raises(TooStale, match="the bound is 5"):
+            await ask(core, "olivia view document:d1", tenant=tenant)
+
+
+async def test_a_tenant_on_a_pack_that_is_not_loaded_is_not_decided(tmp_path):
+    """Without its own rules a tenant gets no answer, least of all by the default pack's rules."""
+    async with deciding(tmp_path / "facts.db") as first:
+        await apply(first, FACTS.replace("acme:", "acme:\n    pack: standard"))
+    only = bootstrap.bundled_packs() / "eformsign"
+    async with deciding(tmp_path / "facts.db", policies=str(only), default_pack="eformsign") as core:
+        with pytest.raises(Unavailable, match="pack `standard`"):
+            await ask(core, "uma view document:d1")
+
+
+@pytest.mark.parametrize(
+    "claim", [{"owner": "vic"}, {"owner": "member:vic", "roles": ["owner"]}, {"ref": "document:d1", "id": "d1"}]
+)
+async def test_no_claim_beats_a_stored_fact(core, claim):
+    """A request that claims to own what it does not own changes nothing."""
+    assert not (await ask(core, "vic edit document:d1", resource=claim, subject=claim, context=claim)).allowed
+
+
+async def test_stored_quota_decides_whatever_the_request_claims(core):
+    """A claimed quota neither gives nor takes."""
+    assert (await ask(core, "uma send document:d1", subject={"quota": 0})).allowed
+    await apply(core, FACTS.replace("{quota: 1}", "{quota: 0}"))
+    decision = await ask(core, "uma send document:d1", subject={"quota": 9}, resource={"quota": 9})
+    assert (decision.allowed, decision.reason) == (False, "quota_exhausted")
+
+
+async def test_every_answer_belongs_to_one_revision(core):
+    """While a grant moves to and fro, every answer is the one that its own revision calls for."""
+    holder_at = {1: "vic"}
+
+    async def write() -> None:
+        for turn in range(12):
+            holder = ("olivia", "vic")[turn % 2]
+            text = (
+                FACTS.replace("member:vic", f"member:{holder}")
+                .replace("[owner]", "[admin]")
+                .replace("vic: {}", "vic: {roles: [owner]}" if turn < 0 else "vic: {}")
+            )
+            holder_at[(await apply(core, text.replace("[admin]", "[owner]")))["acme"]] = holder
+            await asyncio.sleep(0)
+
+    seen = []
+
+    async def read() -> None:
+        while not writer.done():
+            decision = await ask(core, "vic view document:d1")
+            seen.append((decision.revision, decision.allowed))
+            await asyncio.sleep(0)
+
+    writer = asyncio.create_task(write())
+    await asyncio.gather(writer, *(read() for _ in range(3)))
+    assert len({revision for revision, _ in seen}) > 1
+    assert [(r, a) for r, a in seen if a != (holder_at[r] == "vic")] == []
+
+
+async def test_a_claim_of_the_wrong_type_is_named(tmp_path):
+    """A declared request property of another type is refused with its field."""
+    packs = tmp_path / "packs" / "claims"
+    packs.mkdir(parents=True)
+    (packs / "model.conf").write_text((bootstrap.bundled_packs() / "standard/model.conf").read_text())
+    (packs / "policy.csv").write_text('p, *, tenant, note, read, r.obj.level < 3 && r.env.ip == "::1", allow, CL-01\n')
+    (packs / "pack.yaml").write_text(
+        "name: claims\ndescription: Claims.\nroles: {}\n"
+        "context: {ip: {type: string, from: request}}\n"
+        "resources: {note: {actions: [read], properties: {level: {type: integer, from: request, default: 9}}}}\n"
+        "rules: {CL-01: {text: Low notes are read from here.}}\n"
+    )
+    settings = {"policies": str(packs.parent), "default_pack": "claims"}
+    async with deciding(tmp_path / "facts.db", **settings) as core:
+        await apply(core, "tenants: {acme: {members: {uma: {}}}}")
+        here = {"ip": "::1"}
+        assert (await ask(core, "uma read note:n", resource={"level": 2}, context=here)).allowed
+        assert not (await ask(core, "uma read note:n", context=here)).allowed
+        assert not (await ask(core, "uma read note:n", resource={"level": 2})).allowed
+        with pytest.raises(InvalidInput) as raised:
+            await ask(core, "uma read note:n", resource={"level": "2"}, context=here)
+        assert [v.field for v in raised.value.violations] == ["resource.properties.level"]
