@@ -64,7 +64,7 @@ def parse_address(text: str) -> Address:
     right = separator and host and port.isascii() and port.isdecimal() and (bracketed or ":" not in host)
     if not right or int(port) > _MAX_PORT:
         raise StartError(
-            f"can't listen on `{text}`: expected an address such as `127.0.0.1:8443` or `unix:/run/s.sock`"
+            f"can't listen on `{text}`: expected an address such as `127.0.0.1:8282` or `unix:/run/s.sock`"
         )
     return TcpAddress(host, int(port))
 

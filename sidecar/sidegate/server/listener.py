@@ -32,7 +32,7 @@ class ListenerSettings:
     `grace` is what calls under way then get to end.
     """
 
-    addresses: tuple[str, ...] = ("127.0.0.1:8443",)
+    addresses: tuple[str, ...] = ("127.0.0.1:8282",)
     socket_mode: int = 0o660
     max_message_bytes: int = 16 * 1024 * 1024
     max_concurrent_calls: int | None = None

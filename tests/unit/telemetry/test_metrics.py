@@ -1,0 +1,60 @@
+"""Metrics as Prometheus scrapes them."""
+
+from dataclasses import dataclass
+from urllib.request import urlopen
+
+import pytest
+from sidegate.errors import StartError
+from sidegate.telemetry.calls import FinishedCall
+from sidegate.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Decided:
+    outcome: str
+    reason: str
+    seconds: float
+
+
+def test_calls_and_decisions_are_scraped_over_http() -> None:
+    """What was observed stands at /metrics, counted by method, code, outcome and reason; a stop closes the port."""
+    metrics = Metrics()
+    metrics.observe_call(FinishedCall("s.S/Check", "OK", 0.002))
+    metrics.observe_call(FinishedCall("s.S/Check", "OK", 0.002))
+    metrics.observe_call(FinishedCall("s.S/Check", "INTERNAL", 0.002))
+    metrics.observe_decision(Decided("deny", "not_a_member", 0.001))
+    server = metrics.serve("127.0.0.1", 0)
+    try:
+        with urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+    finally:
+        server.stop()
+
+    assert 'sidegate_grpc_calls_total{code="OK",method="s.S/Check"} 2.0' in lines
+    assert 'sidegate_grpc_calls_total{code="INTERNAL",method="s.S/Check"} 1.0' in lines
+    assert 'sidegate_grpc_call_seconds_count{method="s.S/Check"} 3.0' in lines
+    assert 'sidegate_decisions_total{outcome="deny",reason="not_a_member"} 1.0' in lines
+    assert "sidegate_decision_seconds_count 1.0" in lines
+    with pytest.raises(OSError, match="refused"):
+        urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10)
+
+
+def test_a_taken_port_is_a_start_error() -> None:
+    """Metrics that can't be served stop the start with one sentence that names the address."""
+    metrics = Metrics()
+    server = metrics.serve("127.0.0.1", 0)
+    try:
+        with pytest.raises(StartError, match=f"`127.0.0.1:{server.port}`"):
+            metrics.serve("127.0.0.1", server.port)
+    finally:
+        server.stop()
+
+
+def test_two_servers_in_one_process_do_not_share_metrics() -> None:
+    """Each Metrics has a registry of its own."""
+    one, other = Metrics(), Metrics()
+    one.observe_call(FinishedCall("s.S/Check", "OK", 0.1))
+
+    labels = {"method": "s.S/Check", "code": "OK"}
+    assert one.registry.get_sample_value("sidegate_grpc_calls_total", labels) == 1.0
+    assert other.registry.get_sample_value("sidegate_grpc_calls_total", labels) is None
