@@ -15,6 +15,7 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.errors import StartError
 from sidegate.model import Decision
+from sidegate.server.addresses import parse_address
 from sidegate.server.grpc_services import SERVICES
 from support.grpc_server import channel, serving, until
 
@@ -102,6 +103,20 @@ async def test_an_address_that_cant_be_is_refused(address: str, said: str) -> No
 
     assert f"`{address}`" in message
     assert said in message
+
+
+async def test_an_address_given_twice_is_refused() -> None:
+    """Nobody means the same address twice, and the second could never be had."""
+    assert "each address once" in await refused("127.0.0.1:0", "127.0.0.1:0")
+
+
+async def test_a_socket_path_may_hold_any_character(tmp_path: Path) -> None:
+    """What means something in a URI is a plain character in a path."""
+    path = tmp_path / "a b%20ü#?.sock"
+    async with serving(addresses=(f"unix:{path}",)) as server:
+        assert path.is_socket()
+        async with grpc.aio.insecure_channel(parse_address(server.addresses[0]).target) as wire:
+            assert await health(wire, "") == SERVING
 
 
 async def test_the_socket_has_its_mode_and_goes_with_the_server(tmp_path: Path) -> None:

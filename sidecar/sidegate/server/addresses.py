@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import quote
 
 from sidegate.errors import StartError
 
@@ -34,6 +35,11 @@ class TcpAddress:
         """Return `host:port`."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def target(self) -> str:
+        """The address as gRPC wants it."""
+        return str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
@@ -44,6 +50,11 @@ class UnixAddress:
     def __str__(self) -> str:
         """Return `unix:/path`."""
         return f"unix:{self.path}"
+
+    @property
+    def target(self) -> str:
+        """The address as gRPC wants it: a URI."""
+        return f"unix:{quote(os.fsencode(self.path))}"
 
 
 Address: TypeAlias = TcpAddress | UnixAddress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from sidegate.authz.v1 import authorization_pb2 as pb
-from sidegate.errors import InvalidInput, SidegateError, Violation
+from sidegate.errors import InvalidInput, Violation
 from sidegate.ports import Decider
 from sidegate.server.codec import Codec
 from sidegate.server.failures import told
@@ -55,8 +55,6 @@ class Authorization:
             return pb.BatchCheckResult(response=await self.check(check))
         except InvalidInput as error:
             failure: Exception = inside(place, error)
-        except SidegateError as error:
-            failure = error
         except Exception as error:  # noqa: BLE001 - one item fails alone, whatever happened to it; it is logged
             failure = error
         return pb.BatchCheckResult(error=told(failure, call=place))

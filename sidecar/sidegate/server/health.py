@@ -49,12 +49,15 @@ class Health:
             self._watch.cancel()
             await asyncio.wait([self._watch])
             self._watch = None
-        await self._show(serving=False)
+        await self._show(False)
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            await self._show(self._asked())
+            now = self._asked()
+            if now is not self._shown:
+                _log.info("ready" if now else "not ready")
+            await self._show(now)
 
     def _asked(self) -> bool:
         try:
@@ -66,8 +69,6 @@ class Health:
     async def _show(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, not a switch
         if serving is self._shown:
             return
-        if self._shown is not None or not serving:
-            _log.info("readiness", ready=serving)
         self._shown = serving
         for name in self._names:
             await self._servicer.set(name, _SERVING if serving else _NOT_SERVING)

@@ -76,6 +76,8 @@ class GrpcServer:
             StartError: an address is wrong, taken, or not this machine's; in all but a race none is listened on then.
         """
         wanted = [parse_address(text) for text in self._settings.addresses]
+        if len(set(wanted)) < len(wanted):
+            raise StartError("can't listen on the same address twice: expected each address once")
         # A server that never started can't let go of what it bound, so all places are looked at before the first.
         for address in wanted:
             with claimed(address):
@@ -121,7 +123,7 @@ class GrpcServer:
     def _bind(self, address: Address) -> Address:
         with claimed(address):
             try:
-                port = self._server.add_insecure_port(str(address))
+                port = self._server.add_insecure_port(address.target)
                 if isinstance(address, UnixAddress):
                     address.path.chmod(self._settings.socket_mode)
             except (RuntimeError, OSError) as error:

@@ -38,32 +38,22 @@ class Log(Protocol):
 
 
 def get_log(room: str) -> Log:
-    """Return the logger of a room, such as `server`."""
-    return cast("Log", structlog.get_logger(room=room))
+    """Return the logger of a room, such as `server`; unconfigured, only warnings and errors are written."""
+    logger = logging.getLogger(f"sidegate.{room}")
+    processors = [structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
+    return cast("Log", structlog.wrap_logger(logger, processors, structlog.stdlib.BoundLogger, room=room))
 
 
 def configure_logging(style: LogFormat = LogFormat.JSON, level: str = "info", *, stream: TextIO | None = None) -> None:
     """Send all logs, those of libraries too, to standard error (or `stream`) in one style."""
-    severity = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.add_log_level,
-        _without_structures,
-    ]
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(style)],
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
         )
     )
-    logging.basicConfig(handlers=[handler], level=severity, force=True)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(severity),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
 def _rendering(style: LogFormat) -> list[structlog.typing.Processor]:
@@ -81,3 +71,10 @@ def _without_structures(_logger: Any, _method: str, event: MutableMapping[str, A
         listed = isinstance(value, list | tuple) and all(isinstance(item, _PLAIN) for item in value)
         event[key] = list(value) if listed else f"<{type(value).__name__}>"
     return event
+
+
+_SHARED: tuple[structlog.typing.Processor, ...] = (
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.add_log_level,
+    _without_structures,
+)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 from sidegate.errors import EvaluationError, InvalidInput, StoreUnavailable, Violation
 from sidegate.model import Request, Resource, Subject
 from sidegate.server.failures import told
@@ -21,7 +20,6 @@ def untouched() -> Iterator[None]:
     kept = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = kept
-    structlog.reset_defaults()
 
 
 def lines(style: LogFormat = LogFormat.JSON, level: str = "info") -> io.StringIO:
@@ -54,6 +52,15 @@ def test_libraries_log_in_the_same_style() -> None:
 
     told_ = json.loads(stream.getvalue())
     assert (told_["event"], told_["logger"], told_["level"]) == ("lost it", "grpc.aio", "warning")
+
+
+def test_an_unconfigured_log_keeps_standard_output_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands that configure nothing and print their answer get no log line between."""
+    logging.getLogger().handlers.clear()
+    get_log("server").info("ready")
+    get_log("server").error("broken")
+
+    assert capsys.readouterr().out == ""
 
 
 def test_the_level_holds_for_both() -> None:
