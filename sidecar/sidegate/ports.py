@@ -128,9 +128,12 @@ class FactsStore(FactsReader, Protocol):
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
 
         A tenant without changes keeps its revision and is not in the answer. `expected` holds the revision
-        from which each tenant's changes were computed, 0 for a tenant that is not there yet.
+        from which each tenant's changes were computed, 0 for a tenant that is not there yet; a tenant without
+        changes may stand there too, so that the write depends on what was read of it. Changes hold in their order;
+        removing a tenant (`after` None) removes all of it but its changes, and its revisions are never used again.
 
         Raises:
+            InvalidInput: the changes don't fit together, or hold what can't be stored; nothing was written.
             RevisionConflict: a tenant is at another revision than expected; nothing was written.
             StoreUnavailable: the store does not answer; nothing was written.
         """

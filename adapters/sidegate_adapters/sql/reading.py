@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from asyncio import to_thread
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
 from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
-from sqlalchemy import ColumnElement, RowMapping, Select, select
+from sqlalchemy import ColumnElement, RowMapping, Select, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate_adapters.sql.rows import KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
 _BATCH = 1_000
-EVERYTHING = frozenset(KINDS)
-CORE = EVERYTHING - {Entity.RESOURCE}
 
 
 async def tenant_ids(connection: AsyncConnection) -> list[str]:
@@ -25,34 +23,15 @@ async def tenant_ids(connection: AsyncConnection) -> list[str]:
     return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
 
 
-async def facts(
-    connection: AsyncConnection,
-    tenant: str,
-    *,
-    kinds: Iterable[Entity],
-    grants_where: ColumnElement[bool] | None = None,
-) -> tuple[TenantFacts, int] | None:
-    """Return a tenant's facts of the given kinds with their revision, None where there is no such tenant."""
-    row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
-    if row is None:
-        return None
-    entries: dict[EntryKey, Payload] = {(Entity.TENANT, ()): {"pack": row["pack"], "settings": row["settings"]}}
-    for entity in kinds:
-        kind = KINDS[entity]
-        query = select(kind.table).where(kind.table.c.tenant == tenant)
-        if entity is Entity.GRANT and grants_where is not None:
-            query = query.where(grants_where)
-        async for found in _rows(connection, query):
-            entries[entity, kind.key(found)] = kind.payload(found)
-    if Entity.RESOURCE in kinds:
-        await _add_parents(connection, tenant, entries)
-    # Building a large tenant takes long enough that the event loop should not wait for it.
-    return await to_thread(from_entries, tenant, entries), row["revision"]
+async def facts(connection: AsyncConnection, tenant: str) -> tuple[TenantFacts, int] | None:
+    """Return all facts of a tenant with their revision, None where there is no such tenant."""
+    return await _facts(connection, tenant, KINDS, grants_where=true())
 
 
-def on_scopes_of(types: Iterable[str]) -> ColumnElement[bool]:
-    """Return the condition that holds for grants on scopes of the given types."""
-    return grants.c.scope_type.in_(sorted(types))
+async def core(connection: AsyncConnection, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
+    """Return a tenant's facts without its resources, with only the grants on scopes of the given types."""
+    kinds = [entity for entity in KINDS if entity is not Entity.RESOURCE]
+    return await _facts(connection, tenant, kinds, grants_where=grants.c.scope_type.in_(sorted(scope_types)))
 
 
 async def resource(
@@ -84,8 +63,26 @@ async def changes_after(connection: AsyncConnection, sequence: int, *, limit: in
 
 async def head(connection: AsyncConnection) -> int:
     """Return the sequence of the newest change, 0 where there is none."""
-    newest: int = (await connection.execute(select(feed.c.head))).scalar_one()
+    newest: int = (await connection.execute(select(feed.c.head).where(feed.c.id == 1))).scalar_one()
     return newest
+
+
+async def _facts(
+    connection: AsyncConnection, tenant: str, kinds: Collection[Entity], *, grants_where: ColumnElement[bool]
+) -> tuple[TenantFacts, int] | None:
+    row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
+    if row is None:
+        return None
+    entries: dict[EntryKey, Payload] = {(Entity.TENANT, ()): {"pack": row["pack"], "settings": row["settings"]}}
+    for entity in kinds:
+        kind = KINDS[entity]
+        query = select(kind.table).where(kind.table.c.tenant == tenant)
+        async for found in _rows(connection, query.where(grants_where) if entity is Entity.GRANT else query):
+            entries[entity, kind.key(found)] = kind.payload(found)
+    if Entity.RESOURCE in kinds:
+        await _add_parents(connection, tenant, entries)
+    # Building a large tenant takes long enough that the event loop should not wait for it.
+    return await asyncio.to_thread(from_entries, tenant, entries), row["revision"]
 
 
 async def _rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> AsyncIterator[RowMapping]:

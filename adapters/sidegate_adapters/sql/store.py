@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from asyncio import Semaphore
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from sidegate.model import Change, Grant, RecordedChange, StoredResource, TenantFacts
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sidegate_adapters.sql import reading, writing
 from sidegate_adapters.sql.failures import translated
+
+_T = TypeVar("_T")
 
 
 def _now() -> datetime:
@@ -23,6 +25,8 @@ class SqlFactsStore:
 
     `readers` begins transactions that see one consistent view, `writers` ones that no other writer comes between.
     At most `width` writes go to the database at once; the others wait here, where they hold no connection.
+    A transaction that has begun runs to its end even where its caller is cancelled: drivers that are stopped in
+    the middle of a statement can keep their locks.
     """
 
     def __init__(
@@ -30,32 +34,28 @@ class SqlFactsStore:
     ) -> None:
         self._readers = readers
         self._writers = writers
-        self._turn = Semaphore(width)
+        self._turn = asyncio.Semaphore(width)
         self._now = now
+        self._running: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         return f"SqlFactsStore({self._readers.url.render_as_string(hide_password=True)!r})"
 
     async def tenants(self) -> Sequence[str]:
         """Return the IDs of all tenants, sorted."""
-        async with self._view() as connection:
-            return await reading.tenant_ids(connection)
+        return await self._read(reading.tenant_ids)
 
     async def load(self, tenant: str) -> tuple[TenantFacts, int] | None:
         """Return all facts of a tenant with their revision, from one consistent view; None where unknown."""
-        async with self._view() as connection:
-            return await reading.facts(connection, tenant, kinds=reading.EVERYTHING)
+        return await self._read(lambda connection: reading.facts(connection, tenant))
 
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""
-        wanted = reading.on_scopes_of(scope_types)
-        async with self._view() as connection:
-            return await reading.facts(connection, tenant, kinds=reading.CORE, grants_where=wanted)
+        return await self._read(lambda connection: reading.core(connection, tenant, scope_types))
 
     async def load_resource(self, tenant: str, reference: str) -> tuple[StoredResource | None, Sequence[Grant], int]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view."""
-        async with self._view() as connection:
-            return await reading.resource(connection, tenant, reference)
+        return await self._read(lambda connection: reading.resource(connection, tenant, reference))
 
     async def write(
         self, changes: Mapping[str, Sequence[Change]], *, expected: Mapping[str, int], actor: str
@@ -66,30 +66,45 @@ class SqlFactsStore:
 
         Raises:
             InvalidInput: the changes don't fit together or hold what can't be stored; nothing was written.
+            RevisionConflict: a tenant is at another revision than expected; nothing was written.
+            StoreUnavailable: the store does not answer; nothing was written, or all where the commit's answer was lost.
         """
-        changed = {tenant: sequence for tenant, sequence in changes.items() if sequence}
+        changed = {tenant: tuple(sequence) for tenant, sequence in changes.items() if sequence}
         if not changed:
             return {}
-        with translated():
-            async with self._turn, self._writers.begin() as connection:
-                return await writing.write(connection, writing.Work(changed, expected, actor, at=self._now()))
+        await self._turn.acquire()
+        task = self._start(self._write(writing.Work(changed, dict(expected), actor, at=self._now())))
+        task.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(task)
 
     async def changes_after(self, sequence: int, *, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes with a greater sequence, in order, over all tenants."""
-        async with self._view() as connection:
-            return await reading.changes_after(connection, sequence, limit=limit)
+        return await self._read(lambda connection: reading.changes_after(connection, sequence, limit=limit))
 
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none."""
-        async with self._view() as connection:
-            return await reading.head(connection)
+        return await self._read(reading.head)
 
     async def close(self) -> None:
-        """Release all connections."""
+        """Let what has begun end, and release all connections."""
+        await asyncio.gather(*self._running, return_exceptions=True)
         await self._readers.dispose()
 
-    @asynccontextmanager
-    async def _view(self) -> AsyncIterator[AsyncConnection]:
+    async def _read(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+        async def view() -> _T:
+            with translated():
+                async with self._readers.begin() as connection:
+                    return await query(connection)
+
+        return await asyncio.shield(self._start(view()))
+
+    async def _write(self, work: writing.Work) -> Mapping[str, int]:
         with translated():
-            async with self._readers.begin() as connection:
-                yield connection
+            async with self._writers.begin() as connection:
+                return await writing.write(connection, work)
+
+    def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task

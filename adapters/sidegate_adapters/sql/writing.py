@@ -64,9 +64,9 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, int]:
         InvalidInput: the changes don't fit together, such as a group removed without its members.
     """
     nets = {tenant: _net(work.changes[tenant]) for tenant in sorted(work.changes)}
+    revisions = await _next_revisions(connection, work)
     for tenant, net in nets.items():
         _require_tenant(tenant, net, there=work.expected.get(tenant, 0) > 0)
-    revisions = await _next_revisions(connection, work)
     await _wipe(connection, [tenant for tenant, net in nets.items() if net.wiped])
     await _put_tenants(connection, work, nets=nets, revisions=revisions)
     await _put_entries(connection, nets, at=work.at)

@@ -1,0 +1,57 @@
+"""The schema's migrations, on every database that the store runs on."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sidegate.model import Grant, Group, Member, StoredResource, TenantFacts
+from sidegate_adapters.sql import SqlFactsStore, open_store, schema
+from sidegate_adapters.sql.tables import metadata
+from sqlalchemy import Connection, inspect
+from support.changes import changes_between
+
+FACTS = TenantFacts(
+    "acme",
+    settings={"seats": 3},
+    members={"uma": Member("uma")},
+    groups={"sales": Group("sales", "Sales", frozenset({"member:uma"}))},
+    resources={"document:d1": StoredResource("document", "d1", frozenset({"group:sales"}))},
+    grants=frozenset({Grant("owner", "document:d1", "member:uma")}),
+)
+
+
+def difference(connection: Connection) -> list[object]:
+    """Return what Alembic would change to bring the database to the tables as they are described."""
+    options = {"version_table": schema.VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    return [*compare_metadata(MigrationContext.configure(connection, opts=options), metadata)]
+
+
+async def test_the_migrated_database_is_the_described_one(store: SqlFactsStore) -> None:
+    """The migrations lead to exactly the tables, columns, keys and indexes of the metadata."""
+    async with store._readers.connect() as connection:
+        assert await connection.run_sync(difference) == []
+
+
+async def test_the_way_down_and_up_again_works_with_data(address: str, store: SqlFactsStore) -> None:
+    """From a database with facts the migrations go down to nothing and up to a store that works."""
+    await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
+
+    async with store._writers.begin() as connection:
+        await connection.run_sync(lambda it: schema.downgrade(it, "base"))
+        left = await connection.run_sync(lambda it: inspect(it).get_table_names())
+    reopened = await open_store(address)
+
+    assert left == [schema.VERSION_TABLE]
+    assert await reopened.load("acme") is None
+    await reopened.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
+    assert await reopened.load("acme") == (FACTS, 1)
+    await reopened.close()
+
+
+async def test_opening_again_keeps_the_data(address: str, store: SqlFactsStore) -> None:
+    """A database that is at the newest schema is opened as it is."""
+    await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
+    await store.close()
+
+    reopened = await open_store(address)
+
+    assert await reopened.load("acme") == (FACTS, 1)
+    await reopened.close()

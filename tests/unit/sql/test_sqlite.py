@@ -1,0 +1,83 @@
+"""What the store asks of SQLite in particular."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sidegate.errors import StoreUnavailable
+from sidegate.model import Change, Entity, TenantFacts
+from sidegate_adapters.sql import SqlFactsStore, open_store
+from sqlalchemy import event
+from support.changes import changes_between
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
+    opened = await open_store(f"sqlite:///{tmp_path / 'facts.db'}")
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize("engine", ["_readers", "_writers"])
+async def test_connections_are_durable_and_wait(store: SqlFactsStore, engine: str) -> None:
+    """Each connection logs ahead, syncs every commit, holds foreign keys and waits for a lock."""
+    pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+    async with getattr(store, engine).connect() as connection:
+        found = {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in pragmas}
+
+    assert found == pragmas
+
+
+async def test_a_damaged_file_is_unavailable_without_driver_text(tmp_path: Path, store: SqlFactsStore) -> None:
+    """When the file turns to rubbish under the store, every call says that the store does not answer, and no more."""
+    await store.close()
+    (tmp_path / "facts.db").write_text("rubbish" * 10_000)
+
+    write = store.write({"acme": changes_between(None, TenantFacts("acme"))}, expected={"acme": 0}, actor="platform")
+    for call in (store.tenants(), store.load("acme"), store.load_resource("acme", "document:d1"), store.head(), write):
+        with pytest.raises(StoreUnavailable) as failure:
+            await call
+        assert str(failure.value) == "the store does not answer"
+        assert isinstance(failure.value.__cause__.orig, sqlite3.DatabaseError)
+
+
+async def test_no_query_scans_a_table(store: SqlFactsStore) -> None:
+    """Every statement of loading, following and writing finds its rows by a key or an index."""
+    statements: list[tuple[str, Any]] = []
+
+    @event.listens_for(store._readers.sync_engine, "before_cursor_execute")
+    @event.listens_for(store._writers.sync_engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        statements.append((statement, parameters))
+
+    facts = TenantFacts("acme")
+    await store.write({"acme": changes_between(None, facts)}, expected={"acme": 0}, actor="platform")
+    every = [
+        Change(Entity.MEMBER, ("uma",), {}, None),
+        Change(Entity.GROUP, ("sales",), {}, None),
+        Change(Entity.GROUP_MEMBER, ("sales", "member:uma"), {}, None),
+        Change(Entity.ROLE, ("Reviewer",), {}, None),
+        Change(Entity.RESOURCE, ("document:d1",), {}, None),
+        Change(Entity.GRANT, ("owner", "document:d1", "member:uma"), {}, None),
+        Change(Entity.TENANT, (), {}, {"pack": "", "settings": {}}),
+    ]
+    await store.write({"acme": every}, expected={"acme": 1}, actor="platform")
+    await store.load("acme")
+    await store.load_core("acme", frozenset({"tenant", "template"}))
+    await store.load_resource("acme", "document:d1")
+    await store.changes_after(0, limit=10)
+    await store.head()
+    await store.write({"acme": [Change(Entity.TENANT, (), {}, None)]}, expected={"acme": 2}, actor="platform")
+
+    plans: dict[str, list[str]] = {}
+    async with store._readers.connect() as connection:
+        for statement, parameters in statements.copy():
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                first = parameters[0] if isinstance(parameters, list) else parameters
+                rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", first)
+                plans[statement] = [row[-1] for row in rows]
+
+    assert len(plans) > 20
+    assert {statement: plan for statement, plan in plans.items() if any("SCAN" in step for step in plan)} == {}
