@@ -184,12 +184,14 @@ async def test_a_readiness_that_fails_is_not_ready() -> None:
 
 
 async def test_an_unknown_health_service_is_not_found() -> None:
-    """A probe with a mistyped service name gets NOT_FOUND."""
-    async with serving() as server, channel(server) as wire:
+    """A probe with a mistyped service name gets NOT_FOUND, and is reported with that code."""
+    calls = []
+    async with serving(on_call=calls.append) as server, channel(server) as wire:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await health(wire, "sidegate.authz.v1.NoService")
 
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert [(call.method, call.code) for call in calls] == [("grpc.health.v1.Health/Check", "NOT_FOUND")]
 
 
 async def test_a_call_under_way_ends_while_the_server_drains() -> None:

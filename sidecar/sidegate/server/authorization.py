@@ -57,4 +57,4 @@ class Authorization:
             failure: Exception = inside(place, error)
         except Exception as error:  # noqa: BLE001 - one item fails alone, whatever happened to it; it is logged
             failure = error
-        return pb.BatchCheckResult(error=told(failure, call=place))
+        return pb.BatchCheckResult(error=told(failure, call=f"BatchCheck {place}"))

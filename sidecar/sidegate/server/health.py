@@ -22,7 +22,7 @@ _log = get_log("server")
 class Health:
     """Keeps the health service's answers: `liveness` is always SERVING, all else follows readiness.
 
-    Readiness is asked every `interval` seconds and when the server begins to drain.
+    Readiness is asked at the start and every `interval` seconds, until the server drains.
     """
 
     def __init__(self, ready: Callable[[], bool], services: Iterable[str], *, interval: float = 0.5) -> None:

@@ -29,9 +29,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def idle(self) -> None:
-        """Wait until no unary call is under way."""
-        await self._idle.wait()
+    async def quiet(self, seconds: float) -> None:
+        """Wait until no unary call is under way, and none was a while ago."""
+        while True:
+            await self._idle.wait()
+            await asyncio.sleep(seconds)
+            if self._idle.is_set():
+                return
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], call: Any) -> Any:
         """Return the handler of a method with the guard around it, made once per method."""

@@ -20,8 +20,8 @@ from sidegate.server.health import Health
 from sidegate.server.interceptor import CallInterceptor
 from sidegate.telemetry.calls import CallHook, ignore_call
 
-_FLUSH_SECONDS = 0.5
-"""What the last answers get to leave the process once no call is under way any more."""
+_QUIET_SECONDS = 0.3
+"""After so long without a call the last answers have left, and no call that had arrived is still to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,13 @@ class GrpcServer:
             return
         await asyncio.sleep(self._settings.drain)
         stopping = asyncio.create_task(self._server.stop(self._settings.grace))
-        idle = asyncio.create_task(self._interceptor.idle())
-        await asyncio.wait((stopping, idle), return_when=asyncio.FIRST_COMPLETED)
-        idle.cancel()
+        quiet = asyncio.create_task(self._interceptor.quiet(_QUIET_SECONDS))
+        await asyncio.wait((stopping, quiet), return_when=asyncio.FIRST_COMPLETED)
+        quiet.cancel()
         # What is left are streams of health watches, which never end by themselves.
-        await self._server.stop(min(self._settings.grace, _FLUSH_SECONDS))
+        await self._server.stop(None)
         await stopping
         self.addresses = ()
-
-    async def wait(self) -> None:
-        """Wait until the server has stopped."""
-        await self._server.wait_for_termination()
 
     def _built(self) -> Any:
         settings = self._settings

@@ -58,7 +58,7 @@ def configure_logging(style: LogFormat = LogFormat.JSON, level: str = "info", *,
 
 def _rendering(style: LogFormat) -> list[structlog.typing.Processor]:
     if style is LogFormat.JSON:
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     # The default formatter prints local variables, and so what requests claim.
     return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
 
