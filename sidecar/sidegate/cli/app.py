@@ -9,10 +9,10 @@ from sidegate.cli.commands import LazyGroup
 
 COMMANDS = {
     "serve": ("Start the server.", "sidegate.cli.serve:serve"),
-    "check": ("Ask whether a subject may do an action on a resource.", "sidegate.cli.check:check"),
+    "check": ("Ask whether SUBJECT may do ACTION on RESOURCE.", "sidegate.cli.check:check"),
     "facts": ("Plan, apply and export facts: members, roles, grants.", "sidegate.cli.facts:facts"),
     "policy": ("Test, lint and show policy packs.", "sidegate.cli.policy:policy"),
-    "enforce": ("Decide requests by Casbin files, without a server.", "sidegate.cli.enforce:enforce"),
+    "enforce": ("Decide requests by a Casbin model and policy.", "sidegate.cli.enforce:enforce"),
     "healthcheck": ("Tell whether a server serves, for probes.", "sidegate.cli.healthcheck:healthcheck"),
     "version": ("Tell the versions of Sidegate and of what it runs on.", "sidegate.cli.version:version"),
 }

@@ -55,10 +55,11 @@ class _Matching(click.ParamType[tuple[str, str]]):
 @click.option("--role-match", type=_Matching(), multiple=True, help="Take role names of a section for patterns.")
 @click.option("--domain-match", type=_Matching(), multiple=True, help="Take domains of a section for patterns.")
 def enforce(*, model: str, policy: str, requests: str, **how: Any) -> None:
-    """Decide requests by a Casbin model and policy, without a server.
+    """Decide requests by a Casbin model and policy.
 
-    For each line of the requests one line is printed: {"allow": true, "explain": [...]} with the policy row that
-    decided, or {"error": ...} where the request can't be decided. The exit code is 3 if any line could not be decided.
+    No server is needed. For each line of the requests one line is printed: {"allow": true, "explain": [...]} with the
+    policy row that decided, or {"error": ...} where the request can't be decided. The exit code is 3 if any line could
+    not be decided.
     """
     program = _compile(model, policy, how)
     with _opened(requests) as lines:

@@ -18,9 +18,9 @@ from sidegate.cli.inputs import STDIN, read_text, unreadable
 from sidegate.documents import schema_text
 
 COMMANDS = {
-    "plan": ("Show what a facts file would change, and write nothing.", "sidegate.cli.facts:plan"),
-    "apply": ("Make each tenant of a facts file hold exactly what it says.", "sidegate.cli.facts:apply"),
-    "export": ("Write the facts of tenants as a file that apply takes back.", "sidegate.cli.facts:export"),
+    "plan": ("Show what FILE would change, and write nothing.", "sidegate.cli.facts:plan"),
+    "apply": ("Make each tenant of FILE hold exactly what it says.", "sidegate.cli.facts:apply"),
+    "export": ("Write the facts of each TENANT, or of all.", "sidegate.cli.facts:export"),
     "schema": ("Print the JSON Schema of a facts file, for editors.", "sidegate.cli.facts:schema"),
 }
 EXAMPLES = (
@@ -47,7 +47,10 @@ def facts() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
 @target_options(timeout=_TIMEOUT)
 def plan(target: Target, *, file: str, as_json: bool) -> None:
-    """Show what FILE would change, and write nothing; - is standard input."""
+    """Show what FILE would change, and write nothing.
+
+    FILE is YAML or JSON, as `facts schema` describes it; - is standard input.
+    """
     request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), validate_only=True)
     _tell(asyncio.run(_apply(request, target)), as_json=as_json, ending="Nothing was written; `facts apply` writes it.")
 
@@ -64,9 +67,10 @@ def plan(target: Target, *, file: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
 @target_options(timeout=_TIMEOUT)
 def apply(target: Target, *, file: str, actor: str, as_json: bool) -> None:
-    """Make each tenant of FILE hold exactly what it says, in one transaction; - is standard input.
+    """Make each tenant of FILE hold exactly what it says.
 
-    Tenants that FILE does not name stay as they are. A fault anywhere in FILE changes nothing.
+    All of it is one transaction. Tenants that FILE does not name stay as they are. A fault anywhere in FILE
+    changes nothing. FILE is YAML or JSON, as `facts schema` describes it; - is standard input.
     """
     request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), actor=actor)
     _tell(asyncio.run(_apply(request, target)), as_json=as_json, ending="Written.")
@@ -83,7 +87,10 @@ def apply(target: Target, *, file: str, actor: str, as_json: bool) -> None:
 @click.option("--output", metavar="FILE", default=STDIN, help="Where to write it.  [default: standard output]")
 @target_options(timeout=_TIMEOUT)
 def export(target: Target, *, tenants: tuple[str, ...], output: str) -> None:
-    """Write the facts of each TENANT, or of all, as a file that apply takes back unchanged."""
+    """Write the facts of each TENANT, or of all.
+
+    The file is one that `facts apply` takes back unchanged.
+    """
     document = asyncio.run(_export(tenants, target))
     if output == STDIN:
         click.echo(document, nl=False)

@@ -31,10 +31,8 @@ class Failure(click.ClickException):
     def of(cls, error: SidegateError) -> Failure:
         """Return the failure that tells an error of ours."""
         code = BAD_INPUT if isinstance(error, _BAD_INPUT) else UNDECIDED
-        if isinstance(error, FaultyFiles) and error.faults:
-            count = len(error.faults)
-            title = "one fault" if count == 1 else f"{count} faults"
-            return cls(f"{title} found", exit_code=code, details=map(str, error.faults))
+        if isinstance(error, FaultyFiles) and len(error.faults) > 1:
+            return cls(f"{len(error.faults)} faults", exit_code=code, details=map(str, error.faults))
         return cls(str(error), exit_code=code)
 
     def show(self, file: IO[Any] | None = None) -> None:

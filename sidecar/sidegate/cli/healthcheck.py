@@ -24,7 +24,10 @@ EXAMPLES = (
 @click.option("--service", default="", metavar="NAME", help="A gRPC service; the whole server without it.")
 @target_options(timeout=2.0)
 def healthcheck(target: Target, *, service: str) -> None:
-    """Tell whether a server serves: exit code 0 when it does, 1 otherwise."""
+    """Tell whether a server serves, for probes.
+
+    Prints the state in one line; the exit code is 0 when it serves, 1 otherwise.
+    """
     try:
         status = asyncio.run(_status(service, target))
     except Failure as failure:

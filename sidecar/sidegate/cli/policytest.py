@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from sidegate import bootstrap
+from sidegate.bootstrap.depths import DEPTHS, answerer
 from sidegate.cli.commands import Command
 from sidegate.cli.console import console, print_table
 from sidegate.cli.failures import DENIED
@@ -39,7 +39,6 @@ EXAMPLES = (
     ("With a report for CI", "sidegate policy test policies/ --junit build/policy.xml"),
     ("Tests that stand apart from the packs", "sidegate policy test acceptance/ --policies policies/"),
 )
-DEPTHS = ("engine", "chain", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class _Way:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option(
     "--through",
-    type=click.Choice(DEPTHS),
+    type=click.Choice(list(DEPTHS)),
     default="engine",
     show_default=True,
     help="What answers: the evaluator, the decision chain over a store, or a gRPC server.",
@@ -111,8 +110,8 @@ async def _run(
     faults: list[FaultyFiles] = []
     for directory, files in groups.items():
         try:
-            async with bootstrap.answerer(way.through, directory, way.engine) as answerer:
-                results.extend(await run_tests(files, _Counted(answerer, advance)))
+            async with answerer(way.through, directory, way.engine) as opened:
+                results.extend(await run_tests(files, _Counted(opened, advance)))
         except FaultyFiles as error:
             faults.append(error)
     if faults:

@@ -86,11 +86,12 @@ def shown_default(field: FieldInfo) -> str:
 @click.command(cls=Command, examples=EXAMPLES)
 @_flags
 def serve(**flags: Any) -> None:
-    """Start the server, and serve until SIGINT (Ctrl-C) or SIGTERM.
+    """Start the server.
 
-    Each setting is taken from its flag, else from its environment variable, else from the settings file, else from its
-    default. Faults of the settings are told all at once, and before the server listens. The secret that signs revision
-    tokens has no flag: it comes from SIDEGATE_TOKEN_KEY or token_key in the file.
+    It ends gracefully on SIGINT (Ctrl-C) and SIGTERM. Each setting is taken from its flag, else from its environment
+    variable, else from the settings file, else from its default. Faults of the settings are told all at once, and
+    before the server listens. The secret that signs revision tokens has no flag: it comes from SIDEGATE_TOKEN_KEY or
+    from token_key in the file.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     if "listen" in given:
