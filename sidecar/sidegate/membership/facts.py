@@ -1,0 +1,152 @@
+"""Planning, applying and exporting facts documents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Violation
+from sidegate.membership.difference import difference
+from sidegate.membership.document import FactsDocument
+from sidegate.membership.finding import Finding, near, one_of
+from sidegate.membership.reading import read_facts
+from sidegate.membership.validation import check_facts, check_handover, vacancies
+from sidegate.membership.writing import write_facts
+from sidegate.model import Change, Entity, TenantFacts
+from sidegate.policy.schema import Schema
+from sidegate.ports import FactsStore
+
+_ATTEMPTS = 5
+
+Stored = Mapping[str, tuple[TenantFacts | None, int]]
+"""What is stored of each tenant of a document, with its revision; None and 0 where it is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPlan:
+    """What applying would change in one tenant; `revision` is the one that this was computed from, 0 for none."""
+
+    tenant: str
+    revision: int
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedTenant:
+    """What applying changed in one tenant; `revision` is the new one, or the old one where nothing changed."""
+
+    tenant: str
+    revision: int
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class FactsKeeper:
+    """Makes stored tenants hold exactly what documents say.
+
+    `schema_of` returns the schema of a loaded pack by its name, that of the server's default for "", and None
+    where there is no such pack; `pack_names` returns the names, for suggestions. Work on a document runs in a
+    thread of its own, so that a large one never holds up who waits on the event loop.
+    """
+
+    def __init__(
+        self,
+        store: FactsStore,
+        schema_of: Callable[[str], Schema | None],
+        *,
+        pack_names: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._store = store
+        self._schema_of = schema_of
+        self._pack_names = pack_names
+
+    async def plan(self, text: str, source: str) -> tuple[TenantPlan, ...]:
+        """Return what applying the document would change, tenant by tenant in its order.
+
+        Raises:
+            FactsError: the document is refused; names every place at once.
+            StoreUnavailable: the store does not answer.
+        """
+        return await self._plan(await asyncio.to_thread(read_facts, text, source))
+
+    async def apply(self, text: str, source: str, *, actor: str) -> tuple[AppliedTenant, ...]:
+        """Make each tenant of the document hold exactly what it says, all in one transaction.
+
+        Tenants that it doesn't name stay as they are; applying it again changes nothing.
+
+        Raises:
+            FactsError: the document is refused; names every place at once, and nothing was written.
+            RevisionConflict: other writers came first again and again; nothing was written.
+            StoreUnavailable: the store does not answer; nothing was written.
+        """
+        document = await asyncio.to_thread(read_facts, text, source)
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._write(await self._plan(document), actor=actor)
+            except RevisionConflict:
+                continue  # the plan was made from facts that have changed since
+        return await self._write(await self._plan(document), actor=actor)
+
+    async def export(self, tenants: Sequence[str] = ()) -> str:
+        """Return the document of these tenants, all where none is named.
+
+        Raises:
+            InvalidInput: a tenant is not there; names every one.
+            StoreUnavailable: the store does not answer.
+        """
+        loaded = [await self._store.load(tenant) for tenant in tenants or await self._store.tenants()]
+        known = [facts for facts, _ in filter(None, loaded)]
+        if tenants and len(known) < len(loaded):
+            raise InvalidInput(*await self._unknown(tenants, {facts.id for facts in known}))
+        return await asyncio.to_thread(write_facts, [*{facts.id: facts for facts in known}.values()])
+
+    async def _plan(self, document: FactsDocument) -> tuple[TenantPlan, ...]:
+        stored = {tenant: await self._store.load(tenant) or (None, 0) for tenant in document.tenants}
+        return await asyncio.to_thread(self._compare, document, stored)
+
+    def _compare(self, document: FactsDocument, stored: Stored) -> tuple[TenantPlan, ...]:
+        faults: list[Fault] = []
+        plans: list[TenantPlan] = []
+        for tenant, new in document.tenants.items():
+            old, revision = stored[tenant]
+            schema = self._schema_of(new.pack)
+            if schema is None:
+                faults.append(self._unknown_pack(document, new))
+                continue
+            faults += check_facts(new, document, schema)
+            if old is not None:
+                faults += check_handover(old, new, document=document, schema=schema)
+            plans.append(TenantPlan(tenant, revision, difference(old, new), vacancies(new, schema)))
+        if faults:
+            raise FactsError(*faults)
+        return tuple(plans)
+
+    async def _write(self, plans: Sequence[TenantPlan], *, actor: str) -> tuple[AppliedTenant, ...]:
+        changed = [plan for plan in plans if plan.changes]
+        revisions = await self._store.write(
+            {plan.tenant: plan.changes for plan in changed},
+            expected={plan.tenant: plan.revision for plan in changed},
+            actor=actor,
+        )
+        return tuple(
+            AppliedTenant(plan.tenant, revisions.get(plan.tenant, plan.revision), plan.changes, plan.warnings)
+            for plan in plans
+        )
+
+    def _unknown_pack(self, document: FactsDocument, facts: TenantFacts) -> Fault:
+        names = [name for name in self._pack_names() if name]
+        if not facts.pack:
+            message = f"no pack decides for `{facts.id}`: {one_of(names)} as its `pack`"
+        else:
+            message = f"unknown pack `{facts.pack}`: {near(facts.pack, names, one_of(names))}"
+        return document.fault(facts.id, Finding(Entity.TENANT, (), message, ("pack",)))
+
+    async def _unknown(self, tenants: Sequence[str], known: Collection[str]) -> list[Violation]:
+        there = await self._store.tenants()
+        return [
+            Violation(f"tenants[{index}]", f"unknown tenant `{tenant}`: {near(tenant, there, 'none has this name')}")
+            for index, tenant in enumerate(tenants)
+            if tenant not in known
+        ]
