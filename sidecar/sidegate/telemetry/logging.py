@@ -10,6 +10,7 @@ from typing import Any, Protocol, TextIO, cast
 
 import structlog
 
+_ROOT = "sidegate"
 _PLAIN = (str, int, float, bool, type(None))
 _KEPT = frozenset({"exc_info", "_record", "_from_structlog"})
 
@@ -39,13 +40,14 @@ class Log(Protocol):
 
 def get_log(room: str) -> Log:
     """Return the logger of a room, such as `server`; unconfigured, only warnings and errors are written."""
-    logger = logging.getLogger(f"sidegate.{room}")
+    logger = logging.getLogger(f"{_ROOT}.{room}")
     processors = [structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
     return cast("Log", structlog.wrap_logger(logger, processors, structlog.stdlib.BoundLogger, room=room))
 
 
 def configure_logging(style: LogFormat = LogFormat.JSON, level: str = "info", *, stream: TextIO | None = None) -> None:
-    """Send all logs, those of libraries too, to standard error (or `stream`) in one style."""
+    """Send all logs to standard error (or `stream`) in one style; libraries are heard from warnings up."""
+    severity = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -53,7 +55,8 @@ def configure_logging(style: LogFormat = LogFormat.JSON, level: str = "info", *,
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=max(severity, logging.WARNING), force=True)
+    logging.getLogger(_ROOT).setLevel(severity)
 
 
 def _rendering(style: LogFormat) -> list[structlog.typing.Processor]:

@@ -20,6 +20,7 @@ def untouched() -> Iterator[None]:
     kept = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = kept
+    logging.getLogger("sidegate").setLevel(logging.NOTSET)
 
 
 def lines(style: LogFormat = LogFormat.JSON, level: str = "info") -> io.StringIO:
@@ -61,6 +62,15 @@ def test_an_unconfigured_log_keeps_standard_output_clean(capsys: pytest.CaptureF
     get_log("server").error("broken")
 
     assert capsys.readouterr().out == ""
+
+
+def test_libraries_are_heard_from_warnings_up() -> None:
+    """What libraries tell of their daily work does not drown what the server tells."""
+    stream = lines(level="debug")
+    logging.getLogger("alembic").info("daily work")
+    get_log("server").debug("detail")
+
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["detail"]
 
 
 def test_the_level_holds_for_both() -> None:
