@@ -26,7 +26,9 @@ from sidegate.policy.schema import (
 BUILT_IN: Final = frozenset({"ref", "type", "id"})
 """The properties that subjects, resources and tenants always have; all three are strings."""
 MEMBER_BUILT_IN: Final[Mapping[str, str]] = {
-    **dict.fromkeys(sorted(BUILT_IN), "string"),
+    "ref": "string",
+    "type": "string",
+    "id": "string",
     "status": "string",
     "name": "string",
     "email": "string",

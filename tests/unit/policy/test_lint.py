@@ -1,0 +1,133 @@
+"""Findings that warn about a pack that loads."""
+
+from pathlib import Path
+
+import pytest
+from sidegate.policy.lint import lint_pack
+from sidegate.policy.load import load_pack
+from support.packs import MODEL, ROWS, SCHEMA, write_pack
+
+CLEAN = (
+    SCHEMA.replace(
+        "  require_mfa: {type: boolean}\n  label: {type: string, default: plain}\n", "  quiet: {type: boolean}\n"
+    )
+    .replace("member:\n  clearance: {type: integer, from: request}\ncontext:\n  ip: {type: string}\n", "")
+    .replace("      status: {type: string, from: stored, default: draft}\n", "")
+)
+ROWS_CLEAN = f"""{ROWS}\
+p, insider, group, group, view, !r.dom.quiet, allow, SM-02
+p, self, desk, desk, open, r.act in ("open", "shut"), allow, SM-02
+p, owner, note, note, view, r.sub.id in r.obj.readers, allow, SM-02
+"""
+
+
+def findings(directory: Path, **texts: str) -> list[str]:
+    write_pack(directory, **{"schema": CLEAN, "rows": ROWS_CLEAN, **texts})
+    return [str(fault).removeprefix(f"{directory}/") for fault in lint_pack(load_pack(directory))]
+
+
+def test_a_clean_pack_has_no_finding(tmp_path: Path) -> None:
+    """A pack that uses all it declares gives nothing to look at."""
+    assert findings(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        (
+            "  admin: {on",
+            "  desk: {on: [tenant]}\n  admin: {on",
+            "pack.yaml:6: roles.desk: `desk` is the name of a type ",
+        ),
+        (
+            "  admin: {on",
+            "  idle: {on: [tenant]}\n  admin: {on",
+            "pack.yaml:6: roles.idle: no row of policy.csv is about",
+        ),
+        (
+            "  quiet: {",
+            "  loud: {type: boolean}\n  quiet: {",
+            "pack.yaml:4: settings.loud: no condition reads `r.dom.l",
+        ),
+        (
+            "      readers: {",
+            "      kind: {type: string, from: stored}\n      readers: {",
+            "pack.yaml:20: resources.note.p",
+        ),
+        (
+            "roles:\n",
+            "member:\n  rank: {type: integer, from: stored}\nroles:\n",
+            "pack.yaml:6: member.rank: no condition",
+        ),
+        (
+            "Admins may do everything.",
+            "Admins may do everything",
+            "pack.yaml:22: rules.SM-01.text: the text is no whole ",
+        ),
+        (
+            "text: Owners view and edit.,",
+            "text: X., reason: x,",
+            "pack.yaml:23: rules.SM-02.reason: no deny row is of th",
+        ),
+    ],
+)
+def test_what_a_schema_declares_in_vain_is_found(tmp_path: Path, old: str, new: str, finding: str) -> None:
+    """Names taken twice, what no row uses and texts without an end are told on their line."""
+    assert CLEAN.count(old) == 1
+    found = findings(tmp_path, schema=CLEAN.replace(old, new))
+
+    assert found[0].startswith(finding)
+
+
+def test_a_stored_property_of_members_is_found(tmp_path: Path) -> None:
+    """Nothing stores a member's extra properties, so that one declared stored never has a value."""
+    schema = CLEAN.replace("roles:\n", "member:\n  rank: {type: integer, from: stored}\nroles:\n")
+
+    assert "pack.yaml:6: member.rank: nothing stores a property of members; it always has its default" in findings(
+        tmp_path, schema=schema
+    )
+
+
+def test_an_action_that_nobody_is_allowed_is_found(tmp_path: Path) -> None:
+    """An action without an allow is told, unless roles of a tenant's own can give it."""
+    rows = ROWS_CLEAN.replace("p, admin, tenant, *, *, True, allow", "p, admin, tenant, member, invite, True, allow")
+    only_notes = CLEAN.replace('types: "*"', "types: [note, folder]")
+
+    assert findings(tmp_path / "a", rows=rows) == []
+    assert findings(tmp_path / "b", rows=rows, schema=only_notes) == [
+        "pack.yaml:12: resources.member.actions.1: no row allows `list` on `member` to anyone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "finding"),
+    [
+        ("p, owner, note, note, *, True, allow, SM-01", "policy.csv:2: this row never decides; line 8 says the same"),
+        (
+            "p, *, tenant, note, edit, r.sub.quota <= 0, deny, SM-01",
+            "policy.csv:8: this row never decides; line 4 says",
+        ),
+        ("p, *, tenant, *, *, True, allow, SM-01", "policy.csv:8: this row allows every member everything"),
+        ("p, *, tenant, *, *, True, deny, SM-03", "policy.csv:8: this row denies everything to everyone"),
+        (
+            'p, *, tenant, note, view, r.sub.name == "r.x", allow, SM-01',
+            "policy.csv:8: cond: stock Casbin would garble",
+        ),
+        (
+            'p, *, tenant, note, view, r.sub.name == "hi!", allow, SM-01',
+            "policy.csv:8: cond: stock Casbin would garble",
+        ),
+    ],
+)
+def test_rows_that_mislead_are_found(tmp_path: Path, row: str, finding: str) -> None:
+    """Rows that never decide, that open or close everything, or that stock Casbin reads otherwise are told."""
+    (found,) = findings(tmp_path, rows=f"{ROWS_CLEAN}{row}\n")
+
+    assert found.startswith(finding)
+
+
+def test_another_matcher_is_found(tmp_path: Path) -> None:
+    """A matcher of one's own loads, and lint says that the checks of rows don't know it."""
+    (found,) = findings(tmp_path, model=MODEL.replace('p.role == "*" || ', ""))
+
+    assert found.startswith("model.conf: m: the matcher is not `keyMatch(")
