@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sidegate.documents import Document, parse_document
+from sidegate.documents import Document, nearest, parse_document
 from sidegate.errors import Fault, FaultyFiles, SettingsError
 
 ENV_PREFIX = "SIDEGATE_"
@@ -242,7 +241,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     except FaultyFiles as error:
         raise SettingsError(*strays, *error.faults) from error
     except ValidationError as error:
-        faults = map(_Origins(flags).fault, error.errors())
+        faults = dict.fromkeys(map(_Origins(flags).fault, error.errors()))
         # Not chained: pydantic's own text quotes the secret.
         raise SettingsError(*strays, *sorted(faults, key=lambda fault: (fault.file, fault.line))) from None
     crossed = () if settings.poll_interval < settings.max_staleness else (_Origins(flags).poll_fault(settings),)
@@ -287,9 +286,7 @@ def _stray_variables() -> Iterator[Fault]:
     for name in sorted(os.environ):
         if not name.startswith(ENV_PREFIX) or name in known | CLIENT_VARIABLES or _INJECTED.fullmatch(name):
             continue
-        near = get_close_matches(name, sorted(known), n=1)
-        hint = f"did you mean `{near[0]}`?" if near else "`sidegate serve --help` lists them"
-        yield Fault(f"environment {name}", 0, "", f"no such setting: {hint}")
+        yield Fault(f"environment {name}", 0, "", f"no such setting: {nearest(name, known)}")
 
 
 class _Origins:
@@ -305,7 +302,7 @@ class _Origins:
         """Return what pydantic found, with its origin and what would be right."""
         name = str(error["loc"][0])
         if error["type"] == "extra_forbidden":
-            return self._at(name, self._unknown(name))
+            return self._at(name, f"no such setting: {nearest(name, Settings.model_fields)}")
         extra: Any = Settings.model_fields[name].json_schema_extra
         shown = "the given secret" if name == "token_key" else f"`{_shown(error['input'])}`"
         return self._at(name, f"{shown} is not right: expected {extra['expected']}")
@@ -329,11 +326,6 @@ class _Origins:
         if self._document is not None and (name,) in self._document.lines:
             return self._document.fault((name,), message)
         return Fault("default", 0, name, message)
-
-    def _unknown(self, name: str) -> str:
-        near = get_close_matches(name, sorted(Settings.model_fields), n=1)
-        hint = f"did you mean `{near[0]}`?" if near else "`sidegate serve --help` lists them"
-        return f"no such setting: {hint}"
 
 
 def _shown(value: object, limit: int = 80) -> str:

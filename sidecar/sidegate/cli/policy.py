@@ -9,7 +9,7 @@ from sidegate.cli.commands import LazyGroup
 COMMANDS = {
     "test": ("Ask the checks of policy test files, and compare the answers.", "sidegate.cli.policytest:test"),
     "lint": ("Tell what is wrong with packs, with file and line.", "sidegate.cli.policylint:lint"),
-    "show": ("Show who may do what by a pack.", "sidegate.cli.policyshow:show"),
+    "show": ("Show who may do what by PACK.", "sidegate.cli.policyshow:show"),
 }
 EXAMPLES = (
     ("Before a policy is merged", "sidegate policy lint policies/"),

@@ -1,0 +1,97 @@
+"""Help teaches by examples, costs little, and every example holds."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+from sidegate.cli.app import cli
+from sidegate.cli.commands import LazyGroup
+
+HEAVY = ("casbin", "grpc", "pydantic", "rich", "sqlalchemy", "yaml")
+
+
+def commands(group: LazyGroup = cli, path: tuple[str, ...] = ()):
+    """Yield path and command of the whole tree, groups among them."""
+    for name in group.commands:
+        command = group.load(name)
+        yield (*path, name), command
+        if isinstance(command, LazyGroup):
+            yield from commands(command, (*path, name))
+
+
+ALL = dict(commands())
+LINES = sorted({line for command in [cli, *ALL.values()] for _, line in command.examples})
+
+
+def named(path) -> str:
+    return " ".join(path)
+
+
+@pytest.mark.parametrize("path", ALL, ids=named)
+def test_help_of_each_command_ends_in_examples(path):
+    """`--help` of a command exits with 0 and shows lines that can be typed."""
+    result = CliRunner().invoke(cli, [*path, "--help"])
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert ALL[path].examples
+    for _, line in ALL[path].examples:
+        assert line in result.output
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_example_is_accepted(line):
+    """An example in the help is a line that the parser takes to the end."""
+    words = shlex.split(line.partition(" > ")[0])
+    assert words[0] == "sidegate"
+    group, context, arguments = cli, cli.make_context("sidegate", words[1:]), words[1:]
+    while isinstance(group, LazyGroup):
+        name, command, arguments = group.resolve_command(context, arguments)
+        context = command.make_context(name, list(arguments), parent=context)
+        group = command
+    assert isinstance(command, click.Command)
+
+
+@pytest.mark.parametrize("path", ALL, ids=named)
+def test_the_list_of_commands_says_what_the_command_says(path):
+    """The short help in a group's table is the first sentence of the command's own."""
+    parent = ALL[path[:-1]] if path[:-1] else cli
+    assert parent.commands[path[-1]].help.rstrip(".") == ALL[path].get_short_help_str(limit=200).rstrip(".")
+
+
+def test_help_tells_exit_codes_and_completion():
+    """The first page that a new user sees names the exit codes and how to get completion."""
+    output = CliRunner().invoke(cli, ["--help"]).output
+    for part in ("0  done", "1  denied", "2  bad input", "3  could not decide", "_SIDEGATE_COMPLETE=bash_source"):
+        assert part in output
+
+
+def test_help_and_version_import_nothing_heavy():
+    """The first page appears at once: no room behind a command is imported for it."""
+    program = (
+        "import sys; from sidegate.cli.app import cli\n"
+        "try: cli(['--help'], prog_name='sidegate')\n"
+        f"except SystemExit: print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Examples:" in done.stdout
+    assert done.stderr.split() == []
+
+
+def test_a_mistyped_command_is_told_the_nearest():
+    """An unknown command is a usage error that names the one that was meant."""
+    result = CliRunner().invoke(cli, ["chekc"])
+    assert result.exit_code == 2
+    assert "Did you mean 'check'?" in result.output
+
+
+def test_version_tells_what_it_runs_on():
+    """`version --json` names Sidegate and the libraries whose versions matter in a report."""
+    result = CliRunner().invoke(cli, ["version", "--json"])
+    assert result.exit_code == 0
+    for name in ("sidegate", "python", "grpcio", "pycasbin", "sqlalchemy"):
+        assert f'"{name}"' in result.output

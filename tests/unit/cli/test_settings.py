@@ -1,0 +1,236 @@
+"""Settings: sources, their order, and faults that name all places at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from sidegate.cli.client import DEFAULT_ADDRESS
+from sidegate.config import Settings, load_settings
+from sidegate.errors import SettingsError
+from sidegate.server.addresses import parse_address
+
+EXPECTED_ADDRESSES = "one or several, comma-separated, each once: `host:port` or `unix:/path`"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("SIDEGATE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def written(text: str) -> str:
+        path = tmp_path / "sidegate.yaml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return written
+
+
+def faults(**flags) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_defaults_listen_on_loopback_only():
+    """Without any setting the server is reachable from its own machine alone."""
+    assert load_settings({}).listen == ("127.0.0.1:8282",)
+
+
+def test_clients_call_where_the_server_listens_by_default():
+    """`sidegate check` finds `sidegate serve` without a flag on either."""
+    assert load_settings({}).listen == (DEFAULT_ADDRESS,)
+
+
+def test_flag_beats_environment_beats_file_beats_default(monkeypatch, file):
+    """Each source wins over the weaker ones, setting by setting."""
+    path = file("max_tenants: 1\nmax_resources: 1\nbatch_limit: 1\n")
+    monkeypatch.setenv("SIDEGATE_MAX_TENANTS", "2")
+    monkeypatch.setenv("SIDEGATE_MAX_RESOURCES", "2")
+    settings = load_settings({"config": path, "max_tenants": "3"})
+    assert (settings.max_tenants, settings.max_resources, settings.batch_limit, settings.drain) == (3, 2, 1, 10.0)
+
+
+def test_environment_can_name_the_file(monkeypatch, file):
+    """SIDEGATE_CONFIG does what --config does."""
+    monkeypatch.setenv("SIDEGATE_CONFIG", file("log_level: debug"))
+    assert load_settings({}).log_level == "debug"
+
+
+@pytest.mark.parametrize("given", ["127.0.0.1:0,unix:/run/s.sock", " 127.0.0.1:0 , unix:/run/s.sock"])
+def test_several_addresses_come_from_one_text(monkeypatch, given):
+    """A comma separates addresses in the environment."""
+    monkeypatch.setenv("SIDEGATE_LISTEN", given)
+    assert load_settings({}).listen == ("127.0.0.1:0", "unix:/run/s.sock")
+
+
+def test_several_addresses_come_from_a_list_in_the_file(file):
+    """YAML lists work, too."""
+    assert load_settings({"config": file("listen: ['[::1]:1', localhost:2]")}).listen == ("[::1]:1", "localhost:2")
+
+
+@pytest.mark.parametrize("text", ["0640", "640", "0o640", "'0640'"])
+def test_socket_mode_is_octal_however_it_is_written(file, text):
+    """Four spellings of one mode, none of which YAML may turn into another."""
+    assert load_settings({"config": file(f"socket_mode: {text}")}).socket_mode == 0o640
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch):
+    """Composing files with unset variables must not break the start."""
+    monkeypatch.setenv("SIDEGATE_ENGINE", "")
+    assert load_settings({}).engine == Settings.model_fields["engine"].default
+
+
+def test_all_faults_are_told_at_once_with_their_origins(monkeypatch, file):
+    """One run tells every fault of flags, environment and file, each with its place and what would be right."""
+    path = file("batch_limit: many\nmax_staleness: .nan\nmax_stalenes: 5\nlog_format: xml\n")
+    monkeypatch.setenv("SIDEGATE_DRAIN", "-1")
+    monkeypatch.setenv("SIDEGATE_ENGIN", "reference")
+    assert faults(config=path, policies="/nowhere", listen="8282") == [
+        "environment SIDEGATE_ENGIN: no such setting: did you mean `SIDEGATE_ENGINE`?",
+        f"{path}:1: batch_limit: `many` is not right: expected a whole number from 1 to 10000",
+        f"{path}:2: max_staleness: `.nan` is not right: expected seconds, above 0, at most 3600",
+        f"{path}:3: max_stalenes: no such setting: did you mean `max_staleness`?",
+        f"{path}:4: log_format: `xml` is not right: expected `auto`, `json` or `text`",
+        "environment SIDEGATE_DRAIN: drain: `-1` is not right: expected seconds, 0 to 3600",
+        f"flag --listen: listen: `8282` is not right: expected {EXPECTED_ADDRESSES}",
+        "flag --policies: policies: `/nowhere` is not right: expected a directory",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("listen", ""),
+        ("listen", "127.0.0.1:8282,127.0.0.1:8282"),
+        ("listen", "127.0.0.1:65536"),
+        ("listen", "unix:relative"),
+        ("socket_mode", "999"),
+        ("batch_limit", "0"),
+        ("batch_limit", "1.5"),
+        ("drain", "nan"),
+        ("drain", "inf"),
+        ("database", "facts.db"),
+        ("database", "mysql://host/db"),
+        ("token_key", "short"),
+        ("default_pack", "../standard"),
+        ("engine", "fast"),
+        ("max_staleness", "0"),
+        ("poll_interval", "soon"),
+        ("max_tenants", "0"),
+        ("max_resources", "-1"),
+        ("log_level", "loud"),
+        ("metrics_address", "unix:/run/metrics"),
+        ("demo", "maybe"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_would_be_right(name, value):
+    """Every setting refuses what it can't use, in one sentence that names it."""
+    (fault,) = faults(**{name: value})
+    assert fault.startswith(f"flag --{name.replace('_', '-')}: {name}: ")
+    assert " is not right: expected " in fault
+
+
+def test_a_secret_never_stands_in_a_message(monkeypatch):
+    """A wrong token_key is refused without being quoted, in the text and in the chain of causes."""
+    monkeypatch.setenv("SIDEGATE_TOKEN_KEY", "hush")
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert "hush" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_secret_does_not_show_in_the_settings():
+    """Settings can be logged."""
+    assert "0123456789abcdef" not in repr(load_settings({"token_key": "0123456789abcdef"}))
+
+
+def test_polling_must_be_faster_than_the_bound(monkeypatch):
+    """A server that looks less often than it promises would never be fresh."""
+    monkeypatch.setenv("SIDEGATE_MAX_STALENESS", "0.2")
+    message = "a poll_interval of `0.5` must be less than max_staleness, `0.2`"
+    assert faults() == [f"environment SIDEGATE_MAX_STALENESS: max_staleness: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("listen: [", "not valid YAML"),
+        ("- listen", "expected a mapping of settings"),
+        ("config: other.yaml", "a settings file can't name another"),
+        ("demo: true\ndemo: false", "key `demo` stands twice"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_refused(file, text, expected):
+    """What can't be read as settings is one fault with its place."""
+    (fault,) = faults(config=file(text))
+    assert expected in fault
+    assert "sidegate.yaml" in fault
+
+
+def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
+    """A missing or binary file is a sentence."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    assert faults(config=str(tmp_path / "none")) == [
+        f"{tmp_path}/none: can't read the settings: no such file or directory"
+    ]
+    assert faults(config=str(tmp_path / "binary")) == [f"{tmp_path}/binary: not UTF-8 text"]
+
+
+def test_an_empty_file_sets_nothing(file):
+    """A settings file whose lines are all comments is fine."""
+    assert load_settings({"config": file("# nothing yet\n")}).config
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SIDEGATE_SERVICE_HOST",
+        "SIDEGATE_SERVICE_PORT",
+        "SIDEGATE_SERVICE_PORT_GRPC",
+        "SIDEGATE_PORT",
+        "SIDEGATE_PORT_8282_TCP_ADDR",
+        "SIDEGATE_METRICS_SERVICE_HOST",
+        "SIDEGATE_ADDRESS",
+    ],
+)
+def test_variables_that_others_set_are_no_faults(monkeypatch, name):
+    """A Kubernetes service called `sidegate` puts variables into every pod; the clients have one of their own."""
+    monkeypatch.setenv(name, "x")
+    assert load_settings({})
+
+
+def test_no_setting_is_taken_for_a_variable_that_others_set():
+    """A setting called `port` could never be told from what Kubernetes injects."""
+    assert not [name for name in Settings.model_fields if name.endswith(("port", "service_host"))]
+
+
+def test_settings_never_change():
+    """Settings are frozen."""
+    with pytest.raises(ValidationError):
+        load_settings({}).drain = 1.0
+
+
+@given(st.one_of(st.from_regex(r"[a-z0-9.\[\]:-]{1,20}:[0-9]{1,6}", fullmatch=True), st.text(max_size=30)))
+def test_every_address_that_the_settings_take_the_server_takes(text):
+    """No address passes the settings and then fails as malformed at the start."""
+    try:
+        settings = load_settings({"listen": (text,)})
+    except SettingsError:
+        return
+    parse_address(settings.listen[0])
+
+
+def test_policies_may_be_any_directory(tmp_path):
+    """A directory of packs is named as it is."""
+    shutil.copytree("policies/standard", tmp_path / "standard")
+    assert load_settings({"policies": str(tmp_path)}).policies == tmp_path
