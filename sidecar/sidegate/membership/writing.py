@@ -10,6 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from sidegate.model import (
     CustomRole,
@@ -26,6 +27,7 @@ from sidegate.model import (
 from sidegate.policy.schema import OWNER, TENANT
 
 _WIDTH = 120
+_GRANT_ORDER = attrgetter("role", "scope", "holder")
 _LONGEST_SIMPLE_KEY = 1000
 """YAML looks for the colon after a key within 1024 characters only, unless `?` marks the key."""
 _PLAIN = re.compile(r"[^\W\d](?:[\w.@+/-]|:(?=\w)| (?=\w))*")
@@ -62,7 +64,7 @@ def _sort_grants(facts: TenantFacts) -> tuple[Mapping[str, Sequence[str]], Mappi
     roles: defaultdict[str, list[str]] = defaultdict(list)
     owners: defaultdict[str, list[Grant]] = defaultdict(list)
     others: list[Grant] = []
-    for grant in sorted(facts.grants):
+    for grant in sorted(facts.grants, key=_GRANT_ORDER):
         type_, id_ = split_ref(grant.holder)
         if grant.scope == scope and type_ == "member" and id_ in facts.members:
             roles[id_].append(grant.role)
@@ -72,7 +74,7 @@ def _sort_grants(facts: TenantFacts) -> tuple[Mapping[str, Sequence[str]], Mappi
             others.append(grant)
     shared = [grant for grants in owners.values() if len(grants) > 1 for grant in grants]
     single = {reference: _short(grants[0].holder) for reference, grants in owners.items() if len(grants) == 1}
-    return roles, single, sorted((*others, *shared))
+    return roles, single, sorted((*others, *shared), key=_GRANT_ORDER)
 
 
 def _section(name: str, entries: Iterable[tuple[str, Sequence[tuple[str, str]]]]) -> Iterator[str]:
