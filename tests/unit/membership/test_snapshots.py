@@ -1,0 +1,208 @@
+"""What a sidecar holds in memory, and how it loads and forgets it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sidegate.engine import ENGINES
+from sidegate.errors import StoreUnavailable
+from sidegate.membership.bounded import BoundedMap
+from sidegate.membership.follower import Follower
+from sidegate.membership.given import GivenFacts
+from sidegate.membership.snapshot import Snapshots
+from sidegate.model import Member, StoredResource, TenantFacts
+from sidegate.policy.keeper import PackKeeper, bundled_packs
+
+PACKS = PackKeeper(ENGINES["reference"], bundled_packs(), "standard")
+
+
+class SlowReader(GivenFacts):
+    """Facts behind a wait, which counts who asks; `revision` is what it claims to have read."""
+
+    def __init__(self, tenants: dict[str, TenantFacts]) -> None:
+        super().__init__(tenants)
+        self.asked: Counter[str] = Counter()
+        self.revision = 1
+        self.failing = False
+
+    async def load_core(self, tenant, scope_types):
+        self.asked[tenant] += 1
+        revision = self.revision
+        await asyncio.sleep(0.01)
+        if self.failing:
+            raise StoreUnavailable("the store does not answer")
+        loaded = await super().load_core(tenant, scope_types)
+        return loaded and (loaded[0], revision)
+
+    async def load_resource(self, tenant, reference):
+        self.asked[reference] += 1
+        resource, grants, _ = await super().load_resource(tenant, reference)
+        return resource, grants, self.revision
+
+
+def tenant(name: str) -> TenantFacts:
+    document = StoredResource("document", "d1")
+    return TenantFacts(id=name, members={"uma": Member("uma")}, resources={"document:d1": document})
+
+
+@pytest.fixture
+def reader() -> SlowReader:
+    return SlowReader({name: tenant(name) for name in ("acme", "globex", "initech")})
+
+
+@pytest.fixture
+def snapshots(reader) -> Snapshots:
+    return Snapshots(reader, PACKS, max_tenants=2, max_resources=2)
+
+
+async def test_a_tenant_is_loaded_once_however_many_wait(snapshots, reader):
+    """A first touch by many at once is one load, and the next touch is none."""
+    found = await asyncio.gather(*(snapshots.tenant("acme") for _ in range(20)))
+    assert len({id(snapshot) for snapshot in found}) == 1
+    assert await snapshots.tenant("acme") is found[0]
+    assert reader.asked["acme"] == 1
+
+
+async def test_a_waiter_that_gives_up_disturbs_nobody(snapshots):
+    """A cancelled request leaves the load to those who still wait."""
+    first = asyncio.create_task(snapshots.tenant("acme"))
+    second = asyncio.create_task(snapshots.tenant("acme"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).tenant == "acme"
+
+
+async def test_a_failed_load_is_not_remembered(snapshots, reader):
+    """An error reaches all who wait, and the next touch asks again."""
+    reader.failing = True
+    for outcome in await asyncio.gather(*(snapshots.tenant("acme") for _ in range(3)), return_exceptions=True):
+        assert isinstance(outcome, StoreUnavailable)
+    reader.failing = False
+    assert (await snapshots.tenant("acme")).tenant == "acme"
+
+
+async def test_a_change_during_a_load_makes_it_load_again(snapshots, reader):
+    """A load that began before a change was seen never becomes a snapshot."""
+    loading = asyncio.create_task(snapshots.tenant("acme"))
+    await asyncio.sleep(0.001)
+    reader.revision = 2
+    snapshots.forget("acme", 2)
+    assert (await loading).revision == 2
+    assert reader.asked["acme"] == 2
+
+
+async def test_a_change_drops_only_what_is_older(snapshots, reader):
+    """A hint about a revision that is already held costs nothing."""
+    await snapshots.tenant("acme")
+    snapshots.forget("acme", 1)
+    await snapshots.tenant("acme")
+    assert reader.asked["acme"] == 1
+    reader.revision = 2
+    snapshots.forget("acme", 2)
+    assert (await snapshots.tenant("acme")).revision == 2
+
+
+async def test_the_least_recently_used_tenant_goes_out(snapshots, reader):
+    """Memory holds at most the configured number of tenants."""
+    for name in ("acme", "globex", "acme", "initech", "acme"):
+        await snapshots.tenant(name)
+    assert reader.asked == {"acme": 1, "globex": 1, "initech": 1}
+    await snapshots.tenant("globex")
+    assert reader.asked["globex"] == 2
+
+
+async def test_unknown_tenants_push_nobody_out(snapshots, reader):
+    """Asking for tenants that are not there neither fills memory nor empties it."""
+    await snapshots.tenant("acme")
+    for number in range(50):
+        assert await snapshots.tenant(f"nowhere{number}") is None
+    await snapshots.tenant("acme")
+    assert reader.asked["acme"] == 1
+    assert len(snapshots._tenants) == 1
+    assert snapshots._flights == {}
+
+
+async def test_unregistered_resources_push_no_registered_one_out(snapshots, reader):
+    """Asking about documents that are not there can't be used to flush those that are."""
+    snapshot = await snapshots.tenant("acme")
+    document = snapshot.pack.pack.schema.resources["document"]
+    assert (await snapshots.resource(snapshot, document, "d1")).registered
+    for number in range(50):
+        assert not (await snapshots.resource(snapshot, document, f"x{number}")).registered
+    await snapshots.resource(snapshot, document, "d1")
+    assert reader.asked["document:d1"] == 1
+
+
+async def test_a_resource_is_never_older_than_its_tenants_snapshot(snapshots, reader):
+    """After a change of the tenant a held resource is read again."""
+    snapshot = await snapshots.tenant("acme")
+    document = snapshot.pack.pack.schema.resources["document"]
+    await snapshots.resource(snapshot, document, "d1")
+    reader.revision = 2
+    snapshots.forget("acme", 2)
+    snapshot = await snapshots.tenant("acme")
+    assert (await snapshots.resource(snapshot, document, "d1")).revision == snapshot.revision == 2
+
+
+@given(st.integers(1, 5), st.lists(st.tuples(st.booleans(), st.integers(0, 8)), max_size=60))
+def test_a_bounded_map_keeps_the_entries_used_last(limit, steps):
+    """It holds exactly the last used keys, as a plain list of uses says."""
+    entries: BoundedMap[int, int] = BoundedMap(limit)
+    used: list[int] = []
+    for putting, key in steps:
+        if putting:
+            entries.put(key, key)
+            used = ([k for k in used if k != key] + [key])[-limit:]
+        elif entries.get(key) is not None:
+            used = [k for k in used if k != key] + [key]
+    assert [key for key in range(9) if entries._entries.get(key) is not None] == sorted(used)
+
+
+class ScriptedStore:
+    """The store as the follower sees it: a head that counts looks and may fail."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.failing = False
+
+    async def head(self) -> int:
+        return await self._look(0)
+
+    async def changes_after(self, _sequence, *, limit):
+        assert limit > 0
+        return await self._look([])
+
+    async def _look(self, answer):
+        self.looks += 1
+        await asyncio.sleep(0.01)
+        if self.failing:
+            raise StoreUnavailable("the store does not answer")
+        return answer
+
+
+async def test_those_who_catch_up_together_share_a_look(snapshots):
+    """Many waiters cost at most the look under way and one that begins after they asked."""
+    store = ScriptedStore()
+    follower = Follower(store, snapshots, poll_interval=1)
+    running = asyncio.create_task(follower.catch_up())
+    await asyncio.sleep(0.005)
+    await asyncio.gather(running, *(follower.catch_up() for _ in range(20)))
+    assert store.looks == 2
+
+
+async def test_staleness_counts_from_the_beginning_of_the_last_good_look(snapshots):
+    """A failed look leaves the view as old as it was; nothing was ever seen before the first."""
+    now = [100.0]
+    store = ScriptedStore()
+    follower = Follower(store, snapshots, poll_interval=1, clock=lambda: now[0])
+    assert follower.staleness() == float("inf")
+    await follower.catch_up()
+    now[0] = 103.0
+    store.failing = True
+    with pytest.raises(StoreUnavailable):
+        await follower.catch_up()
+    assert follower.staleness() == 3.0
