@@ -4,6 +4,7 @@ from sidegate.engine.context import EnforceContext
 from sidegate.engine.csv import NumberedRow, read_rows
 from sidegate.engine.engines import DEFAULT_ENGINE, ENGINES, compile_program, evaluate
 from sidegate.engine.entity import Entity, ancestors_of, properties_of
+from sidegate.engine.indexed import IndexedEngine
 from sidegate.engine.reference import ReferenceEngine
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "ENGINES",
     "EnforceContext",
     "Entity",
+    "IndexedEngine",
     "NumberedRow",
     "ReferenceEngine",
     "ancestors_of",

@@ -29,9 +29,9 @@ def split_request(request: Sequence[object], definition: Definition) -> tuple[En
         RequestError: a section that the model lacks, or the wrong number of values.
     """
     values = tuple(request)
-    context = DEFAULT_CONTEXT
-    if values and isinstance(values[0], EnforceContext):
-        context, values = values[0], values[1:]
+    if not values or not isinstance(values[0], EnforceContext):
+        return DEFAULT_CONTEXT, _sized(values, "r", definition)
+    context, values = values[0], values[1:]
     sections = (
         (context.request, definition.requests),
         (context.policy, definition.policies),
@@ -41,7 +41,11 @@ def split_request(request: Sequence[object], definition: Definition) -> tuple[En
     for name, defined in sections:
         if name not in defined:
             raise RequestError(f"the model defines no `{name}`")
-    fields = definition.requests[context.request]
+    return context, _sized(values, context.request, definition)
+
+
+def _sized(values: tuple[object, ...], section: str, definition: Definition) -> tuple[object, ...]:
+    fields = definition.requests[section]
     if len(values) != len(fields):
-        raise RequestError(f"{len(values)} values; `{context.request}` is defined with {len(fields)}")
-    return context, values
+        raise RequestError(f"{len(values)} values; `{section}` is defined with {len(fields)}")
+    return values

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from sidegate.engine.indexed import IndexedEngine
 from sidegate.engine.reference import ReferenceEngine
 from sidegate.errors import ModelError
 from sidegate.model import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
 from sidegate.ports import Engine, Program
 
-ENGINES: Final[Mapping[str, Engine]] = MappingProxyType({engine.name: engine for engine in (ReferenceEngine(),)})
-DEFAULT_ENGINE: Final = "reference"
+ENGINES: Final[Mapping[str, Engine]] = MappingProxyType(
+    {engine.name: engine for engine in (IndexedEngine(), ReferenceEngine())}
+)
+DEFAULT_ENGINE: Final = IndexedEngine.name
 
 
 def compile_program(  # noqa: PLR0913 - all but two are keywords with defaults

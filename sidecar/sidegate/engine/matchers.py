@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidegate.engine.context import EnforceContext
 from sidegate.engine.definition import Definition, MatcherText
-from sidegate.engine.nodes import Condition, Node, children, fields
+from sidegate.engine.nodes import Condition, Node, fields, walk
 from sidegate.engine.parser import MAX_CONDITION_LENGTH, Parser, Syntax
 from sidegate.engine.rows import shown
 from sidegate.engine.signatures import check_calls
@@ -36,7 +36,7 @@ class Matcher:
     @property
     def conditions(self) -> frozenset[str]:
         """The fields of the rule that hold conditions."""
-        return frozenset(node.field.name for node in _nodes(self.tree) if isinstance(node, Condition))
+        return frozenset(node.field.name for node in walk(self.tree) if isinstance(node, Condition))
 
 
 def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> dict[str, Matcher]:
@@ -79,7 +79,7 @@ class ConditionReader:
         return check_calls(self._parser.parse(text, limit=MAX_CONDITION_LENGTH), self._calls)
 
 
-def condition_error(row: Row, text: str, error: Syntax, ordinal: int) -> RowError:
+def condition_error(row: Row, text: str, error: ValueError, ordinal: int) -> RowError:
     """Return the error for a row whose condition is wrong."""
     return RowError(f"condition `{text[:80]}` in row {shown(row)}: {error}", ordinal=ordinal)
 
@@ -92,11 +92,3 @@ def _section(tree: Node, key: str, kind: str, matcher: MatcherText, defined: Map
         raise ModelError(message, line=matcher.line)
     own = kind + key[1:]
     return named[0] if named else own if own in defined else kind
-
-
-def _nodes(tree: Node) -> Iterator[Node]:
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(children(node))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -155,13 +156,15 @@ def children(node: Node) -> tuple[Node, ...]:
             return test, then, otherwise
 
 
-def fields(node: Node) -> frozenset[Field]:
-    """Return every request and rule field that a tree mentions."""
-    found: set[Field] = set()
+def walk(node: Node) -> Iterator[Node]:
+    """Yield a node and all of its parts."""
     waiting: list[Node] = [node]
     while waiting:
         current = waiting.pop()
-        if isinstance(current, Field):
-            found.add(current)
+        yield current
         waiting.extend(children(current))
-    return frozenset(found)
+
+
+def fields(node: Node) -> frozenset[Field]:
+    """Return every request and rule field that a tree mentions."""
+    return frozenset(part for part in walk(node) if isinstance(part, Field))

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sidegate.engine.definition import Definition
-from sidegate.engine.nodes import Call, Node, children
+from sidegate.engine.nodes import Call, Node, walk
 from sidegate.engine.parser import Syntax
 from sidegate.model import MatchFunction
 
@@ -41,10 +41,7 @@ def check_calls(tree: Node, known: Mapping[str, int | None]) -> Node:
     Raises:
         Syntax: a call with too few or too many.
     """
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        waiting.extend(children(node))
+    for node in walk(tree):
         if isinstance(node, Call):
             wanted = known[node.function]
             if wanted is not None and wanted != len(node.arguments):

@@ -1,0 +1,176 @@
+"""All of a program that its rows do not change: the model, its matchers compiled, and how its rows are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
+
+from sidegate.engine.closures import Binding, Closure, Scope, compile_tree, compile_values
+from sidegate.engine.definition import Definition
+from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, read_matchers
+from sidegate.engine.nodes import And, Call, Field, Literal, Node, fields, walk
+from sidegate.engine.patterns import Pattern, compile_pattern
+from sidegate.engine.plan import ByPattern, ByPrefix, ByRole, ByValue, MatcherPlan, Plan, Route, plan_matcher
+from sidegate.engine.rows import RowRules, shown
+from sidegate.engine.signatures import signatures
+from sidegate.engine.steps import Equal, Grouped, Held, Prefixed, Scoped, Step
+from sidegate.errors import ModelError, RowError
+from sidegate.model import MatchFunction, Row
+
+CompileText: TypeAlias = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """A route: its steps, and what is left to verify after each number of them (None: nothing).
+
+    `guard` says, where there is no step and no field of a rule is read, whether the alternative matches.
+    """
+
+    steps: tuple[Step, ...]
+    residuals: tuple[Closure | None, ...]
+    guard: Closure | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMatcher:
+    """A matcher: its whole function, and its routes, one for each alternative."""
+
+    matcher: Matcher
+    whole: Closure
+    routes: tuple[CompiledRoute, ...]
+
+
+class Blueprint:
+    """A model with its functions, compiled; shared by all programs that differ in their rows only."""
+
+    def __init__(self, definition: Definition, functions: Mapping[str, MatchFunction]) -> None:
+        self.definition = definition
+        self.row_rules = RowRules(definition)
+        self._calls = signatures(definition, functions)
+        self._functions = dict(functions)
+        self._conditions: WeakValueDictionary[tuple[str, str, str], Any] = WeakValueDictionary()
+        self._patterns: WeakValueDictionary[tuple[str, str], Pattern] = WeakValueDictionary()
+        matchers = read_matchers(definition, self._calls)
+        plans = tuple(plan_matcher(matcher, functions, definition.roles) for matcher in matchers.values())
+        self.plan = Plan(plans)
+        self._bindings: dict[str, dict[Binding, int]] = {section: {} for section in definition.policies}
+        self._readers: dict[tuple[str, str], tuple[ConditionReader, Scope]] = {}
+        for matcher in matchers.values():
+            self._bind(matcher)
+        self.matchers = {plan.matcher.name: self._compiled(plan) for plan in plans}
+        self.effect_columns = {
+            section: names.index("eft") if "eft" in names else None for section, names in definition.policies.items()
+        }
+
+    def compile_row(self, row: Row, ordinal: int) -> tuple[Any, ...]:
+        """Compile the conditions and patterns that a policy row holds.
+
+        Raises:
+            RowError: one of them is wrong.
+        """
+        bindings = self._bindings[row[0]]
+        if not bindings:
+            return ()
+        return tuple(self._text(binding, row, ordinal) for binding in bindings)
+
+    def _text(self, binding: Binding, row: Row, ordinal: int) -> Any:
+        text = row[binding.column + 1]
+        if binding.function.startswith("eval "):
+            return self._condition((row[0], binding.function[5:], text), row, ordinal)
+        pattern = self._patterns.get((binding.function, text))
+        if pattern is None:
+            try:
+                pattern = compile_pattern(binding.function, text)
+            except ValueError as error:
+                message = f"pattern `{text[:80]}` in row {shown(row)}: {error}"
+                raise RowError(message, ordinal=ordinal) from error
+            self._patterns[binding.function, text] = pattern
+        return pattern
+
+    def _condition(self, key: tuple[str, str, str], row: Row, ordinal: int) -> Closure:
+        closure: Closure | None = self._conditions.get(key)
+        if closure is None:
+            reader, scope = self._readers[key[:2]]
+            try:
+                closure = compile_tree(reader.parse(key[2]), scope)
+            except ValueError as error:
+                raise condition_error(row, key[2], error, ordinal) from error
+            self._conditions[key] = closure
+        return closure
+
+    def _scope(self, matcher: Matcher) -> Scope:
+        requests, policies = self.definition.requests[matcher.request], self.definition.policies[matcher.policy]
+        places = {Field(matcher.request, name): place for place, name in enumerate(requests)}
+        places |= {Field(matcher.policy, name): place for place, name in enumerate(policies)}
+        return Scope(matcher.request, places, self._functions, self.definition.roles)
+
+    def _bind(self, matcher: Matcher) -> None:
+        """Give each condition and pattern that the matcher reads from a rule its place among those compiled for it."""
+        scope = self._scope(matcher)
+        places = self._bindings[matcher.policy]
+        for node in walk(matcher.tree):
+            if binding := scope.binding(node):
+                places.setdefault(binding, len(places))
+        reader = ConditionReader(matcher, self.definition, self._calls)
+        self._readers[matcher.policy, matcher.request] = reader, scope
+
+    def _compiled(self, plan: MatcherPlan) -> CompiledMatcher:
+        matcher = plan.matcher
+        scope = replace(self._scope(matcher), bindings=self._bindings[matcher.policy])
+        try:
+            whole = compile_tree(matcher.tree, scope)
+            routes = tuple(self._route(route, scope) for route in plan.routes)
+        except ValueError as error:
+            line = self.definition.matchers[matcher.name].line
+            raise ModelError(f"matcher `{matcher.name}`: {error}", line=line) from error
+        return CompiledMatcher(matcher, whole, routes)
+
+    def _route(self, route: Route, scope: Scope) -> CompiledRoute:
+        steps = tuple(_step(access, scope) for access, _ in route.steps)
+        residuals = tuple(_residual(route.residual(done), scope) for done in range(len(steps) + 1))
+        of_request = not any(field.of_rule for node in route.conjuncts for field in fields(node))
+        return CompiledRoute(steps, residuals, residuals[0] if of_request else None)
+
+
+def _residual(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:
+    if conjuncts == (Literal(value=True),):
+        return None
+    return compile_tree(conjuncts[0] if len(conjuncts) == 1 else And(tuple(conjuncts)), scope)
+
+
+def _step(access: ByValue | ByPrefix | ByRole | ByPattern, scope: Scope) -> Step:
+    places = scope.fields
+    match access:
+        case ByValue(pairs=pairs):
+            values = compile_values([value for _, value in pairs], scope)
+            return Equal(tuple(places[field] for field, _ in pairs), values)
+        case ByPrefix(field=field, value=value):
+            return Prefixed(places[field], compile_tree(value, scope))
+        case ByPattern(call=call):
+            return Grouped(_slot(call, scope), compile_tree(call.arguments[0], scope))
+        case ByRole():
+            return _by_role(access, scope)
+
+
+def _by_role(access: ByRole, scope: Scope) -> Step:
+    column = scope.fields[access.field]
+    domain = Literal("") if access.domain is None else access.domain
+    if not access.given:
+        values = compile_values([access.subject, domain, *access.constants], scope)
+        return Held(column, access.section, values)
+    values = compile_values([access.subject, Literal(""), *access.constants], scope)
+    given = {field: place for place, field in enumerate(access.given)}
+    own = {field: place for field, place in scope.fields.items() if not field.of_rule}
+    columns = column, tuple(scope.fields[field] for field in access.given)
+    return Scoped(
+        columns, access.section, values, compile_tree(domain, replace(scope, fields={**own, **given}, bindings={}))
+    )
+
+
+def _slot(call: Call, scope: Scope) -> int:
+    binding = scope.binding(call)
+    assert binding is not None
+    return scope.bindings[binding]
