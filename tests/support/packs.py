@@ -11,7 +11,7 @@ settings:
 member:
   clearance: {type: integer, from: request}
 context:
-  ip: {type: string}
+  {ip: {type: string}, address: {type: string, default: 0.0.0.0}}
 roles:
   admin: {on: [tenant], count: exactly_one}
   owner: {on: [tenant, folder, note]}

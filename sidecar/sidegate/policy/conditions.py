@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -23,10 +22,10 @@ from sidegate.engine.nodes import (
     children,
 )
 from sidegate.engine.parser import MAX_CONDITION_LENGTH, Parser, Syntax
-from sidegate.engine.signatures import BUILT_INS, check_calls
-from sidegate.policy.declaration import BUILT_IN, MEMBER_BUILT_IN
+from sidegate.engine.signatures import check_calls
+from sidegate.policy.calls import ARITIES, FUNCTIONS, check_call
 from sidegate.policy.modelfile import POLICY, REQUEST
-from sidegate.policy.schema import TENANT, Property, ResourceType, Schema
+from sidegate.policy.reach import Reach
 
 
 class Kind(StrEnum):
@@ -45,45 +44,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "boolean": Kind.TRUTH,
     "list": Kind.LIST,
 }
-FUNCTIONS: Final = frozenset(
-    ["keyMatch", "keyMatch2", "keyMatch3", "keyMatch4", "keyMatch5", "regexMatch", "ipMatch", "timeMatch", "g", "scope"]
-)
-_CALLS: Final[Mapping[str, int]] = {**BUILT_INS, "g": 3, "scope": 3}
 _NAMES: Final = {"r": REQUEST, "p": POLICY}
 _ORDERED: Final = frozenset({Kind.TEXT, Kind.NUMBER})
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What a condition may name: the properties of subject, tenant and context, and those of each matching type."""
-
-    subject: Mapping[str, Kind]
-    tenant: Mapping[str, Kind]
-    context: Mapping[str, Kind]
-    resources: Mapping[str, Mapping[str, Kind]]
-    tenant_roles: frozenset[str]
-    roles: frozenset[str]
-    scopes: frozenset[str]
-
-
-def reach(schema: Schema, types: Iterable[ResourceType]) -> Reach:
-    """Return what the condition of a row that matches `types` may name."""
-    matching = tuple(types)
-    built_in = dict.fromkeys(BUILT_IN, Kind.TEXT)
-    member = {name: KINDS[type_] for name, type_ in MEMBER_BUILT_IN.items()}
-    return Reach(
-        subject=member | _kinds(schema.member),
-        tenant=built_in | _kinds(schema.settings),
-        context=_kinds(schema.context),
-        resources={type_.name: built_in | _kinds(type_.properties or {}) for type_ in matching},
-        tenant_roles=frozenset(role.name for role in schema.roles.values() if TENANT in role.on),
-        roles=frozenset(schema.roles),
-        scopes=frozenset(name for type_ in matching for name in schema.scopes_of(type_.name)),
-    )
-
-
-def _kinds(properties: Mapping[str, Property]) -> dict[str, Kind]:
-    return {name: KINDS[declared.type] for name, declared in properties.items()}
 
 
 def parse_condition(text: str) -> Node:
@@ -92,7 +54,7 @@ def parse_condition(text: str) -> Node:
     Raises:
         ValueError: the text is not of the language; the message says what would be.
     """
-    return check_calls(Parser(_NAMES, _CALLS, conditions=False).parse(text, limit=MAX_CONDITION_LENGTH), _CALLS)
+    return check_calls(Parser(_NAMES, ARITIES, conditions=False).parse(text, limit=MAX_CONDITION_LENGTH), ARITIES)
 
 
 def properties_in(tree: Node) -> frozenset[tuple[str, str]]:
@@ -139,7 +101,7 @@ class _Reader:
             case Field():
                 return self._field(node)
             case Attribute(of=Field(section="r", name=entity), name=name):
-                return self._property(entity, name)
+                return KINDS[self._within.declared(entity, name)[0].type]
             case Sign(operator="-", operand=Literal() as literal) if _literal(literal) is Kind.NUMBER:
                 return Kind.NUMBER
             case Not(operand=operand):
@@ -158,27 +120,6 @@ class _Reader:
         if node.name == "act":
             return Kind.TEXT
         raise Syntax(f"`r.{node.name}` alone; name a property, as in `r.{node.name}.id`")
-
-    def _property(self, entity: str, name: str) -> Kind:
-        if entity == "act":
-            raise Syntax(f"`r.act` is text, it has no `{name}`")
-        if entity == "obj":
-            return self._resource_property(name)
-        within = self._within
-        known = {"sub": within.subject, "dom": within.tenant, "env": within.context}[entity]
-        if name not in known:
-            raise Syntax(f"`r.{entity}.{name}` is not declared: {nearest(name, known)}")
-        return known[name]
-
-    def _resource_property(self, name: str) -> Kind:
-        kinds: set[Kind] = set()
-        for type_, known in self._within.resources.items():
-            if name not in known:
-                raise Syntax(f"`r.obj.{name}`: type `{type_}` declares no such property: {nearest(name, known)}")
-            kinds.add(known[name])
-        if len(kinds) > 1:
-            raise Syntax(f"`r.obj.{name}` is of another type on each of {', '.join(sorted(self._within.resources))}")
-        return next(iter(kinds), Kind.TEXT)
 
     def _truths(self, parts: Iterable[Node]) -> Kind:
         for part in parts:
@@ -214,30 +155,14 @@ class _Reader:
         if node.function not in FUNCTIONS:
             raise Syntax(f"`{node.function}()` is not for conditions: {nearest(node.function, FUNCTIONS)}")
         if node.function == "scope":
-            return self._scope(node.arguments)
+            check_call(node, self._within)
+            return Kind.TEXT
         for argument in node.arguments:
             kind = self.kind(argument)
             if kind is not Kind.TEXT:
                 raise Syntax(f"`{node.function}()` takes texts, not {kind}")
-        if node.function == "g":
-            self._role(node.arguments[1], node.arguments[2])
+        check_call(node, self._within)
         return Kind.TRUTH
-
-    def _scope(self, arguments: tuple[Node, ...]) -> Kind:
-        match arguments:
-            case (Field("r", "obj"), Field("r", "dom"), Literal(str(name))):
-                if name not in self._within.scopes:
-                    raise Syntax(f"`{name}` is no scope of what this row matches: {nearest(name, self._within.scopes)}")
-                return Kind.TEXT
-        raise Syntax('`scope()` is asked as in `scope(r.obj, r.dom, "tenant")`')
-
-    def _role(self, role: Node, domain: Node) -> None:
-        if not isinstance(role, Literal) or role.value not in self._within.roles:
-            shown = str(role.value) if isinstance(role, Literal) else "…"
-            raise Syntax(f"`g()` asks for a declared role, not `{shown}`: {nearest(shown, self._within.roles)}")
-        of_tenant = domain == Attribute(Field("r", "dom"), "ref")
-        if of_tenant and role.value not in self._within.tenant_roles:
-            raise Syntax(f"role `{role.value}` is not held on the tenant: {nearest('', self._within.tenant_roles)}")
 
 
 def _literal(literal: Literal) -> Kind:

@@ -83,13 +83,14 @@ def _properties(given: Any, source: Source) -> dict[str, Property]:
             name,
             declared["type"],
             Source(declared.get("from", source)),
-            declared.get("default", _default(declared["type"])),
+            declared.get("default", default_of(declared["type"])),
         )
         for name, declared in given.items()
     }
 
 
-def _default(type_: str) -> Json:
+def default_of(type_: str) -> Json:
+    """Return the value of a property of this type where no default is declared."""
     return [] if type_ == "list" else _DEFAULTS[type_]
 
 

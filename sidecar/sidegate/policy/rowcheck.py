@@ -8,8 +8,9 @@ from typing import Final
 from sidegate.documents import nearest
 from sidegate.engine import NumberedRow
 from sidegate.errors import Fault
-from sidegate.policy.conditions import condition_fault, reach
+from sidegate.policy.conditions import condition_fault
 from sidegate.policy.modelfile import POLICY
+from sidegate.policy.reach import reach
 from sidegate.policy.schema import TENANT, EnforcedBy, ResourceType, Schema
 
 ANYONE: Final = "*"

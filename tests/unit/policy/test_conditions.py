@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from sidegate.engine import Entity
 from sidegate.engine.engines import compile_program
-from sidegate.policy.conditions import condition_fault, parse_condition, properties_in, reach
+from sidegate.policy.conditions import condition_fault, parse_condition, properties_in
 from sidegate.policy.load import load_pack
+from sidegate.policy.reach import reach
 from sidegate.policy.schema import Schema
 from sidegate.policy.scope import DOMAIN_MATCH, FUNCTIONS
 from support.packs import MODEL, write_pack
@@ -25,6 +26,9 @@ RIGHT = [
     'scope(r.obj, r.dom, "folder") == ""',
     '(r.env.ip == "10.0.0.1") == True',
     "'plain' == r.dom.label",
+    'ipMatch(r.env.address, "10.0.0.0/8") || ipMatch("10.0.0.1", "10.0.0.1")',
+    'timeMatch("_", "2026-01-31 00:00:00")',
+    'keyMatch2(r.obj.status, "/drafts/:id")',
 ]
 WRONG = [
     ("r.sub.age > 3", "`r.sub.age` is not declared: "),
@@ -57,6 +61,15 @@ WRONG = [
     ("g(r.sub.ref, 'insider', r.dom.ref)", "role `insider` is not held on the tenant"),
     ("scope(r.obj, r.dom, 'member') == ''", "`member` is no scope of what this row matches"),
     ("scope(r.sub, r.dom, 'note') == ''", "`scope()` is asked as in"),
+    ("scope(r.obj, r.dom, r.obj.type) == ''", "`scope()` is asked as in"),
+    ("ipMatch(r.env.ip, '10.0.0.0/8')", "give the property a default such as `0.0.0.0`"),
+    ("ipMatch(r.act, '10.0.0.0/8')", "give the property a default such as `0.0.0.0`"),
+    ("ipMatch(r.env.address, '10.0.0.0/99')", "`10.0.0.0/99` in `ipMatch()` is not an address or a network"),
+    ("regexMatch(r.sub.id, '(')", "`(` in `regexMatch()` is not a regular expression"),
+    ("regexMatch(r.sub.id, r.sub.name)", "the pattern of `regexMatch()` is written out in the rule"),
+    ("keyMatch2(r.sub.id, r.sub.name)", "the pattern of `keyMatch2()` is written out in the rule"),
+    ("keyMatch3(r.sub.id, '/a(')", "`/a(` in `keyMatch3()` is not a path"),
+    ("timeMatch('now', '_')", "`now` in `timeMatch()` is not `_` or a time"),
     ("__import__('os')", "unknown function"),
     ("r.sub.id.strip() == ''", "methods can't be called"),
     ("False) or True or (True", "expected an operator or the end"),
@@ -91,7 +104,7 @@ def test_right_conditions_are_right_and_can_be_evaluated_on_defaults(schema: Sch
         Entity({"ref": "tenant:t", "type": "tenant", "id": "t", "require_mfa": False, "label": "plain"}),
         Entity({**named, **defaults}, {"note": "note:n"}),
         "view",
-        Entity({"ip": ""}),
+        Entity({"ip": "", "address": "0.0.0.0"}),
     )
 
     assert condition_fault(text, reach(schema, [note])) is None
