@@ -132,6 +132,7 @@ async def test_a_write_depends_on_every_expected_revision(store: FactsStore) -> 
             Change(Entity.MEMBER, ("zed",), None, {**(ZOE_COMES.after or {}), "quota": 2**70}), id="too large a number"
         ),
         pytest.param(Change(Entity.GROUP, ("\ud800",), None, {"name": ""}), id="text that is no unicode"),
+        pytest.param(Change(Entity.GROUP, ("ops",), None, {"name": "a\0b"}), id="text with a zero"),
         pytest.param(
             Change(Entity.TENANT, (), None, {"pack": "", "settings": {"rate": float("nan")}}), id="number that is none"
         ),
@@ -257,7 +258,7 @@ async def test_a_tenant_that_comes_again_starts_empty_and_goes_on_counting(store
     await put(store, TenantFacts("acme"))
     anew = await store.load("acme")
     made = changes_between(None, TenantFacts("acme", pack="other"))
-    await store.write({"acme": [removal, *made]}, expected={"acme": 3}, actor="platform")
+    await store.write({"acme": [ZOE_COMES, removal, *made]}, expected={"acme": 3}, actor="platform")
 
     assert anew == (TenantFacts("acme"), 3)
     assert await store.load("acme") == (TenantFacts("acme", pack="other"), 4)

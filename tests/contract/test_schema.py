@@ -1,5 +1,7 @@
 """The schema's migrations, on every database that the store runs on."""
 
+import asyncio
+
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sidegate.model import Grant, Group, Member, StoredResource, TenantFacts
@@ -55,3 +57,12 @@ async def test_opening_again_keeps_the_data(address: str, store: SqlFactsStore) 
 
     assert await reopened.load("acme") == (FACTS, 1)
     await reopened.close()
+
+
+async def test_many_that_open_a_fresh_database_at_once_all_open(address: str) -> None:
+    """Servers that start together on one new database wait for one another's migration."""
+    stores = await asyncio.gather(*(open_store(address) for _ in range(6)))
+
+    assert [await store.head() for store in stores] == [0] * 6
+    for store in stores:
+        await store.close()

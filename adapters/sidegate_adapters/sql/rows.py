@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, Table
 from sidegate_adapters.sql import tables
 
 Row: TypeAlias = Mapping[str, Any]
+_LIMIT = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,27 @@ def parent_rows(key: Key, payload: Payload) -> list[Row]:
     """Return the rows of `resource_parents` of one resource."""
     parents: Any = payload["parents"]
     return [{**_typed("", key[0]), **_typed("parent_", parent)} for parent in parents]
+
+
+def require_storable(row: Row) -> None:
+    """Require that both databases can keep the row; each alone would take some of what the other refuses.
+
+    Raises:
+        InvalidInput: a number is beyond 64 bits, or a text is not unicode or has a zero character.
+    """
+    for name, value in row.items():
+        if isinstance(value, str):
+            fits = value.isprintable() or ("\0" not in value and _is_unicode(value))
+        else:
+            fits = not isinstance(value, int) or -_LIMIT <= value < _LIMIT
+        if not fits:
+            message = f"`{name}` can't be stored: numbers fit 64 bits, text is unicode without zero characters"
+            raise InvalidInput(Violation("changes", message))
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether the text has no half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 KINDS: Mapping[Entity, Kind] = {

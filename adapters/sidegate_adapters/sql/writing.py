@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows
+from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable
 from sidegate_adapters.sql.tables import changes, feed, resource_parents, tenants
 
 _T = TypeVar("_T")
@@ -96,6 +96,8 @@ def _require_tenant(tenant: str, net: _Net, *, there: bool) -> None:
 async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, int]:
     """Lock the tenants, compare their revisions with the expected ones, and return the next of each."""
     stored: dict[str, int] = {}
+    for tenant in work.changes:
+        require_storable({"tenant": tenant})
     for batch in _batches(sorted({*work.changes, *work.expected})):
         # In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
         query = select(tenants.c.id, tenants.c.revision).where(tenants.c.id.in_(batch)).order_by(tenants.c.id)
@@ -225,6 +227,8 @@ def _plain(payload: Payload | None) -> dict[str, Any] | None:
 
 async def _execute_many(connection: AsyncConnection, statement: Executable, rows: Iterable[Row]) -> None:
     for batch in _batches(rows):
+        for row in batch:
+            require_storable(row)
         await connection.execute(statement, batch)
 
 

@@ -1,6 +1,5 @@
 """Opening a store: what is refused before the server starts, each in one clear sentence."""
 
-import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -74,15 +73,6 @@ async def test_the_database_of_another_application_is_refused(tmp_path: Path) ->
 
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("members",)]
     connection.close()
-
-
-async def test_many_that_open_a_fresh_file_at_once_all_open(tmp_path: Path) -> None:
-    """Servers that start together on one new file wait for one another's migration."""
-    stores = await asyncio.gather(*(open_store(f"sqlite:///{tmp_path / 'facts.db'}") for _ in range(6)))
-
-    assert [await store.head() for store in stores] == [0] * 6
-    for store in stores:
-        await store.close()
 
 
 async def test_a_relative_path_is_under_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
