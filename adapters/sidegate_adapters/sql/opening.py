@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +24,7 @@ _BUSY_MILLISECONDS = 10_000
 _PAUSES = (0.05,) * 200
 # What is no JSON for others is refused at the write; a pool without a free connection answers, it does not hang.
 _ANY: Mapping[str, Any] = {
-    "json_serializer": partial(json.dumps, allow_nan=False, separators=(",", ":")),
+    "json_serializer": json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode,
     "pool_timeout": 5,
 }
 

@@ -39,20 +39,22 @@ async def resource(
 ) -> tuple[StoredResource | None, list[Grant], int]:
     """Return a resource, the grants on it and the tenant's revision; None, no grants and 0 where there is none."""
     type_, id_ = split_ref(reference)
-    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
-    this = (resources.c.tenant == tenant) & (resources.c.type == type_) & (resources.c.id == id_)
-    found = (await connection.execute(select(resources.c.properties).where(this))).mappings().first()
+    this = (resources.c.tenant == tenants.c.id) & (resources.c.type == type_) & (resources.c.id == id_)
+    query = select(tenants.c.revision, resources.c.properties).select_from(tenants.outerjoin(resources, this))
+    known = (await connection.execute(query.where(tenants.c.id == tenant))).first()
+    if known is None:
+        return None, [], 0
     on_it = (grants.c.tenant == tenant) & (grants.c.scope_type == type_) & (grants.c.scope_id == id_)
     held = (await connection.execute(select(grants).where(on_it))).mappings()
     of_it = sorted(Grant(*KINDS[Entity.GRANT].key(row)) for row in held)
-    if found is None:
-        return None, of_it, revision or 0
+    if known.properties is None:
+        return None, of_it, known.revision
     above = (resource_parents.c.tenant == tenant) & (resource_parents.c.type == type_) & (resource_parents.c.id == id_)
     parents = await connection.execute(
         select(resource_parents.c.parent_type, resource_parents.c.parent_id).where(above)
     )
-    payload: Payload = {"parents": [ref(*parent) for parent in parents], "properties": found["properties"]}
-    return resource_from_entry(reference, payload), of_it, revision or 0
+    payload: Payload = {"parents": [ref(*parent) for parent in parents], "properties": known.properties}
+    return resource_from_entry(reference, payload), of_it, known.revision
 
 
 async def changes_after(connection: AsyncConnection, sequence: int, *, limit: int) -> list[RecordedChange]:

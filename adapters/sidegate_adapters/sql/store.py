@@ -16,10 +16,6 @@ from sidegate_adapters.sql.failures import translated
 _T = TypeVar("_T")
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class SqlFactsStore:
     """A `FactsStore` on the engines of one database; `opening.open_store` makes one.
 
@@ -29,13 +25,10 @@ class SqlFactsStore:
     the middle of a statement can keep their locks.
     """
 
-    def __init__(
-        self, readers: AsyncEngine, writers: AsyncEngine, *, width: int, now: Callable[[], datetime] = _now
-    ) -> None:
+    def __init__(self, readers: AsyncEngine, writers: AsyncEngine, *, width: int) -> None:
         self._readers = readers
         self._writers = writers
         self._turn = asyncio.Semaphore(width)
-        self._now = now
         self._running: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -73,7 +66,7 @@ class SqlFactsStore:
         if not changed:
             return {}
         await self._turn.acquire()
-        task = self._start(self._write(writing.Work(changed, dict(expected), actor, at=self._now())))
+        task = self._start(self._write(changed, dict(expected), actor=actor))
         task.add_done_callback(lambda _: self._turn.release())
         return await asyncio.shield(task)
 
@@ -98,10 +91,13 @@ class SqlFactsStore:
 
         return await asyncio.shield(self._start(view()))
 
-    async def _write(self, work: writing.Work) -> Mapping[str, int]:
+    async def _write(
+        self, changes: Mapping[str, Sequence[Change]], expected: Mapping[str, int], *, actor: str
+    ) -> Mapping[str, int]:
         with translated():
             async with self._writers.begin() as connection:
-                return await writing.write(connection, work)
+                # The time is taken once the transaction has its turn, so that times grow with the sequence.
+                return await writing.write(connection, writing.Work(changes, expected, actor, at=datetime.now(UTC)))
 
     def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)

@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+_ARRAY = json.JSONEncoder(separators=(",", ":"))
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment; written and read as aware UTC where the database itself keeps no zone."""
@@ -57,7 +59,7 @@ class KeyText(TypeDecorator[tuple[str, ...]]):
     def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:
         """Return the key as a JSON array."""
         del dialect
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else _ARRAY.encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
         """Return the key that the JSON array tells."""
