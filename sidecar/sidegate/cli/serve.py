@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import shlex
-import shutil
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 
-from sidegate import __version__, bootstrap
-from sidegate.cli.client import DEFAULT_ADDRESS
 from sidegate.cli.commands import Command
-from sidegate.cli.failures import BAD_INPUT, Failure
 from sidegate.config import Settings, flag, load_settings, variable
-from sidegate.errors import FaultyFiles, SidegateError
 
 EXAMPLES = (
     ("Try it, with a demo tenant", "sidegate serve --demo"),
@@ -40,8 +31,6 @@ METAVARS = {
     "policies": "DIRECTORY",
     "socket_mode": "MODE",
 }
-TRIALS = (("uma", "view", "document:contract"), ("uma", "send", "document:contract"))
-"""What the demo tenant allows, and what it denies."""
 
 
 def _flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,42 +86,6 @@ def serve(**flags: Any) -> None:
     if "listen" in given:
         given["listen"] = ",".join(given["listen"])
     settings = load_settings(given)
-    try:
-        asyncio.run(bootstrap.run(settings, announce=_announce))
-    except FaultyFiles:
-        raise
-    except SidegateError as error:
-        raise Failure(f"can't start: {error}", exit_code=BAD_INPUT) from error
+    from sidegate.cli.starting import start  # noqa: PLC0415 - help and wrong settings need not wait for its imports
 
-
-def _announce(running: bootstrap.Running) -> None:
-    click.echo(f"Sidegate {__version__} listens on {', '.join(running.addresses)}")
-    packs = (f"{name} (default)" if name == running.default_pack else name for name in running.packs)
-    click.echo(f"  packs    {', '.join(packs)}")
-    click.echo(f"  engine   {running.engine}")
-    click.echo(f"  facts    {running.database}")
-    if running.metrics_address:
-        click.echo(f"  metrics  http://{running.metrics_address}/metrics")
-    if running.demo:
-        click.echo("\nAsk it, from another terminal:")
-        click.echo("  " + trial(running.addresses[0]))
-    click.echo("\nStop it with Ctrl-C.")
-
-
-def trial(address: str) -> str:
-    """Return the line to paste that shows an allow and a deny."""
-    start = [*_program(), "check", "--tenant", bootstrap.DEMO_TENANT]
-    if address != DEFAULT_ADDRESS:
-        start += ["--address", address]
-    return "; ".join(shlex.join([*start, *question]) for question in TRIALS)
-
-
-def _program() -> list[str]:
-    """Return what starts this program from the current directory."""
-    started = Path(sys.argv[0])
-    if started.name == "__main__.py":
-        return [sys.executable, "-m", "sidegate"]
-    found = shutil.which(started.name)
-    if found and Path(found).resolve() == started.resolve():
-        return [started.name]
-    return [str(started)]
+    start(settings)
