@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +32,9 @@ def print_table(target: Console, headers: Sequence[str], rows: Sequence[Sequence
     if not target.is_terminal:
         _print_aligned([headers, *rows])
         return
-    table = Table(*headers, header_style="bold")
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
     for row in rows:
         table.add_row(*row)
     target.print(table, soft_wrap=False)

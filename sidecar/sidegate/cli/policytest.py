@@ -146,10 +146,21 @@ def _progress(files: Sequence[PolicyTestFile], *, quiet: bool) -> Iterator[Calla
 def _tell(files: Sequence[PolicyTestFile], results: Sequence[CheckResult]) -> None:
     target = console()
     if failed := failures(results):
-        print_table(target, COLUMNS, failed)
+        _tell_failed(target, failed)
         target.print()
     print_table(target, ("pack", "checks", "passed", "failed"), [*_per_pack(files, results)])
     target.print(Text(summary(results), "bold red" if failed else "bold green"))
+
+
+def _tell_failed(target: Console, failed: Sequence[Sequence[str]]) -> None:
+    if not target.is_terminal:
+        print_table(target, COLUMNS, failed)
+        return
+    rows = [
+        (Text.assemble((where, "bold"), f"\n{check}"), about, expected, Text(got, "red"), f"{reason}\n{rule}")
+        for where, about, check, expected, got, reason, rule in failed
+    ]
+    print_table(target, ("check", "about", "expected", "got", "reason and rule"), rows)
 
 
 def _per_pack(files: Sequence[PolicyTestFile], results: Sequence[CheckResult]) -> Iterator[tuple[str, ...]]:
