@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sidegate import bootstrap
 from sidegate.errors import InvalidInput, TooStale, Unavailable
 from sidegate.model import Consistency, Requirement
+from sidegate.policy.keeper import bundled_packs
 from support.deciding import apply, ask, deciding
 
 FACTS = """
@@ -106,7 +106,7 @@ async def test_a_tenant_on_a_pack_that_is_not_loaded_is_not_decided(tmp_path):
     """Without its own rules a tenant gets no answer, least of all by the default pack's rules."""
     async with deciding(tmp_path / "facts.db") as first:
         await apply(first, FACTS.replace("acme:", "acme:\n    pack: standard"))
-    only = bootstrap.bundled_packs() / "eformsign"
+    only = bundled_packs() / "eformsign"
     async with deciding(tmp_path / "facts.db", policies=str(only), default_pack="eformsign") as core:
         with pytest.raises(Unavailable, match="pack `standard`"):
             await ask(core, "uma view document:d1")
@@ -157,7 +157,7 @@ async def test_a_claim_of_the_wrong_type_is_named(tmp_path):
     """A declared request property of another type is refused with its field."""
     packs = tmp_path / "packs" / "claims"
     packs.mkdir(parents=True)
-    (packs / "model.conf").write_text((bootstrap.bundled_packs() / "standard/model.conf").read_text())
+    (packs / "model.conf").write_text((bundled_packs() / "standard/model.conf").read_text())
     (packs / "policy.csv").write_text('p, *, tenant, note, read, r.obj.level < 3 && r.env.ip == "::1", allow, CL-01\n')
     (packs / "pack.yaml").write_text(
         "name: claims\ndescription: Claims.\nroles: {reader: {on: [tenant]}}\n"
