@@ -29,7 +29,7 @@ _ROLES = (
     _role("template_user", "template"),
     _role("steward", "group", "role", "workspace"),
     _role("group_member", "group", held_by=HeldBy.GROUP),
-    _role("self", "workspace", held_by=HeldBy.MEMBER),
+    _role("self", "workspace", "tenant", count=Count.EXACTLY_ONE, held_by=HeldBy.MEMBER),
 )
 _TYPES = (
     ResourceType("member", ("invite", "list"), instances=InstanceOf.MEMBER),

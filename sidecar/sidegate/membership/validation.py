@@ -12,8 +12,8 @@ from sidegate.membership.checks.people import check_groups, check_members
 from sidegate.membership.checks.resources import check_resources, check_settings
 from sidegate.membership.document import FactsDocument
 from sidegate.membership.finding import Finding
-from sidegate.model import Entity, TenantFacts, ref, split_ref
-from sidegate.policy.schema import TENANT, Count, Role, Schema
+from sidegate.model import Entity, TenantFacts, ref
+from sidegate.policy.schema import TENANT, Count, HeldBy, Role, Schema
 
 _CHECKS = (
     check_settings,
@@ -35,14 +35,13 @@ def check_facts(facts: TenantFacts, document: FactsDocument, schema: Schema) -> 
 
 def check_handover(old: TenantFacts, new: TenantFacts, *, document: FactsDocument, schema: Schema) -> list[Fault]:
     """Return a fault for each role that one member must hold, that somebody held, and that nobody would hold now."""
-    return _in_order(
-        document.fault(new.id, Finding(Entity.TENANT, (), message))
-        for role in _must_be_held(schema, TENANT)
-        if (former := _holder(old, role)) and not _holder(new, role)
-        for message in (
-            f"nobody would hold role `{role.name}` of `{former}`: expected exactly one member that holds it",
-        )
-    )
+    faults = []
+    for role in _must_be_held(schema, TENANT):
+        former = _holder(old, role)
+        if former and not _holder(new, role):
+            message = f"nobody would hold role `{role.name}` of `{former}`: expected exactly one member that holds it"
+            faults.append(document.fault(new.id, Finding(Entity.TENANT, (), message)))
+    return faults
 
 
 def vacancies(facts: TenantFacts, schema: Schema) -> tuple[str, ...]:
@@ -71,13 +70,15 @@ def _resource_vacancies(facts: TenantFacts, schema: Schema) -> Iterator[str]:
 
 
 def _must_be_held(schema: Schema, type_: str) -> Iterable[Role]:
-    return [role for _, role in sorted(schema.roles.items()) if role.count is Count.EXACTLY_ONE and type_ in role.on]
+    for _, role in sorted(schema.roles.items()):
+        if role.count is Count.EXACTLY_ONE and role.held_by is HeldBy.GRANT and type_ in role.on:
+            yield role
 
 
 def _holder(facts: TenantFacts, role: Role) -> str | None:
     scope = ref(TENANT, facts.id)
     holders = (grant.holder for grant in facts.grants if grant.role == role.name and grant.scope == scope)
-    return min((holder for holder in holders if split_ref(holder)[0] == "member"), default=None)
+    return min(holders, default=None)
 
 
 def _in_order(faults: Iterable[Fault]) -> list[Fault]:

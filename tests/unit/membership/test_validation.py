@@ -92,6 +92,11 @@ def test_a_group_cannot_hold_what_one_member_must_hold() -> None:
     ]
 
 
+def test_a_group_can_hold_what_one_may_hold() -> None:
+    """A tenant role of at most one holder can be a group's."""
+    assert refused_below_head("groups: {sales: {}}\ngrants: [{role: deputy, on: tenant, to: group:sales}]") == []
+
+
 def test_the_same_grant_twice_is_no_second_holder() -> None:
     """Saying the same thing at a member and among the grants is one grant."""
     assert refused_below_head("grants: [{role: chief, on: tenant, to: member:rep}]") == []
@@ -210,6 +215,7 @@ tenants:
     grants:
       - {role: deputy, on: tenant, to: member:uma}
       - {role: admin, on: tenant, to: group:sales}
+      - {role: steward, on: group:sales, to: member:ugo}
 """
 
     assert refused(text, one_role_per_member=True) == [
@@ -247,6 +253,10 @@ tenants:
                 "8: groups.b.members.0: a cycle of groups, `a` > `b` > `a`: expected no group inside itself",
                 "9: groups.c.members.0: a cycle of groups, `c` > `c`: expected no group inside itself",
             ],
+        ),
+        (
+            "a: {members: [group:b]}\n  b: {members: [group:b]}",
+            ["8: groups.b.members.0: a cycle of groups, `b` > `b`: expected no group inside itself"],
         ),
         ("a: {members: [group:b, group:c]}\n  b: {members: [group:c]}\n  c: {members: [uma]}", []),
     ],
