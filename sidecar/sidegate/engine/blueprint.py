@@ -9,14 +9,14 @@ from weakref import WeakValueDictionary
 
 from sidegate.engine.closures import Binding, Closure, Scope, compile_tree, compile_values
 from sidegate.engine.definition import Definition
-from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, read_matchers
+from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
 from sidegate.engine.nodes import And, Call, Field, Literal, Node, fields, walk
 from sidegate.engine.patterns import Pattern, compile_pattern
 from sidegate.engine.plan import ByPattern, ByPrefix, ByRole, ByValue, MatcherPlan, Plan, Route, plan_matcher
-from sidegate.engine.rows import RowRules, shown
+from sidegate.engine.rows import RowRules
 from sidegate.engine.signatures import signatures
 from sidegate.engine.steps import Equal, Grouped, Held, Prefixed, Scoped, Step
-from sidegate.errors import ModelError, RowError
+from sidegate.errors import ModelError
 from sidegate.model import MatchFunction, Row
 
 CompileText: TypeAlias = Callable[[str], Any]
@@ -24,13 +24,15 @@ CompileText: TypeAlias = Callable[[str], Any]
 
 @dataclass(frozen=True, slots=True)
 class CompiledRoute:
-    """A route: its steps, and what is left to verify after each number of them (None: nothing).
+    """A route: its steps, and what is verified on the rules that they leave over (None: nothing).
 
+    `narrows` holds, for each number of steps already gone, what the others would make certain.
     `guard` says, where there is no step and no field of a rule is read, whether the alternative matches.
     """
 
     steps: tuple[Step, ...]
-    residuals: tuple[Closure | None, ...]
+    narrows: tuple[Closure | None, ...]
+    rest: Closure | None
     guard: Closure | None
 
 
@@ -85,8 +87,7 @@ class Blueprint:
             try:
                 pattern = compile_pattern(binding.function, text)
             except ValueError as error:
-                message = f"pattern `{text[:80]}` in row {shown(row)}: {error}"
-                raise RowError(message, ordinal=ordinal) from error
+                raise pattern_error(row, text, error, ordinal) from error
             self._patterns[binding.function, text] = pattern
         return pattern
 
@@ -130,13 +131,14 @@ class Blueprint:
 
     def _route(self, route: Route, scope: Scope) -> CompiledRoute:
         steps = tuple(_step(access, scope) for access, _ in route.steps)
-        residuals = tuple(_residual(route.residual(done), scope) for done in range(len(steps) + 1))
+        narrows = tuple(_verifier(route.narrowing(done), scope) for done in range(len(steps) + 1))
+        rest = _verifier(route.rest, scope)
         of_request = not any(field.of_rule for node in route.conjuncts for field in fields(node))
-        return CompiledRoute(steps, residuals, residuals[0] if of_request else None)
+        return CompiledRoute(steps, narrows, rest, rest if of_request else None)
 
 
-def _residual(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:
-    if conjuncts == (Literal(value=True),):
+def _verifier(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:
+    if conjuncts in ((), (Literal(value=True),)):
         return None
     return compile_tree(conjuncts[0] if len(conjuncts) == 1 else And(tuple(conjuncts)), scope)
 

@@ -31,7 +31,7 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
     if plain.endswith("/**"):
         plain = "{" + plain[:-3] + "," + plain + "}"
     try:
-        alternatives = list(bracex.iexpand(plain, keep_escapes=True, limit=_MAX_ALTERNATIVES))
+        alternatives = list(bracex.iexpand(plain, keep_escapes=True, limit=_MAX_ALTERNATIVES)) or [""]
     except bracex.ExpansionLimitException:
         raise ValueError(f"more than {_MAX_ALTERNATIVES} alternatives in braces") from None
     paths = [_path(alternative) for alternative in alternatives]
@@ -50,7 +50,7 @@ class _Path:
         """Match a whole path; runs of slashes count as one, and a slash at the end may be there or not."""
         spanning = len(self.runs) > 1
         if not value:
-            return spanning and not (self.rooted or self.folder or any(self.runs))
+            return not (self.rooted or self.folder or any(self.runs))
         rooted, folder = value.startswith("/"), value.endswith("/")
         if self.folder and not folder:
             return False
@@ -59,11 +59,9 @@ class _Path:
         segments = [segment for segment in value.split("/") if segment]
         if not spanning:
             return len(segments) == len(self.runs[0]) and _fits(self.runs[0], segments, 0)
-        if not self.runs[-1] and self.runs[0] and len(segments) <= len(self.runs[0]) and not folder:
-            return False
-        return self._spans(segments)
+        return self._spans(segments, folder=folder)
 
-    def _spans(self, segments: Sequence[str]) -> bool:
+    def _spans(self, segments: Sequence[str], *, folder: bool) -> bool:
         """Place the first run at the start, the last at the end, and each between as early as it fits."""
         first, *middle, last = self.runs
         at, end = len(first), len(segments) - len(last)
@@ -75,6 +73,8 @@ class _Path:
                     return False
                 at += 1
             at += len(run)
+        if not last and any(self.runs) and at == end and not folder:
+            return False
         return not any(segment.startswith(".") for segment in segments[at:end])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from sidegate.engine.blueprint import Blueprint, CompiledMatcher
+from sidegate.engine.blueprint import Blueprint, CompiledMatcher, CompiledRoute
 from sidegate.engine.closures import Closure
 from sidegate.engine.context import DEFAULT_CONTEXT, split_request
 from sidegate.engine.definition import Combination, RoleDefinition, read_definition
@@ -156,25 +156,22 @@ class IndexedProgram:
     def _candidates(
         self, matcher: CompiledMatcher, request: Sequence[object], evaluation: Evaluation
     ) -> list[tuple[Closure | None, Entry]]:
-        """Return the rules that may match, in order; all of them where a key of the request can't be computed."""
+        """Return the rules that may match, in order, each with what is still to be verified."""
         rules = self._rules[matcher.matcher.policy]
         indexes = self._indexes[matcher.matcher.name]
         if len(indexes) > 1:
             return self._union(matcher, request, evaluation)
-        index = indexes[0]
+        index, route = indexes[0], matcher.routes[0]
         if index is None:
             return [(matcher.whole, entry) for entry in rules]
         try:
-            found = index.find(request, evaluation)
-        except Exception:  # noqa: BLE001 - Casbin fails only if a rule reaches the failing part: verify each
-            return [(matcher.whole, entry) for entry in rules]
-        residuals = matcher.routes[0].residuals
-        candidates = [(residuals[done], entry) for done, bucket in found for entry in bucket]
+            found = _found(index, route, request, evaluation)
+        except Exception:  # noqa: BLE001 - Casbin fails only where a rule reaches the failing part
+            return _one_by_one(matcher, rules, request, evaluation)
         if gone := rules.gone:
-            candidates = [candidate for candidate in candidates if candidate[1][0] not in gone]
-        if len(found) > 1:
-            candidates.sort(key=_rank)
-        return candidates
+            found = [entry for entry in found if entry[0] not in gone]
+        rest = route.rest
+        return [(rest, entry) for entry in found]
 
     def _union(
         self, matcher: CompiledMatcher, request: Sequence[object], evaluation: Evaluation
@@ -185,12 +182,11 @@ class IndexedProgram:
         try:
             for index, route in zip(self._indexes[matcher.matcher.name], matcher.routes, strict=True):
                 if index is not None:
-                    buckets = index.find(request, evaluation)
-                    found |= {entry[0]: entry for _, bucket in buckets for entry in bucket}
+                    found |= {entry[0]: entry for entry in _found(index, route, request, evaluation)}
                 elif route.guard is None or route.guard(request, (), (), evaluation):
                     return [(matcher.whole, entry) for entry in rules]
         except Exception:  # noqa: BLE001 - as above
-            return [(matcher.whole, entry) for entry in rules]
+            return _one_by_one(matcher, rules, request, evaluation)
         return [(matcher.whole, found[rank]) for rank in sorted(found) if rank not in rules.gone]
 
     def _changed_rules(
@@ -272,5 +268,40 @@ def _indexes(blueprint: Blueprint, rules: Mapping[str, Ruleset]) -> dict[str, tu
     return found
 
 
-def _rank(candidate: tuple[Closure | None, Entry]) -> int:
-    return candidate[1][0]
+def _found(index: Index, route: CompiledRoute, request: Sequence[object], evaluation: Evaluation) -> list[Entry]:
+    """Return the rules that all steps of a route leave over, in their order."""
+    buckets = index.find(request, evaluation)
+    found: list[Entry] = []
+    for done, bucket in buckets:
+        narrow = route.narrows[done]
+        found += bucket if narrow is None else [e for e in bucket if narrow(request, e[1], e[2], evaluation)]
+    if len(buckets) > 1:
+        found.sort(key=_rank)
+    return found
+
+
+def _one_by_one(
+    matcher: CompiledMatcher, rules: Iterable[Entry], request: Sequence[object], evaluation: Evaluation
+) -> list[tuple[Closure | None, Entry]]:
+    """Return the candidates where a step fails: the steps' conjuncts are tried on each rule by itself.
+
+    A rule for which one of them is false is skipped, as an index skips it; a rule for which one fails is left
+    to the whole matcher, which may never reach the failing part.
+    """
+    single = len(matcher.routes) == 1
+    found: list[tuple[Closure | None, Entry]] = []
+    for entry in rules:
+        for route in matcher.routes:
+            narrow = route.narrows[0] if route.steps else route.guard
+            try:
+                if narrow is not None and not narrow(request, entry[1], entry[2], evaluation):
+                    continue
+                found.append((route.rest if single else matcher.whole, entry))
+            except Exception:  # noqa: BLE001 - the whole matcher decides whether it fails
+                found.append((matcher.whole, entry))
+            break
+    return found
+
+
+def _rank(entry: Entry) -> int:
+    return entry[0]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sidegate.engine.context import EnforceContext
 from sidegate.engine.definition import Definition, MatcherText
-from sidegate.engine.nodes import Condition, Node, fields, walk
+from sidegate.engine.nodes import Call, Condition, Field, Node, fields, walk
 from sidegate.engine.parser import MAX_CONDITION_LENGTH, Parser, Syntax
+from sidegate.engine.patterns import COMPILERS
 from sidegate.engine.rows import shown
 from sidegate.engine.signatures import check_calls
 from sidegate.errors import ModelError, RequestError, RowError
@@ -37,6 +38,18 @@ class Matcher:
     def conditions(self) -> frozenset[str]:
         """The fields of the rule that hold conditions."""
         return frozenset(node.field.name for node in walk(self.tree) if isinstance(node, Condition))
+
+    @property
+    def patterns(self) -> frozenset[tuple[str, str]]:
+        """Each built-in function whose pattern a field of the rule holds, with that field."""
+        found = set()
+        for node in walk(self.tree):
+            match node:
+                case Call(function=function, arguments=(_, Field() as field)) if (
+                    field.of_rule and function in COMPILERS
+                ):
+                    found.add((function, field.name))
+        return frozenset(found)
 
 
 def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> dict[str, Matcher]:
@@ -77,6 +90,11 @@ class ConditionReader:
             Syntax: the condition is wrong by itself.
         """
         return check_calls(self._parser.parse(text, limit=MAX_CONDITION_LENGTH), self._calls)
+
+
+def pattern_error(row: Row, text: str, error: ValueError, ordinal: int) -> RowError:
+    """Return the error for a row whose pattern is wrong."""
+    return RowError(f"pattern `{text[:80]}` in row {shown(row)}: {error}", ordinal=ordinal)
 
 
 def condition_error(row: Row, text: str, error: ValueError, ordinal: int) -> RowError:

@@ -64,10 +64,14 @@ def key_match(value: object, pattern: object) -> bool:
     Raises:
         EvaluationError: a value that is no text.
     """
-    if not isinstance(value, str) or not isinstance(pattern, str):
-        raise EvaluationError("keyMatch() needs two texts")
+    if not isinstance(pattern, str):
+        raise EvaluationError("keyMatch() needs a text as its pattern")
     star = pattern.find("*")
-    return value == pattern if star < 0 else value.startswith(pattern[:star])
+    if star < 0:
+        return value == pattern
+    if not isinstance(value, str):
+        raise EvaluationError("keyMatch() needs a text where the pattern holds `*`")
+    return value.startswith(pattern[:star])
 
 
 def key_get(value: str, pattern: str) -> str:
@@ -96,8 +100,12 @@ def linear(expression: str) -> Any:
     """Compile a regular expression that is matched in linear time.
 
     Raises:
-        ValueError: the expression is wrong, or needs look-around or back-references.
+        ValueError: Python refuses the expression, or RE2 does: it has no look-around and no back-references.
     """
+    try:
+        re.compile(expression)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
     options = re2.Options()
     options.log_errors = False
     try:

@@ -64,14 +64,19 @@ class Route:
     conjuncts: tuple[Node, ...]
     steps: tuple[tuple[Access, frozenset[int]], ...]
 
-    def residual(self, done: int) -> tuple[Node, ...]:
-        """Return the conjuncts still to be verified after the first `done` steps, in their order.
+    @property
+    def rest(self) -> tuple[Node, ...]:
+        """The conjuncts that no step makes certain, in their order.
 
         Where the last conjunct is certain, True stands in its place, as the value of the whole.
         """
-        certain = frozenset[int]().union(*(indexes for _, indexes in self.steps[:done]))
+        certain = frozenset[int]().union(*(indexes for _, indexes in self.steps))
         left = [node for position, node in enumerate(self.conjuncts) if position not in certain]
         return (*left, Literal(value=True)) if len(self.conjuncts) - 1 in certain else tuple(left)
+
+    def narrowing(self, done: int) -> tuple[Node, ...]:
+        """Return the conjuncts of the steps after the first `done`, in the order of the steps."""
+        return tuple(self.conjuncts[position] for _, indexes in self.steps[done:] for position in sorted(indexes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class MatcherPlan:
             for access, certain in route.steps:
                 conjuncts = " && ".join(written(route.conjuncts[position]) for position in sorted(certain))
                 yield f"  index   {access.how}: {conjuncts}"
-            left = [node for node in route.residual(len(route.steps)) if node != Literal(value=True)]
+            left = [node for node in route.rest if node != Literal(value=True)]
             for node in left:
                 yield f"  {'verify ' if route.steps else 'scan   '} {written(node)}"
 

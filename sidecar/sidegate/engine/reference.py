@@ -14,14 +14,16 @@ from typing import Any, Final
 from casbin import core_enforcer, util
 from casbin.effect import get_effector
 from casbin.model import Model
+from casbin.rbac import RoleManager
 
 from sidegate.engine import operators
 from sidegate.engine.context import EnforceContext, split_request
 from sidegate.engine.definition import Definition, read_definition
 from sidegate.engine.entity import declared
-from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, read_matchers
+from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
 from sidegate.engine.order import order_of
 from sidegate.engine.parser import Syntax
+from sidegate.engine.patterns import compile_pattern
 from sidegate.engine.rows import checked, without
 from sidegate.engine.signatures import signatures
 from sidegate.engine.tokens import respelled
@@ -90,7 +92,7 @@ class ReferenceProgram:
     def __init__(self, setting: _Setting, rows: Sequence[Row]) -> None:
         self._setting = setting
         self._rows = tuple(rows)
-        setting.check_conditions(self._rows)
+        setting.check_texts(self._rows)
         self._policies, self._originals = setting.policies(self._rows)
 
     def evaluate(self, request: Sequence[object], links: RoleLinks = NO_LINKS) -> Answer:
@@ -176,13 +178,15 @@ class _Setting:
             model.add_def("g", section, "_, _" + ", _" * role.domain + ", (_, _)" * role.window)
         return model
 
-    def check_conditions(self, rows: Sequence[Row]) -> None:
-        """Parse each condition alone.
+    def check_texts(self, rows: Sequence[Row]) -> None:
+        """Parse each condition alone, and compile each pattern.
 
         Raises:
-            RowError: a condition that is wrong by itself, whatever it would become inside the matcher.
+            RowError: a condition that is wrong by itself, whatever it would become inside the matcher, or a pattern
+                that could not be matched, or not in linear time.
         """
         for matcher in self.matchers.values():
+            self._check_patterns(matcher, rows)
             reader = ConditionReader(matcher, self.definition, self._calls)
             columns = [self.definition.policies[matcher.policy].index(name) + 1 for name in matcher.conditions]
             seen: set[str] = set()
@@ -195,6 +199,17 @@ class _Setting:
                     except Syntax as error:
                         raise condition_error(row, row[column], error, ordinal) from error
                     seen.add(row[column])
+
+    def _check_patterns(self, matcher: Matcher, rows: Sequence[Row]) -> None:
+        fields = self.definition.policies[matcher.policy]
+        for function, name in matcher.patterns - {(own, name) for own in self._functions for name in fields}:
+            column = fields.index(name) + 1
+            for ordinal, row in enumerate(rows):
+                try:
+                    if row[0] == matcher.policy:
+                        compile_pattern(function, row[column])
+                except ValueError as error:
+                    raise pattern_error(row, row[column], error, ordinal) from error
 
     def policies(self, rows: Sequence[Row]) -> tuple[dict[str, list[list[str]]], dict[int, tuple[str, ...]]]:
         """Return each section's rows as pycasbin holds them, in order, and what each of those was, by identity."""
@@ -215,16 +230,15 @@ class _Setting:
         return sections, originals
 
     def register(self, enforcer: Any) -> None:
-        """Give an enforcer the functions of the model."""
+        """Give an enforcer the functions of the model, and role managers that forget."""
         for name, function in self._functions.items():
             enforcer.fm.add_function(name, function)
-        for manager in enforcer.rm_map.values():
-            # The default, plain equality, costs the square of the links and changes nothing.
-            manager.add_matching_func(None)
-        for section, match in self._role_match.items():
-            enforcer.rm_map[section].add_matching_func(_MATCHERS[match])
-        for section, match in self._domain_match.items():
-            enforcer.rm_map[section].add_domain_matching_func(_MATCHERS[match])
+        for section, manager in enforcer.rm_map.items():
+            enforcer.rm_map[section] = _Forgetful(
+                type(manager),
+                _MATCHERS.get(self._role_match.get(section, "")),
+                _MATCHERS.get(self._domain_match.get(section, "")),
+            )
 
     def link(self, enforcer: Any) -> None:
         """Build the role links; a window of time always counts, also where nobody asked for it."""
@@ -250,6 +264,36 @@ class _Setting:
         role = self.definition.roles.get("g")
         if role is None or not role.domain or role.window:
             raise RequestError("links of one evaluation need the role definition `g = _, _, _`")
+
+
+class _Forgetful(RoleManager):  # type: ignore[misc]
+    """Puts each question to a manager that has read the links and was asked nothing else: Casbin's remembers names."""
+
+    def __init__(self, kind: type[Any], match: Callable[..., Any] | None, domain: Callable[..., Any] | None) -> None:
+        self._kind = kind
+        self._match = match
+        self._domain = domain
+        self._links: list[tuple[str, ...]] = []
+        self._fresh: Any = None
+
+    def add_link(self, name1: str, name2: str, *domain: str) -> None:
+        """Keep a link."""
+        self._links.append((name1, name2, *domain))
+
+    def has_link(self, name1: object, name2: object, *domain: str) -> bool:
+        """Ask a manager that nobody asked before; without patterns any manager will do, since names change nothing."""
+        if self._fresh is None or self._match is not None:
+            # Without a function Casbin compares by equality, at the square of the links, with the same answers.
+            self._fresh = self._kind(10)
+            self._fresh.add_matching_func(self._match)
+            if self._domain is not None:
+                self._fresh.add_domain_matching_func(self._domain)
+            for link in self._links:
+                self._fresh.add_link(*link)
+        return bool(self._fresh.has_link(name1, name2, *domain))
+
+    def print_roles(self) -> None:
+        """Print nothing."""
 
 
 class _Enforcer(core_enforcer.CoreEnforcer):  # type: ignore[misc]

@@ -1,0 +1,125 @@
+"""The indexed engine against the reference, on generated models, policies, role graphs and requests.
+
+`SIDEGATE_FUZZ=1000000` sets the number of decisions.
+"""
+
+import os
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sidegate.engine import compile_program
+from sidegate.errors import EngineError, EvaluationError
+from support.casbin_cases import Case, case_of
+
+REQUESTS = 24
+DECISIONS = int(os.environ.get("SIDEGATE_FUZZ", "20000"))
+fuzzed = settings(
+    max_examples=DECISIONS // REQUESTS + 1,
+    deadline=None,
+    database=None,
+    derandomize="SIDEGATE_FUZZ" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
+
+
+def compiled(case: Case, rows, engine):
+    return compile_program(case.model, rows, role_match=case.role_match, domain_match=case.domain_match, engine=engine)
+
+
+def outcome(program, request):
+    try:
+        answer = program.evaluate(request)
+    except EvaluationError:
+        return "error"
+    return answer.allowed, answer.rule
+
+
+def try_compiled(case: Case, rows, engine):
+    try:
+        return compiled(case, rows, engine)
+    except EngineError as error:
+        return type(error)
+
+
+def without_failing_rows(case: Case, rows, request):
+    """Return the reference's program of the rows that do not fail by themselves, None if no rule is left."""
+    links = [row for row in rows if row[0] != "p"]
+    fine = [
+        row for row in rows if row[0] != "p" or outcome(compiled(case, [row, *links], "reference"), request) != "error"
+    ]
+    return compiled(case, fine, "reference") if any(row[0] == "p" for row in fine) else None
+
+
+def changed_by(program, added, removed):
+    try:
+        return program.with_rows(added, removed)
+    except EngineError as error:
+        return type(error)
+
+
+def difference(case: Case, rows, request):
+    """Return (wanted, found) where the engines differ on these rows, else None."""
+    reference, indexed = (try_compiled(case, rows, engine) for engine in ("reference", "indexed"))
+    if isinstance(reference, type) or isinstance(indexed, type):
+        return None if reference == indexed else (reference, indexed)
+    wanted, found = outcome(reference, request), outcome(indexed, request)
+    if wanted == "error" != found:
+        # Casbin failed on a rule that an index skipped: ours must be the answer of the other rules.
+        rest = without_failing_rows(case, rows, request)
+        wanted = found if rest is None and not found[1] else rest and outcome(rest, request)
+    return None if wanted == found else (wanted, found)
+
+
+def smallest(case: Case, request):
+    """Return as few of the rows as still show a difference, for the report."""
+    rows = list(case.rows)
+    for row in case.rows:
+        fewer = list(rows)
+        fewer.remove(row)
+        if difference(case, fewer, request):
+            rows = fewer
+    return rows
+
+
+@fuzzed
+@given(seed=st.integers(0, 2**64))
+def test_indexed_decides_as_the_reference(seed):
+    """Decision, deciding row and failure agree; only a rule that can't match may keep its failure to itself."""
+    case = case_of(Random(seed), REQUESTS)
+    reference, indexed = (try_compiled(case, case.rows, engine) for engine in ("reference", "indexed"))
+    if isinstance(reference, type) or isinstance(indexed, type):
+        assert reference == indexed, case
+        return
+    for request in case.requests:
+        if outcome(reference, request) != outcome(indexed, request) and difference(case, case.rows, request):
+            rows = smallest(case, request)
+            found = difference(case, rows, request)
+            pytest.fail(f"{case.model}\n{rows}\n{request}\n{case.role_match} {case.domain_match}\n{found}")
+
+
+@settings(fuzzed, max_examples=300)
+@given(seed=st.integers(0, 2**64))
+def test_changed_programs_decide_as_fresh_ones(seed):
+    """Adding and removing rows gives what a compilation of the resulting rows gives; the old program stays."""
+    case = case_of(Random(seed), 8)
+    program = try_compiled(case, case.rows, "indexed")
+    if isinstance(program, type):
+        return
+    before = [outcome(program, request) for request in case.requests]
+    steps = [(case.more[:1], []), (case.more[1:6], case.rows[::3]), (case.more[6:], case.more[:2])]
+    rows, changed = list(case.rows), program
+    for added, removed in steps:
+        for row in removed:
+            rows.remove(row)
+        rows += added
+        fresh = try_compiled(case, rows, "indexed")
+        changed = changed_by(changed, added, removed)
+        if isinstance(changed, type) or isinstance(fresh, type):
+            assert changed == fresh
+            break
+        for request in case.requests:
+            assert outcome(changed, request) == outcome(fresh, request), (case, rows, request)
+    assert [outcome(program, request) for request in case.requests] == before
