@@ -95,3 +95,20 @@ def test_version_tells_what_it_runs_on():
     assert result.exit_code == 0
     for name in ("sidegate", "python", "grpcio", "pycasbin", "sqlalchemy"):
         assert f'"{name}"' in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("che", "check"),
+        ("policy te", "test"),
+        ("policy test --thr", "--through"),
+        ("policy test --through s", "service"),
+    ],
+)
+def test_the_shell_completes_commands_flags_and_choices(words, expected):
+    """Completion reaches through groups whose commands are not loaded yet."""
+    env = {"_SIDEGATE_COMPLETE": "bash_complete", "COMP_WORDS": f"sidegate {words}"}
+    env["COMP_CWORD"] = str(len(words.split()))
+    result = CliRunner().invoke(cli, [], prog_name="sidegate", env=env)
+    assert result.output.splitlines() == [f"plain,{expected}"]
