@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,6 +26,8 @@ from sidegate.model import (
 )
 from sidegate.policy.schema import OWNER, TENANT
 
+_PAIRS = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
+
 
 def read_facts(text: str, source: str) -> FactsDocument:
     """Read a facts document; `source` is its name in faults.
@@ -32,7 +36,7 @@ def read_facts(text: str, source: str) -> FactsDocument:
         FactsError: it is not YAML or JSON, or not of the documented form; names every place at once.
     """
     try:
-        document = parse_document(text, source)
+        document = parse_document(_joined(text) if text.lstrip().startswith("{") else text, source)
     except FaultyFiles as error:
         raise FactsError(*error.faults) from error
     return facts_of(document)
@@ -118,6 +122,11 @@ class _TenantReader:
         for index, written in enumerate(self._written.get("grants") or ()):
             scope = self._scope if written["on"] == TENANT else written["on"]
             self._grant((written["role"], scope, written["to"]), (*self._path, "grants", index))
+
+
+def _joined(text: str) -> str:
+    """Return JSON with each pair of escaped surrogates as its character: JSON writes pairs, YAML reads none."""
+    return _PAIRS.sub(lambda pair: pair[1] + json.loads(f'"{pair[2]}"'), text)
 
 
 def _holder(short: str) -> str:

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from sidegate.documents import parse_document, schema_text
 from sidegate.membership.acceptance import acceptor
 from sidegate.membership.writing import write_facts
+from support.unhurried import unhurried
 from support.written_facts import written_facts
 
 VALIDATOR = Draft202012Validator(json.loads(schema_text("facts")))
@@ -46,7 +47,7 @@ def test_the_schema_is_a_json_schema() -> None:
     Draft202012Validator.check_schema(VALIDATOR.schema)
 
 
-@settings(max_examples=30)
+@unhurried
 @given(written_facts())
 def test_all_that_is_written_is_accepted(facts: Any) -> None:
     """Both accept what an export writes."""
@@ -56,7 +57,7 @@ def test_all_that_is_written_is_accepted(facts: Any) -> None:
     assert VALIDATOR.is_valid(value)
 
 
-@settings(max_examples=200)
+@settings(unhurried, max_examples=200)
 @given(st.data())
 def test_both_refuse_the_same(data: st.DataObject) -> None:
     """After any one value of a document is exchanged for another, both give the same answer."""

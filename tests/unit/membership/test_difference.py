@@ -9,6 +9,7 @@ from sidegate.membership.difference import difference
 from sidegate.model import Change, Entity, Grant, Group, Member, StoredResource, TenantFacts
 from support.any_facts import tenant_facts
 from support.coherent_facts import coherent_facts
+from support.unhurried import unhurried
 
 
 def replayed(entries: dict[EntryKey, Payload], change: Change) -> dict[EntryKey, Payload]:
@@ -19,6 +20,7 @@ def replayed(entries: dict[EntryKey, Payload], change: Change) -> dict[EntryKey,
     return rest if change.after is None else {**rest, entry: change.after}
 
 
+@unhurried
 @given(st.none() | tenant_facts(), tenant_facts())
 def test_replaying_the_changes_makes_the_new_facts(old: TenantFacts | None, new: TenantFacts) -> None:
     """From whatever facts, or none, to whatever others: the changes lead there, each finding what it says it finds."""
@@ -29,6 +31,7 @@ def test_replaying_the_changes_makes_the_new_facts(old: TenantFacts | None, new:
     assert from_entries(new.id, entries) == new
 
 
+@unhurried
 @given(coherent_facts(), coherent_facts())
 def test_only_what_differs_is_changed(old: TenantFacts, new: TenantFacts) -> None:
     """There is one change per entry whose JSON differs, and none for any other."""
@@ -43,6 +46,7 @@ def _texts(facts: TenantFacts) -> dict[EntryKey, str]:
     return {entry: json.dumps(payload, sort_keys=True) for entry, payload in to_entries(facts).items()}
 
 
+@unhurried
 @given(st.none() | coherent_facts(), coherent_facts())
 def test_nothing_is_ever_left_dangling(old: TenantFacts | None, new: TenantFacts) -> None:
     """After each change, members of groups, and scopes and holders of grants are there."""

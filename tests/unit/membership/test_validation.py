@@ -202,6 +202,13 @@ tenants:
     ]
 
 
+def test_what_is_said_twice_is_one_fault() -> None:
+    """A wrong grant that stands at a member and among the grants is told once, where it stands first."""
+    text = HEAD.replace("uma: {}", "uma: {roles: [x]}") + "    grants: [{role: x, on: tenant, to: member:uma}]\n"
+
+    assert [fault.split(": ")[:2] for fault in refused(text)] == [["facts.yaml:5", "tenants.acme.members.uma.roles.0"]]
+
+
 def test_a_second_role_is_refused_where_a_member_holds_one() -> None:
     """In a pack of one role a member (MS-01), a second one is refused, and so is one that a group would hand on."""
     text = """\
