@@ -134,7 +134,7 @@ class Deciding(BaseModel):
         pattern=r"^[a-z][a-z0-9_-]*$",
     )
     engine: Literal["indexed", "reference"] = _setting(
-        "reference", "The engine that evaluates the rules.", expected="`indexed` or `reference`"
+        "indexed", "The engine that evaluates the rules.", expected="`indexed` or `reference`"
     )
 
 

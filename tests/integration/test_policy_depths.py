@@ -13,12 +13,15 @@ POLICIES = Path(__file__).parents[2] / "policies"
 PACKS = sorted(place.parent.name for place in POLICIES.glob("*/pack.yaml"))
 
 
-@pytest.mark.parametrize("through", ["engine", "chain", "service"])
+@pytest.mark.parametrize(
+    ("through", "engine"),
+    [("engine", "reference"), ("engine", "indexed"), ("chain", "indexed"), ("service", "indexed")],
+)
 @pytest.mark.parametrize("pack", PACKS)
-async def test_every_check_of_the_pack_holds(pack, through):
-    """Evaluator, chain over a real store and real gRPC server give the expected decisions."""
+async def test_every_check_of_the_pack_holds(pack, through, engine):
+    """Evaluator, chain over a real store and real gRPC server give the expected decisions, on either engine."""
     files = read_test_files(find_test_files(POLICIES / pack))
-    async with bootstrap.answerer(through, POLICIES, "reference") as answerer:
+    async with bootstrap.answerer(through, POLICIES, engine) as answerer:
         results = await run_tests(files, answerer)
     assert len(results) >= 50
     failed = [f"{r.file}:{r.line} {r.asked}: expected {r.expected}, got {r.got}" for r in results if not r.passed]

@@ -17,7 +17,7 @@ from sidegate.membership.snapshot import Snapshots
 from sidegate.model import Member, StoredResource, TenantFacts
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 
-PACKS = PackKeeper(ENGINES["reference"], bundled_packs(), "standard")
+PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
 
 
 class SlowReader(GivenFacts):
