@@ -3,12 +3,14 @@
 | kind         | key                    | payload                                          |
 |--------------|------------------------|--------------------------------------------------|
 | tenant       | ()                     | `pack`, `settings`                               |
-| member       | (id,)                  | `status`, `name`, `email`, `mfa`, `quota`        |
+| member       | (id,)                  | `status`, `name`, `email`, `mfa`, `quota`, and   |
+|              |                        | `phone` where one is known                       |
 | group        | (id,)                  | `name`                                           |
 | group_member | (group id, holder)     | nothing                                          |
 | role         | (name,)                | `permissions`: type -> sorted actions            |
 | resource     | (reference,)           | `parents`: sorted references, `properties`       |
 | grant        | (role, scope, holder)  | nothing                                          |
+| invitation   | (member id,)           | `id`, `expires_at`: no part of the facts         |
 
 Changes carry these payloads as their `before` and `after`; equal facts have equal entries.
 """
@@ -73,6 +75,16 @@ def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
     )
 
 
+def member_from_entry(id_: str, payload: Payload) -> Member:
+    """Return the member that one entry of it tells."""
+    return _member(id_, payload)
+
+
+def member_payload(member: Member) -> Payload:
+    """Return the payload of a member's entry."""
+    return _member_payload(member)
+
+
 def resource_from_entry(reference: str, payload: Payload) -> StoredResource:
     """Return the resource that one entry of it tells."""
     return _resource(reference, payload)
@@ -100,12 +112,14 @@ def _encoded(facts: TenantFacts) -> Iterator[tuple[EntryKey, Payload]]:
 
 
 def _member_payload(member: Member) -> Payload:
+    phone: Payload = {"phone": member.phone} if member.phone else {}
     return {
         "status": member.status.value,
         "name": member.name,
         "email": member.email,
         "mfa": member.mfa,
         "quota": member.quota,
+        **phone,
     }
 
 
@@ -117,6 +131,7 @@ def _member(id_: str, payload: Mapping[str, Any]) -> Member:
         email=payload["email"],
         mfa=payload["mfa"],
         quota=payload["quota"],
+        phone=payload.get("phone", ""),
     )
 
 

@@ -15,13 +15,25 @@ SidegateError
 ├── Unavailable             could not decide or write now; the same call may succeed later
 │   ├── StoreUnavailable    the store does not answer
 │   └── TooStale            the facts in memory are older than the bound
+├── NotPermitted            the tenant's pack does not let the actor do it
+├── NotFound                what the request names is not there
+├── AlreadyExists           what the request would make is there
+├── StaleEtag               what the request would alter was altered since it was read
+├── NotPossible             the state of the tenant stands against it
+│   ├── WrongState          the member's status, or the invitation's
+│   ├── SeatsTaken          all seats are taken
+│   ├── LastHolder          a role that one must hold would be held by none
+│   ├── DocumentsHeld       the member still holds documents, and nothing says what becomes of them
+│   └── BuiltIn             a built-in role is neither changed nor copied
 ├── RevisionConflict        another writer came first
 └── StartError              the server can't start: port, path or file
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -52,6 +64,11 @@ class SidegateError(Exception):
     """The root of all errors that Sidegate raises on purpose; `reason` is the code that clients see."""
 
     reason: ClassVar[str] = "INTERNAL"
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What clients are told beside the reason, by name."""
+        return MappingProxyType({})
 
 
 class InvalidInput(SidegateError):
@@ -152,6 +169,85 @@ class TooStale(Unavailable):
     """The facts in memory are older than the promised bound, or than the revision asked for."""
 
     reason = "TOO_STALE"
+
+
+class NotPermitted(SidegateError):
+    """The tenant's pack does not let the actor do it; `why` and `rule` are the decision's reason and rule."""
+
+    reason = "NOT_PERMITTED"
+
+    def __init__(self, message: str = "", *, why: str = "", rule: str = "") -> None:
+        self.why = why
+        self.rule = rule
+        super().__init__(message)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The decision's reason and rule."""
+        return {name: value for name, value in (("reason", self.why), ("rule", self.rule)) if value}
+
+
+class NotFound(SidegateError):
+    """What the request names is not there."""
+
+    reason = "NOT_FOUND"
+
+
+class AlreadyExists(SidegateError):
+    """What the request would make is there already."""
+
+    reason = "ALREADY_EXISTS"
+
+
+class StaleEtag(SidegateError):
+    """What the request would alter was altered since it was read."""
+
+    reason = "STALE_ETAG"
+
+
+class NotPossible(SidegateError):
+    """The state of the tenant stands against it; the same call can't succeed until that changes."""
+
+    reason = "NOT_POSSIBLE"
+
+
+class WrongState(NotPossible):
+    """The member's status does not allow it, or the invitation is used, expired or withdrawn."""
+
+    reason = "WRONG_STATE"
+
+
+class SeatsTaken(NotPossible):
+    """All seats of the tenant are taken."""
+
+    reason = "SEATS_TAKEN"
+
+
+class LastHolder(NotPossible):
+    """A role that exactly one must hold would be held by none."""
+
+    reason = "LAST_HOLDER"
+
+
+class DocumentsHeld(NotPossible):
+    """The member still holds documents, and the request doesn't say what becomes of them."""
+
+    reason = "DOCUMENTS_HELD"
+
+    def __init__(self, message: str = "", *, count: int = 0) -> None:
+        self.count = count
+        super().__init__(message)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """How many documents are held."""
+        return {"documents": str(self.count)}
+
+
+class BuiltIn(NotPossible):
+    """A built-in role is neither changed, deleted nor copied."""
+
+    reason = "BUILT_IN_ROLE"
 
 
 class RevisionConflict(SidegateError):

@@ -190,6 +190,7 @@ class Member:
     email: str = ""
     mfa: bool = False
     quota: int | None = None
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +258,7 @@ class Entity(StrEnum):
     ROLE = "role"
     RESOURCE = "resource"
     GRANT = "grant"
+    INVITATION = "invitation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,3 +281,62 @@ class RecordedChange:
     change: Change
     actor: str
     at: datetime
+
+
+# --- what the membership use cases read beside the facts -------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation that waits to be accepted; a new one of the same member has another ID."""
+
+    id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A member as lists show it: `roles` are those held on the tenant itself, `groups` those it stands in itself.
+
+    `created_at` is None of one that is only about to be written.
+    """
+
+    member: Member
+    created_at: datetime | None = None
+    last_access_at: datetime | None = None
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    invitation: Invitation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberQuery:
+    """Which members to list: every condition that is given must hold; `text` stands in ID, name, e-mail or phone."""
+
+    status: MemberStatus | None = None
+    role: str = ""
+    group: str = ""
+    text: str = ""
+    ids: tuple[str, ...] = ()
+
+
+class Relation(StrEnum):
+    """What can be looked up by an index, and by which value."""
+
+    GRANTS_OF = "grants_of"  # grants by their holder
+    GRANTS_ON = "grants_on"  # grants by their scope
+    GRANTS_AS = "grants_as"  # grants on the tenant by their role
+    GROUPS_OF = "groups_of"  # group members by who stands in the group
+    INSIDE = "inside"  # group members by the group's ID
+    CHILDREN = "children"  # resources by a parent
+    EMAIL = "email"  # members by their case-folded e-mail
+    PHONE = "phone"  # members by their phone number
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a request with an ID was answered: `digest` of its content, `response` as the server wrote it."""
+
+    request_id: str
+    digest: bytes
+    response: bytes

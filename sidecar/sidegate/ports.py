@@ -6,8 +6,10 @@ One test suite per port runs over every implementation (tests/contract).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
+from sidegate.entries import EntryKey, Payload
 from sidegate.model import (
     NO_LINKS,
     Answer,
@@ -15,7 +17,11 @@ from sidegate.model import (
     Decision,
     Grant,
     MatchFunction,
+    MemberQuery,
+    MemberRecord,
+    Receipt,
     RecordedChange,
+    Relation,
     Request,
     RoleLinks,
     Row,
@@ -123,7 +129,12 @@ class FactsStore(FactsReader, Protocol):
         ...
 
     async def write(
-        self, changes: Mapping[str, Sequence[Change]], *, expected: Mapping[str, int], actor: str
+        self,
+        changes: Mapping[str, Sequence[Change]],
+        *,
+        expected: Mapping[str, int],
+        actor: str,
+        receipt: Receipt | None = None,
     ) -> Mapping[str, int]:
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
 
@@ -131,6 +142,7 @@ class FactsStore(FactsReader, Protocol):
         from which each tenant's changes were computed, 0 for a tenant that is not there yet; a tenant without
         changes may stand there too, so that the write depends on what was read of it. Changes hold in their order;
         removing a tenant (`after` None) removes all of it but its changes, and its revisions are never used again.
+        `receipt` is kept with each changed tenant for at least a day.
 
         Raises:
             InvalidInput: the changes don't fit together, or hold what can't be stored; nothing was written.
@@ -157,4 +169,40 @@ class FactsStore(FactsReader, Protocol):
 
     async def close(self) -> None:
         """Release all connections."""
+        ...
+
+
+class MembershipStore(FactsStore, Protocol):
+    """Reads what one step of the membership needs, never a whole tenant.
+
+    Each read comes from one consistent view and tells the tenant's revision, 0 where there is no such tenant.
+    All raise StoreUnavailable where the store does not answer.
+    """
+
+    async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return those of the entries that are there."""
+        ...
+
+    async def related(
+        self, tenant: str, relation: Relation, values: Iterable[str]
+    ) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return the entries that stand in a relation to any of the values."""
+        ...
+
+    async def seats(self, tenant: str) -> tuple[int, int]:
+        """Return how many members take a seat: the active and the invited ones."""
+        ...
+
+    async def members(
+        self, tenant: str, query: MemberQuery, *, after: str, limit: int
+    ) -> tuple[Sequence[MemberRecord], int]:
+        """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
+        ...
+
+    async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
+        """Note when a member was seen, unless later is known; this is no change of the facts. False: no such member."""
+        ...
+
+    async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, int] | None:
+        """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
         ...

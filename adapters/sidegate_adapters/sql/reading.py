@@ -12,7 +12,7 @@ from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource
 from sqlalchemy import ColumnElement, RowMapping, Select, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate_adapters.sql.rows import KINDS
+from sidegate_adapters.sql.rows import FACTS, KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
 _BATCH = 1_000
@@ -25,12 +25,12 @@ async def tenant_ids(connection: AsyncConnection) -> list[str]:
 
 async def facts(connection: AsyncConnection, tenant: str) -> tuple[TenantFacts, int] | None:
     """Return all facts of a tenant with their revision, None where there is no such tenant."""
-    return await _facts(connection, tenant, KINDS, grants_where=true())
+    return await _facts(connection, tenant, FACTS, grants_where=true())
 
 
 async def core(connection: AsyncConnection, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
     """Return a tenant's facts without its resources, with only the grants on scopes of the given types."""
-    kinds = [entity for entity in KINDS if entity is not Entity.RESOURCE]
+    kinds = [entity for entity in FACTS if entity is not Entity.RESOURCE]
     return await _facts(connection, tenant, kinds, grants_where=grants.c.scope_type.in_(sorted(scope_types)))
 
 

@@ -67,14 +67,23 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def _member_columns(payload: Payload) -> Row:
+    return {"phone": "", **payload, "email_key": str(payload["email"]).casefold()}
+
+
+def _member_payload(row: RowMapping) -> Payload:
+    payload = {name: row[name] for name in ("status", "name", "email", "mfa", "quota")}
+    return {**payload, "phone": row["phone"]} if row["phone"] else payload
+
+
 KINDS: Mapping[Entity, Kind] = {
     # What others refer to stands first: rows are made in this order and removed in the reverse of it.
     Entity.MEMBER: Kind(
         tables.members,
         identity=lambda key: {"id": key[0]},
-        columns=lambda payload: payload,
+        columns=_member_columns,
         key=lambda row: (row["id"],),
-        payload=lambda row: {name: row[name] for name in ("status", "name", "email", "mfa", "quota")},
+        payload=_member_payload,
     ),
     Entity.GROUP: Kind(
         tables.groups,
@@ -115,4 +124,13 @@ KINDS: Mapping[Entity, Kind] = {
         ),
         payload=_nothing,
     ),
+    Entity.INVITATION: Kind(
+        tables.invitations,
+        identity=lambda key: {"member": key[0]},
+        columns=lambda payload: payload,
+        key=lambda row: (row["member"],),
+        payload=lambda row: {"id": row["id"], "expires_at": row["expires_at"]},
+    ),
 }
+FACTS = tuple(entity for entity in KINDS if entity is not Entity.INVITATION)
+"""The kinds that a tenant's facts are made of."""

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sidegate.model import Change, Grant, RecordedChange, StoredResource, TenantFacts
+from sidegate.entries import EntryKey, Payload
+from sidegate.model import (
+    Change,
+    Grant,
+    MemberQuery,
+    MemberRecord,
+    Receipt,
+    RecordedChange,
+    Relation,
+    StoredResource,
+    TenantFacts,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sidegate_adapters.sql import reading, writing
+from sidegate_adapters.sql import lookups, people, reading, writing
 from sidegate_adapters.sql.failures import translated
 
 _T = TypeVar("_T")
 
 
 class SqlFactsStore:
-    """A `FactsStore` on the engines of one database; `opening.open_store` makes one.
+    """A `MembershipStore` on the engines of one database; `opening.open_store` makes one.
 
     `readers` begins transactions that see one consistent view, `writers` ones that no other writer comes between.
     At most `width` writes go to the database at once; the others wait here, where they hold no connection.
@@ -51,11 +62,17 @@ class SqlFactsStore:
         return await self._read(lambda connection: reading.resource(connection, tenant, reference))
 
     async def write(
-        self, changes: Mapping[str, Sequence[Change]], *, expected: Mapping[str, int], actor: str
+        self,
+        changes: Mapping[str, Sequence[Change]],
+        *,
+        expected: Mapping[str, int],
+        actor: str,
+        receipt: Receipt | None = None,
     ) -> Mapping[str, int]:
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
 
         `expected` may name tenants without changes too: the write then also depends on their revision.
+        `receipt` is kept with each changed tenant, and found again for a day.
 
         Raises:
             InvalidInput: the changes don't fit together or hold what can't be stored; nothing was written.
@@ -66,7 +83,7 @@ class SqlFactsStore:
         if not changed:
             return {}
         await self._turn.acquire()
-        task = self._start(self._write(changed, dict(expected), actor=actor))
+        task = self._start(self._write(changed, dict(expected), actor=actor, receipt=receipt))
         task.add_done_callback(lambda _: self._turn.release())
         return await asyncio.shield(task)
 
@@ -77,6 +94,42 @@ class SqlFactsStore:
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none."""
         return await self._read(reading.head)
+
+    async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return those of the entries that are there, with the tenant's revision."""
+        wanted = tuple(keys)
+        return await self._read(lambda connection: lookups.entries(connection, tenant, wanted))
+
+    async def related(
+        self, tenant: str, relation: Relation, values: Iterable[str]
+    ) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
+        wanted = tuple(values)
+        return await self._read(lambda connection: lookups.related(connection, tenant, relation, wanted))
+
+    async def seats(self, tenant: str) -> tuple[int, int]:
+        """Return how many members are active or invited, with the tenant's revision."""
+        return await self._read(lambda connection: people.seats(connection, tenant))
+
+    async def members(
+        self, tenant: str, query: MemberQuery, *, after: str, limit: int
+    ) -> tuple[Sequence[MemberRecord], int]:
+        """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
+        return await self._read(
+            lambda connection: people.members_page(connection, tenant, query, after=after, limit=limit)
+        )
+
+    async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
+        """Note when a member was seen, unless later is known; False where there is no such member."""
+        await self._turn.acquire()
+        task = self._start(self._record_access(tenant, member, at))
+        task.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(task)
+
+    async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, int] | None:
+        """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
+        since = datetime.now(UTC) - writing.RECEIPTS_KEPT
+        return await self._read(lambda connection: lookups.receipt(connection, tenant, request_id, since=since))
 
     async def close(self) -> None:
         """Let what has begun end, and release all connections."""
@@ -92,12 +145,23 @@ class SqlFactsStore:
         return await asyncio.shield(self._start(view()))
 
     async def _write(
-        self, changes: Mapping[str, Sequence[Change]], expected: Mapping[str, int], *, actor: str
+        self,
+        changes: Mapping[str, Sequence[Change]],
+        expected: Mapping[str, int],
+        *,
+        actor: str,
+        receipt: Receipt | None,
     ) -> Mapping[str, int]:
         with translated():
             async with self._writers.begin() as connection:
                 # The time is taken once the transaction has its turn, so that times grow with the sequence.
-                return await writing.write(connection, writing.Work(changes, expected, actor, at=datetime.now(UTC)))
+                work = writing.Work(changes, expected, actor, at=datetime.now(UTC), receipt=receipt)
+                return await writing.write(connection, work)
+
+    async def _record_access(self, tenant: str, member: str, at: datetime) -> bool:
+        with translated():
+            async with self._writers.begin() as connection:
+                return await people.record_access(connection, tenant, member, at)
 
     def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)

@@ -19,12 +19,14 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 
@@ -108,8 +110,16 @@ members = Table(
     Column("mfa", Boolean, nullable=False),
     Column("quota", BigInteger),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("phone", _NAME, nullable=False, server_default=text("''")),
+    # The e-mail as it is compared, folded before it comes here: no two databases fold letters alike.
+    Column("email_key", _NAME, nullable=False, server_default=text("''")),
+    # When the member was seen is no change of the facts: it is written beside them.
+    Column("last_access_at", UtcDateTime),
     PrimaryKeyConstraint("tenant", "id"),
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+    Index(None, "tenant", "email_key"),
+    Index(None, "tenant", "phone"),
+    Index(None, "tenant", "status"),
     sqlite_with_rowid=False,
 )
 groups = Table(
@@ -183,6 +193,31 @@ grants = Table(
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
     Index(None, "tenant", "holder_type", "holder_id"),
     sqlite_with_rowid=False,
+)
+# No foreign key to the member: a member that goes by a facts document takes its invitation along.
+invitations = Table(
+    "invitations",
+    metadata,
+    _name("tenant"),
+    _name("member"),
+    Column("id", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "member"),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+    sqlite_with_rowid=False,
+)
+# No foreign key here either: a request that removed its tenant is answered again.
+receipts = Table(
+    "receipts",
+    metadata,
+    _name("tenant"),
+    _name("request_id"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant", "request_id"),
+    Index(None, "tenant", "at"),
 )
 # No foreign key to the tenant: what happened outlives it.
 changes = Table(

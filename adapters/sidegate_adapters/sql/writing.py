@@ -5,35 +5,37 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, TypeVar
 
 from sidegate.entries import EntryKey, Key, Payload
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
-from sidegate.model import Change, Entity
+from sidegate.model import Change, Entity, Receipt
 from sqlalchemy import Executable, Table, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable
-from sidegate_adapters.sql.tables import changes, feed, resource_parents, tenants
+from sidegate_adapters.sql.tables import changes, feed, invitations, receipts, resource_parents, tenants
 
 _T = TypeVar("_T")
 _BATCH = 1_000
 """Rows per statement; between two of them the event loop serves others."""
 _TENANT: EntryKey = (Entity.TENANT, ())
+RECEIPTS_KEPT = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What to write: the changes of each tenant that has any, from which revisions, by whom, when."""
+    """What to write: the changes of each tenant that has any, from which revisions, by whom and when."""
 
     changes: Mapping[str, Sequence[Change]]
     expected: Mapping[str, int]
     actor: str
     at: datetime
+    receipt: Receipt | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, int]:
     await _wipe(connection, [tenant for tenant, net in nets.items() if net.wiped])
     await _put_tenants(connection, work, nets=nets, revisions=revisions)
     await _put_entries(connection, nets, at=work.at)
+    if work.receipt is not None:
+        await _keep_receipt(connection, work, work.receipt, revisions=revisions)
     await _append(connection, work, revisions)
     return revisions
 
@@ -162,6 +166,9 @@ async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *,
         this = and_(*(column == bindparam(column.name) for column in kind.table.primary_key))
         rows = (_identity(kind, entry) for entry in gone[entity])
         await _execute_many(connection, delete(kind.table).where(this), rows)
+    of_member = (invitations.c.tenant == bindparam("of")) & (invitations.c.member == bindparam("who"))
+    left = ({"of": entry.tenant, "who": entry.key[0]} for entry in gone[Entity.MEMBER])
+    await _execute_many(connection, delete(invitations).where(of_member), left)
     for entity, kind in KINDS.items():
         await _execute_many(connection, _upsert(connection, kind.table), _rows(kind, put[entity], at=at))
     parents = (
@@ -187,11 +194,31 @@ def _rows(kind: Kind, entries: Iterable[_Entry], *, at: datetime) -> Iterator[Ro
 def _upsert(connection: AsyncConnection, table: Table) -> Executable:
     insert_or = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert_or(table)
-    kept = {*table.primary_key.columns.keys(), "created_at"}
+    kept = {*table.primary_key.columns.keys(), "created_at", "last_access_at"}
     altered = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
     if not altered:
         return statement.on_conflict_do_nothing()
     return statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=altered)
+
+
+async def _keep_receipt(
+    connection: AsyncConnection, work: Work, receipt: Receipt, *, revisions: Mapping[str, int]
+) -> None:
+    """Keep what the request is answered, and let the old receipts of the same tenants go."""
+    old = (receipts.c.tenant == bindparam("of")) & (receipts.c.at < bindparam("since"))
+    since = work.at - RECEIPTS_KEPT
+    await _execute_many(
+        connection, delete(receipts).where(old), ({"of": tenant, "since": since} for tenant in revisions)
+    )
+    kept = {"request_id": receipt.request_id, "digest": receipt.digest, "response": receipt.response, "at": work.at}
+    try:
+        await _execute_many(
+            connection,
+            insert(receipts),
+            ({"tenant": tenant, **kept, "revision": revision} for tenant, revision in revisions.items()),
+        )
+    except IntegrityError as error:
+        raise RevisionConflict("the same request came twice at once: read its receipt and answer that") from error
 
 
 async def _append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> None:

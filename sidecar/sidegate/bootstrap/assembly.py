@@ -18,18 +18,25 @@ from sidegate.decision.guarded import Guarded
 from sidegate.decision.measured import Measured, Measurement
 from sidegate.decision.resolved import Resolved
 from sidegate.engine import ENGINES
+from sidegate.membership.commander import Commander
 from sidegate.membership.facts import FactsKeeper
 from sidegate.membership.follower import Follower
 from sidegate.membership.inforce import InForce
+from sidegate.membership.invitations import Invitations
+from sidegate.membership.members import Members
 from sidegate.membership.snapshot import Snapshots
+from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
-from sidegate.ports import Decider, FactsStore
+from sidegate.ports import Decider, MembershipStore
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
+from sidegate.server.members import MemberHandler
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.seals import Seals
+from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 
@@ -44,7 +51,7 @@ class Core:
 
     decider: Decider
     facts: InForce
-    store: FactsStore
+    store: MembershipStore
     packs: PackKeeper
     follower: Follower
     max_staleness: float
@@ -89,9 +96,17 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Run a sidecar that listens on all its addresses, and stop it gracefully."""
     metrics = Metrics()
     async with deciding(settings, observe=metrics.observe_decision) as core:
-        tokens = RevisionTokens(_token_key(settings))
+        key = _token_key(settings)
+        tokens = RevisionTokens(key)
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
-        handlers = Handlers(authorization, Facts(core.facts, tokens), core.ready)
+        commander = Commander(core.store, core.decider, core.follower, _schemas(core.packs))
+        handlers = Handlers(
+            authorization,
+            Facts(core.facts, tokens),
+            core.ready,
+            tenants=TenantHandler(Tenants(commander, core.packs.names), tokens),
+            members=MemberHandler(Members(commander), Invitations(commander), tokens, Seals(key)),
+        )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, listening, on_call=metrics.observe_call)
         addresses = await server.start()

@@ -11,6 +11,8 @@ COMMANDS = {
     "serve": ("Start the server.", "sidegate.cli.serve:serve"),
     "check": ("Ask whether SUBJECT may do ACTION on RESOURCE.", "sidegate.cli.check:check"),
     "facts": ("Plan, apply and export facts: members, roles, grants.", "sidegate.cli.facts:facts"),
+    "tenant": ("Make tenants, and keep their settings.", "sidegate.cli.tenant:tenant"),
+    "member": ("Invite members, and see them through to their leaving.", "sidegate.cli.member:member"),
     "policy": ("Test, lint and show policy packs.", "sidegate.cli.policy:policy"),
     "enforce": ("Decide requests by a Casbin model and policy.", "sidegate.cli.enforce:enforce"),
     "healthcheck": ("Tell whether a server serves, for probes.", "sidegate.cli.healthcheck:healthcheck"),
@@ -25,7 +27,7 @@ EXAMPLES = (
 EPILOG = """\b
 Exit codes:
   0  done, or allowed
-  1  denied (where --exit-code asks), or tests failed
+  1  denied (a check only where --exit-code asks), or tests failed
   2  bad input, or the server can't start
   3  could not decide, or no answer
 

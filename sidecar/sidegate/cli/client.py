@@ -13,13 +13,19 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 from grpc_status import rpc_status
 
-from sidegate.cli.failures import BAD_INPUT, UNDECIDED, Failure
+from sidegate.cli.failures import BAD_INPUT, DENIED, UNDECIDED, Failure
 from sidegate.errors import FactsError, StartError
 from sidegate.server.addresses import parse_address
 
 Answer = TypeVar("Answer")
 
 DEFAULT_ADDRESS = "127.0.0.1:8282"
+_EXIT_CODES = {
+    StatusCode.INVALID_ARGUMENT: BAD_INPUT,
+    StatusCode.NOT_FOUND: BAD_INPUT,
+    StatusCode.ALREADY_EXISTS: BAD_INPUT,
+    StatusCode.PERMISSION_DENIED: DENIED,
+}
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # a sidecar stands beside its caller: no proxy lies between
     ("grpc.max_receive_message_length", -1),  # an export is as large as the facts are
@@ -113,11 +119,13 @@ def _failure(error: aio.AioRpcError, target: Target) -> Failure:
     status = _status(error)
     if status is None:
         return Failure(_unexplained(error, target), exit_code=UNDECIDED)
-    code = BAD_INPUT if error.code() is StatusCode.INVALID_ARGUMENT else UNDECIDED
-    reason = _reason(status)
+    code = _EXIT_CODES.get(error.code(), UNDECIDED)
+    info = _info(status)
+    reason = info.reason
     lines = tuple(_violations(status, reason))
     message = "the server refuses the request" if lines else status.message
-    return Failure(f"{message} ({reason})" if reason else message, exit_code=code, details=lines)
+    told = ", ".join(part for part in (reason, info.metadata.get("rule", "")) if part)
+    return Failure(f"{message} ({told})" if told else message, exit_code=code, details=lines)
 
 
 def _status(error: aio.AioRpcError) -> status_pb2.Status | None:
@@ -128,9 +136,10 @@ def _status(error: aio.AioRpcError) -> status_pb2.Status | None:
         return None
 
 
-def _reason(status: status_pb2.Status) -> str:
+def _info(status: status_pb2.Status) -> Any:
     info = error_details_pb2.ErrorInfo()
-    return next((info.reason for detail in status.details if detail.Unpack(info)), "")
+    any(detail.Unpack(info) for detail in status.details)
+    return info
 
 
 def _unexplained(error: aio.AioRpcError, target: Target) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sidegate.entries import EntryKey, Payload, to_entries
+from sidegate.entries import Entries, EntryKey, Payload, to_entries
 from sidegate.model import Change, Entity, Json, TenantFacts
 
 _RANKS: Mapping[Entity, int] = {
     Entity.TENANT: 0,
     Entity.MEMBER: 1,
-    Entity.GROUP: 2,
-    Entity.GROUP_MEMBER: 3,
-    Entity.ROLE: 4,
-    Entity.RESOURCE: 5,
-    Entity.GRANT: 6,
+    Entity.INVITATION: 2,
+    Entity.GROUP: 3,
+    Entity.GROUP_MEMBER: 4,
+    Entity.ROLE: 5,
+    Entity.RESOURCE: 6,
+    Entity.GRANT: 7,
 }
 
 
@@ -28,8 +29,11 @@ def difference(old: TenantFacts | None, new: TenantFacts) -> tuple[Change, ...]:
     What is made or altered comes first, kinds that others refer to before those that refer to them; then what
     is removed, the other way round. So no change meets a holder, group or scope that is gone already.
     """
-    before = {} if old is None else to_entries(old)
-    after = to_entries(new)
+    return between({} if old is None else to_entries(old), to_entries(new))
+
+
+def between(before: Entries, after: Entries) -> tuple[Change, ...]:
+    """Return the changes from some entries to others, in the same order."""
     put = [entry for entry, payload in after.items() if entry not in before or _differs(before[entry], payload)]
     gone = [entry for entry in before if entry not in after]
     ordered = (*sorted(put, key=_rank), *sorted(gone, key=_rank, reverse=True))

@@ -103,6 +103,7 @@ class _TenantReader:
             email=written.get("email", ""),
             mfa=written.get("mfa", False),
             quota=None if quota is None else int(quota),
+            phone=written.get("phone", ""),
         )
 
     def _group(self, id_: str, written: Mapping[str, Any]) -> Group:

@@ -15,7 +15,7 @@ from sidegate.membership.finding import Finding
 from sidegate.model import Entity, TenantFacts, ref
 from sidegate.policy.schema import TENANT, Count, HeldBy, Role, Schema
 
-_CHECKS = (
+CHECKS = (
     check_settings,
     check_members,
     check_groups,
@@ -30,7 +30,7 @@ _CHECKS = (
 def check_facts(facts: TenantFacts, document: FactsDocument, schema: Schema) -> list[Fault]:
     """Return every fault of a tenant's facts by the schema of its pack, in the order of the document."""
     case = Case(facts, schema, grants=[*document.grants(facts.id)])
-    return _in_order(document.fault(facts.id, finding) for check in _CHECKS for finding in check(case))
+    return _in_order(document.fault(facts.id, finding) for check in CHECKS for finding in check(case))
 
 
 def check_handover(old: TenantFacts, new: TenantFacts, *, document: FactsDocument, schema: Schema) -> list[Fault]:

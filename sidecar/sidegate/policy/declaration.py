@@ -15,6 +15,7 @@ from sidegate.policy.schema import (
     EnforcedBy,
     HeldBy,
     InstanceOf,
+    Operation,
     Property,
     ResourceType,
     Role,
@@ -74,6 +75,7 @@ def _schema(value: Any) -> Schema:
         one_role_per_member=value.get("one_role_per_member", False),
         resources=resources,
         rules={id_: _rule(id_, given) for id_, given in value["rules"].items()},
+        operations={Operation(name): _question(given) for name, given in value.get("operations", {}).items()},
     )
 
 
@@ -100,13 +102,21 @@ def _role(name: str, given: Any) -> Role:
         frozenset(given["on"]),
         Count(given.get("count", Count.ANY)),
         HeldBy(given.get("held_by", HeldBy.GRANT)),
+        granted_by=frozenset(given.get("granted_by", ())),
+        granted_with=given.get("granted_with", ""),
     )
+
+
+def _question(given: str) -> tuple[str, str]:
+    type_, _, action = given.partition(":")
+    return type_, action
 
 
 def _custom_roles(given: Any, types: frozenset[str]) -> CustomRoles | None:
     if given is None:
         return None
-    return CustomRoles(given["rule"], types if given["types"] == "*" else frozenset(given["types"]))
+    touched = types if given["types"] == "*" else frozenset(given["types"])
+    return CustomRoles(given["rule"], touched, frozenset(given.get("granted_by", ())))
 
 
 def _resource(name: str, given: Any) -> ResourceType:
@@ -140,6 +150,8 @@ def _faults(schema: Schema, document: Document) -> Iterator[Fault]:
         yield from _resource_faults(type_, schema, document)
     yield from _cycle_faults(schema, document)
     yield from _custom_role_faults(schema, document)
+    yield from _authority_faults(schema, document)
+    yield from _operation_faults(schema, document)
     yield from _rule_faults(schema, document)
 
 
@@ -224,6 +236,37 @@ def _custom_role_faults(schema: Schema, document: Document) -> Iterator[Fault]:
     for name in sorted(custom.types - schema.resources.keys()):
         message = f"`{name}` is no type: {nearest(name, schema.resources)}"
         yield document.fault(("custom_roles", "types"), message)
+
+
+def _authority_faults(schema: Schema, document: Document) -> Iterator[Fault]:
+    """Yield each role that should give authority and can't be held on the tenant, and each unknown action."""
+    holdable = {name for name, role in schema.roles.items() if TENANT in role.on}
+    places: list[tuple[tuple[str, ...], frozenset[str]]] = [
+        (("roles", name), role.granted_by) for name, role in schema.roles.items()
+    ]
+    if schema.custom_roles:
+        places.append((("custom_roles",), schema.custom_roles.granted_by))
+    for place, names in places:
+        for name in sorted(names - holdable):
+            yield document.fault(
+                (*place, "granted_by"), f"`{name}` is no role on the tenant: {nearest(name, holdable)}"
+            )
+    for role in schema.roles.values():
+        for scope in sorted(role.on - {TENANT}) if role.granted_with else ():
+            type_ = schema.resources.get(scope)
+            if type_ is not None and role.granted_with not in type_.actions:
+                message = f"`{scope}` has no action `{role.granted_with}`: {nearest(role.granted_with, type_.actions)}"
+                yield document.fault(("roles", role.name, "granted_with"), message)
+
+
+def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
+    for operation, (type_, action) in schema.operations.items():
+        declared = schema.resources.get(type_)
+        if declared is None:
+            yield document.fault(("operations", operation), f"`{type_}` is no type: {nearest(type_, schema.resources)}")
+        elif action not in declared.actions:
+            message = f"`{type_}` has no action `{action}`: {nearest(action, declared.actions)}"
+            yield document.fault(("operations", operation), message)
 
 
 def _rule_faults(schema: Schema, document: Document) -> Iterator[Fault]:

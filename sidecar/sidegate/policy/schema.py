@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from sidegate.model import Json, Obligation, Row
 
@@ -43,6 +44,27 @@ class InstanceOf(StrEnum):
     ROLE = "role"  # one per role
 
 
+class Operation(StrEnum):
+    """What a member can do to the membership, each if the pack's action for it allows."""
+
+    UPDATE_TENANT = "update_tenant"
+    INVITE_MEMBER = "invite_member"
+    UPDATE_MEMBER = "update_member"
+    DEACTIVATE_MEMBER = "deactivate_member"
+    ACTIVATE_MEMBER = "activate_member"
+    DELETE_MEMBER = "delete_member"
+    ASSIGN_ROLE = "assign_role"
+    DELEGATE = "delegate"
+    TRANSFER_DOCUMENTS = "transfer_documents"
+    CREATE_ROLE = "create_role"
+    UPDATE_ROLE = "update_role"
+    DELETE_ROLE = "delete_role"
+    COPY_ROLE = "copy_role"
+    CREATE_GROUP = "create_group"
+    UPDATE_GROUP = "update_group"
+    DELETE_GROUP = "delete_group"
+
+
 class Source(StrEnum):
     """Where a property's value comes from; a stored one never yields to a claim."""
 
@@ -78,12 +100,18 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role and the scope types that it can be granted on."""
+    """A role and the scope types that it can be granted on.
+
+    `granted_by` are the roles on the tenant of which one gives authority over this one, none where the action is
+    enough; `granted_with` is the action on the scope that lets somebody grant it there.
+    """
 
     name: str
     on: frozenset[str]
     count: Count = Count.ANY
     held_by: HeldBy = HeldBy.GRANT
+    granted_by: frozenset[str] = frozenset()
+    granted_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +138,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class CustomRoles:
-    """What tenants may put into roles of their own: `types` that such a role can touch, and the deciding rule's ID."""
+    """What tenants may put into roles of their own: `types` that such a role can touch, and the deciding rule's ID.
+
+    `granted_by` are the roles on the tenant of which one gives authority over them all.
+    """
 
     rule: str
     types: frozenset[str]
+    granted_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """All that pack.yaml declares."""
+    """All that pack.yaml declares; `operations` maps each operation to the type and action that let a member do it."""
 
     name: str
     description: str
@@ -130,6 +162,19 @@ class Schema:
     one_role_per_member: bool
     resources: Mapping[str, ResourceType]
     rules: Mapping[str, Rule]
+    operations: Mapping[Operation, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def founder(self) -> str:
+        """The role of a tenant's first member: the one that exactly one holds, else the first that is declared."""
+        names = self.on_tenant
+        return next((name for name in names if self.roles[name].count is Count.EXACTLY_ONE), names[0] if names else "")
+
+    @property
+    def on_tenant(self) -> tuple[str, ...]:
+        """The built-in roles that can be granted on the tenant, in their order."""
+        roles = (role for role in self.roles.values() if TENANT in role.on and role.held_by is HeldBy.GRANT)
+        return tuple(role.name for role in roles)
 
     @property
     def core_scopes(self) -> frozenset[str]:

@@ -69,6 +69,7 @@ def readme(pack: Pack) -> str:
         ["## Who may do what", "", _LEGEND, "", _MEMBERSHIP],
         *(list(_type_section(pack, type_)) for type_ in pack.schema.resources.values()),
         ["## Roles", "", *_roles(pack.schema)],
+        ["## Membership", "", *_operations(pack.schema)],
         ["## Rules", "", *_rules(pack.schema.rules.values())],
         ["## Settings and properties", "", *_properties(pack.schema)],
         ["## Test it", "", *_testing()],
@@ -141,9 +142,10 @@ def _roles(schema: Schema) -> Iterator[str]:
     def row(role: Role) -> list[str]:
         on = sorted(role.on, key=lambda name: (name != TENANT, name))
         count = _COUNTS[role.count] if role.held_by is HeldBy.GRANT else ""
-        return [f"`{role.name}`", ", ".join(on), count, _HELD_BY[role.held_by]]
+        return [f"`{role.name}`", ", ".join(on), count, _HELD_BY[role.held_by], _granted(role)]
 
-    yield from _table(["role", "held on", "how many on each", "held by"], map(row, schema.roles.values()))
+    header = ["role", "held on", "how many on each", "held by", "who grants it needs"]
+    yield from _table(header, map(row, schema.roles.values()))
     yield ""
     if schema.one_role_per_member:
         yield "A member holds at most one role on the tenant."
@@ -152,6 +154,26 @@ def _roles(schema: Schema) -> Iterator[str]:
     if custom := schema.custom_roles:
         types = ", ".join(f"`{name}`" for name in schema.resources if name in custom.types)
         yield f"Tenants make roles of their own ({custom.rule}), about these types: {types}."
+
+
+def _granted(role: Role) -> str:
+    """Return what whoever grants the role needs beside the operation's action."""
+    if role.held_by is not HeldBy.GRANT:
+        return ""
+    on_scope = f"`{role.granted_with}` on the scope" if role.granted_with else ""
+    return " or ".join([*(f"`{name}`" for name in sorted(role.granted_by)), *filter(None, [on_scope])])
+
+
+def _operations(schema: Schema) -> Iterator[str]:
+    rows = [[f"`{name}`", f"`{type_}:{action}`"] for name, (type_, action) in schema.operations.items()]
+    if rows:
+        yield from _table(["what a member does", "if allowed"], rows)
+        yield ""
+    yield "What is not listed is for the platform alone. Who invites may give the roles that need nothing more."
+    yield "Nobody grants a role that exactly one holds on the tenant: it is delegated."
+    if schema.custom_roles and schema.custom_roles.granted_by:
+        names = " or ".join(f"`{name}`" for name in sorted(schema.custom_roles.granted_by))
+        yield f"Roles of the tenant's own are granted by who holds {names}."
 
 
 def _rules(rules: Iterable[Rule]) -> Iterator[str]:

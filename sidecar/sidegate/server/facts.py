@@ -57,7 +57,7 @@ class Facts:
         self._use_case = use_case
         self._tokens = tokens
 
-    async def apply(self, message: pb.ApplyFactsRequest) -> pb.ApplyFactsResponse:
+    async def apply_facts(self, message: pb.ApplyFactsRequest) -> pb.ApplyFactsResponse:
         """Apply a document, or only plan it.
 
         Raises:
@@ -80,7 +80,7 @@ class Facts:
         tenants = [self._tenant(tenant, written=not message.validate_only) for tenant in outcome]
         return pb.ApplyFactsResponse(tenants=tenants)
 
-    async def export(self, message: pb.ExportFactsRequest) -> pb.ExportFactsResponse:
+    async def export_facts(self, message: pb.ExportFactsRequest) -> pb.ExportFactsResponse:
         """Return the facts of tenants as a document.
 
         Raises:

@@ -2,59 +2,46 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sidegate.authz.v1 import authorization_pb2, authorization_pb2_grpc, facts_pb2, facts_pb2_grpc
-from sidegate.server.authorization import Authorization
-from sidegate.server.facts import Facts
+import grpc
+from google.protobuf.message_factory import GetMessageClass
 
-SERVICES = tuple(
-    descriptor.full_name
-    for file in (authorization_pb2.DESCRIPTOR, facts_pb2.DESCRIPTOR)
-    for descriptor in file.services_by_name.values()
-)
+from sidegate.authz.v1 import authorization_pb2, facts_pb2, membership_pb2, tenant_pb2
+
+_FILES = (authorization_pb2.DESCRIPTOR, facts_pb2.DESCRIPTOR, tenant_pb2.DESCRIPTOR, membership_pb2.DESCRIPTOR)
+_BY_NAME = {descriptor.full_name: descriptor for file in _FILES for descriptor in file.services_by_name.values()}
+SERVICES = tuple(_BY_NAME)
 """The full names of Sidegate's services."""
+_PACKAGE = authorization_pb2.DESCRIPTOR.package
 
 
-class AuthorizationServicer(authorization_pb2_grpc.AuthorizationServiceServicer):
-    """Carries AuthorizationService over gRPC."""
+def add_service(server: Any, name: str, handler: object) -> None:
+    """Register a service at a grpc.aio server: each of its calls goes to the handler's method of that name.
 
-    def __init__(self, authorization: Authorization) -> None:
-        self._authorization = authorization
-
-    async def Check(  # noqa: N802 - the RPC's name
-        self, request: authorization_pb2.CheckRequest, _context: Any
-    ) -> authorization_pb2.CheckResponse:
-        """Decide one question."""
-        return await self._authorization.check(request)
-
-    async def BatchCheck(  # noqa: N802 - the RPC's name
-        self, request: authorization_pb2.BatchCheckRequest, _context: Any
-    ) -> authorization_pb2.BatchCheckResponse:
-        """Decide several questions."""
-        return await self._authorization.batch_check(request)
-
-
-class FactsServicer(facts_pb2_grpc.FactsServiceServicer):
-    """Carries FactsService over gRPC."""
-
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
-
-    async def ApplyFacts(  # noqa: N802 - the RPC's name
-        self, request: facts_pb2.ApplyFactsRequest, _context: Any
-    ) -> facts_pb2.ApplyFactsResponse:
-        """Apply a facts document."""
-        return await self._facts.apply(request)
-
-    async def ExportFacts(  # noqa: N802 - the RPC's name
-        self, request: facts_pb2.ExportFactsRequest, _context: Any
-    ) -> facts_pb2.ExportFactsResponse:
-        """Export tenants as a facts document."""
-        return await self._facts.export(request)
+    The call `BatchCheck` goes to `batch_check`, which knows nothing of gRPC.
+    """
+    descriptor = _BY_NAME[f"{_PACKAGE}.{name}"]
+    methods = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            _carried(getattr(handler, _snake(method.name))),
+            request_deserializer=GetMessageClass(method.input_type).FromString,
+            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        )
+        for method in descriptor.methods
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, methods),))
+    server.add_registered_method_handlers(descriptor.full_name, methods)
 
 
-def add_services(server: Any, authorization: Authorization, facts: Facts) -> None:
-    """Register Sidegate's services at a grpc.aio server."""
-    authorization_pb2_grpc.add_AuthorizationServiceServicer_to_server(AuthorizationServicer(authorization), server)
-    facts_pb2_grpc.add_FactsServiceServicer_to_server(FactsServicer(facts), server)
+def _carried(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def carried(request: Any, _context: Any) -> Any:
+        return await call(request)
+
+    return carried
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,11 @@ from sidegate.server import health
 from sidegate.server.addresses import Address, TcpAddress, UnixAddress, claimed, parse_address
 from sidegate.server.authorization import Authorization
 from sidegate.server.facts import Facts
-from sidegate.server.grpc_services import SERVICES, add_services
+from sidegate.server.grpc_services import SERVICES, add_service
 from sidegate.server.health import Health
 from sidegate.server.interceptor import CallInterceptor
+from sidegate.server.members import MemberHandler
+from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.calls import CallHook, ignore_call
 
 _QUIET_SECONDS = 0.3
@@ -50,6 +52,18 @@ class Handlers:
     authorization: Authorization
     facts: Facts
     ready: Callable[[], bool] = lambda: True
+    tenants: TenantHandler | None = None
+    members: MemberHandler | None = None
+
+    def by_service(self) -> Mapping[str, object]:
+        """Return the handlers by the services that they answer."""
+        found = {
+            "AuthorizationService": self.authorization,
+            "FactsService": self.facts,
+            "TenantService": self.tenants,
+            "MembershipService": self.members,
+        }
+        return {name: handler for name, handler in found.items() if handler is not None}
 
 
 class GrpcServer:
@@ -111,7 +125,8 @@ class GrpcServer:
             options=_options(settings),
             maximum_concurrent_rpcs=settings.max_concurrent_calls,
         )
-        add_services(server, self._handlers.authorization, self._handlers.facts)
+        for name, handler in self._handlers.by_service().items():
+            add_service(server, name, handler)
         self._health.add_to(server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE, reflection.SERVICE_NAME), server)
         return server

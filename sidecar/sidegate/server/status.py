@@ -13,22 +13,30 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import (
     ABORTED,
+    ALREADY_EXISTS,
     FAILED_PRECONDITION,
     INTERNAL,
     INVALID_ARGUMENT,
+    NOT_FOUND,
+    PERMISSION_DENIED,
     UNAVAILABLE,
 )
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from sidegate.errors import (
+    AlreadyExists,
     EngineError,
     FactsError,
     FaultyFiles,
     InvalidInput,
+    NotFound,
+    NotPermitted,
+    NotPossible,
     PackError,
     RevisionConflict,
     SidegateError,
+    StaleEtag,
     StoreUnavailable,
     TooStale,
     Unavailable,
@@ -60,6 +68,11 @@ TABLE: Mapping[type[SidegateError], Entry] = {
     TooStale: Entry(UNAVAILABLE, retry=0.5),
     StoreUnavailable: Entry(UNAVAILABLE, "the store does not answer; try again", retry=1.0),
     Unavailable: Entry(UNAVAILABLE, "could not decide or write now; try again", retry=1.0),
+    NotPermitted: Entry(PERMISSION_DENIED),
+    NotFound: Entry(NOT_FOUND),
+    AlreadyExists: Entry(ALREADY_EXISTS),
+    StaleEtag: Entry(ABORTED),
+    NotPossible: Entry(FAILED_PRECONDITION),
     RevisionConflict: Entry(ABORTED, "another writer changed the tenant first; read again and retry", retry=0.1),
 }
 UNFORESEEN = Entry(INTERNAL, "something went wrong inside sidegate; its log has the details")
@@ -72,6 +85,8 @@ def status_of(error: BaseException, *, log_id: str = "") -> Status:
     violations = tuple(_violations(error)) if known else ()
     text = entry.text if entry.text is not None else _own_text(error, violations)
     info = ErrorInfo(reason=error.reason if known and isinstance(error, SidegateError) else "INTERNAL", domain=DOMAIN)
+    if known and isinstance(error, SidegateError):
+        info.metadata.update(error.metadata)
     details: list[Message] = [info]
     if log_id:
         info.metadata["log_id"] = log_id

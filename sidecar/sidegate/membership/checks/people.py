@@ -11,15 +11,14 @@ from sidegate.model import Entity, ref, split_ref
 
 
 def check_members(case: Case) -> Iterator[Finding]:
-    """Yield each member whose e-mail another one has, whatever the case of its letters."""
-    taken: dict[str, str] = {}
+    """Yield each member whose e-mail, whatever the case of its letters, or whose phone number another one has."""
+    taken: dict[tuple[str, str], str] = {}
     for member in case.facts.members.values():
-        if not member.email:
-            continue
-        other = taken.setdefault(member.email.casefold(), member.id)
-        if other != member.id:
-            message = f"`{member.email}` is the e-mail of `{other}` too: expected one that no other member has"
-            yield Finding(Entity.MEMBER, (member.id,), message, ("email",))
+        for field, what, value in (("email", "e-mail", member.email), ("phone", "phone number", member.phone)):
+            other = taken.setdefault((field, value.casefold()), member.id) if value else member.id
+            if other != member.id:
+                message = f"`{value}` is the {what} of `{other}` too: expected one that no other member has"
+                yield Finding(Entity.MEMBER, (member.id,), message, (field,))
 
 
 def check_groups(case: Case) -> Iterator[Finding]:

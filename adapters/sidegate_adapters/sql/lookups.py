@@ -1,0 +1,156 @@
+"""The reads of one step: entries by their keys or by an index, never a whole tenant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from sidegate.entries import EntryKey, Key, Payload
+from sidegate.model import Entity, Receipt, Relation, ref, split_ref
+from sqlalchemy import Column, ColumnElement, and_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate_adapters.sql.rows import KINDS, require_storable
+from sidegate_adapters.sql.tables import grants, group_members, members, receipts, resource_parents, resources, tenants
+
+_T = TypeVar("_T")
+_BATCH = 500
+"""Values per query, well under the number of variables that either database takes."""
+_TENANT: EntryKey = (Entity.TENANT, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Where a relation is looked up: the entity found, and the columns that hold the value, two for a reference."""
+
+    entity: Entity
+    columns: tuple[Column[str], ...]
+
+
+_INDEXES: Mapping[Relation, _Index] = {
+    Relation.GRANTS_OF: _Index(Entity.GRANT, (grants.c.holder_type, grants.c.holder_id)),
+    Relation.GRANTS_ON: _Index(Entity.GRANT, (grants.c.scope_type, grants.c.scope_id)),
+    Relation.GRANTS_AS: _Index(Entity.GRANT, (grants.c.role,)),
+    Relation.GROUPS_OF: _Index(Entity.GROUP_MEMBER, (group_members.c.holder_type, group_members.c.holder_id)),
+    Relation.INSIDE: _Index(Entity.GROUP_MEMBER, (group_members.c.group_id,)),
+    Relation.EMAIL: _Index(Entity.MEMBER, (members.c.email_key,)),
+    Relation.PHONE: _Index(Entity.MEMBER, (members.c.phone,)),
+}
+
+
+async def entries(
+    connection: AsyncConnection, tenant: str, keys: Sequence[EntryKey]
+) -> tuple[dict[EntryKey, Payload], int]:
+    """Return those of the entries that are there, with the tenant's revision."""
+    row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
+    if row is None:
+        return {}, 0
+    found: dict[EntryKey, Payload] = {}
+    if _TENANT in keys:
+        found[_TENANT] = {"pack": row["pack"], "settings": row["settings"]}
+    by_entity: defaultdict[Entity, list[Key]] = defaultdict(list)
+    for entity, key in keys:
+        if entity is not Entity.TENANT:
+            by_entity[entity].append(key)
+    for entity, wanted in by_entity.items():
+        for batch in _batches(dict.fromkeys(wanted)):
+            identities = [KINDS[entity].identity(key) for key in batch]
+            for identity in identities:
+                require_storable(identity)
+            columns = [KINDS[entity].table.c[name] for name in identities[0]]
+            found |= await _found(
+                connection, tenant, entity, _any_of(columns, [tuple(one.values()) for one in identities])
+            )
+    return found, row["revision"]
+
+
+async def related(
+    connection: AsyncConnection, tenant: str, relation: Relation, values: Sequence[str]
+) -> tuple[dict[EntryKey, Payload], int]:
+    """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
+    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    if revision is None:
+        return {}, 0
+    found: dict[EntryKey, Payload] = {}
+    for batch in _batches(dict.fromkeys(values)):
+        for value in batch:
+            require_storable({"value": value})
+        if relation is Relation.CHILDREN:
+            found |= await _children(connection, tenant, batch)
+            continue
+        index = _INDEXES[relation]
+        wanted = [split_ref(value) if len(index.columns) > 1 else (value,) for value in batch]
+        where = _any_of(index.columns, wanted)
+        if relation is Relation.GRANTS_AS:
+            where &= (grants.c.scope_type == "tenant") & (grants.c.scope_id == tenant)
+        found |= await _found(connection, tenant, index.entity, where)
+    return found, revision
+
+
+async def receipt(
+    connection: AsyncConnection, tenant: str, request_id: str, *, since: datetime
+) -> tuple[Receipt, int] | None:
+    """Return what a request was answered since a moment, with the revision it made."""
+    this = (receipts.c.tenant == tenant) & (receipts.c.request_id == request_id) & (receipts.c.at >= since)
+    row = (await connection.execute(select(receipts).where(this))).first()
+    return None if row is None else (Receipt(row.request_id, row.digest, row.response), row.revision)
+
+
+async def _found(
+    connection: AsyncConnection, tenant: str, entity: Entity, where: ColumnElement[bool]
+) -> dict[EntryKey, Payload]:
+    kind = KINDS[entity]
+    rows = (await connection.execute(select(kind.table).where(kind.table.c.tenant == tenant, where))).mappings()
+    found: dict[EntryKey, Payload] = {(entity, kind.key(row)): kind.payload(row) for row in rows}
+    return await _with_parents(connection, tenant, found) if entity is Entity.RESOURCE else found
+
+
+async def _children(connection: AsyncConnection, tenant: str, parents: Sequence[str]) -> dict[EntryKey, Payload]:
+    above = _any_of(
+        (resource_parents.c.parent_type, resource_parents.c.parent_id), [split_ref(parent) for parent in parents]
+    )
+    query = select(resource_parents.c.type, resource_parents.c.id).where(resource_parents.c.tenant == tenant, above)
+    references = [(row.type, row.id) for row in await connection.execute(query.distinct())]
+    found: dict[EntryKey, Payload] = {}
+    for batch in _batches(references):
+        where = _any_of((resources.c.type, resources.c.id), batch)
+        found |= await _found(connection, tenant, Entity.RESOURCE, where)
+    return found
+
+
+async def _with_parents(
+    connection: AsyncConnection, tenant: str, found: Mapping[EntryKey, Payload]
+) -> dict[EntryKey, Payload]:
+    above: defaultdict[str, list[str]] = defaultdict(list)
+    for batch in _batches(reference for _, (reference,) in found):
+        where = _any_of((resource_parents.c.type, resource_parents.c.id), [split_ref(one) for one in batch])
+        query = select(resource_parents).where(resource_parents.c.tenant == tenant, where)
+        for row in await connection.execute(query):
+            above[ref(row.type, row.id)].append(ref(row.parent_type, row.parent_id))
+    return {
+        (entity, (reference,)): {**payload, "parents": [*sorted(above[reference])]}
+        for (entity, (reference,)), payload in found.items()
+    }
+
+
+def _any_of(columns: Sequence[Column[str]], values: Sequence[tuple[str, ...]]) -> ColumnElement[bool]:
+    """Return the condition that the columns hold one of the values; a first column in common stands alone.
+
+    Both databases then walk an index from its start, also where a list of rows would make them scan.
+    """
+    first = {value[0] for value in values}
+    if len(columns) == 1:
+        return columns[0].in_([value[0] for value in values])
+    if len(first) == 1:
+        return and_(columns[0] == first.pop(), _any_of(columns[1:], [value[1:] for value in values]))
+    return tuple_(*columns).in_(values)
+
+
+def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch

@@ -1,0 +1,31 @@
+"""`sidegate member`: the people of a tenant."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate.cli.commands import LazyGroup
+
+COMMANDS = {
+    "invite": ("Invite people by e-mail, mobile number or account ID.", "sidegate.cli.memberinvite:invite"),
+    "accept": ("Accept an invitation by its TOKEN.", "sidegate.cli.memberinvite:accept"),
+    "resend": ("Make a new invitation for the pending MEMBER.", "sidegate.cli.memberinvite:resend"),
+    "cancel": ("Withdraw the invitation of the pending MEMBER.", "sidegate.cli.memberinvite:cancel"),
+    "list": ("List the members of the tenant.", "sidegate.cli.memberlist:list_"),
+    "show": ("Show MEMBER.", "sidegate.cli.memberlist:show"),
+    "update": ("Set fields of MEMBER.", "sidegate.cli.memberchange:update"),
+    "seen": ("Note that MEMBER was seen now.", "sidegate.cli.memberchange:seen"),
+    "deactivate": ("Pause MEMBER, who keeps its roles.", "sidegate.cli.memberchange:deactivate"),
+    "activate": ("Let the inactive MEMBER in again.", "sidegate.cli.memberchange:activate"),
+    "delete": ("Delete MEMBER with all it holds.", "sidegate.cli.memberchange:delete"),
+}
+EXAMPLES = (
+    ("Invite two people", "sidegate member invite --tenant acme 'uma@acme.example; ugo@acme.example'"),
+    ("See who is pending", "sidegate member list --tenant acme --status pending"),
+    ("Pause somebody", "sidegate member deactivate --tenant acme uma"),
+)
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def member() -> None:
+    """Invite members, and see them through to their leaving."""

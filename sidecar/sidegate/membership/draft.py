@@ -1,0 +1,179 @@
+"""What one step reads of a tenant and would write: all of it at one revision."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from sidegate.entries import EntryKey, Payload
+from sidegate.errors import RevisionConflict
+from sidegate.membership.difference import between
+from sidegate.model import Change, Entity, MemberQuery, MemberRecord, MemberStatus, Relation
+from sidegate.ports import MembershipStore
+
+SEATED: Final = frozenset({MemberStatus.ACTIVE.value, MemberStatus.PENDING.value})
+"""The states that take a seat (EF-13)."""
+
+
+class Draft:
+    """Entries as they are stored, and as they shall be; what is drafted is seen by what is read after it.
+
+    `put` and `remove` take entries that were read before, so that each change knows what stood there.
+    """
+
+    def __init__(self, store: MembershipStore, tenant: str) -> None:
+        self.tenant = tenant
+        self._store = store
+        self._revision: int | None = None
+        self._stored: dict[EntryKey, Payload | None] = {}
+        self._drafted: dict[EntryKey, Payload | None] = {}
+        self._journal: list[tuple[EntryKey, bool, Payload | None]] = []
+        self._asked: set[tuple[Relation, str]] = set()
+        self._seats: int | None = None
+        self._more_seats = 0
+        self._by_relation: defaultdict[tuple[Relation, str], set[EntryKey]] = defaultdict(set)
+
+    def __repr__(self) -> str:
+        return f"Draft({self.tenant!r} at {self._revision}, {len(self._drafted)} drafted)"
+
+    @property
+    def revision(self) -> int:
+        """The revision of all that was read; 0 where there is no such tenant."""
+        return self._revision or 0
+
+    async def load(self, keys: Iterable[EntryKey]) -> None:
+        """Read entries at once that are needed later."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._stored]
+        if missing:
+            found, revision = await self._store.entries(self.tenant, missing)
+            self._pin(revision)
+            self._stored.update({key: found.get(key) for key in missing})
+
+    async def entry(self, entity: Entity, *key: str) -> Mapping[str, Any] | None:
+        """Return an entry as it is drafted, else as it is stored; None where it is not there.
+
+        Raises:
+            RevisionConflict: another writer came between two reads.
+        """
+        await self.load([(entity, key)])
+        return self._now((entity, key))
+
+    async def related(self, relation: Relation, *values: str) -> dict[EntryKey, Payload]:
+        """Return the entries that stand in a relation to any of the values.
+
+        Raises:
+            RevisionConflict: another writer came between two reads.
+        """
+        missing = [value for value in dict.fromkeys(values) if (relation, value) not in self._asked]
+        if missing:
+            found, revision = await self._store.related(self.tenant, relation, missing)
+            self._pin(revision)
+            self._asked.update((relation, value) for value in missing)
+            for key, payload in found.items():
+                self._stored.setdefault(key, payload)
+                self._index(key, payload)
+        keys = dict.fromkeys(key for value in values for key in sorted(self._by_relation[relation, value]))
+        now = {key: self._now(key) for key in keys}
+        return {
+            key: payload
+            for key, payload in now.items()
+            if payload is not None and any((relation, value) in {*_relations(key, payload)} for value in values)
+        }
+
+    async def seats(self) -> int:
+        """Return how many seats are taken, with what is drafted."""
+        if self._seats is None:
+            self._seats, revision = await self._store.seats(self.tenant)
+            self._pin(revision)
+        return self._seats + self._more_seats
+
+    async def records(self, ids: Iterable[str]) -> dict[str, MemberRecord]:
+        """Return members as they are stored, with what is no part of the facts."""
+        wanted = tuple(ids)
+        found, revision = await self._store.members(self.tenant, MemberQuery(ids=wanted), after="", limit=len(wanted))
+        self._pin(revision)
+        return {record.member.id: record for record in found}
+
+    def put(self, entity: Entity, *key: str, payload: Payload) -> None:
+        """Draft an entry as new or altered."""
+        self._draft((entity, key), payload)
+
+    def remove(self, entity: Entity, *key: str) -> None:
+        """Draft an entry as gone."""
+        self._draft((entity, key), None)
+
+    def mark(self) -> int:
+        """Return a mark to come back to."""
+        return len(self._journal)
+
+    def undo(self, mark: int) -> None:
+        """Forget what was drafted since a mark."""
+        while len(self._journal) > mark:
+            key, was_drafted, payload = self._journal.pop()
+            self._count(key, payload if was_drafted else self._stored[key])
+            if was_drafted:
+                self._drafted[key] = payload
+            else:
+                del self._drafted[key]
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return the changes from what is stored to what is drafted, in an order that leaves nothing dangling."""
+        before = {key: payload for key in self._drafted if (payload := self._stored[key]) is not None}
+        after = {key: payload for key, payload in self._drafted.items() if payload is not None}
+        return between(before, after)
+
+    def known(self) -> dict[EntryKey, Payload]:
+        """Return all entries that were read or drafted and are there, what is drafted last."""
+        stored = {key: payload for key, payload in self._stored.items() if key not in self._drafted}
+        return {key: payload for key, payload in {**stored, **self._drafted}.items() if payload is not None}
+
+    def _now(self, key: EntryKey) -> Mapping[str, Any] | None:
+        return self._drafted[key] if key in self._drafted else self._stored[key]
+
+    def _draft(self, key: EntryKey, payload: Payload | None) -> None:
+        assert key in self._stored, f"{key} was not read before it is written"
+        self._journal.append((key, key in self._drafted, self._drafted.get(key)))
+        self._count(key, payload)
+        self._drafted[key] = payload
+        self._index(key, payload or {})
+
+    def _count(self, key: EntryKey, payload: Payload | None) -> None:
+        """Count the seat that an entry takes or leaves by becoming another."""
+        if key[0] is Entity.MEMBER:
+            self._more_seats += _seat(payload) - _seat(self._now(key))
+
+    def _index(self, key: EntryKey, payload: Mapping[str, Any]) -> None:
+        for relation in _relations(key, payload):
+            self._by_relation[relation].add(key)
+
+    def _pin(self, revision: int) -> None:
+        if self._revision is None:
+            self._revision = revision
+        elif self._revision != revision:
+            raise RevisionConflict(f"the tenant `{self.tenant}` changed while it was read")
+
+
+def _seat(payload: Payload | None) -> int:
+    return int(payload is not None and payload["status"] in SEATED)
+
+
+def _relations(entry: EntryKey, payload: Mapping[str, Any]) -> Iterator[tuple[Relation, str]]:
+    """Yield the relations that an entry stands in, with their values: what the store finds by its indexes."""
+    entity, key = entry
+    match entity:
+        case Entity.GRANT:
+            role, scope, holder = key
+            yield Relation.GRANTS_OF, holder
+            yield Relation.GRANTS_ON, scope
+            if scope.startswith("tenant:"):
+                yield Relation.GRANTS_AS, role
+        case Entity.GROUP_MEMBER:
+            group, holder = key
+            yield Relation.INSIDE, group
+            yield Relation.GROUPS_OF, holder
+        case Entity.MEMBER if payload:
+            yield Relation.EMAIL, payload["email"].casefold()
+            yield Relation.PHONE, payload.get("phone", "")
+        case Entity.RESOURCE if payload:
+            yield from ((Relation.CHILDREN, parent) for parent in payload["parents"])

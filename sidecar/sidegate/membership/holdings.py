@@ -1,0 +1,42 @@
+"""What a member holds: the resources that it owns, and those that lie in its own place (MS-12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sidegate.membership.step import Step
+from sidegate.model import Entity, Relation, ref
+from sidegate.policy.schema import OWNER, InstanceOf
+
+
+async def holdings_of(step: Step, member: str) -> tuple[str, ...]:
+    """Return the references of what a member holds, sorted."""
+    grants = await step.draft.related(Relation.GRANTS_OF, ref("member", member))
+    owned = {key[1] for _, key in grants if key[0] == OWNER and key[1] != step.scope}
+    places = _places(step, member)
+    inside = await step.draft.related(Relation.CHILDREN, *places) if places else {}
+    return tuple(sorted(owned | {key[0] for _, key in inside}))
+
+
+async def hand_over(step: Step, references: Iterable[str], *, former: str, heir: str) -> None:
+    """Draft that another member owns resources in the place of the former one, and that they lie in its place."""
+    wanted = tuple(references)
+    await step.draft.load((Entity.RESOURCE, (reference,)) for reference in wanted)
+    old, new = ref("member", former), ref("member", heir)
+    await step.draft.load((Entity.GRANT, (OWNER, reference, who)) for reference in wanted for who in (old, new))
+    moved = dict(zip(_places(step, former), _places(step, heir), strict=True))
+    for reference in wanted:
+        if await step.draft.entry(Entity.GRANT, OWNER, reference, old) is not None:
+            step.draft.remove(Entity.GRANT, OWNER, reference, old)
+            step.draft.put(Entity.GRANT, OWNER, reference, new, payload={})
+        resource = await step.draft.entry(Entity.RESOURCE, reference)
+        if resource is not None and moved.keys() & {*resource["parents"]}:
+            parents = sorted(moved.get(parent, parent) for parent in resource["parents"])
+            step.draft.put(Entity.RESOURCE, reference, payload={**resource, "parents": parents})
+
+
+def _places(step: Step, member: str) -> tuple[str, ...]:
+    """Return the references of what is there with the member and can hold resources, such as its workspace."""
+    parents = {parent for type_ in step.schema.resources.values() for parent in type_.parents}
+    own = (type_ for type_ in step.schema.resources.values() if type_.instances is InstanceOf.MEMBER)
+    return tuple(ref(type_.name, member) for type_ in own if type_.name in parents)

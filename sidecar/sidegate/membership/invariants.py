@@ -1,0 +1,63 @@
+"""Whether what a step has drafted may be stored: the checks of facts documents, on what the step touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sidegate.entries import EntryKey, Payload, from_entries
+from sidegate.errors import InvalidInput, LastHolder, Violation
+from sidegate.membership.checks.case import Case
+from sidegate.membership.draft import Draft
+from sidegate.membership.finding import Finding
+from sidegate.membership.validation import CHECKS
+from sidegate.model import Change, Entity, Grant, split_ref
+from sidegate.policy.schema import TENANT, Count, Schema
+
+
+def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> None:
+    """Refuse changes that the pack's schema forbids.
+
+    Only findings about what changes count: of the rest, a step has read no more than it needed.
+
+    Raises:
+        InvalidInput: a change breaks what the pack demands; names every one.
+        LastHolder: a role that exactly one must hold would be held by none.
+    """
+    _require_holders(changes, schema)
+    touched = {(change.entity, change.key) for change in changes if change.after is not None}
+    known = draft.known()
+    if (Entity.TENANT, ()) not in known:
+        return
+    facts = from_entries(draft.tenant, _whole(known))
+    grants = [Grant(*key) for entity, key in known if entity is Entity.GRANT]
+    case = Case(facts, schema, grants=grants)
+    found = [finding for check in CHECKS for finding in check(case) if (finding.entity, finding.key) in touched]
+    if found:
+        raise InvalidInput(*map(_violation, found))
+
+
+def _whole(known: dict[EntryKey, Payload]) -> dict[EntryKey, Payload]:
+    """Leave out who stands in groups that were not read, and invitations, which are no facts."""
+    groups = {key[0] for entity, key in known if entity is Entity.GROUP}
+    return {
+        (entity, key): payload
+        for (entity, key), payload in known.items()
+        if entity is not Entity.INVITATION and (entity is not Entity.GROUP_MEMBER or key[0] in groups)
+    }
+
+
+def _require_holders(changes: Iterable[Change], schema: Schema) -> None:
+    removed = {change.key for change in changes if change.entity is Entity.GRANT and change.after is None}
+    given = {change.key[:2] for change in changes if change.entity is Entity.GRANT and change.after is not None}
+    gone = {change.key[0] for change in changes if change.entity is Entity.RESOURCE and change.after is None}
+    for role, scope, holder in sorted(removed):
+        declared = schema.roles.get(role)
+        if declared is None or declared.count is not Count.EXACTLY_ONE:
+            continue
+        if (role, scope) not in given and scope not in gone:
+            place = "the tenant" if split_ref(scope)[0] == TENANT else f"`{scope}`"
+            raise LastHolder(f"`{holder}` is the one holder of role `{role}` on {place}: hand it over first")
+
+
+def _violation(finding: Finding) -> Violation:
+    return Violation(".".join((finding.entity.value, *finding.detail)), finding.message)

@@ -1,0 +1,255 @@
+"""Members: read, listed, altered, deactivated, activated and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+from sidegate.entries import member_payload
+from sidegate.errors import (
+    DocumentsHeld,
+    InvalidInput,
+    LastHolder,
+    NotFound,
+    NotPermitted,
+    StaleEtag,
+    Violation,
+    WrongState,
+)
+from sidegate.membership.commander import Commander, Written
+from sidegate.membership.etags import etag_of, require_fresh
+from sidegate.membership.holdings import hand_over, holdings_of
+from sidegate.membership.invitees import require_email, require_phone
+from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
+from sidegate.membership.step import Caller, Step
+from sidegate.model import Entity, Member, MemberQuery, MemberRecord, MemberStatus, Relation, ref
+from sidegate.policy.schema import Count, Operation
+
+FIELDS: Final = frozenset({"name", "email", "phone", "mfa"})
+"""What an update can set; only the platform knows who has a second factor."""
+
+
+class Held(Enum):
+    """What becomes of the documents that a member holds when it goes (MS-12)."""
+
+    UNSAID = 0
+    KEPT = 1
+    TRANSFERRED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUpdate:
+    """A member as it shall be in the given fields; an empty `etag` asks for nothing."""
+
+    member: Member
+    fields: Collection[str]
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A member that goes, and what becomes of its documents; `heir` takes them where they are transferred."""
+
+    member: str
+    held: Held = Held.UNSAID
+    heir: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a member went: the record, None of a deleted one, and how many documents it held and were moved."""
+
+    record: MemberRecord | None
+    documents: int
+    etag: str = ""
+
+
+class Members:
+    """The use cases of members beside their invitations."""
+
+    def __init__(self, commander: Commander) -> None:
+        self._commander = commander
+
+    async def get(self, tenant: str, member: str) -> MemberRecord:
+        """Return a member.
+
+        Raises:
+            NotFound: there is no such tenant, or no such member.
+        """
+        found, _ = await self._commander.store.members(tenant, MemberQuery(ids=(member,)), after="", limit=1)
+        if not found:
+            raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
+        return found[0]
+
+    async def list(self, tenant: str, query: MemberQuery, *, after: str, limit: int) -> Sequence[MemberRecord]:
+        """Return a page of members, by ID (EL-11).
+
+        Raises:
+            NotFound: there is no such tenant.
+        """
+        found, revision = await self._commander.store.members(tenant, query, after=after, limit=limit)
+        if not revision:
+            raise NotFound(f"there is no tenant `{tenant}`")
+        return found
+
+    async def record_access(self, tenant: str, member: str, at: datetime) -> None:
+        """Note when a member was seen; this makes no revision.
+
+        Raises:
+            NotFound: there is no such member.
+        """
+        if not await self._commander.store.record_access(tenant, member, at):
+            raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
+
+    async def update(
+        self,
+        tenant: str,
+        update: MemberUpdate,
+        caller: Caller,
+        respond: Callable[[MemberRecord], bytes],
+    ) -> Written:
+        """Set fields of a member.
+
+        Raises:
+            NotPermitted: the pack denies it, or somebody else than the platform sets the second factor.
+            NotFound: there is no such member.
+            StaleEtag: the member was altered since its etag was read.
+            AlreadyExists: another member has the e-mail or phone number.
+        """
+        id_ = update.member.id
+
+        async def plan(step: Step) -> MemberRecord:
+            await step.ask(Operation.UPDATE_MEMBER, id_)
+            if "mfa" in update.fields and not step.caller.is_platform:
+                raise NotPermitted("only the platform knows who has a second factor", why="no_operation")
+            stored = await member_of(step, id_)
+            require_fresh(update.etag, member_payload(stored), name=id_)
+            new = _updated(stored, update.member, update.fields)
+            await require_unique(step, new)
+            put_member(step, new)
+            return (await records_of(step, [id_]))[id_]
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def deactivate(
+        self, tenant: str, leaving: Leaving, caller: Caller, respond: Callable[[Left], bytes]
+    ) -> Written:
+        """Pause an active member, who keeps its roles (EL-07); its documents need a choice (MS-12).
+
+        Raises:
+            NotPermitted: the pack denies it, or the transfer.
+            DocumentsHeld: the member holds documents, and nothing says what becomes of them.
+            LastHolder: the member is the one holder of a role that exactly one holds.
+            WrongState: the member is not active.
+        """
+
+        async def plan(step: Step) -> Left:
+            await step.ask(Operation.DEACTIVATE_MEMBER, leaving.member)
+            stored = await member_of(step, leaving.member)
+            if stored.status is not MemberStatus.ACTIVE:
+                raise WrongState(f"member `{stored.id}` is {stored.status.value}: expected an active one")
+            await _require_replaceable(step, stored.id)
+            documents = await _settle(step, leaving, kept=True)
+            put_member(step, replace(stored, status=MemberStatus.INACTIVE))
+            return Left((await records_of(step, [stored.id]))[stored.id], documents)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def activate(
+        self, tenant: str, member: str, caller: Caller, respond: Callable[[MemberRecord], bytes]
+    ) -> Written:
+        """Let an inactive member in again, with the roles it has kept (EL-07).
+
+        Raises:
+            NotPermitted: the pack denies it.
+            WrongState: the member is not inactive.
+            SeatsTaken: there is no seat for it.
+        """
+
+        async def plan(step: Step) -> MemberRecord:
+            await step.ask(Operation.ACTIVATE_MEMBER, member)
+            stored = await member_of(step, member)
+            if stored.status is not MemberStatus.INACTIVE:
+                raise WrongState(f"member `{member}` is {stored.status.value}: expected an inactive one")
+            await require_seats(step)
+            put_member(step, replace(stored, status=MemberStatus.ACTIVE))
+            return (await records_of(step, [member]))[member]
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def delete(
+        self, tenant: str, leaving: Leaving, caller: Caller, *, confirmed: str, respond: Callable[[Left], bytes]
+    ) -> Written:
+        """Delete a member with all it holds; `confirmed` is the etag that a first call without it returned (EL-09).
+
+        Raises:
+            NotPermitted: the pack denies it, or the transfer.
+            DocumentsHeld: the member holds documents, and nothing says who takes them.
+            LastHolder: the member is the one holder of a role that exactly one holds.
+            StaleEtag: the member was altered since the first call.
+        """
+
+        async def plan(step: Step) -> Left:
+            await step.ask(Operation.DELETE_MEMBER, leaving.member)
+            stored = await member_of(step, leaving.member)
+            await _require_replaceable(step, stored.id)
+            etag = etag_of(member_payload(stored))
+            if not confirmed:
+                held = await holdings_of(step, stored.id)
+                return Left((await records_of(step, [stored.id]))[stored.id], len(held), etag)
+            if confirmed != etag:
+                raise StaleEtag(f"member `{stored.id}` was altered since the deletion was asked for: ask again")
+            documents = await _settle(step, leaving, kept=False)
+            await take_out(step, stored.id)
+            return Left(None, documents)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+
+def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
+    new = Member(
+        stored.id,
+        stored.status,
+        name=member.name if "name" in fields else stored.name,
+        email=member.email if "email" in fields else stored.email,
+        mfa=member.mfa if "mfa" in fields else stored.mfa,
+        quota=stored.quota,
+        phone=member.phone if "phone" in fields else stored.phone,
+    )
+    if found := [*require_email(new.email, "member.email"), *require_phone(new.phone, "member.phone")]:
+        raise InvalidInput(*found)
+    return new
+
+
+async def _require_replaceable(step: Step, member: str) -> None:
+    """Refuse that the one holder of a role on the tenant goes."""
+    for _, (role, scope, _holder) in await step.draft.related(Relation.GRANTS_OF, ref("member", member)):
+        declared = step.schema.roles.get(role)
+        if scope == step.scope and declared and declared.count is Count.EXACTLY_ONE:
+            raise LastHolder(f"`{member}` is the one holder of role `{role}`: delegate it first")
+
+
+async def _settle(step: Step, leaving: Leaving, *, kept: bool) -> int:
+    """Draft what becomes of the documents of one who goes; return how many there are."""
+    held = await holdings_of(step, leaving.member)
+    if not held:
+        return 0
+    if leaving.held is Held.TRANSFERRED:
+        await step.ask(Operation.TRANSFER_DOCUMENTS)
+        await _require_heir(step, leaving)
+        await hand_over(step, held, former=leaving.member, heir=leaving.heir)
+    elif leaving.held is Held.UNSAID or not kept:
+        choices = "transfer them or keep them where they are" if kept else "transfer them first"
+        raise DocumentsHeld(f"`{leaving.member}` still holds {len(held)} documents: {choices}", count=len(held))
+    return len(held)
+
+
+async def _require_heir(step: Step, leaving: Leaving) -> None:
+    if leaving.heir == leaving.member or await step.draft.entry(Entity.MEMBER, leaving.heir) is None:
+        message = f"`{leaving.heir}` can't take the documents: expected another member"
+        raise InvalidInput(Violation("transfer_to", message))
+    if (await member_of(step, leaving.heir)).status is MemberStatus.INACTIVE:
+        raise WrongState(f"member `{leaving.heir}` is inactive: expected one that can use the documents")

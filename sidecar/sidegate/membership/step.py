@@ -1,0 +1,139 @@
+"""One step: who does it, what is drafted, and whether the tenant's own pack lets the actor do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sidegate.errors import InvalidInput, NotFound, NotPermitted, RevisionConflict, Violation
+from sidegate.membership.draft import Draft
+from sidegate.model import ANY, Relation, Request, Resource, Subject, ref, split_ref
+from sidegate.policy.schema import TENANT, Operation, Schema
+from sidegate.ports import Decider
+
+PLATFORM: Final = "platform"
+"""The actor that sets tenants up; no pack is asked about it."""
+NO_AUTHORITY: Final = "no_authority"
+"""The reason where the actor may grant roles, but not this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: `platform` or `member:<id>`; `request_id` and `digest` let the call be repeated safely.
+
+    With `validate_only` all is checked and nothing is written.
+    """
+
+    actor: str = PLATFORM
+    request_id: str = ""
+    digest: bytes = b""
+    validate_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.actor != PLATFORM and not self.actor.removeprefix("member:").strip("*"):
+            raise InvalidInput(Violation("actor", "expected `platform` or `member:` and an ID"))
+        if self.actor != PLATFORM and not self.actor.startswith("member:"):
+            message = f"`{self.actor}` is not right: expected `platform` or `member:{self.actor}`"
+            raise InvalidInput(Violation("actor", message))
+
+    @property
+    def is_platform(self) -> bool:
+        """Whether the platform itself calls."""
+        return self.actor == PLATFORM
+
+
+class Step:
+    """What a plan works on: it reads and drafts in `draft`, and asks before it does."""
+
+    def __init__(self, draft: Draft, caller: Caller, schema: Schema | None, decider: Decider) -> None:
+        self.draft = draft
+        self.caller = caller
+        self._schema = schema
+        self._decider = decider
+        self._allowed: set[tuple[Operation, str]] = set()
+        self._held: frozenset[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Step({self.caller.actor!r} in {self.draft!r})"
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's ID."""
+        return self.draft.tenant
+
+    @property
+    def scope(self) -> str:
+        """The tenant's reference, on which roles on the tenant are held."""
+        return ref(TENANT, self.draft.tenant)
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the tenant's pack.
+
+        Raises:
+            NotFound: there is no such tenant.
+        """
+        if self._schema is None:
+            raise NotFound(f"there is no tenant `{self.tenant}`")
+        return self._schema
+
+    async def ask(self, operation: Operation, id_: str = ANY) -> None:
+        """Require that the actor may do an operation to what bears the ID.
+
+        Raises:
+            NotPermitted: the pack denies it, or leaves the operation to the platform.
+            NotFound: there is no such tenant.
+        """
+        schema = self.schema
+        if self.caller.is_platform or (operation, id_) in self._allowed:
+            return
+        if operation not in schema.operations:
+            message = f"in pack `{schema.name}` only the platform can do `{operation}`"
+            raise NotPermitted(message, why="no_operation")
+        type_, action = schema.operations[operation]
+        await self.ask_action(action, ref(type_, id_))
+        self._allowed.add((operation, id_))
+
+    async def ask_action(self, action: str, resource: str) -> None:
+        """Require that the actor may do an action on a resource.
+
+        Raises:
+            NotPermitted: the pack denies it.
+            RevisionConflict: the decision was made from another revision than the rest of this step.
+        """
+        if self.caller.is_platform:
+            return
+        actor = split_ref(self.caller.actor)[1]
+        request = Request(self.tenant, Subject(actor), action, Resource(*split_ref(resource)))
+        decision = await self._decider.decide(request)
+        if decision.revision != self.draft.revision:
+            raise RevisionConflict(f"the tenant `{self.tenant}` changed while it was asked")
+        if not decision.allowed:
+            message = f"`{self.caller.actor}` may not {action} `{resource}`: {decision.reason}"
+            raise NotPermitted(message, why=decision.reason, rule=decision.rule)
+
+    async def require_authority(self, role: str) -> None:
+        """Require that the actor has authority over a role on the tenant (EF-03, EF-05).
+
+        Raises:
+            NotPermitted: a role's `granted_by` names none that the actor holds.
+        """
+        declared, custom = self.schema.roles.get(role), self.schema.custom_roles
+        needed = declared.granted_by if declared else custom.granted_by if custom else frozenset()
+        if self.caller.is_platform or not needed:
+            return
+        if self._held is None:
+            self._held = await self._roles_of_actor()
+        if not needed & self._held:
+            names = " or ".join(f"`{name}`" for name in sorted(needed))
+            raise NotPermitted(f"role `{role}` is granted and revoked by who holds {names}", why=NO_AUTHORITY)
+
+    async def _roles_of_actor(self) -> frozenset[str]:
+        holders = {self.caller.actor}
+        waiting = {self.caller.actor}
+        while waiting:
+            found = await self.draft.related(Relation.GROUPS_OF, *sorted(waiting))
+            waiting = {ref("group", key[0]) for _, key in found} - holders
+            holders |= waiting
+        grants = await self.draft.related(Relation.GRANTS_OF, *sorted(holders))
+        return frozenset(key[0] for _, key in grants if key[1] == self.scope)

@@ -1,0 +1,299 @@
+"""MembershipService, whatever transport carries it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sidegate.authz.v1 import membership_pb2 as pb
+from sidegate.errors import InvalidInput, Violation
+from sidegate.membership.invitations import Acceptance, Invitations
+from sidegate.membership.members import Left, Members, MemberUpdate
+from sidegate.model import Member, ref
+from sidegate.server.callers import caller_of, masked, read_back
+from sidegate.server.memberships import (
+    read_invitation,
+    read_leaving,
+    read_query,
+    read_ttl,
+    write_member,
+    write_result,
+)
+from sidegate.server.names import MEMBERS, ids_of, tenant_of
+from sidegate.server.revision import RevisionTokens
+from sidegate.server.seals import Seals
+from sidegate.server.validation import Inspection
+
+MAX_PAGE: Final = 1000
+DEFAULT_PAGE: Final = 50
+_CONFIRM_WITHIN: Final = timedelta(minutes=10)
+_FIELDS: Final = {"display_name": "name", "email": "email", "phone": "phone", "mfa": "mfa"}
+_INVITATION, _DELETION, _PAGE = "invitation", "deletion", "page"
+
+
+class MemberHandler:
+    """Reads and writes members; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(
+        self,
+        members: Members,
+        invitations: Invitations,
+        tokens: RevisionTokens,
+        seals: Seals,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._members = members
+        self._invitations = invitations
+        self._tokens = tokens
+        self._seals = seals
+        self._clock = clock
+
+    async def invite_members(self, message: pb.InviteMembersRequest) -> pb.InviteMembersResponse:
+        """Invite one or many.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.parent, "parent")
+        written = await self._invitations.invite(
+            tenant,
+            read_invitation(message),
+            caller_of(message, validate_only=message.validate_only),
+            lambda results: _bytes(pb.InviteMembersResponse(results=[write_result(tenant, one) for one in results])),
+        )
+        answer = read_back(pb.InviteMembersResponse, written, tenant, tokens=self._tokens)
+        for result in answer.results:
+            if result.HasField("member"):
+                self._hand_out(tenant, result.member, valid=not message.validate_only)
+        return answer
+
+    async def accept_invitation(self, message: pb.AcceptInvitationRequest) -> pb.AcceptInvitationResponse:
+        """Accept an invitation.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.parent, "parent")
+        of, member, invitation = self._seals.open(_INVITATION, message.token, field="token")
+        if of != tenant:
+            raise InvalidInput(Violation("token", f"is not right: expected one of `{message.parent}`"))
+        written = await self._invitations.accept(
+            tenant,
+            _acceptance(message, member, invitation),
+            caller_of(message, actor=ref("member", member)),
+            lambda record: _bytes(pb.AcceptInvitationResponse(member=write_member(tenant, record))),
+        )
+        return read_back(pb.AcceptInvitationResponse, written, tenant, tokens=self._tokens)
+
+    async def resend_invitation(self, message: pb.ResendInvitationRequest) -> pb.ResendInvitationResponse:
+        """Make a new token for a pending member.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, member = ids_of(message.name, MEMBERS, "name")
+        written = await self._invitations.resend(
+            tenant,
+            member,
+            caller_of(message),
+            ttl=read_ttl(message.ttl if message.HasField("ttl") else None),
+            respond=lambda record: _bytes(
+                pb.ResendInvitationResponse(
+                    member=write_member(tenant, record, token=record.invitation.id if record.invitation else "")
+                )
+            ),
+        )
+        answer = read_back(pb.ResendInvitationResponse, written, tenant, tokens=self._tokens)
+        self._hand_out(tenant, answer.member)
+        return answer
+
+    async def cancel_invitation(self, message: pb.CancelInvitationRequest) -> pb.CancelInvitationResponse:
+        """Withdraw an invitation.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, member = ids_of(message.name, MEMBERS, "name")
+        written = await self._invitations.cancel(
+            tenant, member, caller_of(message), lambda _: _bytes(pb.CancelInvitationResponse())
+        )
+        return read_back(pb.CancelInvitationResponse, written, tenant, tokens=self._tokens)
+
+    async def get_member(self, message: pb.GetMemberRequest) -> pb.GetMemberResponse:
+        """Return a member.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        tenant, member = ids_of(message.name, MEMBERS, "name")
+        return pb.GetMemberResponse(member=write_member(tenant, await self._members.get(tenant, member)))
+
+    async def list_members(self, message: pb.ListMembersRequest) -> pb.ListMembersResponse:
+        """Return a page of members.
+
+        Raises:
+            InvalidInput: a condition or the page's token is wrong.
+            NotFound: there is no such tenant.
+        """
+        tenant = tenant_of(message.parent, "parent")
+        query = read_query(message)
+        size, asked = _page_size(message), _asked(message)
+        after = ""
+        if message.page_token:
+            bound, after = self._seals.open(_PAGE, message.page_token, field="page_token")
+            if bound != asked:
+                expected = "expected the conditions of the page before, or no token"
+                raise InvalidInput(Violation("page_token", f"belongs to another question: {expected}"))
+        found = await self._members.list(tenant, query, after=after, limit=size + 1)
+        page = found[:size]
+        token = self._seals.seal(_PAGE, asked, page[-1].member.id) if len(found) > size else ""
+        return pb.ListMembersResponse(members=[write_member(tenant, one) for one in page], next_page_token=token)
+
+    async def update_member(self, message: pb.UpdateMemberRequest) -> pb.UpdateMemberResponse:
+        """Set fields of a member.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, id_ = ids_of(message.member.name, MEMBERS, "member.name")
+        expected = f"some of {', '.join(f'`{name}`' for name in _FIELDS)}"
+        paths = masked(message, known=lambda path: path in _FIELDS, expected=expected)
+        inspection = Inspection()
+        inspection.label("member.display_name", message.member.display_name)
+        inspection.finish()
+        given = message.member
+        member = Member(id_, name=given.display_name, email=given.email, phone=given.phone, mfa=given.mfa)
+        written = await self._members.update(
+            tenant,
+            MemberUpdate(member, frozenset(_FIELDS[path] for path in paths), etag=given.etag),
+            caller_of(message),
+            lambda record: _bytes(pb.UpdateMemberResponse(member=write_member(tenant, record))),
+        )
+        return read_back(pb.UpdateMemberResponse, written, tenant, tokens=self._tokens)
+
+    async def record_access(self, message: pb.RecordAccessRequest) -> pb.RecordAccessResponse:
+        """Note when a member was seen.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        tenant, member = ids_of(message.name, MEMBERS, "name")
+        at = self._clock()
+        if message.HasField("access_time"):
+            at = message.access_time.ToDatetime(tzinfo=UTC)
+        await self._members.record_access(tenant, member, at)
+        return pb.RecordAccessResponse()
+
+    async def deactivate_member(self, message: pb.DeactivateMemberRequest) -> pb.DeactivateMemberResponse:
+        """Pause an active member.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, member = ids_of(message.name, MEMBERS, "name")
+
+        def respond(left: Left) -> bytes:
+            assert left.record is not None
+            answer = pb.DeactivateMemberResponse(member=write_member(tenant, left.record), documents=left.documents)
+            return _bytes(answer)
+
+        written = await self._members.deactivate(tenant, read_leaving(member, message), caller_of(message), respond)
+        return read_back(pb.DeactivateMemberResponse, written, tenant, tokens=self._tokens)
+
+    async def activate_member(self, message: pb.ActivateMemberRequest) -> pb.ActivateMemberResponse:
+        """Let an inactive member in again.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, member = ids_of(message.name, MEMBERS, "name")
+        written = await self._members.activate(
+            tenant,
+            member,
+            caller_of(message),
+            lambda record: _bytes(pb.ActivateMemberResponse(member=write_member(tenant, record))),
+        )
+        return read_back(pb.ActivateMemberResponse, written, tenant, tokens=self._tokens)
+
+    async def delete_member(self, message: pb.DeleteMemberRequest) -> pb.DeleteMemberResponse:
+        """Ask for a deletion, or confirm it.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, member = ids_of(message.name, MEMBERS, "name")
+
+        def respond(left: Left) -> bytes:
+            if left.record is None:
+                return _bytes(pb.DeleteMemberResponse(deleted=True, documents=left.documents))
+            until = (self._clock() + _CONFIRM_WITHIN).isoformat()
+            token = self._seals.seal(_DELETION, message.name, left.etag, until)
+            shown = write_member(tenant, left.record)
+            return _bytes(pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=left.documents))
+
+        written = await self._members.delete(
+            tenant,
+            read_leaving(member, message),
+            caller_of(message),
+            confirmed=self._confirmed(message),
+            respond=respond,
+        )
+        return read_back(pb.DeleteMemberResponse, written, tenant, tokens=self._tokens)
+
+    def _confirmed(self, message: pb.DeleteMemberRequest) -> str:
+        """Return the etag that a confirmation was given for, "" where there is none yet."""
+        if not message.confirmation_token:
+            return ""
+        name, etag, until = self._seals.open(_DELETION, message.confirmation_token, field="confirmation_token")
+        if name != message.name or datetime.fromisoformat(until) <= self._clock():
+            expected = "expected the token of a call for the same member within ten minutes"
+            raise InvalidInput(Violation("confirmation_token", f"is of another member, or too old: {expected}"))
+        return etag
+
+    def _hand_out(self, tenant: str, member: pb.Member, *, valid: bool = True) -> None:
+        """Put the invitation's token in the place of its ID, so that the store never has the token."""
+        _, id_ = ids_of(member.name, MEMBERS, "name")
+        token = self._seals.seal(_INVITATION, tenant, id_, member.invitation.token)
+        member.invitation.token = token if valid else ""
+
+
+def _acceptance(message: pb.AcceptInvitationRequest, member: str, invitation: str) -> Acceptance:
+    inspection = Inspection()
+    if message.WhichOneof("account") is None:
+        inspection.add("account", "is not there: expected `registration` or `signed_in_account`")
+    if message.WhichOneof("account") == "signed_in_account":
+        inspection.identifier("signed_in_account", message.signed_in_account)
+    registration = message.registration
+    inspection.label("registration.display_name", registration.display_name)
+    inspection.finish()
+    return Acceptance(
+        member,
+        invitation,
+        account=message.signed_in_account,
+        name=registration.display_name,
+        email=registration.email,
+        phone=registration.phone,
+    )
+
+
+def _page_size(message: pb.ListMembersRequest) -> int:
+    if message.page_size < 0:
+        raise InvalidInput(Violation("page_size", f"`{message.page_size}` is not right: expected 0 or more"))
+    return min(message.page_size or DEFAULT_PAGE, MAX_PAGE)
+
+
+def _asked(message: pb.ListMembersRequest) -> str:
+    """Return what a page's token is bound to: all of the question but where the page is."""
+    question = pb.ListMembersRequest()
+    question.CopyFrom(message)
+    question.ClearField("page_token")
+    question.ClearField("page_size")
+    return hashlib.sha256(question.SerializeToString(deterministic=True)).hexdigest()[:16]
+
+
+def _bytes(message: Any) -> bytes:
+    raw: bytes = message.SerializeToString(deterministic=True)
+    return raw

@@ -1,0 +1,43 @@
+"""Tokens that only a sidecar of this store can have made: of pages, of invitations, of deletions."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from sidegate.errors import InvalidInput, Violation
+
+_MAC_BYTES = 16
+
+
+class Seals:
+    """Seals texts into a token and opens it again; a token of one purpose opens for no other."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def seal(self, purpose: str, *parts: str) -> str:
+        """Return a token of texts, which can be read by anyone and changed by nobody."""
+        content = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+        return urlsafe_b64encode(self._mac(purpose, content) + content).decode("ascii").rstrip("=")
+
+    def open(self, purpose: str, token: str, *, field: str) -> tuple[str, ...]:
+        """Return the texts of a token.
+
+        Raises:
+            InvalidInput: it is not a token of this purpose.
+        """
+        try:
+            raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        except ValueError:
+            raw = b""
+        mac, content = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(purpose, content)):
+            raise InvalidInput(
+                Violation(field, "is not right: expected a token as an answer of this server carried it")
+            )
+        return tuple(json.loads(content))
+
+    def _mac(self, purpose: str, content: bytes) -> bytes:
+        return hmac.digest(self._key, f"sidegate {purpose}\0".encode() + content, "sha256")[:_MAC_BYTES]
