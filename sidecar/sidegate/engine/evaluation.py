@@ -32,18 +32,16 @@ class Evaluation:
         key = (section, name, domain)
         found = self._walks.get(key)
         if found is None:
-            found = self._walks[key] = self._walk(section, name, domain)
+            if name.__class__ is not str:
+                name = str.__str__(name) if isinstance(name, str) else name
+            links = self._links if section == "g" else NO_LINKS
+            found = self._graphs[section].reach(name, domain, links) if isinstance(name, str) else {name}
+            self._walks[key] = found
         return found
 
     def linked(self, section: str, name: object, role: object, domain: object = "") -> bool:
         """Return whether `name` holds `role`, as `g(name, role, domain)`."""
         return role in self.reach(section, name, domain)
-
-    def _walk(self, section: str, name: object, domain: str) -> Any:
-        if not isinstance(name, str):
-            return {name}
-        links = self._links if section == "g" else NO_LINKS
-        return self._graphs[section].reach(str.__str__(name), domain, links)
 
 
 def _domain(value: object) -> str:

@@ -16,6 +16,7 @@ MAX_HOPS: Final = 9
 """How far Casbin follows a chain of roles: its manager counts ten levels, the subject's own among them."""
 _WITH_DOMAIN: Final = 4
 """Values of a row with a domain: section, holder, role, domain."""
+_UNCHANGED: Final[HashTrieMap[str, HashTrieMap[str, tuple[str, ...]]]] = HashTrieMap()
 
 
 class Reach(Protocol):
@@ -97,7 +98,7 @@ class LinkGraph:
             size += 1
         self._domains = domains
         self._base: Mapping[str, Mapping[str, tuple[str, ...]]] = base
-        self._changed: HashTrieMap[str, HashTrieMap[str, tuple[str, ...]]] = HashTrieMap()
+        self._changed = _UNCHANGED
         self._patterns = tuple(pattern for stored in base if (pattern := domains.compiled(stored)))
         self._size = size
 
@@ -107,18 +108,18 @@ class LinkGraph:
         lookups = self._lookups(domain, links)
         if not lookups:
             return found
-        frontier = [name]
+        frontier: Iterable[str] = (name,)
         for _ in range(MAX_HOPS):
-            further = []
+            further: list[str] = []
             for holder in frontier:
                 for lookup in lookups:
-                    for role in lookup(holder) or ():
-                        if role not in found:
-                            found.add(role)
-                            further.append(role)
-            if not further:
+                    roles = lookup(holder)
+                    if roles:
+                        further += roles
+            frontier = [role for role in further if role not in found]
+            if not frontier:
                 break
-            frontier = further
+            found.update(frontier)
         return found
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> LinkGraph:
@@ -141,21 +142,23 @@ class LinkGraph:
 
     def _lookups(self, domain: str, links: RoleLinks) -> list[Callable[[str], tuple[str, ...] | None]]:
         """Return a function holder -> roles for each stored domain that holds in `domain`."""
-        stored = [domain]
-        if self._patterns:
-            stored += [p.text for p in self._patterns if p.text != domain and matches(p, domain)]
         lookups = []
-        for one in stored:
-            base = self._base.get(one)
-            changed = self._changed.get(one) if self._changed else None
+        for stored in self._stored(domain):
+            base = self._base.get(stored)
+            changed = None if self._changed is _UNCHANGED else self._changed.get(stored)
             if changed is not None:
                 lookups.append(changed.get if base is None else _front(changed, base))
             elif base is not None:
                 lookups.append(base.get)
         if links.by_domain:
             holds = self._domains.holds
-            lookups += [holders.get for one, holders in links.by_domain.items() if holds(one, domain)]
+            lookups += [holders.get for stored, holders in links.by_domain.items() if holds(stored, domain)]
         return lookups
+
+    def _stored(self, domain: str) -> Iterable[str]:
+        if not self._patterns:
+            return (domain,)
+        return [domain, *(p.text for p in self._patterns if p.text != domain and matches(p, domain))]
 
     def _roles(self, domain: str, holder: str) -> tuple[str, ...]:
         changed = self._changed.get(domain)
@@ -170,12 +173,13 @@ class LinkGraph:
             holders = holders.insert(holder, roles)
         elif holder in holders:
             holders = holders.remove(holder)
-        self._changed = self._changed.insert(domain, holders) if holders else self._changed.discard(domain)
+        changed = self._changed.insert(domain, holders) if holders else self._changed.discard(domain)
+        self._changed = changed or _UNCHANGED
 
     def _add(self, row: Row) -> None:
         domain = _domain(row)
         if domain not in self._base and domain not in self._changed and (found := self._domains.compiled(domain)):
-            self._patterns = (*self._patterns, found)
+            self._patterns = (*(p for p in self._patterns if p.text != domain), found)
         self._put(domain, row[1], (*self._roles(domain, row[1]), row[2]))
         self._size += 1
 
