@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from sidegate.documents import nearest
 from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Violation
 from sidegate.membership.difference import difference
 from sidegate.membership.document import FactsDocument
@@ -140,7 +141,7 @@ class FactsKeeper:
         if not facts.pack:
             message = f"no pack decides for `{facts.id}`: {one_of(names)} as its `pack`"
         else:
-            message = f"unknown pack `{facts.pack}`: {near(facts.pack, names, one_of(names))}"
+            message = f"unknown pack `{facts.pack}`: {nearest(facts.pack, names)}"
         return document.fault(facts.id, Finding(Entity.TENANT, (), message, ("pack",)))
 
     async def _unknown(self, tenants: Sequence[str], known: Collection[str]) -> list[Violation]:

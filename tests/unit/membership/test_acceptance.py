@@ -90,3 +90,16 @@ def _exchange(value: Any, data: st.DataObject) -> Any:
         case _:
             value[key] = _exchange(value[key], data)
     return value
+
+
+@pytest.mark.parametrize(
+    ("quota", "accepted"),
+    [(0, True), (3, True), (3.0, True), (2**53 - 1, True), (2**53, False), (-1, False), (1.5, False)]
+    + [(True, False), ("3", False), (None, False), ([], False)],
+)
+def test_a_quota_is_a_whole_number_within_bounds(quota: Any, accepted: bool) -> None:
+    """Numbers are told from truths and texts, and their bounds are exact."""
+    value = {"tenants": {"acme": {"members": {"uma": {"quota": quota}}}}}
+
+    assert acceptor("facts")(value) is accepted
+    assert VALIDATOR.is_valid(value) is accepted
