@@ -94,8 +94,10 @@ def _exchange(value: Any, data: st.DataObject) -> Any:
 
 @pytest.mark.parametrize(
     ("quota", "accepted"),
-    [(0, True), (3, True), (3.0, True), (2**53 - 1, True), (2**53, False), (-1, False), (1.5, False)]
-    + [(True, False), ("3", False), (None, False), ([], False)],
+    [
+        *((quota, True) for quota in (0, 3, 3.0, 2**53 - 1)),
+        *((quota, False) for quota in (2**53, -1, 1.5, True, "3", None, [])),
+    ],
 )
 def test_a_quota_is_a_whole_number_within_bounds(quota: Any, accepted: bool) -> None:
     """Numbers are told from truths and texts, and their bounds are exact."""
