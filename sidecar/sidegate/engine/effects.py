@@ -14,6 +14,8 @@ from sidegate.model import Answer
 
 _STOPS_AT_ALLOW = frozenset({Combination.ALLOW_OVERRIDE, Combination.PRIORITY, Combination.SUBJECT_PRIORITY})
 
+_UNMATCHED = (Answer(False), Answer(True))
+
 
 class Verdict:
     """Combines effects: `effect_column` is where a rule holds its effect, None where every rule allows."""
@@ -46,7 +48,7 @@ class Verdict:
                 allowed = True
             elif self._deny_ends:
                 return Answer(False, values)
-        return Answer(allowed, last)
+        return Answer(allowed, last) if last is not None else _UNMATCHED[allowed]
 
 
 def _matches(result: Any) -> bool:

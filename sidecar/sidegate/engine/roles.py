@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
 
 from rpds import HashTrieMap
 
@@ -16,6 +16,7 @@ MAX_HOPS: Final = 9
 """How far Casbin follows a chain of roles: its manager counts ten levels, the subject's own among them."""
 _WITH_DOMAIN: Final = 4
 """Values of a row with a domain: section, holder, role, domain."""
+Lookup: TypeAlias = Callable[[str], "tuple[str, ...] | None"]
 _UNCHANGED: Final[HashTrieMap[str, HashTrieMap[str, tuple[str, ...]]]] = HashTrieMap()
 
 
@@ -64,6 +65,10 @@ class DomainPatterns:
         except ValueError as error:
             raise RowError(f"domain `{stored[:80]}` of a role link: {error}") from error
 
+    def always(self, stored: str) -> bool:
+        """Whether links stored under `stored` hold in every domain."""
+        return self._match == "keyMatch" and stored.startswith("*")
+
     def holds(self, stored: str, domain: str) -> bool:
         """Whether links stored under `stored` hold in `domain`."""
         if stored == domain:
@@ -83,10 +88,11 @@ def matches(pattern: Pattern, domain: str) -> bool:
 class LinkGraph:
     """Links between plain names: a frozen base, and in front of it a persistent map of the holders that changed.
 
-    `_changed` maps domain -> holder -> all its roles, which count instead of those in `_base`.
+    `_changed` maps domain -> holder -> all its roles, which count instead of those in `_base`. Stored domains that
+    are patterns wait with their lookups, `*` and such apart, since it always holds.
     """
 
-    __slots__ = ("_base", "_changed", "_domains", "_patterns", "_size")
+    __slots__ = ("_always", "_base", "_changed", "_domains", "_size", "_sometimes")
 
     def __init__(self, rows: Iterable[Row], domains: DomainPatterns) -> None:
         base: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -99,28 +105,23 @@ class LinkGraph:
         self._domains = domains
         self._base: Mapping[str, Mapping[str, tuple[str, ...]]] = base
         self._changed = _UNCHANGED
-        self._patterns = tuple(pattern for stored in base if (pattern := domains.compiled(stored)))
         self._size = size
+        self._set_patterns(pattern for stored in base if (pattern := domains.compiled(stored)))
 
     def reach(self, name: str, domain: str, links: RoleLinks) -> set[str]:
         """Walk the links up from `name`, at most nine hops."""
-        found = {name}
         lookups = self._lookups(domain, links)
-        if not lookups:
-            return found
-        frontier: Iterable[str] = (name,)
-        for _ in range(MAX_HOPS):
-            further: list[str] = []
-            for holder in frontier:
-                for lookup in lookups:
-                    roles = lookup(holder)
-                    if roles:
-                        further += roles
-            frontier = [role for role in further if role not in found]
-            if not frontier:
-                break
-            found.update(frontier)
-        return found
+        found = {name}
+        waiting = [name]
+        for holder in waiting:
+            for lookup in lookups:
+                roles = lookup(holder)
+                if roles:
+                    for role in roles:
+                        if role not in found:
+                            found.add(role)
+                            waiting.append(role)
+        return found if len(found) <= MAX_HOPS + 1 else _walked(name, lookups)
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> LinkGraph:
         """Return a graph with other links, in time proportional to the change.
@@ -132,33 +133,48 @@ class LinkGraph:
         if not minus and len(plus) >= self._size:
             return LinkGraph([*self._rows(), *plus], self._domains)
         graph = object.__new__(LinkGraph)
-        graph._domains, graph._base = self._domains, self._base
-        graph._changed, graph._patterns, graph._size = self._changed, self._patterns, self._size
+        graph._domains, graph._base, graph._size = self._domains, self._base, self._size
+        graph._changed = self._changed
+        patterns = {pattern.text: pattern for pattern, _ in [*self._always, *self._sometimes]}
         for row in minus:
             graph._remove(row)
         for row in plus:
-            graph._add(row)
+            if (domain := _domain(row)) not in patterns and (pattern := self._domains.compiled(domain)):
+                patterns[domain] = pattern
+            graph._put(domain, row[1], (*graph._roles(domain, row[1]), row[2]))
+        graph._size += len(plus)
+        graph._set_patterns(patterns.values())
         return graph
 
-    def _lookups(self, domain: str, links: RoleLinks) -> list[Callable[[str], tuple[str, ...] | None]]:
+    def _lookups(self, domain: str, links: RoleLinks) -> list[Lookup]:
         """Return a function holder -> roles for each stored domain that holds in `domain`."""
-        lookups = []
-        for stored in self._stored(domain):
-            base = self._base.get(stored)
-            changed = None if self._changed is _UNCHANGED else self._changed.get(stored)
-            if changed is not None:
-                lookups.append(changed.get if base is None else _front(changed, base))
-            elif base is not None:
-                lookups.append(base.get)
+        own = self._base.get(domain)
+        lookups: list[Lookup] = []
+        if self._changed is not _UNCHANGED and (found := self._lookup(domain)) is not None:
+            lookups.append(found)
+        elif own is not None:
+            lookups.append(own.get)
+        for pattern, lookup in self._always:
+            if pattern.text != domain:
+                lookups.append(lookup)
+        if self._sometimes:
+            lookups += [look for p, look in self._sometimes if p.text != domain and matches(p, domain)]
         if links.by_domain:
             holds = self._domains.holds
             lookups += [holders.get for stored, holders in links.by_domain.items() if holds(stored, domain)]
         return lookups
 
-    def _stored(self, domain: str) -> Iterable[str]:
-        if not self._patterns:
-            return (domain,)
-        return [domain, *(p.text for p in self._patterns if p.text != domain and matches(p, domain))]
+    def _lookup(self, stored: str) -> Lookup | None:
+        base = self._base.get(stored)
+        changed = None if self._changed is _UNCHANGED else self._changed.get(stored)
+        if changed is None:
+            return None if base is None else base.get
+        return changed.get if base is None else _front(changed, base)
+
+    def _set_patterns(self, patterns: Iterable[Pattern]) -> None:
+        found = [(pattern, lookup) for pattern in patterns if (lookup := self._lookup(pattern.text))]
+        self._always = tuple(pair for pair in found if self._domains.always(pair[0].text))
+        self._sometimes = tuple(pair for pair in found if not self._domains.always(pair[0].text))
 
     def _roles(self, domain: str, holder: str) -> tuple[str, ...]:
         changed = self._changed.get(domain)
@@ -176,13 +192,6 @@ class LinkGraph:
         changed = self._changed.insert(domain, holders) if holders else self._changed.discard(domain)
         self._changed = changed or _UNCHANGED
 
-    def _add(self, row: Row) -> None:
-        domain = _domain(row)
-        if domain not in self._base and domain not in self._changed and (found := self._domains.compiled(domain)):
-            self._patterns = (*(p for p in self._patterns if p.text != domain), found)
-        self._put(domain, row[1], (*self._roles(domain, row[1]), row[2]))
-        self._size += 1
-
     def _remove(self, row: Row) -> None:
         roles = list(self._roles(_domain(row), row[1]))
         if row[2] not in roles:
@@ -192,7 +201,7 @@ class LinkGraph:
         self._size -= 1
 
     def _rows(self) -> Iterable[Row]:
-        """Yield all links as rows, without their order, which does not count."""
+        """Yield all links as rows with a domain, without their order, which does not count."""
         for domain in {**dict.fromkeys(self._base), **dict.fromkeys(self._changed)}:
             holders = {**self._base.get(domain, {}), **dict(self._changed.get(domain) or {})}
             for holder, roles in holders.items():
@@ -204,9 +213,17 @@ def _domain(row: Row) -> str:
     return row[3] if len(row) == _WITH_DOMAIN else ""
 
 
-def _front(
-    changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, tuple[str, ...]]
-) -> Callable[[str], tuple[str, ...] | None]:
+def _walked(name: str, lookups: Sequence[Lookup]) -> set[str]:
+    """Walk hop by hop, where so many names are reached that one of them might be too far."""
+    found, frontier = {name}, [name]
+    for _ in range(MAX_HOPS):
+        further = [role for holder in frontier for lookup in lookups for role in lookup(holder) or ()]
+        frontier = [role for role in dict.fromkeys(further) if role not in found]
+        found.update(frontier)
+    return found
+
+
+def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, tuple[str, ...]]) -> Lookup:
     """Look first among the holders that changed."""
 
     def lookup(holder: str) -> tuple[str, ...] | None:

@@ -48,9 +48,9 @@ class Equal:
         for value in key:
             if value.__class__ is not str:
                 key = tuple(map(plain_text, key))
+                if None in key:
+                    return []
                 break
-        if None in key:
-            return []
         found = level.get(key[0] if self._single else key)
         return [] if found is None else [found]
 
