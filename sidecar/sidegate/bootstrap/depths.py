@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from sidegate.bootstrap.assembly import deciding, serving
-from sidegate.config import Settings, load_settings
+from sidegate.config import GivenSettings, Settings
 from sidegate.decision.resolved import Resolved
 from sidegate.documents import Document
 from sidegate.engine import ENGINES
@@ -37,7 +37,7 @@ class _Bench:
 
     packs: PackKeeper
     facts: FactsDocument
-    flags: Mapping[str, object]
+    engine: str
 
     @property
     def text(self) -> str:
@@ -46,7 +46,16 @@ class _Bench:
 
     def settings(self, directory: str) -> Settings:
         """Return the settings of a sidecar whose files stand in `directory`."""
-        return load_settings({**self.flags, "database": f"sqlite:///{directory}/facts.db"})
+        return GivenSettings.model_validate(
+            {
+                "database": f"sqlite:///{directory}/facts.db",
+                "listen": ("127.0.0.1:0",),
+                "policies": self.packs.directory,
+                "default_pack": self.packs.default,
+                "engine": self.engine,
+                "drain": 0,
+            }
+        )
 
 
 @asynccontextmanager
@@ -101,14 +110,7 @@ class _Depth:
         packs, document = self._keepers[pack], facts_of(facts)
         if faults := tuple(_faults(document, packs)):
             raise PolicyTestError(*faults)
-        flags = {
-            "listen": "127.0.0.1:0",
-            "policies": self._policies,
-            "default_pack": pack,
-            "engine": self._engine,
-            "drain": 0.0,
-        }
-        self._decider = await self._stack.enter_async_context(self._opening(_Bench(packs, document, flags)))
+        self._decider = await self._stack.enter_async_context(self._opening(_Bench(packs, document, self._engine)))
 
     async def decide(self, request: Request) -> Decision:
         """Answer one check."""
