@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sidegate.documents import nearest
 from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Violation
@@ -20,7 +21,7 @@ from sidegate.ports import FactsStore
 
 _ATTEMPTS = 5
 
-Stored = Mapping[str, tuple[TenantFacts | None, int]]
+Stored: TypeAlias = Mapping[str, tuple[TenantFacts | None, int]]
 """What is stored of each tenant of a document, with its revision; None and 0 where it is not there yet."""
 
 

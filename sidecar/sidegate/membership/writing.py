@@ -99,8 +99,7 @@ def _block(indent: str, key: str, value: str | Sequence[str]) -> Iterator[str]:
 
 
 def _member(member: Member, roles: Sequence[str]) -> list[tuple[str, str]]:
-    items = [("name", _text(member.name)), ("email", _text(member.email))]
-    items = [item for item, value in zip(items, (member.name, member.email), strict=True) if value]
+    items = [(key, _text(value)) for key, value in (("name", member.name), ("email", member.email)) if value]
     if roles:
         items.append(("roles", _list(roles)))
     if member.status is not MemberStatus.ACTIVE:
