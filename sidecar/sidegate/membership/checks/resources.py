@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from sidegate.documents import nearest
 from sidegate.membership.checks.case import Case
-from sidegate.membership.checks.cycles import cycles
+from sidegate.membership.checks.cycles import chain_text, cycles
 from sidegate.membership.finding import Finding, one_of
 from sidegate.model import Entity, Json, StoredResource, split_ref
 from sidegate.policy.schema import InstanceOf, Property, ResourceType, Source
@@ -91,8 +91,7 @@ def _kind(declared: Property) -> str:
 def _check_cycles(case: Case) -> Iterator[Finding]:
     above = {reference: sorted(resource.parents) for reference, resource in case.facts.resources.items()}
     for chain in cycles(above):
-        shown = " > ".join(f"`{reference}`" for reference in chain)
-        message = f"a cycle of parents, {shown}: expected nothing under itself"
+        message = f"a cycle of parents, {chain_text(chain)}: expected nothing under itself"
         yield _finding(case.facts.resources[chain[-2]], message, "parents", chain[-1])
 
 
