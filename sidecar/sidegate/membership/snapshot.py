@@ -26,7 +26,6 @@ from sidegate.policy.keeper import CompiledPack, PackKeeper
 from sidegate.policy.schema import TENANT, HeldBy, InstanceOf, ResourceType, Schema
 from sidegate.ports import FactsReader, Program
 
-MAX_ANCESTORS: Final = 16
 UNSETTLED: Final = -1
 """The revision of facts that changed while they were read."""
 UNREGISTERED_LIMIT: Final = 1024
@@ -164,7 +163,7 @@ class Snapshots:
             return ResourceFacts(revision, registered=False, ancestors={})
         ancestors = dict(map(_by_type, resource.parents))
         waiting = list(resource.parents)
-        while waiting and len(ancestors) < MAX_ANCESTORS:
+        while waiting:  # each type is entered once, so this ends
             parent = waiting.pop(0)
             declared = schema.resources.get(split_ref(parent)[0])
             if declared is None or not declared.parents:
