@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from sidegate.engine.definition import RoleDefinition
+from sidegate.engine.depth import check_chain, check_chains
 from sidegate.engine.patterns import COMPILERS
 from sidegate.engine.role_patterns import PatternGraph
 from sidegate.engine.roles import DomainPatterns, LinkGraph, RoleGraph
@@ -33,16 +34,25 @@ class Graphs:
         self.by_section: Mapping[str, RoleGraph] = MappingProxyType({})
 
     def built(self, rows: Mapping[str, Sequence[Row]]) -> Graphs:
-        """Return these definitions with the graphs of some rows."""
+        """Return these definitions with the graphs of some rows.
+
+        Raises:
+            RowError: a chain of roles is longer than Casbin follows, or a time or pattern is wrong.
+        """
         return self._with({section: self._graph(section, links) for section, links in rows.items()})
 
     def changed(self, section: str, added: Iterable[Row], removed: Iterable[Row]) -> Graphs:
         """Return graphs of which one has other links.
 
         Raises:
-            RowError: a removed link is not there.
+            RowError: a removed link is not there, or a chain from an added one is longer than Casbin follows.
         """
-        return self._with({**self.by_section, section: self.by_section[section].changed(added, removed)})
+        links = list(added)
+        graph = self.by_section[section].changed(links, removed)
+        if isinstance(graph, LinkGraph):
+            for row in links:
+                check_chain(graph, row[1], row[3] if self._roles[section].domain else "")
+        return self._with({**self.by_section, section: graph})
 
     def check_links(self) -> None:
         """Refuse links of one evaluation where `g` has no domain.
@@ -65,4 +75,6 @@ class Graphs:
         domains = DomainPatterns(self._domain_match.get(section))
         if section in self._role_match:
             return PatternGraph(rows, self._role_match[section], domains)
-        return LinkGraph(rows, domains)
+        graph = LinkGraph(rows, domains)
+        check_chains(graph, rows)
+        return graph

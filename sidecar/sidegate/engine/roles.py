@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
@@ -10,7 +11,7 @@ from rpds import HashTrieMap
 from sidegate.engine.patterns import Pattern, compile_pattern
 from sidegate.engine.rows import shown
 from sidegate.errors import EvaluationError, RowError
-from sidegate.model import RoleLinks, Row
+from sidegate.model import NO_LINKS, RoleLinks, Row
 
 MAX_HOPS: Final = 9
 """How far Casbin follows a chain of roles: its manager counts ten levels, the subject's own among them."""
@@ -146,6 +147,28 @@ class LinkGraph:
         graph._set_patterns(patterns.values())
         return graph
 
+    def domains(self) -> Iterable[str]:
+        """Return every domain that has links, "" where the definition has none."""
+        return {**dict.fromkeys(self._base), **dict.fromkeys(self._changed)}
+
+    def chain_beyond(self, name: str, domain: str) -> list[str]:
+        """Return a chain of links from `name` to a role that is too far for the walk, [] if there is none."""
+        lookups = self._lookups(domain, NO_LINKS)
+        before = {name: ""}
+        frontier = [name]
+        for _ in range(MAX_HOPS + 1):
+            further: list[str] = []
+            for holder in frontier:
+                for role in itertools.chain.from_iterable(lookup(holder) or () for lookup in lookups):
+                    if role not in before:
+                        before[role] = holder
+                        further.append(role)
+            frontier = further
+        chain = frontier[:1]
+        while chain and chain[-1] != name:
+            chain.append(before[chain[-1]])
+        return chain[::-1]
+
     def _lookups(self, domain: str, links: RoleLinks) -> list[Lookup]:
         """Return a function holder -> roles for each stored domain that holds in `domain`."""
         own = self._base.get(domain)
@@ -202,7 +225,7 @@ class LinkGraph:
 
     def _rows(self) -> Iterable[Row]:
         """Yield all links as rows with a domain, without their order, which does not count."""
-        for domain in {**dict.fromkeys(self._base), **dict.fromkeys(self._changed)}:
+        for domain in self.domains():
             holders = {**self._base.get(domain, {}), **dict(self._changed.get(domain) or {})}
             for holder, roles in holders.items():
                 for role in roles:
