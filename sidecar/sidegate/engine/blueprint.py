@@ -25,12 +25,12 @@ from sidegate.model import MatchFunction, Row
 class CompiledRoute:
     """A route: its steps, and what is verified on the rules that they leave over (None: nothing).
 
-    `narrows` holds, for each number of steps already gone, what the others would make certain.
+    `narrow` is what the steps make certain, as one function of a rule.
     `guard` says, where there is no step and no field of a rule is read, whether the alternative matches.
     """
 
     steps: tuple[Step, ...]
-    narrows: tuple[Closure | None, ...]
+    narrow: Closure | None
     rest: Closure | None
     guard: Closure | None
 
@@ -123,10 +123,9 @@ class Blueprint:
 
     def _route(self, route: Route, scope: Scope) -> CompiledRoute:
         steps = tuple(_step(access, scope) for access, _ in route.steps)
-        narrows = tuple(_verifier(route.narrowing(done), scope) for done in range(len(steps) + 1))
-        rest = _verifier(route.rest, scope)
+        narrow, rest = _verifier(route.certain, scope), _verifier(route.rest, scope)
         of_request = not any(field.of_rule for node in route.conjuncts for field in fields(node))
-        return CompiledRoute(steps, narrows, rest, rest if of_request else None)
+        return CompiledRoute(steps, narrow, rest, rest if of_request else None)
 
 
 class _RowCompiler:

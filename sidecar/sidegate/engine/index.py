@@ -6,6 +6,7 @@ Levels split only where there are more than a few rules: a bucket may stand at a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,34 +30,32 @@ class Index:
         self._base = _built(entries, self._keys, 0)
         self._grown: Node = ()
 
-    def find(self, request: Values, evaluation: Evaluation) -> list[tuple[int, Bucket]]:
-        """Return buckets of candidate rules, each with the number of steps that are certain for its rules."""
-        found: list[tuple[int, Bucket]] = []
-        nodes = [self._base, self._grown] if self._grown else [self._base]
-        for done, step in enumerate(self._steps):
+    def find(self, request: Values, evaluation: Evaluation) -> Sequence[Entry]:
+        """Return the rules that all steps leave over, in their order."""
+        nodes: list[Node] = [self._base, self._grown] if self._grown else [self._base]
+        for step in self._steps:
             further: list[Node] = []
             for node in nodes:
-                if isinstance(node, tuple):
-                    found.append((done, node))
-                else:
-                    further += step.open(node, request, evaluation)
+                if node.__class__ is not tuple:
+                    further += step.open(node, request, evaluation)  # type: ignore[arg-type]
+                elif kept := step.keep(node, request, evaluation):
+                    further.append(kept)
             if not further:
-                return found
+                return ()
             nodes = further
-        done = len(self._steps)
-        found += [(done, node) for node in nodes if isinstance(node, tuple)]
-        return found
+        if len(nodes) == 1:
+            return nodes[0]  # type: ignore[return-value]
+        return sorted(itertools.chain.from_iterable(nodes), key=_rank)
 
     def grown(self, added: Sequence[Entry], removed: Sequence[Entry]) -> Index:
         """Return an index with more rules, and without `removed`, which must stand in the grown part."""
         index = object.__new__(Index)
-        steps: tuple[Step, ...] = self._steps
         node = self._grown
         for entry in removed:
             node = _less(node, entry, self._keys, 0)
         for entry in added:
             node = _more(node, entry, self._keys, 0)
-            steps = tuple(step.with_length_of(entry) if isinstance(step, Prefixed) else step for step in steps)
+        steps = tuple(step.with_lengths_of(added) if isinstance(step, Prefixed) else step for step in self._steps)
         index._base, index._keys, index._steps, index._grown = self._base, self._keys, steps, node
         return index
 
@@ -112,3 +111,7 @@ def _bucket(node: Node, entry: Entry, keys: tuple[Key, ...]) -> Bucket:
         node = node.get(key(entry), ())
     assert isinstance(node, tuple)
     return node
+
+
+def _rank(entry: Entry) -> int:
+    return entry[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sidegate.engine.blueprint import CompiledMatcher, CompiledRoute
+from sidegate.engine.blueprint import CompiledMatcher
 from sidegate.engine.closures import Closure
 from sidegate.engine.evaluation import Evaluation
 from sidegate.engine.index import Index
@@ -18,12 +18,13 @@ class Lookup:
     `usual` says whether requests that name no context can use it: it reads `r` and `p`, and there are rules.
     """
 
-    __slots__ = ("_indexes", "_matcher", "_only", "rules", "usual")
+    __slots__ = ("_indexes", "_matcher", "_only", "_rest", "rules", "usual")
 
     def __init__(self, matcher: CompiledMatcher, rules: Ruleset, indexes: Sequence[Index | None]) -> None:
         self._matcher = matcher
         self._indexes = tuple(indexes)
         self._only = indexes[0] if len(indexes) == 1 else None
+        self._rest = matcher.routes[0].rest
         self.rules = rules
         self.usual = bool(rules) and (matcher.matcher.request, matcher.matcher.policy) == ("r", "p")
 
@@ -32,14 +33,13 @@ class Lookup:
         index = self._only
         if index is None:
             return self._matcher.whole, self._of_alternatives(request, evaluation)
-        route = self._matcher.routes[0]
         try:
-            found = _found(index, route, request, evaluation)
+            found = index.find(request, evaluation)
         except Exception:  # noqa: BLE001 - Casbin fails only where a rule reaches the failing part
             return self._matcher.whole, self._one_by_one(request, evaluation)
         if gone := self.rules.gone:
             found = [entry for entry in found if entry[0] not in gone]
-        return route.rest, found
+        return self._rest, found
 
     def _of_alternatives(self, request: Values, evaluation: Evaluation) -> Iterable[Entry]:
         """Return the candidates of all alternatives; all rules where one has no step and is not refuted."""
@@ -47,7 +47,7 @@ class Lookup:
         try:
             for index, route in zip(self._indexes, self._matcher.routes, strict=True):
                 if index is not None:
-                    found |= {entry[0]: entry for entry in _found(index, route, request, evaluation)}
+                    found |= {entry[0]: entry for entry in index.find(request, evaluation)}
                 elif route.guard is None or route.guard(request, (), (), evaluation):
                     return self.rules
         except Exception:  # noqa: BLE001 - as above
@@ -60,23 +60,8 @@ class Lookup:
         A rule for which one of them is false is skipped, as an index skips it; a rule for which one fails is left
         to the whole matcher, which may never reach the failing part.
         """
-        tests = [route.narrows[0] if route.steps else route.guard for route in self._matcher.routes]
+        tests = [route.narrow if route.steps else route.guard for route in self._matcher.routes]
         return [entry for entry in self.rules if any(_may(test, entry, request, evaluation) for test in tests)]
-
-
-def _found(index: Index, route: CompiledRoute, request: Values, evaluation: Evaluation) -> Sequence[Entry]:
-    """Return the rules that all steps of a route leave over, in their order."""
-    buckets = index.find(request, evaluation)
-    if len(buckets) == 1:
-        done, bucket = buckets[0]
-        narrow = route.narrows[done]
-        return bucket if narrow is None else [e for e in bucket if narrow(request, e[1], e[2], evaluation)]
-    found: list[Entry] = []
-    for done, bucket in buckets:
-        narrow = route.narrows[done]
-        found += bucket if narrow is None else [e for e in bucket if narrow(request, e[1], e[2], evaluation)]
-    found.sort(key=_rank)
-    return found
 
 
 def _may(test: Closure | None, entry: Entry, request: Values, evaluation: Evaluation) -> bool:
@@ -86,7 +71,3 @@ def _may(test: Closure | None, entry: Entry, request: Values, evaluation: Evalua
         return bool(test(request, entry[1], entry[2], evaluation))
     except Exception:  # noqa: BLE001 - the whole matcher decides whether it fails
         return True
-
-
-def _rank(entry: Entry) -> int:
-    return entry[0]
