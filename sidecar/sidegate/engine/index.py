@@ -77,7 +77,8 @@ def _built(entries: Sequence[Entry], keys: tuple[Key, ...], depth: int) -> Node:
 def _more(node: Node, entry: Entry, keys: tuple[Key, ...], depth: int) -> Node:
     if isinstance(node, tuple):
         if len(node) < SPLIT or depth == len(keys):
-            return (*node, entry)
+            ordered = not node or node[-1][0] < entry[0]
+            return (*node, entry) if ordered else tuple(sorted((*node, entry), key=_rank))
         level: HashTrieMap[object, Node] = HashTrieMap()
         for other in node:
             level = _put(level, other, keys, depth)
