@@ -6,14 +6,13 @@ Levels split only where there are more than a few rules: a bucket may stand at a
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Final
 
 from rpds import HashTrieMap
 
 from sidegate.engine.evaluation import Evaluation
-from sidegate.engine.steps import Bucket, Entry, Key, Node, Prefixed, Step, Values
+from sidegate.engine.steps import Bucket, Entry, Key, Level, Node, Prefixed, Step, Values
 
 SPLIT: Final = 4
 """A bucket of more rules than this is split by the next key."""
@@ -32,20 +31,27 @@ class Index:
 
     def find(self, request: Values, evaluation: Evaluation) -> Sequence[Entry]:
         """Return the rules that all steps leave over, in their order."""
-        nodes: list[Node] = [self._base, self._grown] if self._grown else [self._base]
+        levels: list[Level] = []
+        bucket: list[Entry] = []
+        for node in (self._base, self._grown):
+            if isinstance(node, tuple):
+                bucket.extend(node)
+            else:
+                levels.append(node)
         for step in self._steps:
-            further: list[Node] = []
-            for node in nodes:
-                if node.__class__ is not tuple:
-                    further += step.open(node, request, evaluation)  # type: ignore[arg-type]
-                elif kept := step.keep(node, request, evaluation):
-                    further.append(kept)
-            if not further:
-                return ()
-            nodes = further
-        if len(nodes) == 1:
-            return nodes[0]  # type: ignore[return-value]
-        return sorted(itertools.chain.from_iterable(nodes), key=_rank)
+            if bucket:
+                bucket = step.keep(bucket, request, evaluation)
+            further: list[Level] = []
+            for level in levels:
+                for node in step.open(level, request, evaluation):
+                    if isinstance(node, tuple):
+                        bucket.extend(node)
+                    else:
+                        further.append(node)
+            levels = further
+            if not levels and not bucket:
+                break
+        return bucket if len(bucket) < 2 else sorted(bucket, key=_rank)  # noqa: PLR2004 - nothing to sort
 
     def grown(self, added: Sequence[Entry], removed: Sequence[Entry]) -> Index:
         """Return an index with more rules, and without `removed`, which must stand in the grown part."""

@@ -31,7 +31,7 @@ class Step(Protocol):
         """Return what lies behind the keys that the request opens."""
         ...
 
-    def keep(self, bucket: Bucket, request: Values, evaluation: Evaluation) -> Bucket:
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Return the rules of a bucket that stand under keys that the request opens."""
         ...
 
@@ -51,10 +51,10 @@ class Equal:
         found = level.get(self._asked(request, evaluation))
         return [] if found is None else [found]
 
-    def keep(self, bucket: Bucket, request: Values, evaluation: Evaluation) -> Bucket:
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Compare each rule's values with those asked for."""
         asked, key = self._asked(request, evaluation), self._key
-        return tuple([entry for entry in bucket if key(entry[1]) == asked])
+        return [entry for entry in bucket if key(entry[1]) == asked]
 
     def _asked(self, request: Values, evaluation: Evaluation) -> object:
         """Return the key of a request, in which a value that is no text becomes None, which no rule holds."""
@@ -95,10 +95,10 @@ class Prefixed:
                 found.append(node)
         return found
 
-    def keep(self, bucket: Bucket, request: Values, evaluation: Evaluation) -> Bucket:
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Match each rule's pattern."""
         value, column = self._request(request, (), (), evaluation), self._column
-        return tuple([entry for entry in bucket if key_match(value, entry[1][column])])
+        return [entry for entry in bucket if key_match(value, entry[1][column])]
 
     def with_lengths_of(self, entries: Sequence[Entry]) -> Prefixed:
         """Return a step that also tries prefixes as long as those of these rules."""
@@ -128,7 +128,7 @@ class Held:
         subject, domain, *constants = self._request(request, (), (), evaluation)
         return _held(level, evaluation.reach(self._section, subject, domain), constants)
 
-    def keep(self, bucket: Bucket, request: Values, evaluation: Evaluation) -> Bucket:
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Try each rule's role."""
         subject, domain, *constants = self._request(request, (), (), evaluation)
         return _kept(bucket, self._column, evaluation.reach(self._section, subject, domain), constants)
@@ -156,10 +156,10 @@ class Scoped:
             if inner.__class__ is not tuple:
                 found += _held(inner, reach, constants)  # type: ignore[arg-type]
             elif kept := _kept(inner, self._column, reach, constants):
-                found.append(kept)
+                found.append(tuple(kept))
         return found
 
-    def keep(self, bucket: Bucket, request: Values, evaluation: Evaluation) -> Bucket:
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Try each rule's role in the domain that the rule names."""
         subject, _, *constants = self._request(request, (), (), evaluation)
         kept, column, given = [], self._column, self._given
@@ -167,7 +167,7 @@ class Scoped:
             role = entry[1][column]
             if role in constants or role in self._reach(given(entry[1]), subject, request, evaluation):
                 kept.append(entry)
-        return tuple(kept)
+        return kept
 
     def _reach(self, given: tuple[str, ...], subject: object, request: Values, evaluation: Evaluation) -> Any:
         known = evaluation.reaches
@@ -193,10 +193,10 @@ class Grouped:
         value = self._request(request, (), (), evaluation)
         return [node for pattern, node in level.items() if pattern(value)]
 
-    def keep(self, bucket: Bucket, request: Values, evaluation: Evaluation) -> Bucket:
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Match each rule's pattern."""
         value, slot = self._request(request, (), (), evaluation), self._slot
-        return tuple([entry for entry in bucket if entry[2][slot](value)])
+        return [entry for entry in bucket if entry[2][slot](value)]
 
     def _key(self, entry: Entry) -> Pattern:
         pattern: Pattern = entry[2][self._slot]
@@ -216,8 +216,8 @@ def _held(level: Level, reach: Any, constants: Sequence[object]) -> list[Node]:
     return found + [node for constant in apart if (node := level.get(constant)) is not None]
 
 
-def _kept(bucket: Bucket, column: int, reach: Container[str], constants: Sequence[object]) -> Bucket:
-    return tuple([e for e in bucket if e[1][column] in reach or e[1][column] in constants])
+def _kept(bucket: Sequence[Entry], column: int, reach: Container[str], constants: Sequence[object]) -> list[Entry]:
+    return [e for e in bucket if e[1][column] in reach or e[1][column] in constants]
 
 
 def _key_at(place: Callable[[tuple[str, ...]], Any]) -> Key:
