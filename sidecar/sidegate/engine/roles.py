@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from rpds import HashTrieMap
@@ -114,7 +114,12 @@ class LinkGraph:
         lookups = self._lookups(domain, links)
         found = {name}
         waiting = [name]
-        for holder in waiting:
+        hops, hop_ends = 0, 1
+        for position, holder in enumerate(waiting):
+            if position == hop_ends:
+                hops, hop_ends = hops + 1, len(waiting)
+                if hops == MAX_HOPS:
+                    break
             for lookup in lookups:
                 roles = lookup(holder)
                 if roles:
@@ -122,7 +127,7 @@ class LinkGraph:
                         if role not in found:
                             found.add(role)
                             waiting.append(role)
-        return found if len(found) <= MAX_HOPS + 1 else _walked(name, lookups)
+        return found
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> LinkGraph:
         """Return a graph with other links, in time proportional to the change.
@@ -234,16 +239,6 @@ class LinkGraph:
 
 def _domain(row: Row) -> str:
     return row[3] if len(row) == _WITH_DOMAIN else ""
-
-
-def _walked(name: str, lookups: Sequence[Lookup]) -> set[str]:
-    """Walk hop by hop, where so many names are reached that one of them might be too far."""
-    found, frontier = {name}, [name]
-    for _ in range(MAX_HOPS):
-        further = [role for holder in frontier for lookup in lookups for role in lookup(holder) or ()]
-        frontier = [role for role in dict.fromkeys(further) if role not in found]
-        found.update(frontier)
-    return found
 
 
 def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, tuple[str, ...]]) -> Lookup:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from sidegate.engine.closures import Closure
 from sidegate.engine.evaluation import Evaluation
-from sidegate.engine.patterns import Pattern, key_match
+from sidegate.engine.patterns import Pattern
 
 Entry: TypeAlias = tuple[int, tuple[str, ...], tuple[Any, ...]]
 """A rule in an index: its rank in the order of rules, its values, and what was compiled for it."""
@@ -97,8 +97,14 @@ class Prefixed:
 
     def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Match each rule's pattern."""
-        value, column = self._request(request, (), (), evaluation), self._column
-        return [entry for entry in bucket if key_match(value, entry[1][column])]
+        value: Any = self._request(request, (), (), evaluation)
+        column, kept = self._column, []
+        for entry in bucket:
+            text = entry[1][column]
+            star = text.find("*")
+            if value == text if star < 0 else value.startswith(text[:star]):
+                kept.append(entry)
+        return kept
 
     def with_lengths_of(self, entries: Sequence[Entry]) -> Prefixed:
         """Return a step that also tries prefixes as long as those of these rules."""
