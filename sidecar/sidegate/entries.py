@@ -78,6 +78,11 @@ def resource_from_entry(reference: str, payload: Payload) -> StoredResource:
     return _resource(reference, payload)
 
 
+def member_from_entry(id_: str, payload: Payload) -> Member:
+    """Return the member that one entry of it tells."""
+    return _member(id_, payload)
+
+
 def _encoded(facts: TenantFacts) -> Iterator[tuple[EntryKey, Payload]]:
     yield (Entity.TENANT, ()), {"pack": facts.pack, "settings": dict(facts.settings)}
     for member in facts.members.values():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -61,7 +63,8 @@ class _Bench:
 @asynccontextmanager
 async def _evaluator(bench: _Bench) -> AsyncIterator[Decider]:
     limits = {"max_tenants": len(bench.facts.tenants) + 1, "max_resources": 10_000}
-    yield Resolved(Snapshots(GivenFacts(bench.facts.tenants), bench.packs, **limits))
+    snapshots = Snapshots(GivenFacts(bench.facts.tenants), bench.packs, **limits)
+    yield Resolved(snapshots, catch_up=partial(asyncio.sleep, 0))
 
 
 @asynccontextmanager
