@@ -1,5 +1,6 @@
 """What matchers and conditions mean, in every engine."""
 
+from enum import StrEnum
 from types import SimpleNamespace
 
 import pytest
@@ -72,6 +73,19 @@ def test_matchers_that_fail(engine, matcher):
     env = {"n": 2, "text": "alice", "list": [], "huge": 1 << 4000, "broken": "/(", "one": 1.0}
     with pytest.raises(EvaluationError):
         compiled.evaluate(("alice", "data", env))
+
+
+class Name(StrEnum):
+    ALICE = "alice"
+
+
+def test_only_texts_equal_fields(engine):
+    """A text equals a field that spells the same, also as an enumeration's member; nothing else does."""
+    rows = [("p", "alice", "1", "True"), ("p", "True", "None", "True")]
+    compiled = program(engine, "r.sub == p.sub && (r.obj == p.obj || p.obj == 'None')", rows)
+    assert compiled.evaluate((Name.ALICE, "1", {})).allowed
+    for sub, obj in (("alice", 1), (True, "None"), (None, "None"), (["alice"], "1"), ({}, "1"), (b"alice", "1")):
+        assert not compiled.evaluate((sub, obj, {})).allowed
 
 
 def test_conditions_are_taken_alone(engine):

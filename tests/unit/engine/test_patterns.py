@@ -115,6 +115,14 @@ def test_a_line_break_at_the_end_is_part_of_the_value():
             assert not compile_pattern(function, pattern)(value)
 
 
+def test_regular_expressions_are_read_as_re2_reads_them():
+    """A digit is an ASCII one, where Python takes any script's; a start is enough, as in Casbin."""
+    assert STOCK["regexMatch"]("\u0663", r"\d")
+    assert not compile_pattern("regexMatch", r"\d")("\u0663")
+    assert compile_pattern("regexMatch", r"[a-c]\d+|x.")("b12 and more")
+    assert compile_pattern("regexMatch", r"\w\w$")("xy")
+
+
 def test_only_texts_match():
     """Numbers and over-long texts are errors, as they are in Casbin."""
     for value in (1, None, ["a"], "a" * 70_000):
