@@ -218,11 +218,26 @@ class Settings(Trying, Observing, Remembering, Deciding, Storing, Listening, Bas
         return init_settings, env_settings, _FileSource(settings_cls)
 
 
+class GivenSettings(Settings):
+    """Settings that come from their caller alone: no environment and no file has a say."""
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 - as in Settings
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the caller is the only source
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see above
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 class _FileSource(PydanticBaseSettingsSource):
     """The settings file that a flag or the environment names."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError  # pydantic-settings asks the whole source at once
+        return None, field.alias or field_name, False  # never asked: the source is called as a whole
 
     def __call__(self) -> dict[str, Any]:
         path = self.current_state.get("config")

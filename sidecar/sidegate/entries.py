@@ -75,11 +75,6 @@ def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
     )
 
 
-def member_from_entry(id_: str, payload: Payload) -> Member:
-    """Return the member that one entry of it tells."""
-    return _member(id_, payload)
-
-
 def member_payload(member: Member) -> Payload:
     """Return the payload of a member's entry."""
     return _member_payload(member)
@@ -88,6 +83,11 @@ def member_payload(member: Member) -> Payload:
 def resource_from_entry(reference: str, payload: Payload) -> StoredResource:
     """Return the resource that one entry of it tells."""
     return _resource(reference, payload)
+
+
+def member_from_entry(id_: str, payload: Payload) -> Member:
+    """Return the member that one entry of it tells."""
+    return _member(id_, payload)
 
 
 def _encoded(facts: TenantFacts) -> Iterator[tuple[EntryKey, Payload]]:

@@ -100,7 +100,7 @@ def test_indexed_decides_as_the_reference(seed):
             pytest.fail(f"{case.model}\n{rows}\n{request}\n{case.role_match} {case.domain_match}\n{found}")
 
 
-@settings(fuzzed, max_examples=300)
+@settings(fuzzed, max_examples=DECISIONS // 40)
 @given(seed=st.integers(0, 2**64))
 def test_changed_programs_decide_as_fresh_ones(seed):
     """Adding and removing rows gives what a compilation of the resulting rows gives; the old program stays."""

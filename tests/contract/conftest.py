@@ -7,11 +7,14 @@ import pytest
 from sidegate_adapters.sql import SqlFactsStore, open_store
 
 
-@pytest.fixture(params=["sqlite"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """Return the address of an empty database of its own."""
-    del request
-    return f"sqlite:///{tmp_path / 'facts.db'}"
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'facts.db'}"
+    else:
+        async with request.getfixturevalue("postgres").database() as address:
+            yield address
 
 
 @pytest.fixture

@@ -122,6 +122,19 @@ def test_wrong_usage_is_told_before_the_server_is_asked(check, arguments, messag
     assert message in done.err
 
 
+@pytest.mark.parametrize("value", ["draft", "1e999", "9" * 400, "NaN", "[1", '{"a": [1, 2.5, -3e2, null]}', ""])
+def test_a_value_that_no_number_of_the_wire_can_hold_is_text(check, value):
+    """Whatever a shell passes as a value is sent, as JSON or as text."""
+    assert check("uma", "view", "document:contract", "--property", f"note={value}").out.startswith("ALLOW")
+
+
+@pytest.mark.parametrize("flag", ["--property=note=\udcff", '--property=note="\\ud800"', "--context=\udcff=1"])
+def test_what_is_not_utf8_is_a_sentence(check, flag):
+    """Bytes that no message of the wire can hold are told, without a traceback."""
+    done = check("uma", "view", "document:contract", flag)
+    assert (done.code, done.err) == (2, "error: an argument is not UTF-8 text\n")
+
+
 def test_the_tenant_must_be_named_somewhere():
     """Without --tenant and SIDEGATE_TENANT nothing is asked."""
     done = sidegate("check", "uma", "view", "document:contract")

@@ -96,6 +96,15 @@ def test_what_was_applied_decides_at_once(facts, server):
     assert done.out.startswith("ALLOW")
 
 
+def test_a_deny_tells_what_would_help(facts, server):
+    """An obligation of the answer is shown; here a second factor, which the tenant requires and bob lacks."""
+    facts("apply", DOCUMENT)
+    done = sidegate("check", "--address", server.address, "--tenant", facts.tenant, "bob", "edit", "document:d1")
+    assert done.out.startswith("DENY")
+    assert "(mfa_required)" in done.out
+    assert "\n  obligations step_up_mfa\n" in done.out
+
+
 def test_warnings_do_not_stop_it(facts):
     """A tenant without its owner is written, with a word about it."""
     done = facts("apply", DOCUMENT.replace("roles: [owner], ", ""))

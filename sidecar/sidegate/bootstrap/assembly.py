@@ -137,7 +137,7 @@ async def deciding(
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval)
         await follower.catch_up()
         decider = Guarded(
-            Measured(Resolved(snapshots), observe=observe),
+            Measured(Resolved(snapshots, catch_up=follower.catch_up), observe=observe),
             follower=follower,
             snapshots=snapshots,
             max_staleness=settings.max_staleness,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from sidegate.bootstrap.assembly import deciding, serving
-from sidegate.config import Settings, load_settings
+from sidegate.config import GivenSettings, Settings
 from sidegate.decision.resolved import Resolved
 from sidegate.documents import Document
 from sidegate.engine import ENGINES
@@ -37,7 +39,7 @@ class _Bench:
 
     packs: PackKeeper
     facts: FactsDocument
-    flags: Mapping[str, object]
+    engine: str
 
     @property
     def text(self) -> str:
@@ -46,13 +48,23 @@ class _Bench:
 
     def settings(self, directory: str) -> Settings:
         """Return the settings of a sidecar whose files stand in `directory`."""
-        return load_settings({**self.flags, "database": f"sqlite:///{directory}/facts.db"})
+        return GivenSettings.model_validate(
+            {
+                "database": f"sqlite:///{directory}/facts.db",
+                "listen": ("127.0.0.1:0",),
+                "policies": self.packs.directory,
+                "default_pack": self.packs.default,
+                "engine": self.engine,
+                "drain": 0,
+            }
+        )
 
 
 @asynccontextmanager
 async def _evaluator(bench: _Bench) -> AsyncIterator[Decider]:
     limits = {"max_tenants": len(bench.facts.tenants) + 1, "max_resources": 10_000}
-    yield Resolved(Snapshots(GivenFacts(bench.facts.tenants), bench.packs, **limits))
+    snapshots = Snapshots(GivenFacts(bench.facts.tenants), bench.packs, **limits)
+    yield Resolved(snapshots, catch_up=partial(asyncio.sleep, 0))
 
 
 @asynccontextmanager
@@ -101,14 +113,7 @@ class _Depth:
         packs, document = self._keepers[pack], facts_of(facts)
         if faults := tuple(_faults(document, packs)):
             raise PolicyTestError(*faults)
-        flags = {
-            "listen": "127.0.0.1:0",
-            "policies": self._policies,
-            "default_pack": pack,
-            "engine": self._engine,
-            "drain": 0.0,
-        }
-        self._decider = await self._stack.enter_async_context(self._opening(_Bench(packs, document, flags)))
+        self._decider = await self._stack.enter_async_context(self._opening(_Bench(packs, document, self._engine)))
 
     async def decide(self, request: Request) -> Decision:
         """Answer one check."""

@@ -20,7 +20,7 @@ COMMANDS = {
 }
 EXAMPLES = (
     ("Start a server with a demo tenant", "sidegate serve --demo"),
-    ("Ask it", "sidegate check --tenant demo uma view document:d1"),
+    ("Ask it", "sidegate check --tenant demo uma view document:contract"),
     ("See what a facts file would change", "sidegate facts plan facts.yaml"),
     ("Test the packs of a directory", "sidegate policy test policies/"),
 )

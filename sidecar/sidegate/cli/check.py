@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from math import isfinite
 from typing import Any, TypedDict, Unpack
 
 import click
@@ -32,16 +33,16 @@ from sidegate.model import (
 from sidegate.server.codec import write_check
 
 EXAMPLES = (
-    ("May uma view the document d1", "sidegate check --tenant demo uma view document:d1"),
+    ("May uma view the contract", "sidegate check --tenant demo uma view document:contract"),
     ("Ask about a type as a whole", "sidegate check --tenant demo uma register template"),
     (
         "Say what is known about the resource",
-        "sidegate check --tenant demo --property status=draft uma edit document:d1",
+        "sidegate check --tenant demo --property status=draft uma edit document:contract",
     ),
-    ("Use it in a script", "sidegate check --tenant demo --exit-code uma delete document:d1"),
+    ("Use it in a script", "sidegate check --tenant demo --exit-code uma delete document:contract"),
     (
         "Ask a sidecar on a Unix socket",
-        "sidegate check --address unix:/run/sidegate.sock --tenant demo uma view document:d1",
+        "sidegate check --address unix:/run/sidegate.sock --tenant demo uma view document:contract",
     ),
 )
 REASONS = {
@@ -72,8 +73,8 @@ class _Property(click.ParamType[tuple[str, Json]]):
         if not (name and equals):
             self.fail(f"`{value}` is not right: expected `name=value`, such as `status=draft`", param, ctx)
         try:
-            return name, json.loads(text, parse_constant=_refuse)
-        except ValueError:
+            return name, json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number)
+        except (ValueError, RecursionError):
             return name, text
 
 
@@ -181,6 +182,8 @@ def _short(text: str) -> str:
     return text if len(text) <= _SHORT else text[:_SHORT] + "…"
 
 
-def _refuse(constant: str) -> float:
-    """Take NaN and Infinity for text: they are no JSON."""
-    raise ValueError(constant)
+def _number(text: str) -> int | float:
+    """Return the number; what the wire's double can't hold is taken for text."""
+    if not isfinite(float(text)):
+        raise ValueError(text)
+    return float(text) if set(text) & set(".eE") else int(text)

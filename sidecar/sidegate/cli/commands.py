@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sidegate.cli.failures import Failure
+from sidegate.cli.failures import BAD_INPUT, Failure
 from sidegate.errors import SidegateError
 
 Example = tuple[str, str]
@@ -37,6 +37,8 @@ class Command(click.Command):
             return super().invoke(ctx)
         except SidegateError as error:
             raise Failure.of(error) from error
+        except UnicodeEncodeError as error:  # an argument of other bytes, which no message of the wire can hold
+            raise Failure("an argument is not UTF-8 text", exit_code=BAD_INPUT) from error
 
 
 class LazyGroup(click.Group):

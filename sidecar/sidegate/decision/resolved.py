@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from sidegate.decision.entities import context_entity, resource_entity, subject_entity
 from sidegate.errors import TooStale
-from sidegate.membership.snapshot import Snapshots, TenantSnapshot
+from sidegate.membership.patching import TenantSnapshot
+from sidegate.membership.snapshot import Snapshots
 from sidegate.model import Answer, Decision, Member, MemberStatus, Reason, Request, Subject
 from sidegate.policy.keeper import CompiledPack
 
@@ -18,8 +21,9 @@ ALLOW = "allow"
 class Resolved:
     """Decides from one revision of the tenant's facts; a member's state decides before any rule does."""
 
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, snapshots: Snapshots, *, catch_up: Callable[[], Awaitable[None]]) -> None:
         self._snapshots = snapshots
+        self._catch_up = catch_up
 
     def __repr__(self) -> str:
         return f"Resolved({self._snapshots!r})"
@@ -39,10 +43,11 @@ class Resolved:
             decision = await self._decide(request, snapshot)
             if decision is not None:
                 return decision
+            await self._catch_up()
         raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
     async def _decide(self, request: Request, snapshot: TenantSnapshot) -> Decision | None:
-        """Decide from this snapshot; None where the resource is known at another revision."""
+        """Decide from this snapshot; None where the resource can't be read at its revision any more."""
         pack = snapshot.pack
         member = _member(request.subject, snapshot)
         if member is None:
@@ -55,8 +60,7 @@ class Resolved:
         if request.action not in pack.actions[type_.name]:
             return _refused(Reason.UNKNOWN_ACTION, snapshot)
         facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
-        if facts.revision != snapshot.revision:
-            self._snapshots.forget(snapshot.tenant, facts.revision)
+        if facts is None:
             return None
         values = (
             subject_entity(request, member, pack.pack.schema),

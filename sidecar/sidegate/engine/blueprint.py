@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 from weakref import WeakValueDictionary
 
 from sidegate.engine.closures import Binding, Closure, Scope, compile_tree, compile_values
@@ -14,24 +14,23 @@ from sidegate.engine.nodes import And, Call, Field, Literal, Node, fields, walk
 from sidegate.engine.patterns import Pattern, compile_pattern
 from sidegate.engine.plan import ByPattern, ByPrefix, ByRole, ByValue, MatcherPlan, Plan, Route, plan_matcher
 from sidegate.engine.rows import RowRules
+from sidegate.engine.rules import RowCompiler
 from sidegate.engine.signatures import signatures
 from sidegate.engine.steps import Equal, Grouped, Held, Prefixed, Scoped, Step
 from sidegate.errors import ModelError
 from sidegate.model import MatchFunction, Row
-
-CompileText: TypeAlias = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRoute:
     """A route: its steps, and what is verified on the rules that they leave over (None: nothing).
 
-    `narrows` holds, for each number of steps already gone, what the others would make certain.
+    `narrow` is what the steps make certain, as one function of a rule.
     `guard` says, where there is no step and no field of a rule is read, whether the alternative matches.
     """
 
     steps: tuple[Step, ...]
-    narrows: tuple[Closure | None, ...]
+    narrow: Closure | None
     rest: Closure | None
     guard: Closure | None
 
@@ -67,16 +66,9 @@ class Blueprint:
             section: names.index("eft") if "eft" in names else None for section, names in definition.policies.items()
         }
 
-    def compile_row(self, row: Row, ordinal: int) -> tuple[Any, ...]:
-        """Compile the conditions and patterns that a policy row holds.
-
-        Raises:
-            RowError: one of them is wrong.
-        """
-        bindings = self._bindings[row[0]]
-        if not bindings:
-            return ()
-        return tuple(self._text(binding, row, ordinal) for binding in bindings)
+    def compiler(self, section: str) -> RowCompiler:
+        """Return what compiles the rows of a policy section."""
+        return _RowCompiler(tuple(self._bindings[section]), self._text)
 
     def _text(self, binding: Binding, row: Row, ordinal: int) -> Any:
         text = row[binding.column + 1]
@@ -131,10 +123,28 @@ class Blueprint:
 
     def _route(self, route: Route, scope: Scope) -> CompiledRoute:
         steps = tuple(_step(access, scope) for access, _ in route.steps)
-        narrows = tuple(_verifier(route.narrowing(done), scope) for done in range(len(steps) + 1))
-        rest = _verifier(route.rest, scope)
+        narrow, rest = _verifier(route.certain, scope), _verifier(route.rest, scope)
         of_request = not any(field.of_rule for node in route.conjuncts for field in fields(node))
-        return CompiledRoute(steps, narrows, rest, rest if of_request else None)
+        return CompiledRoute(steps, narrow, rest, rest if of_request else None)
+
+
+class _RowCompiler:
+    """Compiles the conditions and patterns that the rows of one section hold."""
+
+    __slots__ = ("_bindings", "_compile", "needed")
+
+    def __init__(self, bindings: tuple[Binding, ...], compile_text: Callable[[Binding, Row, int], Any]) -> None:
+        self._bindings = bindings
+        self._compile = compile_text
+        self.needed = bool(bindings)
+
+    def compile(self, row: Row, ordinal: int) -> tuple[Any, ...]:
+        """Compile what a row holds.
+
+        Raises:
+            RowError: a condition or pattern is wrong.
+        """
+        return tuple(self._compile(binding, row, ordinal) for binding in self._bindings)
 
 
 def _verifier(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:

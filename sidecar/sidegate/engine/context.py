@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sidegate.engine.definition import Definition
-from sidegate.errors import RequestError
+from sidegate.engine.definition import Definition, refuse_blind_deny
+from sidegate.errors import ModelError, RequestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,10 @@ def split_request(request: Sequence[object], definition: Definition) -> tuple[En
     for name, defined in sections:
         if name not in defined:
             raise RequestError(f"the model defines no `{name}`")
+    try:
+        refuse_blind_deny(definition, context.effect, context.policy)
+    except ModelError as error:
+        raise RequestError(str(error)) from error
     return context, _sized(values, context.request, definition)
 
 

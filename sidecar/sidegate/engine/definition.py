@@ -186,7 +186,16 @@ def _check_together(definition: Definition) -> None:
             raise ModelError("subjectPriority needs a role definition `g` without a window of time")
         if len(definition.policies) > 1 or len(definition.effects) > 1:
             raise ModelError("subjectPriority works with one policy definition and one effect")
-    if Combination.DENY_OVERRIDE in definition.effects.values():
-        for section, names in definition.policies.items():
-            if "eft" not in names:
-                raise ModelError(f"`{Combination.DENY_OVERRIDE.value}` allows everything where `{section}` has no eft")
+    for effect in definition.effects:
+        refuse_blind_deny(definition, effect, "p" + effect[1:])
+
+
+def refuse_blind_deny(definition: Definition, effect: str, policy: str) -> None:
+    """Refuse an effect that only a deny rule can turn, over rules that have no effect.
+
+    Raises:
+        ModelError: it would allow everything.
+    """
+    blind = "eft" not in definition.policies.get(policy, ("eft",))
+    if blind and definition.effects[effect] is Combination.DENY_OVERRIDE:
+        raise ModelError(f"`{Combination.DENY_OVERRIDE.value}` allows everything where `{policy}` has no eft")

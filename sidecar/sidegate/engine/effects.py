@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
 from sidegate.engine.closures import Closure
 from sidegate.engine.definition import Combination
@@ -14,57 +12,46 @@ from sidegate.engine.steps import Entry, Values
 from sidegate.errors import EvaluationError
 from sidegate.model import Answer
 
-Candidates: TypeAlias = Iterable[tuple[Closure | None, Entry]]
-"""Rules in order, each with what is still to be verified; None where it matches for certain."""
+_STOPS_AT_ALLOW = frozenset({Combination.ALLOW_OVERRIDE, Combination.PRIORITY, Combination.SUBJECT_PRIORITY})
+
+_UNMATCHED = (Answer(False), Answer(True))
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When an effect may stop, and what holds where no rule matched."""
+class Verdict:
+    """Combines effects: `effect_column` is where a rule holds its effect, None where every rule allows."""
 
-    stops_at_allow: bool
-    stops_at_deny: bool
-    otherwise: bool
+    __slots__ = ("_allow_ends", "_deny_ends", "_effect_column", "_otherwise")
 
+    def __init__(self, combination: Combination, effect_column: int | None) -> None:
+        self._allow_ends = combination in _STOPS_AT_ALLOW
+        self._deny_ends = combination is not Combination.ALLOW_OVERRIDE
+        self._otherwise = combination is Combination.DENY_OVERRIDE
+        self._effect_column = effect_column
 
-POLICIES: Final[Mapping[Combination, Policy]] = MappingProxyType(
-    {
-        Combination.ALLOW_OVERRIDE: Policy(True, False, False),
-        Combination.DENY_OVERRIDE: Policy(False, True, True),
-        Combination.ALLOW_AND_DENY: Policy(False, True, False),
-        Combination.PRIORITY: Policy(True, True, False),
-        Combination.SUBJECT_PRIORITY: Policy(True, True, False),
-    }
-)
+    def of(self, entries: Iterable[Entry], verify: Closure | None, request: Values, evaluation: Evaluation) -> Answer:
+        """Verify rules in their order, and stop at the first that decides; the last that matched explains.
 
-
-def decide(
-    candidates: Candidates, policy: Policy, effect_column: int | None, asked: tuple[Values, Evaluation]
-) -> Answer:
-    """Verify candidates in their order and combine the effects of those that match.
-
-    Raises:
-        EvaluationError: the matcher's value is neither a truth value nor a float.
-    """
-    request, evaluation = asked
-    allowed = policy.otherwise
-    last: tuple[str, ...] | None = None
-    for residual, (_, values, compiled) in candidates:
-        if residual is not None:
-            result = residual(request, values, compiled, evaluation)
-            if result is False or (result is not True and not _is_match(result)):
-                continue
-        last = values
-        if effect_column is None or values[effect_column] == "allow":
-            if policy.stops_at_allow:
-                return Answer(True, last)
-            allowed = True
-        elif policy.stops_at_deny:
-            return Answer(False, last)
-    return Answer(allowed, last)
+        Raises:
+            EvaluationError: the matcher's value is neither a truth value nor a float.
+        """
+        column = self._effect_column
+        allowed, last = self._otherwise, None
+        for _, values, compiled in entries:
+            if verify is not None:
+                result = verify(request, values, compiled, evaluation)
+                if result is False or (result is not True and not _matches(result)):
+                    continue
+            last = values
+            if column is None or values[column] == "allow":
+                if self._allow_ends:
+                    return Answer(True, values)
+                allowed = True
+            elif self._deny_ends:
+                return Answer(False, values)
+        return Answer(allowed, last) if last is not None else _UNMATCHED[allowed]
 
 
-def _is_match(result: Any) -> bool:
+def _matches(result: Any) -> bool:
     """Return whether a matcher's value that is no plain truth value counts, as Casbin counts it."""
     if isinstance(result, float):
         return result != 0

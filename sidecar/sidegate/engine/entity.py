@@ -64,12 +64,12 @@ def declared(value: object, name: str) -> object:
     Raises:
         EvaluationError: the value declares no such property.
     """
-    if type(value) is Entity:
-        found = value._properties  # noqa: SLF001 - this module owns the slot
-    elif isinstance(value, Mapping):
-        found = value
-    else:
-        found = _own_attributes(value, name)
+    if type(value) is Entity and not name.startswith("_"):
+        try:
+            return value._properties[name]  # noqa: SLF001 - this module owns the slot
+        except KeyError:
+            raise EvaluationError(f"`{name}` is no declared property") from None
+    found = value if isinstance(value, Mapping) else _own_attributes(value, name)
     if name in found and not name.startswith("_"):
         return found[name]
     raise EvaluationError(f"a value of type `{type(value).__name__}` declares no property `{name}`")

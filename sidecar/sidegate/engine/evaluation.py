@@ -11,14 +11,18 @@ from sidegate.model import NO_LINKS, RoleLinks
 
 
 class Evaluation:
-    """The role links of a program, and those that only this evaluation sees; it ends with the answer."""
+    """The role links of a program, and those that only this evaluation sees; it ends with the answer.
 
-    __slots__ = ("_graphs", "_links", "_walks")
+    `reaches` is where steps keep what they asked for, under keys of their own.
+    """
+
+    __slots__ = ("_graphs", "_links", "_walks", "reaches")
 
     def __init__(self, graphs: Mapping[str, RoleGraph], links: RoleLinks) -> None:
         self._graphs = graphs
         self._links = links
         self._walks: dict[tuple[str, object, object], Any] = {}
+        self.reaches: dict[object, Any] = {}
 
     def reach(self, section: str, name: object, domain: object) -> Any:
         """Return the roles that `name` holds in `domain` ("" where the definition has none).
@@ -32,18 +36,16 @@ class Evaluation:
         key = (section, name, domain)
         found = self._walks.get(key)
         if found is None:
-            found = self._walks[key] = self._walk(section, name, domain)
+            if name.__class__ is not str:
+                name = str.__str__(name) if isinstance(name, str) else name
+            links = self._links if section == "g" else NO_LINKS
+            found = self._graphs[section].reach(name, domain, links) if isinstance(name, str) else {name}
+            self._walks[key] = found
         return found
 
     def linked(self, section: str, name: object, role: object, domain: object = "") -> bool:
         """Return whether `name` holds `role`, as `g(name, role, domain)`."""
         return role in self.reach(section, name, domain)
-
-    def _walk(self, section: str, name: object, domain: str) -> Any:
-        if not isinstance(name, str):
-            return {name}
-        links = self._links if section == "g" else NO_LINKS
-        return self._graphs[section].reach(str.__str__(name), domain, links)
 
 
 def _domain(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from rpds import HashTrieMap
 
 from sidegate.engine.evaluation import Evaluation
-from sidegate.engine.steps import Bucket, Entry, Key, Node, Prefixed, Step, Values
+from sidegate.engine.steps import Bucket, Entry, Key, Level, Node, Prefixed, Step, Values
 
 SPLIT: Final = 4
 """A bucket of more rules than this is split by the next key."""
@@ -29,34 +29,39 @@ class Index:
         self._base = _built(entries, self._keys, 0)
         self._grown: Node = ()
 
-    def find(self, request: Values, evaluation: Evaluation) -> list[tuple[int, Bucket]]:
-        """Return buckets of candidate rules, each with the number of steps that are certain for its rules."""
-        found: list[tuple[int, Bucket]] = []
-        nodes = [self._base, self._grown] if self._grown else [self._base]
-        for done, step in enumerate(self._steps):
-            further: list[Node] = []
-            for node in nodes:
-                if isinstance(node, tuple):
-                    found.append((done, node))
-                else:
-                    further += step.open(node, request, evaluation)
-            if not further:
-                return found
-            nodes = further
-        done = len(self._steps)
-        found += [(done, node) for node in nodes if isinstance(node, tuple)]
-        return found
+    def find(self, request: Values, evaluation: Evaluation) -> Sequence[Entry]:
+        """Return the rules that all steps leave over, in their order."""
+        levels: list[Level] = []
+        bucket: list[Entry] = []
+        for node in (self._base, self._grown):
+            if isinstance(node, tuple):
+                bucket.extend(node)
+            else:
+                levels.append(node)
+        for step in self._steps:
+            if bucket:
+                bucket = step.keep(bucket, request, evaluation)
+            further: list[Level] = []
+            for level in levels:
+                for node in step.open(level, request, evaluation):
+                    if isinstance(node, tuple):
+                        bucket.extend(node)
+                    else:
+                        further.append(node)
+            levels = further
+            if not levels and not bucket:
+                break
+        return bucket if len(bucket) < 2 else sorted(bucket, key=_rank)  # noqa: PLR2004 - nothing to sort
 
     def grown(self, added: Sequence[Entry], removed: Sequence[Entry]) -> Index:
         """Return an index with more rules, and without `removed`, which must stand in the grown part."""
         index = object.__new__(Index)
-        steps: tuple[Step, ...] = self._steps
         node = self._grown
         for entry in removed:
             node = _less(node, entry, self._keys, 0)
         for entry in added:
             node = _more(node, entry, self._keys, 0)
-            steps = tuple(step.with_length_of(entry) if isinstance(step, Prefixed) else step for step in steps)
+        steps = tuple(step.with_lengths_of(added) if isinstance(step, Prefixed) else step for step in self._steps)
         index._base, index._keys, index._steps, index._grown = self._base, self._keys, steps, node
         return index
 
@@ -78,7 +83,8 @@ def _built(entries: Sequence[Entry], keys: tuple[Key, ...], depth: int) -> Node:
 def _more(node: Node, entry: Entry, keys: tuple[Key, ...], depth: int) -> Node:
     if isinstance(node, tuple):
         if len(node) < SPLIT or depth == len(keys):
-            return (*node, entry)
+            ordered = not node or node[-1][0] < entry[0]
+            return (*node, entry) if ordered else tuple(sorted((*node, entry), key=_rank))
         level: HashTrieMap[object, Node] = HashTrieMap()
         for other in node:
             level = _put(level, other, keys, depth)
@@ -112,3 +118,7 @@ def _bucket(node: Node, entry: Entry, keys: tuple[Key, ...]) -> Bucket:
         node = node.get(key(entry), ())
     assert isinstance(node, tuple)
     return node
+
+
+def _rank(entry: Entry) -> int:
+    return entry[0]

@@ -135,7 +135,7 @@ def _key_match3(pattern: str) -> Test:
 def _key_match4(pattern: str) -> Test:
     starred = pattern.replace("/*", "/.*")
     names = _ANY_BRACED.findall(starred)
-    compiled = linear("^(?:" + _ANY_BRACED.sub("([^/]+)", starred) + ")$")
+    compiled = linear("^" + _ANY_BRACED.sub("([^/]+)", starred) + "$")
     if compiled.groups != len(names):
         raise ValueError("groups beside {names} are not allowed in keyMatch4")
 

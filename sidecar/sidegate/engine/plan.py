@@ -74,9 +74,10 @@ class Route:
         left = [node for position, node in enumerate(self.conjuncts) if position not in certain]
         return (*left, Literal(value=True)) if len(self.conjuncts) - 1 in certain else tuple(left)
 
-    def narrowing(self, done: int) -> tuple[Node, ...]:
-        """Return the conjuncts of the steps after the first `done`, in the order of the steps."""
-        return tuple(self.conjuncts[position] for _, indexes in self.steps[done:] for position in sorted(indexes))
+    @property
+    def certain(self) -> tuple[Node, ...]:
+        """The conjuncts that the steps make certain, in the order of the steps."""
+        return tuple(self.conjuncts[position] for _, indexes in self.steps for position in sorted(indexes))
 
 
 @dataclass(frozen=True, slots=True)

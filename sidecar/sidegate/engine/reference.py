@@ -20,6 +20,7 @@ from sidegate.engine import operators
 from sidegate.engine.context import EnforceContext, split_request
 from sidegate.engine.definition import Definition, read_definition
 from sidegate.engine.entity import declared
+from sidegate.engine.graphs import Graphs
 from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
 from sidegate.engine.order import order_of
 from sidegate.engine.parser import Syntax
@@ -27,7 +28,7 @@ from sidegate.engine.patterns import compile_pattern
 from sidegate.engine.rows import checked, without
 from sidegate.engine.signatures import signatures
 from sidegate.engine.tokens import respelled
-from sidegate.errors import EngineError, EvaluationError, ModelError, RequestError
+from sidegate.errors import EngineError, EvaluationError
 from sidegate.model import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
 
 for _name in ("casbin", "casbin.enforcer", "casbin.policy", "casbin.role"):
@@ -92,6 +93,7 @@ class ReferenceProgram:
     def __init__(self, setting: _Setting, rows: Sequence[Row]) -> None:
         self._setting = setting
         self._rows = tuple(rows)
+        setting.check_graphs(self._rows)
         setting.check_texts(self._rows)
         self._policies, self._originals = setting.policies(self._rows)
 
@@ -137,7 +139,7 @@ class ReferenceProgram:
             model["g"][section].policy = [list(row[1:]) for row in self._rows if row[0] == section]
         extra = [list(triple) for triple in links.triples()]
         if extra:
-            self._setting.check_links()
+            self._setting.graphs.check_links()
             model["g"]["g"].policy += extra
         self._setting.link(enforcer)
         return enforcer
@@ -159,11 +161,7 @@ class _Setting:
         self._functions = MappingProxyType({**_GETTERS, **functions})
         self._role_match = role_match
         self._domain_match = domain_match
-        for section, function in [*role_match.items(), *domain_match.items()]:
-            if section not in self.definition.roles or function not in _MATCHERS:
-                raise ModelError(f"can't match `{section}` by `{function}`; there is {', '.join(_MATCHERS)}")
-            if self.definition.roles[section].window:
-                raise ModelError(f"`{section}` has a window of time and can't be matched by patterns")
+        self.graphs = Graphs(self.definition.roles, role_match, domain_match)
 
     def model(self) -> Any:
         """Return a fresh Casbin model without rows."""
@@ -177,6 +175,14 @@ class _Setting:
         for section, role in self.definition.roles.items():
             model.add_def("g", section, "_, _" + ", _" * role.domain + ", (_, _)" * role.window)
         return model
+
+    def check_graphs(self, rows: Sequence[Row]) -> None:
+        """Refuse links that the indexed engine's graphs refuse.
+
+        Raises:
+            RowError: a chain of roles that is cut, or a time or pattern that is wrong.
+        """
+        self.graphs.built({section: [row for row in rows if row[0] == section] for section in self.definition.roles})
 
     def check_texts(self, rows: Sequence[Row]) -> None:
         """Parse each condition alone, and compile each pattern.
@@ -254,16 +260,6 @@ class _Setting:
                     manager.add_domain_link_condition_func(*row[:3], util.time_match_func)
                 else:
                     manager.add_link_condition_func(*row[:2], util.time_match_func)
-
-    def check_links(self) -> None:
-        """Refuse links of one evaluation where `g` has no domain.
-
-        Raises:
-            RequestError: `g` is not defined as `_, _, _`.
-        """
-        role = self.definition.roles.get("g")
-        if role is None or not role.domain or role.window:
-            raise RequestError("links of one evaluation need the role definition `g = _, _, _`")
 
 
 class _Forgetful(RoleManager):  # type: ignore[misc]

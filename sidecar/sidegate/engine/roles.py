@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from rpds import HashTrieMap
 
 from sidegate.engine.patterns import Pattern, compile_pattern
 from sidegate.engine.rows import shown
 from sidegate.errors import EvaluationError, RowError
-from sidegate.model import RoleLinks, Row
+from sidegate.model import NO_LINKS, RoleLinks, Row
 
 MAX_HOPS: Final = 9
 """How far Casbin follows a chain of roles: its manager counts ten levels, the subject's own among them."""
 _WITH_DOMAIN: Final = 4
 """Values of a row with a domain: section, holder, role, domain."""
+Lookup: TypeAlias = Callable[[str], "tuple[str, ...] | None"]
+_UNCHANGED: Final[HashTrieMap[str, HashTrieMap[str, tuple[str, ...]]]] = HashTrieMap()
 
 
 class Reach(Protocol):
@@ -63,6 +66,10 @@ class DomainPatterns:
         except ValueError as error:
             raise RowError(f"domain `{stored[:80]}` of a role link: {error}") from error
 
+    def always(self, stored: str) -> bool:
+        """Whether links stored under `stored` hold in every domain."""
+        return self._match == "keyMatch" and stored.startswith("*")
+
     def holds(self, stored: str, domain: str) -> bool:
         """Whether links stored under `stored` hold in `domain`."""
         if stored == domain:
@@ -82,10 +89,11 @@ def matches(pattern: Pattern, domain: str) -> bool:
 class LinkGraph:
     """Links between plain names: a frozen base, and in front of it a persistent map of the holders that changed.
 
-    `_changed` maps domain -> holder -> all its roles, which count instead of those in `_base`.
+    `_changed` maps domain -> holder -> all its roles, which count instead of those in `_base`. Stored domains that
+    are patterns wait with their lookups, `*` and such apart, since it always holds.
     """
 
-    __slots__ = ("_base", "_changed", "_domains", "_patterns", "_size")
+    __slots__ = ("_always", "_base", "_changed", "_domains", "_size", "_sometimes")
 
     def __init__(self, rows: Iterable[Row], domains: DomainPatterns) -> None:
         base: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -97,28 +105,28 @@ class LinkGraph:
             size += 1
         self._domains = domains
         self._base: Mapping[str, Mapping[str, tuple[str, ...]]] = base
-        self._changed: HashTrieMap[str, HashTrieMap[str, tuple[str, ...]]] = HashTrieMap()
-        self._patterns = tuple(pattern for stored in base if (pattern := domains.compiled(stored)))
+        self._changed = _UNCHANGED
         self._size = size
+        self._set_patterns(pattern for stored in base if (pattern := domains.compiled(stored)))
 
     def reach(self, name: str, domain: str, links: RoleLinks) -> set[str]:
         """Walk the links up from `name`, at most nine hops."""
-        found = {name}
         lookups = self._lookups(domain, links)
-        if not lookups:
-            return found
-        frontier = [name]
-        for _ in range(MAX_HOPS):
-            further = []
-            for holder in frontier:
-                for lookup in lookups:
-                    for role in lookup(holder) or ():
+        found = {name}
+        waiting = [name]
+        hops, hop_ends = 0, 1
+        for position, holder in enumerate(waiting):
+            if position == hop_ends:
+                hops, hop_ends = hops + 1, len(waiting)
+                if hops == MAX_HOPS:
+                    break
+            for lookup in lookups:
+                roles = lookup(holder)
+                if roles:
+                    for role in roles:
                         if role not in found:
                             found.add(role)
-                            further.append(role)
-            if not further:
-                break
-            frontier = further
+                            waiting.append(role)
         return found
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> LinkGraph:
@@ -131,31 +139,70 @@ class LinkGraph:
         if not minus and len(plus) >= self._size:
             return LinkGraph([*self._rows(), *plus], self._domains)
         graph = object.__new__(LinkGraph)
-        graph._domains, graph._base = self._domains, self._base
-        graph._changed, graph._patterns, graph._size = self._changed, self._patterns, self._size
+        graph._domains, graph._base, graph._size = self._domains, self._base, self._size
+        graph._changed = self._changed
+        patterns = {pattern.text: pattern for pattern, _ in [*self._always, *self._sometimes]}
         for row in minus:
             graph._remove(row)
         for row in plus:
-            graph._add(row)
+            if (domain := _domain(row)) not in patterns and (pattern := self._domains.compiled(domain)):
+                patterns[domain] = pattern
+            graph._put(domain, row[1], (*graph._roles(domain, row[1]), row[2]))
+        graph._size += len(plus)
+        graph._set_patterns(patterns.values())
         return graph
 
-    def _lookups(self, domain: str, links: RoleLinks) -> list[Callable[[str], tuple[str, ...] | None]]:
+    def domains(self) -> Iterable[str]:
+        """Return every domain that has links, "" where the definition has none."""
+        return {**dict.fromkeys(self._base), **dict.fromkeys(self._changed)}
+
+    def chain_beyond(self, name: str, domain: str) -> list[str]:
+        """Return a chain of links from `name` to a role that is too far for the walk, [] if there is none."""
+        lookups = self._lookups(domain, NO_LINKS)
+        before = {name: ""}
+        frontier = [name]
+        for _ in range(MAX_HOPS + 1):
+            further: list[str] = []
+            for holder in frontier:
+                for role in itertools.chain.from_iterable(lookup(holder) or () for lookup in lookups):
+                    if role not in before:
+                        before[role] = holder
+                        further.append(role)
+            frontier = further
+        chain = frontier[:1]
+        while chain and chain[-1] != name:
+            chain.append(before[chain[-1]])
+        return chain[::-1]
+
+    def _lookups(self, domain: str, links: RoleLinks) -> list[Lookup]:
         """Return a function holder -> roles for each stored domain that holds in `domain`."""
-        stored = [domain]
-        if self._patterns:
-            stored += [p.text for p in self._patterns if p.text != domain and matches(p, domain)]
-        lookups = []
-        for one in stored:
-            base = self._base.get(one)
-            changed = self._changed.get(one) if self._changed else None
-            if changed is not None:
-                lookups.append(changed.get if base is None else _front(changed, base))
-            elif base is not None:
-                lookups.append(base.get)
+        own = self._base.get(domain)
+        lookups: list[Lookup] = []
+        if self._changed is not _UNCHANGED and (found := self._lookup(domain)) is not None:
+            lookups.append(found)
+        elif own is not None:
+            lookups.append(own.get)
+        for pattern, lookup in self._always:
+            if pattern.text != domain:
+                lookups.append(lookup)
+        if self._sometimes:
+            lookups += [look for p, look in self._sometimes if p.text != domain and matches(p, domain)]
         if links.by_domain:
             holds = self._domains.holds
-            lookups += [holders.get for one, holders in links.by_domain.items() if holds(one, domain)]
+            lookups += [holders.get for stored, holders in links.by_domain.items() if holds(stored, domain)]
         return lookups
+
+    def _lookup(self, stored: str) -> Lookup | None:
+        base = self._base.get(stored)
+        changed = None if self._changed is _UNCHANGED else self._changed.get(stored)
+        if changed is None:
+            return None if base is None else base.get
+        return changed.get if base is None else _front(changed, base)
+
+    def _set_patterns(self, patterns: Iterable[Pattern]) -> None:
+        found = [(pattern, lookup) for pattern in patterns if (lookup := self._lookup(pattern.text))]
+        self._always = tuple(pair for pair in found if self._domains.always(pair[0].text))
+        self._sometimes = tuple(pair for pair in found if not self._domains.always(pair[0].text))
 
     def _roles(self, domain: str, holder: str) -> tuple[str, ...]:
         changed = self._changed.get(domain)
@@ -170,14 +217,8 @@ class LinkGraph:
             holders = holders.insert(holder, roles)
         elif holder in holders:
             holders = holders.remove(holder)
-        self._changed = self._changed.insert(domain, holders) if holders else self._changed.discard(domain)
-
-    def _add(self, row: Row) -> None:
-        domain = _domain(row)
-        if domain not in self._base and domain not in self._changed and (found := self._domains.compiled(domain)):
-            self._patterns = (*self._patterns, found)
-        self._put(domain, row[1], (*self._roles(domain, row[1]), row[2]))
-        self._size += 1
+        changed = self._changed.insert(domain, holders) if holders else self._changed.discard(domain)
+        self._changed = changed or _UNCHANGED
 
     def _remove(self, row: Row) -> None:
         roles = list(self._roles(_domain(row), row[1]))
@@ -188,8 +229,8 @@ class LinkGraph:
         self._size -= 1
 
     def _rows(self) -> Iterable[Row]:
-        """Yield all links as rows, without their order, which does not count."""
-        for domain in {**dict.fromkeys(self._base), **dict.fromkeys(self._changed)}:
+        """Yield all links as rows with a domain, without their order, which does not count."""
+        for domain in self.domains():
             holders = {**self._base.get(domain, {}), **dict(self._changed.get(domain) or {})}
             for holder, roles in holders.items():
                 for role in roles:
@@ -200,9 +241,7 @@ def _domain(row: Row) -> str:
     return row[3] if len(row) == _WITH_DOMAIN else ""
 
 
-def _front(
-    changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, tuple[str, ...]]
-) -> Callable[[str], tuple[str, ...] | None]:
+def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, tuple[str, ...]]) -> Lookup:
     """Look first among the holders that changed."""
 
     def lookup(holder: str) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from sidegate.errors import RowError
 from sidegate.model import Row
 
 EFFECTS: Final = frozenset({"allow", "deny"})
-MAX_VALUE_LENGTH: Final = 4_096
+MAX_ROW_LENGTH: Final = 16_384
 
 
 class RowRules:
@@ -36,11 +36,12 @@ class RowRules:
         if len(row) != width + 1:
             message = f"row {shown(row)} has {len(row) - 1} values; `{row[0]}` is defined with {width}"
             raise RowError(message, ordinal=ordinal)
-        for value in row:
-            if not isinstance(value, str):
-                raise RowError(f"row {shown(row)} holds a value that is no text", ordinal=ordinal)
-            if len(value) > MAX_VALUE_LENGTH:
-                raise RowError(f"a value of more than {MAX_VALUE_LENGTH} characters", ordinal=ordinal)
+        try:
+            length = len("".join(row))
+        except TypeError:
+            raise RowError(f"row {shown(row)} holds a value that is no text", ordinal=ordinal) from None
+        if length > MAX_ROW_LENGTH:
+            raise RowError(f"row {shown(row)} has {length} characters; at most {MAX_ROW_LENGTH}", ordinal=ordinal)
         effect = self._effects.get(row[0])
         if effect is not None and row[effect] not in EFFECTS:
             message = f"row {shown(row)} has the effect `{row[effect]}`; it must be `allow` or `deny`"

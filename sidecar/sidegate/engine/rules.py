@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol
 
 from rpds import HashTrieMap, HashTrieSet
 
@@ -11,18 +11,29 @@ from sidegate.engine.order import SortKey
 from sidegate.engine.steps import Entry
 from sidegate.model import Row
 
-Compile: TypeAlias = Callable[[Row, int], tuple[Any, ...]]
-"""Compiles what a row holds, such as its condition; the number is the row's ordinal, for errors."""
+
+class RowCompiler(Protocol):
+    """Compiles what the rows of a section hold."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether the rows hold anything to compile."""
+        ...
+
+    def compile(self, row: Row, ordinal: int) -> tuple[Any, ...]:
+        """Compile the conditions and patterns of a row; the number is the row's ordinal, for errors."""
+
+
 _ORDINAL_BITS: Final = 44
 
 
 class Ruleset:
     """Rules by rank: a frozen base, those added since, and the ranks of base rules taken out. It never changes."""
 
-    __slots__ = ("_added", "_base", "_compile", "_gone", "_key", "_next", "_ranks")
+    __slots__ = ("_added", "_base", "_compiler", "_gone", "_key", "_next")
 
-    def __init__(self, compile_row: Compile, key: SortKey | None) -> None:
-        self._compile = compile_row
+    def __init__(self, compiler: RowCompiler, key: SortKey | None) -> None:
+        self._compiler = compiler
         self._key = key
         self._base: tuple[Entry, ...] = ()
         self._added: HashTrieMap[int, Entry] = HashTrieMap()
@@ -49,24 +60,25 @@ class Ruleset:
         Raises:
             RowError: a condition, pattern or priority that is wrong.
         """
-        key, compile_row, number = self._key, self._compile, self._next
+        key, number, compile_row = self._key, self._next, self._compiler.compile
+        if key is None and not self._compiler.needed:
+            return [(rank, row[1:], ()) for rank, (_, row) in enumerate(rows, start=number)]
         found = []
-        for ordinal, row in rows:
-            rank = number if key is None else (key(row) << _ORDINAL_BITS) | number
-            found.append((rank, row[1:], compile_row(row, ordinal)))
-            number += 1
+        for rank, (ordinal, row) in enumerate(rows, start=number):
+            place = rank if key is None else (key(row) << _ORDINAL_BITS) | rank
+            found.append((place, row[1:], compile_row(row, ordinal)))
         return found
 
     def rebuilt(self, entries: Sequence[Entry]) -> Ruleset:
         """Return a ruleset of these rules and `entries`, all in its base."""
-        ruleset = Ruleset(self._compile, self._key)
+        ruleset = Ruleset(self._compiler, self._key)
         ruleset._base = tuple(sorted([*self, *entries], key=_rank))
         ruleset._next = self._next + len(entries)
         return ruleset
 
     def changed(self, added: Sequence[Entry], removed: Sequence[Entry]) -> Ruleset:
         """Return a ruleset that shares its base with this one."""
-        ruleset = Ruleset(self._compile, self._key)
+        ruleset = Ruleset(self._compiler, self._key)
         after, gone = self._added, self._gone
         for entry in removed:
             if entry[0] in after:

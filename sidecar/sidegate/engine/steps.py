@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol, TypeAlias
 
@@ -31,28 +31,40 @@ class Step(Protocol):
         """Return what lies behind the keys that the request opens."""
         ...
 
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Return the rules of a bucket that stand under keys that the request opens."""
+        ...
+
 
 class Equal:
     """All of several fields equal values of the request."""
 
-    __slots__ = ("_request", "_single", "keys")
+    __slots__ = ("_key", "_request", "keys")
 
     def __init__(self, columns: tuple[int, ...], request: Closure) -> None:
-        self.keys = (_column_key(columns),)
-        self._request = request
-        self._single = len(columns) == 1
+        self._key = itemgetter(*columns)
+        self.keys = (_key_at(self._key),)
+        self._request = request if len(columns) > 1 else _first_of(request)
 
     def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
         """Look up the one key."""
+        found = level.get(self._asked(request, evaluation))
+        return [] if found is None else [found]
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Compare each rule's values with those asked for."""
+        asked, key = self._asked(request, evaluation), self._key
+        return [entry for entry in bucket if key(entry[1]) == asked]
+
+    def _asked(self, request: Values, evaluation: Evaluation) -> object:
+        """Return the key of a request, in which a value that is no text becomes None, which no rule holds."""
         key = self._request(request, (), (), evaluation)
+        if key.__class__ is not tuple:
+            return key if key.__class__ is str else plain_text(key)
         for value in key:
             if value.__class__ is not str:
-                key = tuple(map(plain_text, key))
-                break
-        if None in key:
-            return []
-        found = level.get(key[0] if self._single else key)
-        return [] if found is None else [found]
+                return tuple(map(plain_text, key))
+        return key
 
 
 class Prefixed:
@@ -83,18 +95,22 @@ class Prefixed:
                 found.append(node)
         return found
 
-    def with_length_of(self, entry: Entry) -> Prefixed:
-        """Return a step that also tries prefixes as long as this rule's."""
-        length = entry[1][self._column].find("*")
-        if length < 0 or length in self.lengths:
-            return self
-        return Prefixed(self._column, self._request, tuple(sorted({*self.lengths, length})))
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Match each rule's pattern."""
+        value: Any = self._request(request, (), (), evaluation)
+        column, kept = self._column, []
+        for entry in bucket:
+            text = entry[1][column]
+            star = text.find("*")
+            if value == text if star < 0 else value.startswith(text[:star]):
+                kept.append(entry)
+        return kept
 
     def with_lengths_of(self, entries: Sequence[Entry]) -> Prefixed:
-        """Return a step that tries prefixes as long as those of these rules."""
+        """Return a step that also tries prefixes as long as those of these rules."""
         column = self._column
-        lengths = {entry[1][column].find("*") for entry in entries} | set(self.lengths)
-        return Prefixed(column, self._request, tuple(sorted(lengths - {-1})))
+        lengths = {entry[1][column].find("*") for entry in entries} - {-1, *self.lengths}
+        return Prefixed(column, self._request, tuple(sorted({*self.lengths, *lengths}))) if lengths else self
 
     def _key(self, entry: Entry) -> str:
         text = entry[1][self._column]
@@ -103,30 +119,36 @@ class Prefixed:
 
 
 class Held:
-    """The field names a role that the subject holds, or a constant; `request` gives subject, constants, domain."""
+    """The field names a role that the subject holds, or a constant; `request` gives subject, domain, constants."""
 
-    __slots__ = ("_request", "_section", "keys")
+    __slots__ = ("_column", "_request", "_section", "keys")
 
     def __init__(self, column: int, section: str, request: Closure) -> None:
-        self.keys = (_column_key((column,)),)
+        self._column = column
+        self.keys = (_key_at(itemgetter(column)),)
         self._section = section
         self._request = request
 
     def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
         """Look up each role of the subject, or try each role of the level, whichever are fewer."""
         subject, domain, *constants = self._request(request, (), (), evaluation)
-        reach = evaluation.reach(self._section, subject, domain)
-        return _held(level, reach, constants)
+        return _held(level, evaluation.reach(self._section, subject, domain), constants)
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Try each rule's role."""
+        subject, domain, *constants = self._request(request, (), (), evaluation)
+        return _kept(bucket, self._column, evaluation.reach(self._section, subject, domain), constants)
 
 
 class Scoped:
     """As `Held`, where the domain depends on other fields of the rule: those are the first of two levels."""
 
-    __slots__ = ("_column", "_domain", "_request", "_section", "keys")
+    __slots__ = ("_column", "_domain", "_given", "_request", "_section", "keys")
 
     def __init__(self, columns: tuple[int, tuple[int, ...]], section: str, request: Closure, domain: Closure) -> None:
         self._column, given = columns
-        self.keys = (_tuple_key(given), _column_key((self._column,)))
+        self._given = itemgetter(*given) if len(given) > 1 else _tuple_of(given[0])
+        self.keys = (_key_at(self._given), _key_at(itemgetter(self._column)))
         self._section = section
         self._request = request
         self._domain = domain
@@ -136,13 +158,30 @@ class Scoped:
         subject, _, *constants = self._request(request, (), (), evaluation)
         found: list[Node] = []
         for given, inner in level.items():
-            domain = self._domain(request, given, (), evaluation)
-            reach = evaluation.reach(self._section, subject, domain)
-            if not isinstance(inner, tuple):
-                found += _held(inner, reach, constants)
-            elif kept := tuple(e for e in inner if e[1][self._column] in reach or e[1][self._column] in constants):
-                found.append(kept)
+            reach = self._reach(given, subject, request, evaluation)
+            if inner.__class__ is not tuple:
+                found += _held(inner, reach, constants)  # type: ignore[arg-type]
+            elif kept := _kept(inner, self._column, reach, constants):
+                found.append(tuple(kept))
         return found
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Try each rule's role in the domain that the rule names."""
+        subject, _, *constants = self._request(request, (), (), evaluation)
+        kept, column, given = [], self._column, self._given
+        for entry in bucket:
+            role = entry[1][column]
+            if role in constants or role in self._reach(given(entry[1]), subject, request, evaluation):
+                kept.append(entry)
+        return kept
+
+    def _reach(self, given: tuple[str, ...], subject: object, request: Values, evaluation: Evaluation) -> Any:
+        known = evaluation.reaches
+        reach = known.get((self, given))
+        if reach is None:
+            domain = self._domain(request, given, (), evaluation)
+            reach = known[self, given] = evaluation.reach(self._section, subject, domain)
+        return reach
 
 
 class Grouped:
@@ -159,6 +198,11 @@ class Grouped:
         """Match each distinct pattern of the level."""
         value = self._request(request, (), (), evaluation)
         return [node for pattern, node in level.items() if pattern(value)]
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Match each rule's pattern."""
+        value, slot = self._request(request, (), (), evaluation), self._slot
+        return [entry for entry in bucket if entry[2][slot](value)]
 
     def _key(self, entry: Entry) -> Pattern:
         pattern: Pattern = entry[2][self._slot]
@@ -178,10 +222,17 @@ def _held(level: Level, reach: Any, constants: Sequence[object]) -> list[Node]:
     return found + [node for constant in apart if (node := level.get(constant)) is not None]
 
 
-def _column_key(columns: tuple[int, ...]) -> Key:
-    values = itemgetter(*columns)
-    return lambda entry: values(entry[1])
+def _kept(bucket: Sequence[Entry], column: int, reach: Container[str], constants: Sequence[object]) -> list[Entry]:
+    return [e for e in bucket if e[1][column] in reach or e[1][column] in constants]
 
 
-def _tuple_key(columns: tuple[int, ...]) -> Key:
-    return lambda entry: tuple(entry[1][column] for column in columns)
+def _key_at(place: Callable[[tuple[str, ...]], Any]) -> Key:
+    return lambda entry: place(entry[1])
+
+
+def _tuple_of(column: int) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    return lambda values: (values[column],)
+
+
+def _first_of(request: Closure) -> Closure:
+    return lambda r, p, c, s: request(r, p, c, s)[0]

@@ -29,12 +29,21 @@ class BoundedMap(Generic[K, V]):
             self._entries.move_to_end(key)
         return entry
 
+    def peek(self, key: K) -> V | None:
+        """Return the entry without marking it as used; None where there is none."""
+        return self._entries.get(key)
+
     def put(self, key: K, value: V) -> None:
         """Keep an entry, and let the least recently used one go where there are too many."""
         self._entries[key] = value
         self._entries.move_to_end(key)
         if len(self._entries) > self._limit:
             self._entries.popitem(last=False)
+
+    def replace(self, key: K, value: V) -> None:
+        """Put another value where there is one; that is no use of it."""
+        if key in self._entries:
+            self._entries[key] = value
 
     def drop(self, key: K) -> None:
         """Let an entry go."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sidegate.documents import Document, Path
 from sidegate.entries import EntryKey
@@ -12,7 +12,7 @@ from sidegate.errors import Fault
 from sidegate.membership.finding import Finding
 from sidegate.model import Entity, Grant, TenantFacts
 
-Places = Mapping[EntryKey, Path]
+Places: TypeAlias = Mapping[EntryKey, Path]
 """Where the grants and group members of one tenant stand, in the order of the document."""
 
 _SECTIONS: Mapping[Entity, str] = {

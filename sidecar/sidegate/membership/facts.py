@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from sidegate.documents import nearest
 from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Violation
 from sidegate.membership.difference import difference
 from sidegate.membership.document import FactsDocument
@@ -19,7 +21,7 @@ from sidegate.ports import FactsStore
 
 _ATTEMPTS = 5
 
-Stored = Mapping[str, tuple[TenantFacts | None, int]]
+Stored: TypeAlias = Mapping[str, tuple[TenantFacts | None, int]]
 """What is stored of each tenant of a document, with its revision; None and 0 where it is not there yet."""
 
 
@@ -140,7 +142,7 @@ class FactsKeeper:
         if not facts.pack:
             message = f"no pack decides for `{facts.id}`: {one_of(names)} as its `pack`"
         else:
-            message = f"unknown pack `{facts.pack}`: {near(facts.pack, names, one_of(names))}"
+            message = f"unknown pack `{facts.pack}`: {nearest(facts.pack, names)}"
         return document.fault(facts.id, Finding(Entity.TENANT, (), message, ("pack",)))
 
     async def _unknown(self, tenants: Sequence[str], known: Collection[str]) -> list[Violation]:

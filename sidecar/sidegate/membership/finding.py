@@ -23,7 +23,7 @@ class Finding:
 
 
 def near(name: str, known: Collection[str], otherwise: str) -> str:
-    """Return a suggestion of the known name that comes near, or what else would be right.
+    """Return a suggestion of the stored name that comes near, or what else would be right.
 
     Among very many names none is looked for: each comparison costs, and each fault would pay for all.
     """
@@ -34,5 +34,5 @@ def near(name: str, known: Collection[str], otherwise: str) -> str:
 def one_of(names: Collection[str]) -> str:
     """Return the names that would be right, as the end of a message."""
     if not names:
-        return "none is declared"
+        return "there is none"
     return "expected " + ("one of " if len(names) > 1 else "") + ", ".join(f"`{name}`" for name in sorted(names))

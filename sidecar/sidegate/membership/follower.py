@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Protocol
 
 from sidegate.errors import Unavailable
+from sidegate.model import RecordedChange
 from sidegate.ports import FactsStore
 from sidegate.telemetry.logging import get_log
 
@@ -16,16 +18,16 @@ PAGE = 1000
 """Changes read at once."""
 
 
-class Forgetful(Protocol):
-    """What a follower tells of each change."""
+class Following(Protocol):
+    """What a follower tells of changes."""
 
-    def forget(self, tenant: str, revision: int) -> None:
-        """Drop what is older than `revision` of a tenant."""
+    def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
+        """Take the newest changes of a tenant: whole revisions, in their order."""
         ...
 
 
 class Follower:
-    """Polls the store for changes and drops the snapshots that they outdate.
+    """Polls the store for changes and hands them to the snapshots.
 
     `staleness()` is the age in seconds of the last view of the store that was complete.
     """
@@ -33,7 +35,7 @@ class Follower:
     def __init__(
         self,
         store: FactsStore,
-        snapshots: Forgetful,
+        snapshots: Following,
         *,
         poll_interval: float,
         clock: Callable[[], float] = monotonic,
@@ -93,11 +95,15 @@ class Follower:
         self._seen_at = began
 
     async def _read_on(self, sequence: int) -> None:
+        """Read all changes after `sequence`; only then are the revisions in them whole."""
+        found: defaultdict[str, list[RecordedChange]] = defaultdict(list)
         while True:
             changes = await self._store.changes_after(sequence, limit=PAGE)
             for recorded in changes:
-                self._snapshots.forget(recorded.tenant, recorded.revision)
+                found[recorded.tenant].append(recorded)
                 sequence = recorded.sequence
-            self._sequence = sequence
             if len(changes) < PAGE:
-                return
+                break
+        for tenant, recorded_changes in found.items():
+            self._snapshots.follow(tenant, recorded_changes)
+        self._sequence = sequence

@@ -1,42 +1,66 @@
-"""The Casbin rows that a tenant's facts give its program."""
+"""The Casbin rows that a tenant's facts give its program, entry by entry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from sidegate.model import EVERYWHERE, CustomRole, Grant, Group, Row, TenantFacts, ref
+from sidegate.entries import Key, Payload
+from sidegate.model import EVERYWHERE, CustomRole, Entity, Row, TenantFacts, ref, split_ref
 from sidegate.policy.schema import TENANT, HeldBy, Schema
 
 
 def tenant_rows(facts: TenantFacts, schema: Schema) -> Iterator[Row]:
     """Yield the rows of a tenant: grants, who is in which group, and the rules of its own roles."""
-    yield from grant_rows(facts.grants)
-    for group in facts.groups.values():
-        yield from group_rows(group, schema)
-    for role in facts.roles.values():
-        yield from role_rows(role, schema)
-
-
-def grant_rows(grants: Iterable[Grant]) -> Iterator[Row]:
-    """Yield one `g` row per grant, in a stable order."""
-    for grant in sorted(grants):
+    for grant in facts.grants:
         yield "g", grant.holder, grant.role, grant.scope
+    for group in facts.groups.values():
+        yield from _group_rows(group.id, schema)
+        for member in group.members:
+            yield "g", member, ref("group", group.id), EVERYWHERE
+    for role in sorted(facts.roles.values(), key=_name):
+        yield from _role_rows(role.name, role.permissions, schema)
 
 
-def group_rows(group: Group, schema: Schema) -> Iterator[Row]:
-    """Yield the links of a group: its members everywhere, and the roles that membership itself gives."""
-    reference = ref("group", group.id)
-    for member in sorted(group.members):
-        yield "g", member, reference, EVERYWHERE
+def entry_rows(
+    entry: tuple[Entity, Key], payload: Payload | None, schema: Schema, core_scopes: Collection[str]
+) -> Iterable[Row]:
+    """Return the rows that one entry gives, of all those that `tenant_rows` yields; none for None."""
+    entity, key = entry
+    if payload is None:
+        return ()
+    match entity:
+        case Entity.GRANT:
+            role, scope, holder = key
+            return [("g", holder, role, scope)] if split_ref(scope)[0] in core_scopes else ()
+        case Entity.GROUP_MEMBER:
+            group, holder = key
+            return [("g", holder, ref("group", group), EVERYWHERE)]
+        case Entity.GROUP:
+            return _group_rows(key[0], schema)
+        case Entity.ROLE:
+            permissions: object = payload["permissions"]
+            assert isinstance(permissions, dict)
+            return _role_rows(key[0], permissions, schema)
+        case _:
+            return ()
+
+
+def _group_rows(group: str, schema: Schema) -> Iterator[Row]:
+    """Yield the roles that membership of a group itself gives."""
+    reference = ref("group", group)
     for role in schema.roles.values():
         if role.held_by is HeldBy.GROUP:
             yield "g", reference, role.name, reference
 
 
-def role_rows(role: CustomRole, schema: Schema) -> Iterator[Row]:
+def _role_rows(name: str, permissions: Mapping[str, Iterable[str]], schema: Schema) -> Iterator[Row]:
     """Yield the rules of a custom role: it allows exactly what it was given (EL-01)."""
     if schema.custom_roles is None:
         return
-    for type_, actions in sorted(role.permissions.items()):
+    for type_, actions in sorted(permissions.items()):
         for action in sorted(actions):
-            yield "p", role.name, TENANT, type_, action, "True", "allow", schema.custom_roles.rule
+            yield "p", name, TENANT, type_, action, "True", "allow", schema.custom_roles.rule
+
+
+def _name(role: CustomRole) -> str:
+    return role.name

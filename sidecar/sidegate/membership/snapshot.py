@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sidegate.engine.entity import Entity
+from rpds import HashTrieMap
+
 from sidegate.errors import Unavailable
 from sidegate.membership.bounded import BoundedMap
+from sidegate.membership.patching import TenantSnapshot, patched, tenant_entity, touched_resources
 from sidegate.membership.rows import tenant_rows
 from sidegate.model import (
     ANY,
     NO_LINKS,
     NO_PROPERTIES,
-    Member,
     Properties,
+    RecordedChange,
     RoleLinks,
     TenantFacts,
     ref,
     split_ref,
 )
-from sidegate.policy.keeper import CompiledPack, PackKeeper
-from sidegate.policy.schema import TENANT, HeldBy, InstanceOf, ResourceType, Schema
-from sidegate.ports import FactsReader, Program
+from sidegate.policy.keeper import PackKeeper
+from sidegate.policy.schema import HeldBy, InstanceOf, ResourceType, Schema
+from sidegate.ports import FactsReader
 
-MAX_ANCESTORS: Final = 16
-UNSETTLED: Final = -1
-"""The revision of facts that changed while they were read."""
 UNREGISTERED_LIMIT: Final = 1024
 """Names that were asked about and are not there: few are remembered, and they push nothing else out."""
 
 
 @dataclass(frozen=True, slots=True)
-class TenantSnapshot:
-    """One tenant at one revision, compiled; it never changes."""
-
-    tenant: str
-    revision: int
-    pack: CompiledPack
-    entity: Entity
-    members: Mapping[str, Member]
-    program: Program
-
-
-@dataclass(frozen=True, slots=True)
 class ResourceFacts:
-    """What is stored about one resource at one revision: where it stands, its properties, who holds what on it."""
+    """What is stored about one resource: where it stands, its properties, and who holds what on it.
 
-    revision: int
+    It holds for snapshots of its `lineage`, until a change is about it.
+    """
+
+    lineage: object
     registered: bool
     ancestors: Mapping[str, str]
     properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
@@ -78,13 +68,25 @@ class Snapshots:
     def __repr__(self) -> str:
         return f"Snapshots(tenants={self._tenants}, resources={self._resources})"
 
-    def forget(self, tenant: str, revision: int) -> None:
-        """Drop what is older than `revision` of a tenant, and outdate a load of it that is under way."""
-        held = self._tenants.get(tenant)
-        if held is not None and held.revision < revision:
-            self._tenants.drop(tenant)
+    def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
+        """Bring a tenant that is held to the last of these changes, which must be whole revisions in their order.
+
+        A load that is under way begins again if it read an older revision; a tenant that can't be brought there by
+        these changes alone is dropped, and loaded anew on its next touch.
+        """
+        last = changes[-1].revision
         if flight := self._flights.get(tenant):
-            flight.floor = max(flight.floor, revision)
+            flight.floor = max(flight.floor, last)
+        held = self._tenants.peek(tenant)
+        if held is None or held.revision >= last:
+            return
+        for reference in touched_resources(changes):
+            self._resources.drop((tenant, reference))
+            self._unregistered.drop((tenant, reference))
+        if snapshot := patched(held, changes, self._packs.core_scopes):
+            self._tenants.replace(tenant, snapshot)
+        else:
+            self._tenants.drop(tenant)
 
     async def tenant(self, tenant: str) -> TenantSnapshot | None:
         """Return a tenant's snapshot, from memory but for the first touch; None where the tenant is unknown.
@@ -124,61 +126,63 @@ class Snapshots:
         if pack is None:
             raise Unavailable(f"tenant `{facts.id}` is on pack `{facts.pack}`, which this server has not loaded")
         schema = pack.pack.schema
-        defaults = {name: declared.default for name, declared in schema.settings.items()}
-        stored = {name: value for name, value in facts.settings.items() if name in defaults}
-        named = {"ref": ref(TENANT, facts.id), "type": TENANT, "id": facts.id}
         return TenantSnapshot(
             tenant=facts.id,
             revision=revision,
             pack=pack,
-            entity=Entity({**defaults, **stored, **named}),
-            members=facts.members,
+            entity=tenant_entity(facts.id, facts.settings, schema),
+            members=HashTrieMap(facts.members),
             program=pack.program.with_rows(added=tenant_rows(facts, schema)),
+            lineage=object(),
         )
 
-    async def resource(self, snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts:
-        """Return what is stored about a resource; where its revision is another than the snapshot's, ask again.
+    async def resource(self, snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
+        """Return what is stored about a resource at the snapshot's revision; None where that is not to be had any more.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
         reference = ref(type_.name, id_)
-        schema = snapshot.pack.pack.schema
         if id_ == ANY:
-            return ResourceFacts(snapshot.revision, registered=False, ancestors={})
+            return ResourceFacts(snapshot.lineage, registered=False, ancestors={})
         if type_.instances is not InstanceOf.RESOURCES:
-            links = _held_by_member(schema, (reference,))
-            return ResourceFacts(snapshot.revision, registered=True, ancestors={}, links=RoleLinks.of(links))
+            links = RoleLinks.of(_held_by_member(snapshot.pack.pack.schema, (reference,)))
+            return ResourceFacts(snapshot.lineage, registered=True, ancestors={}, links=links)
         key = snapshot.tenant, reference
-        held = self._resources.get(key) or self._unregistered.get(key)
-        if held is not None and held.revision == snapshot.revision:
-            return held
+        if self._tenants.peek(snapshot.tenant) is snapshot:
+            held = self._resources.get(key) or self._unregistered.get(key)
+            if held is not None and held.lineage is snapshot.lineage:
+                return held
         loaded = await self._load_resource(snapshot, reference)
-        (self._resources if loaded.registered else self._unregistered).put(key, loaded)
+        if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:
+            (self._resources if loaded.registered else self._unregistered).put(key, loaded)
         return loaded
 
-    async def _load_resource(self, snapshot: TenantSnapshot, reference: str) -> ResourceFacts:
-        schema = snapshot.pack.pack.schema
+    async def _load_resource(self, snapshot: TenantSnapshot, reference: str) -> ResourceFacts | None:
+        """Read a resource and what it stands in; None where any of it is at another revision than the snapshot."""
+        schema, lineage = snapshot.pack.pack.schema, snapshot.lineage
         resource, grants, revision = await self._store.load_resource(snapshot.tenant, reference)
+        if revision != snapshot.revision:
+            return None
         if resource is None:
-            return ResourceFacts(revision, registered=False, ancestors={})
+            return ResourceFacts(lineage, registered=False, ancestors={})
         ancestors = dict(map(_by_type, resource.parents))
         waiting = list(resource.parents)
-        while waiting and len(ancestors) < MAX_ANCESTORS:
+        while waiting:  # each type is entered once, so this ends
             parent = waiting.pop(0)
             declared = schema.resources.get(split_ref(parent)[0])
             if declared is None or not declared.parents:
                 continue
             stored, _, at = await self._store.load_resource(snapshot.tenant, parent)
             if at != revision:
-                return ResourceFacts(UNSETTLED, registered=True, ancestors={})
+                return None
             for type_, name in map(_by_type, stored.parents if stored else ()):
                 if type_ not in ancestors:
                     ancestors[type_] = name
                     waiting.append(name)
         links = [(grant.holder, grant.role, grant.scope) for grant in grants]
         links.extend(_held_by_member(schema, (reference, *ancestors.values())))
-        return ResourceFacts(revision, True, ancestors, resource.properties, RoleLinks.of(links))
+        return ResourceFacts(lineage, True, ancestors, resource.properties, RoleLinks.of(links))
 
 
 def _by_type(reference: str) -> tuple[str, str]:

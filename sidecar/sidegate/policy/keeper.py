@@ -41,17 +41,16 @@ class PackKeeper:
         Raises:
             PackError: a pack is wrong, or the default one is not there; names every fault at once.
         """
-        self._engine = engine
-        self._directory = directory
-        self._default = default
+        self.directory = directory
+        self.default = default
         self._packs = _load_all(engine, directory, default)
 
     def __repr__(self) -> str:
-        return f"PackKeeper({', '.join(self.names())}; default {self._default})"
+        return f"PackKeeper({', '.join(self.names())}; default {self.default})"
 
     def get(self, name: str) -> CompiledPack | None:
         """Return a pack by its name, the default one for "", None where there is none of that name."""
-        return self._packs.get(name or self._default)
+        return self._packs.get(name or self.default)
 
     def names(self) -> Sequence[str]:
         """Return the names of all packs, sorted."""

@@ -177,9 +177,14 @@ class Schema:
         return tuple(role.name for role in roles)
 
     @property
+    def parents(self) -> frozenset[str]:
+        """The types that others stand in."""
+        return frozenset(parent for type_ in self.resources.values() for parent in type_.parents)
+
+    @property
     def core_scopes(self) -> frozenset[str]:
         """The scope types whose grants are always in memory: all but those on registered resources without children."""
-        parents = {parent for type_ in self.resources.values() for parent in type_.parents}
+        parents = self.parents
         scopes = {scope for role in self.roles.values() for scope in role.on} | {TENANT}
         return frozenset(
             scope

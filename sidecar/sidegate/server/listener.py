@@ -69,11 +69,9 @@ class Handlers:
 class GrpcServer:
     """Serves the handlers, health and reflection over gRPC, on any number of addresses."""
 
-    def __init__(
-        self, handlers: Handlers, settings: ListenerSettings | None = None, *, on_call: CallHook = ignore_call
-    ) -> None:
+    def __init__(self, handlers: Handlers, settings: ListenerSettings, *, on_call: CallHook = ignore_call) -> None:
         self._handlers = handlers
-        self._settings = settings or ListenerSettings()
+        self._settings = settings
         self._interceptor = CallInterceptor(on_call)
         self._health = Health(handlers.ready, SERVICES)
         self._server: Any = None

@@ -11,6 +11,7 @@ from grpc import aio
 from sidegate.authz.v1 import authorization_pb2_grpc, facts_pb2, facts_pb2_grpc
 from sidegate.errors import Unavailable
 from sidegate.model import Decision, Request
+from sidegate.server.addresses import parse_address
 from sidegate.server.codec import read_decision, write_check
 
 _SECONDS: Final = 60.0
@@ -54,5 +55,5 @@ class RemoteSidecar:
 @asynccontextmanager
 async def remote_sidecar(address: str) -> AsyncIterator[RemoteSidecar]:
     """Open a channel to a sidecar, and close it at the end."""
-    async with aio.insecure_channel(address) as channel:
+    async with aio.insecure_channel(parse_address(address).target) as channel:
         yield RemoteSidecar(channel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sidegate.errors import InvalidInput, TooStale, Unavailable
@@ -153,19 +154,26 @@ async def test_every_answer_belongs_to_one_revision(core):
     assert [(r, a) for r, a in seen if a != (holder_at[r] == "vic")] == []
 
 
+def pack_of(place: Path, schema: str, rows: str) -> dict[str, str]:
+    """Write a pack `own` and return the settings that serve it."""
+    pack = place / "packs" / "own"
+    pack.mkdir(parents=True)
+    (pack / "model.conf").write_text((bundled_packs() / "standard/model.conf").read_text())
+    (pack / "policy.csv").write_text(rows)
+    (pack / "pack.yaml").write_text("name: own\ndescription: A pack of this test.\n" + schema)
+    return {"policies": str(pack.parent), "default_pack": "own"}
+
+
 async def test_a_claim_of_the_wrong_type_is_named(tmp_path):
     """A declared request property of another type is refused with its field."""
-    packs = tmp_path / "packs" / "claims"
-    packs.mkdir(parents=True)
-    (packs / "model.conf").write_text((bundled_packs() / "standard/model.conf").read_text())
-    (packs / "policy.csv").write_text('p, *, tenant, note, read, r.obj.level < 3 && r.env.ip == "::1", allow, CL-01\n')
-    (packs / "pack.yaml").write_text(
-        "name: claims\ndescription: Claims.\nroles: {reader: {on: [tenant]}}\n"
+    settings = pack_of(
+        tmp_path,
+        "roles: {reader: {on: [tenant]}}\n"
         "context: {ip: {type: string, from: request}}\n"
         "resources: {note: {actions: [read], properties: {level: {type: integer, from: request, default: 9}}}}\n"
-        "rules: {CL-01: {text: Low notes are read from here.}}\n"
+        "rules: {CL-01: {text: Low notes are read from here.}}\n",
+        'p, *, tenant, note, read, r.obj.level < 3 && r.env.ip == "::1", allow, CL-01\n',
     )
-    settings = {"policies": str(packs.parent), "default_pack": "claims"}
     async with deciding(tmp_path / "facts.db", **settings) as core:
         await apply(core, "tenants: {acme: {members: {uma: {}}}}")
         here = {"ip": "::1"}
@@ -175,3 +183,43 @@ async def test_a_claim_of_the_wrong_type_is_named(tmp_path):
         with pytest.raises(InvalidInput) as raised:
             await ask(core, "uma read note:n", resource={"level": "2"}, context=here)
         assert [v.field for v in raised.value.violations] == ["resource.properties.level"]
+
+
+async def test_roles_reach_down_through_every_level(tmp_path):
+    """A role on a project decides about a note in a folder of it, and about no other note."""
+    settings = pack_of(
+        tmp_path,
+        "roles: {lead: {on: [project]}, banned: {on: [project]}}\n"
+        "resources:\n"
+        "  project: {actions: [view]}\n"
+        "  folder: {parents: [project], actions: [view]}\n"
+        "  note: {parents: [folder], actions: [view]}\n"
+        "rules: {PR-01: {text: Leads view all of a project.}, PR-02: {text: Who is banned views nothing of it.}}\n",
+        "p, lead, project, *, view, True, allow, PR-01\np, banned, project, *, view, True, deny, PR-02\n",
+    )
+    facts = """
+tenants:
+  acme:
+    members: {uma: {}, vic: {}}
+    groups: {all: {members: [uma, vic]}}
+    resources:
+      project:p1: {}
+      project:p2: {}
+      folder:f1: {parents: [project:p1]}
+      note:n1: {parents: [folder:f1]}
+      note:n2: {}
+    grants:
+      - {role: lead, on: project:p1, to: group:all}
+      - {role: lead, on: project:p2, to: group:all}
+      - {role: banned, on: project:p1, to: member:vic}
+"""
+    async with deciding(tmp_path / "facts.db", **settings) as core:
+        await apply(core, facts)
+        for question, rule in {
+            "uma view note:n1": "PR-01",
+            "uma view folder:f1": "PR-01",
+            "vic view note:n1": "PR-02",
+            "vic view project:p2": "PR-01",
+            "uma view note:n2": "",
+        }.items():
+            assert (await ask(core, question)).rule == rule, question

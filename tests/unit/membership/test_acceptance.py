@@ -90,3 +90,18 @@ def _exchange(value: Any, data: st.DataObject) -> Any:
         case _:
             value[key] = _exchange(value[key], data)
     return value
+
+
+@pytest.mark.parametrize(
+    ("quota", "accepted"),
+    [
+        *((quota, True) for quota in (0, 3, 3.0, 2**53 - 1)),
+        *((quota, False) for quota in (2**53, -1, 1.5, True, "3", None, [])),
+    ],
+)
+def test_a_quota_is_a_whole_number_within_bounds(quota: Any, accepted: bool) -> None:
+    """Numbers are told from truths and texts, and their bounds are exact."""
+    value = {"tenants": {"acme": {"members": {"uma": {"quota": quota}}}}}
+
+    assert acceptor("facts")(value) is accepted
+    assert VALIDATOR.is_valid(value) is accepted

@@ -63,7 +63,7 @@ from support.facts_faults import refused_below_head
         ),
         (
             "template:t: {properties: {status: draft}}",
-            ["template:t.properties.status: unknown property of `template` `status`: none is declared"],
+            ["template:t.properties.status: unknown property of `template` `status`: there is none"],
         ),
         (
             "document:d1: {properties: {ip: 10.0.0.1}}",

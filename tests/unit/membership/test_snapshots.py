@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from sidegate.membership.bounded import BoundedMap
 from sidegate.membership.follower import Follower
 from sidegate.membership.given import GivenFacts
 from sidegate.membership.snapshot import Snapshots
-from sidegate.model import Member, StoredResource, TenantFacts
+from sidegate.model import Change, Entity, Member, RecordedChange, StoredResource, TenantFacts
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 
 PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
@@ -42,6 +43,14 @@ class SlowReader(GivenFacts):
         self.asked[reference] += 1
         resource, grants, _ = await super().load_resource(tenant, reference)
         return resource, grants, self.revision
+
+
+def change(revision: int, entity: Entity = Entity.MEMBER, key: tuple[str, ...] = ("vic",)) -> RecordedChange:
+    """A change that makes the member vic, or touches something else."""
+    after = {"status": "active", "name": "", "email": "", "mfa": False, "quota": None}
+    return RecordedChange(
+        revision, "acme", revision, Change(entity, key, None, after), "test", datetime(2026, 1, 1, tzinfo=UTC)
+    )
 
 
 def tenant(name: str) -> TenantFacts:
@@ -90,20 +99,30 @@ async def test_a_change_during_a_load_makes_it_load_again(snapshots, reader):
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
     reader.revision = 2
-    snapshots.forget("acme", 2)
+    snapshots.follow("acme", [change(2)])
     assert (await loading).revision == 2
     assert reader.asked["acme"] == 2
 
 
-async def test_a_change_drops_only_what_is_older(snapshots, reader):
-    """A hint about a revision that is already held costs nothing."""
-    await snapshots.tenant("acme")
-    snapshots.forget("acme", 1)
-    await snapshots.tenant("acme")
+async def test_a_change_is_followed_without_a_load(snapshots, reader):
+    """The next revision is made from the one that is held; what is already held costs nothing."""
+    held = await snapshots.tenant("acme")
+    snapshots.follow("acme", [change(1)])
+    assert await snapshots.tenant("acme") is held
+    snapshots.follow("acme", [change(2), change(3, key=("wim",))])
+    followed = await snapshots.tenant("acme")
+    assert (followed.revision, sorted(followed.members)) == (3, ["uma", "vic", "wim"])
+    assert sorted(held.members) == ["uma"]
     assert reader.asked["acme"] == 1
-    reader.revision = 2
-    snapshots.forget("acme", 2)
-    assert (await snapshots.tenant("acme")).revision == 2
+
+
+async def test_a_missing_revision_makes_it_load_anew(snapshots, reader):
+    """Where changes leave a gap nothing is guessed."""
+    await snapshots.tenant("acme")
+    reader.revision = 3
+    snapshots.follow("acme", [change(3)])
+    assert (await snapshots.tenant("acme")).revision == 3
+    assert reader.asked["acme"] == 2
 
 
 async def test_the_least_recently_used_tenant_goes_out(snapshots, reader):
@@ -137,15 +156,40 @@ async def test_unregistered_resources_push_no_registered_one_out(snapshots, read
     assert reader.asked["document:d1"] == 1
 
 
-async def test_a_resource_is_never_older_than_its_tenants_snapshot(snapshots, reader):
-    """After a change of the tenant a held resource is read again."""
+@pytest.mark.parametrize(
+    ("entity", "key", "asked"),
+    [
+        (Entity.MEMBER, ("vic",), 1),
+        (Entity.GRANT, ("viewer", "document:d2", "member:uma"), 1),
+        (Entity.GRANT, ("viewer", "document:d1", "member:uma"), 2),
+        (Entity.RESOURCE, ("document:d1",), 2),
+        (Entity.RESOURCE, ("document:d2",), 1),
+        (Entity.RESOURCE, ("template:t",), 2),
+    ],
+)
+async def test_a_resource_is_read_again_once_a_change_is_about_it(snapshots, reader, entity, key, asked):
+    """A change of the resource, of its grants, or of what others stand in, makes it be read again; no other does."""
     snapshot = await snapshots.tenant("acme")
     document = snapshot.pack.pack.schema.resources["document"]
     await snapshots.resource(snapshot, document, "d1")
     reader.revision = 2
-    snapshots.forget("acme", 2)
+    snapshots.follow("acme", [change(2, entity, key)])
     snapshot = await snapshots.tenant("acme")
-    assert (await snapshots.resource(snapshot, document, "d1")).revision == snapshot.revision == 2
+    assert snapshot.revision == 2
+    assert await snapshots.resource(snapshot, document, "d1") is not None
+    assert reader.asked["document:d1"] == asked
+
+
+async def test_a_resource_at_another_revision_is_not_given(snapshots, reader):
+    """A snapshot never gets a resource from before or after it, also where another snapshot took its place."""
+    old = await snapshots.tenant("acme")
+    document = old.pack.pack.schema.resources["document"]
+    reader.revision = 2
+    assert await snapshots.resource(old, document, "d1") is None
+    snapshots.follow("acme", [change(2)])
+    new = await snapshots.tenant("acme")
+    assert await snapshots.resource(new, document, "d1") is not None
+    assert await snapshots.resource(old, document, "d1") is None
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.booleans(), st.integers(0, 8)), max_size=60))

@@ -144,9 +144,13 @@ def test_a_group_too_long_for_a_line_has_a_line_per_member() -> None:
 
 def test_the_longest_name_is_read_back() -> None:
     """A name of 256 characters that must be escaped is longer than YAML looks for a key's colon, and comes back."""
-    facts = TenantFacts("acme", members={name: Member(name) for name in ("x" + "\u2028" * 254 + "x", "x")})
+    long = "x" + "\u2028" * 254 + "x"
+    everyone = frozenset({f"member:{long}", "member:x"})
+    facts = TenantFacts(
+        long, members={id_: Member(id_) for id_ in (long, "x")}, groups={long: Group(long, members=everyone)}
+    )
 
-    assert read_facts(write_facts([facts]), "facts.yaml").tenants["acme"] == facts
+    assert read_facts(write_facts([facts]), "facts.yaml").tenants[long] == facts
 
 
 def test_no_tenants_are_a_document_too() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sidegate.documents import nearest
 from sidegate.membership.checks.case import Case
-from sidegate.membership.finding import Finding, near, one_of
+from sidegate.membership.finding import Finding, one_of
 from sidegate.model import CustomRole, Entity
 from sidegate.policy.schema import CustomRoles
 
@@ -30,13 +31,13 @@ def _check_permissions(case: Case, role: CustomRole, rules: CustomRoles) -> Iter
         place = ("permissions", type_)
         declared = case.schema.resources.get(type_)
         if declared is None:
-            hint = near(type_, rules.types, one_of(rules.types))
+            hint = nearest(type_, rules.types)
             yield Finding(Entity.ROLE, (role.name,), f"unknown resource type `{type_}`: {hint}", place)
             continue
         if type_ not in rules.types:
             message = f"a custom role can't touch `{type_}`: {one_of(rules.types)}"
             yield Finding(Entity.ROLE, (role.name,), message, place)
         for action in sorted(actions - {*declared.actions}):
-            hint = near(action, declared.actions, one_of(declared.actions))
+            hint = nearest(action, declared.actions)
             message = f"unknown action `{action}` of `{type_}`: {hint}"
             yield Finding(Entity.ROLE, (role.name,), message, (*place, action))

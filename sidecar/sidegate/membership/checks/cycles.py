@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_LONGEST_SHOWN = 12
 
 
 def cycles(edges: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
@@ -12,6 +14,14 @@ def cycles(edges: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
     for start in edges:
         if start not in done:
             yield from _cycles_from(start, edges, done)
+
+
+def chain_text(chain: Sequence[str]) -> str:
+    """Return a chain for a message; of a very long one its beginning and end."""
+    names = [f"`{name}`" for name in chain]
+    if len(names) > _LONGEST_SHOWN:
+        names = [*names[: _LONGEST_SHOWN // 2], "…", *names[-_LONGEST_SHOWN // 2 :]]
+    return " > ".join(names)
 
 
 def _cycles_from(start: str, edges: Mapping[str, Iterable[str]], done: set[str]) -> Iterator[tuple[str, ...]]:

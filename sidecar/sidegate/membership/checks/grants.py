@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from sidegate.documents import nearest
 from sidegate.membership.checks.case import Case
-from sidegate.membership.finding import Finding, near, one_of
+from sidegate.membership.finding import Finding, one_of
 from sidegate.model import Entity, Grant, split_ref
 from sidegate.policy.schema import TENANT, Count, HeldBy, Role
 
@@ -26,7 +27,7 @@ def check_grants(case: Case) -> Iterator[Finding]:
             message = f"role `{grant.role}` can't be granted, {who}: {one_of(grantable)}"
             yield _finding(grant, message, "role")
         else:
-            hint = near(grant.role, grantable, one_of(grantable))
+            hint = nearest(grant.role, grantable)
             yield _finding(grant, f"unknown role `{grant.role}` of pack `{case.schema.name}`: {hint}", "role")
         if absence := _missing_holder(case, grant.holder):
             yield _finding(grant, absence, "to")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sidegate.membership.checks.case import Case
-from sidegate.membership.checks.cycles import cycles
+from sidegate.membership.checks.cycles import chain_text, cycles
 from sidegate.membership.finding import Finding
 from sidegate.model import Entity, ref, split_ref
 
@@ -32,6 +32,5 @@ def check_groups(case: Case) -> Iterator[Finding]:
         for group in case.facts.groups.values()
     }
     for chain in cycles(inside):
-        shown = " > ".join(f"`{id_}`" for id_ in chain)
-        message = f"a cycle of groups, {shown}: expected no group inside itself"
+        message = f"a cycle of groups, {chain_text(chain)}: expected no group inside itself"
         yield Finding(Entity.GROUP_MEMBER, (chain[-2], ref("group", chain[-1])), message)

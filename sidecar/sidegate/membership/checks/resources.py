@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from sidegate.documents import nearest
 from sidegate.membership.checks.case import Case
-from sidegate.membership.checks.cycles import cycles
-from sidegate.membership.finding import Finding, near, one_of
+from sidegate.membership.checks.cycles import chain_text, cycles
+from sidegate.membership.finding import Finding, one_of
 from sidegate.model import Entity, Json, StoredResource, split_ref
 from sidegate.policy.schema import InstanceOf, Property, ResourceType, Source
 
@@ -25,7 +26,7 @@ def check_resources(case: Case) -> Iterator[Finding]:
     for resource in case.facts.resources.values():
         declared = case.schema.resources.get(resource.type)
         if declared is None:
-            hint = near(resource.type, registrable, one_of(registrable))
+            hint = nearest(resource.type, registrable)
             yield _finding(resource, f"unknown resource type `{resource.type}` of pack `{case.schema.name}`: {hint}")
         elif declared.instances is not InstanceOf.RESOURCES:
             message = f"a `{resource.type}` is there with each {declared.instances}, not registered here"
@@ -66,7 +67,7 @@ def _wrong_value(name: str, value: Json, declared: Mapping[str, Property], *, wh
     if name in declared and name not in storable:
         return f"`{name}` comes with each request and is not stored: {one_of(storable)}"
     if name not in storable:
-        return f"unknown {what} `{name}`: {near(name, storable, one_of(storable))}"
+        return f"unknown {what} `{name}`: {nearest(name, storable)}"
     if not storable[name].accepts(value):
         return f"`{value if isinstance(value, str) else _shown(value)}` is not right: expected {_kind(storable[name])}"
     return None
@@ -90,8 +91,7 @@ def _kind(declared: Property) -> str:
 def _check_cycles(case: Case) -> Iterator[Finding]:
     above = {reference: sorted(resource.parents) for reference, resource in case.facts.resources.items()}
     for chain in cycles(above):
-        shown = " > ".join(f"`{reference}`" for reference in chain)
-        message = f"a cycle of parents, {shown}: expected nothing under itself"
+        message = f"a cycle of parents, {chain_text(chain)}: expected nothing under itself"
         yield _finding(case.facts.resources[chain[-2]], message, "parents", chain[-1])
 
 

@@ -1,0 +1,107 @@
+"""From one snapshot of a tenant to the next, by the changes between them and in time proportional to those."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rpds import HashTrieMap
+
+from sidegate.engine.entity import Entity as Properties
+from sidegate.entries import member_from_entry
+from sidegate.errors import RowError
+from sidegate.membership.rows import entry_rows
+from sidegate.model import Change, Entity, Json, Member, RecordedChange, Row, ref, split_ref
+from sidegate.policy.keeper import CompiledPack
+from sidegate.policy.schema import TENANT, Schema
+from sidegate.ports import Program
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSnapshot:
+    """One tenant at one revision, compiled; it never changes.
+
+    Snapshots of one `lineage` follow from each other by changes that left every resource's ancestors as they were.
+    """
+
+    tenant: str
+    revision: int
+    pack: CompiledPack
+    entity: Properties
+    members: HashTrieMap[str, Member]
+    program: Program
+    lineage: object
+
+
+def tenant_entity(tenant: str, settings: Mapping[str, Json], schema: Schema) -> Properties:
+    """Return the tenant as conditions see it: each declared setting, stored or by default."""
+    defaults = {name: declared.default for name, declared in schema.settings.items()}
+    stored = {name: value for name, value in settings.items() if name in defaults}
+    return Properties({**defaults, **stored, "ref": ref(TENANT, tenant), "type": TENANT, "id": tenant})
+
+
+def patched(
+    snapshot: TenantSnapshot, changes: Sequence[RecordedChange], core_scopes: Collection[str]
+) -> TenantSnapshot | None:
+    """Return the snapshot after the changes of whole revisions; None where it must be loaded anew.
+
+    That is where a revision is missing, the tenant goes away or changes its pack, or a change does not fit.
+    """
+    later = [recorded for recorded in changes if recorded.revision > snapshot.revision]
+    revisions = dict.fromkeys(recorded.revision for recorded in later)
+    if list(revisions) != list(range(snapshot.revision + 1, snapshot.revision + 1 + len(revisions))):
+        return None
+    entity, members, lineage = snapshot.entity, snapshot.members, snapshot.lineage
+    schema = snapshot.pack.pack.schema
+    for recorded in later:
+        change = recorded.change
+        if change.entity is Entity.TENANT:
+            if change.before is None or change.after is None or change.before["pack"] != change.after["pack"]:
+                return None
+            settings = change.after["settings"]
+            entity = tenant_entity(snapshot.tenant, settings if isinstance(settings, dict) else {}, schema)
+        elif change.entity is Entity.MEMBER:
+            members = _member_changed(members, change)
+        elif change.entity is Entity.RESOURCE and split_ref(change.key[0])[0] in schema.parents:
+            lineage = object()
+    try:
+        program = _with_changes(snapshot, [recorded.change for recorded in later], core_scopes)
+    except RowError:
+        return None
+    revision = later[-1].revision if later else snapshot.revision
+    return replace(snapshot, revision=revision, entity=entity, members=members, program=program, lineage=lineage)
+
+
+def touched_resources(changes: Sequence[RecordedChange]) -> Iterator[str]:
+    """Yield the references of what changes are about: resources, and scopes of grants."""
+    for recorded in changes:
+        if recorded.change.entity is Entity.RESOURCE:
+            yield recorded.change.key[0]
+        elif recorded.change.entity is Entity.GRANT:
+            yield recorded.change.key[1]
+
+
+def _member_changed(members: HashTrieMap[str, Member], change: Change) -> HashTrieMap[str, Member]:
+    (id_,) = change.key
+    if change.after is None:
+        return members.discard(id_)
+    return members.insert(id_, member_from_entry(id_, change.after))
+
+
+def _with_changes(snapshot: TenantSnapshot, changes: Sequence[Change], core_scopes: Collection[str]) -> Program:
+    """Return the program with the rows of all changes; what is made and taken away again cancels out.
+
+    Raises:
+        RowError: a row that should go is not there.
+    """
+    counts: dict[Row, int] = {}
+    schema = snapshot.pack.pack.schema
+    for change in changes:
+        entry = change.entity, change.key
+        for row in entry_rows(entry, change.before, schema, core_scopes):
+            counts[row] = counts.get(row, 0) - 1
+        for row in entry_rows(entry, change.after, schema, core_scopes):
+            counts[row] = counts.get(row, 0) + 1
+    added = [row for row, count in counts.items() if count > 0]
+    removed = [row for row, count in counts.items() if count < 0]
+    return snapshot.program.with_rows(added, removed) if added or removed else snapshot.program

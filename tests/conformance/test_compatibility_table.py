@@ -1,0 +1,16 @@
+"""The compatibility table names tests that exist."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_each_test_in_the_table_exists():
+    """A line of docs/casbin-compatibility.md is pinned by the tests it names."""
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "casbin-compatibility.md").read_text(encoding="utf-8")))
+    files = [*(ROOT / "tests" / "unit" / "engine").glob("*.py"), *(ROOT / "tests" / "conformance").glob("*.py")]
+    sources = "".join(file.read_text(encoding="utf-8") for file in files)
+    defined = set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))
+    assert len(named) > 40
+    assert named <= defined

@@ -1,0 +1,165 @@
+"""Role links: how far they are followed, cycles, domains by pattern, names by pattern, windows of time."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from sidegate.engine import ENGINES, compile_program
+from sidegate.errors import EvaluationError, ModelError, RequestError, RowError
+from sidegate.model import RoleLinks
+
+pytestmark = pytest.mark.parametrize("engine", ENGINES)
+
+
+def model(roles: str, matcher: str, fields="sub, dom") -> str:
+    return "\n".join(
+        [
+            f"[request_definition]\nr = {fields}",
+            f"[policy_definition]\np = {fields}",
+            f"[role_definition]\n{roles}",
+            "[policy_effect]\ne = some(where (p.eft == allow))",
+            f"[matchers]\nm = {matcher}",
+        ]
+    )
+
+
+PLAIN = model("g = _, _", "g(r.sub, p.sub)", "sub")
+SCOPED = model("g = _, _, _", "g(r.sub, p.sub, r.dom)")
+
+
+def chain(length):
+    return [("g", f"n{step}", f"n{step + 1}") for step in range(length)]
+
+
+def test_nine_links_are_followed(engine):
+    """Casbin's manager counts ten levels, the subject's own among them."""
+    program = compile_program(PLAIN, [("p", "n9"), *chain(9)], engine=engine)
+    assert program.evaluate(["n0"]).allowed
+    assert not program.evaluate(["n10"]).allowed
+
+
+@pytest.mark.parametrize("extra", [[], [("g", "n10", "n0")], [("g", f"m{step}", "n3") for step in range(50)]])
+def test_a_chain_that_would_be_cut_is_refused(engine, extra):
+    """Ten links in a row do not load, also in a cycle, and the error names them all."""
+    names = re.escape("` -> `".join(f"n{step}" for step in range(11)))
+    with pytest.raises(RowError, match=f"`{names}` has 10 links"):
+        compile_program(PLAIN, [("p", "n1"), *chain(10), *extra], engine=engine)
+
+
+def test_a_chain_made_too_long_later_is_refused(engine):
+    """Adding the link that makes a chain too long from its holder fails; the old program is as it was."""
+    program = compile_program(PLAIN, [("p", "n9"), *chain(9)], engine=engine)
+    with pytest.raises(RowError, match="10 links"):
+        program.with_rows([("g", "n", "n0")])
+    assert program.evaluate(["n0"]).allowed
+
+
+def test_a_short_cut_saves_a_long_chain(engine):
+    """What counts is the shortest way, so a chain of ten links is fine where each role has a shorter one."""
+    program = compile_program(PLAIN, [("p", "n10"), *chain(10), ("g", "n0", "n5")], engine=engine)
+    assert program.evaluate(["n0"]).allowed
+
+
+def test_cycles_end(engine):
+    """A cycle of roles makes them one another's roles, and the walk ends."""
+    rows = [("p", "c"), ("g", "a", "b"), ("g", "b", "c"), ("g", "c", "a"), ("g", "x", "x")]
+    program = compile_program(PLAIN, rows, engine=engine)
+    assert [program.evaluate([name]).allowed for name in "abcx"] == [True, True, True, False]
+
+
+def test_everyone_holds_their_own_name(engine):
+    """`g(x, x)` is true, so a name that nobody granted holds what is given to it."""
+    assert compile_program(PLAIN, [("p", "alice")], engine=engine).evaluate(["alice"]).allowed
+
+
+def test_links_count_in_their_domain(engine):
+    """A link in one domain says nothing about another, and `*` is a domain like any other without a pattern."""
+    rows = [("p", "admin", "-"), ("g", "alice", "admin", "d1"), ("g", "bob", "admin", "*")]
+    program = compile_program(SCOPED, rows, engine=engine)
+    asked = [("alice", "d1"), ("alice", "d2"), ("bob", "d1"), ("bob", "*")]
+    assert [program.evaluate(request).allowed for request in asked] == [True, False, False, True]
+
+
+def test_domains_can_be_patterns(engine):
+    """With a matching function the links of each stored domain that matches hold, and those of no other."""
+    rows = [
+        ("p", "admin", "-"),
+        ("g", "alice", "staff", "t*"),
+        ("g", "staff", "admin", "t1"),
+        ("g", "bob", "admin", "*"),
+    ]
+    program = compile_program(SCOPED, rows, domain_match={"g": "keyMatch"}, engine=engine)
+    asked = [("alice", "t1"), ("alice", "t2"), ("bob", "t2"), ("bob", "elsewhere"), ("alice", "u")]
+    assert [program.evaluate(request).allowed for request in asked] == [True, False, True, True, False]
+    changed = program.with_rows([("g", "staff", "admin", "t2*")], [("g", "bob", "admin", "*")])
+    assert [changed.evaluate(request).allowed for request in asked] == [True, True, False, False, False]
+
+
+def test_numbers_as_domains_are_texts(engine):
+    """Casbin spells the third argument of g() as a text."""
+    program = compile_program(SCOPED, [("p", "admin", "-"), ("g", "alice", "admin", "1")], engine=engine)
+    assert program.evaluate(("alice", 1)).allowed
+    assert not program.evaluate(("alice", True)).allowed
+
+
+def test_a_question_leaves_nothing_behind(engine):
+    """Casbin's managers remember names they were asked about, which lets `a` in once `ab` was asked: not here."""
+    rows = [("p", "r"), ("g", "b", "o"), ("g", "o", "r"), ("g", "a", "a*"), ("g", "b", "*")]
+    program = compile_program(PLAIN, rows, role_match={"g": "keyMatch"}, engine=engine)
+    names = ["a", "b", "ab", "zz", "a", "*", "a*"]
+    fresh = [compile_program(PLAIN, rows, role_match={"g": "keyMatch"}, engine=engine).evaluate([n]) for n in names]
+    assert [program.evaluate([name]) for name in names] == fresh
+
+
+def test_windows_of_time_always_count(engine):
+    """A link with a window holds within it, whether or not anyone registered a condition, and `_` is open."""
+    text = model("g = _, _, (_, _)", "g(r.sub, p.sub)", "sub")
+    now = datetime.now()  # noqa: DTZ005 - windows are in local time
+    before, after = (str(now + timedelta(days=days))[:19] for days in (-1, 1))
+    windows = {"now": (before, after), "open": ("_", "_"), "past": ("_", before), "future": (after, "_")}
+    rows = [("p", "admin"), *(("g", name, "admin", *window) for name, window in windows.items())]
+    program = compile_program(text, rows, engine=engine)
+    assert {name: program.evaluate([name]).allowed for name in windows} == {
+        "now": True,
+        "open": True,
+        "past": False,
+        "future": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("roles", "row", "error"),
+    [
+        ("g = _, _, (_, _)", ("g", "a", "b", "yesterday", "_"), RowError),
+        ("g = _, _, (_, _)", ("g", "a", "b", "_"), RowError),
+        ("g = _, _, (_, _, _)", ("g", "a", "b", "_", "_", "_"), ModelError),
+    ],
+)
+def test_wrong_windows_are_refused(engine, roles, row, error):
+    """A time that can't be read would never hold, or always."""
+    with pytest.raises(error):
+        compile_program(model(roles, "g(r.sub, p.sub)", "sub"), [("p", "x"), row], engine=engine)
+
+
+def test_a_pattern_that_is_none_is_refused(engine):
+    """Casbin swallows the failure of a matching function; a stored domain that is no pattern does not load."""
+    rows = [("p", "x", "-"), ("g", "a", "b", "office")]
+    with pytest.raises(RowError, match="not an IP address"):
+        compile_program(SCOPED, rows, domain_match={"g": "ipMatch"}, engine=engine)
+    with pytest.raises(ModelError, match="can't match"):
+        compile_program(SCOPED, [("p", "x", "-")], domain_match={"g": "sameMatch"}, engine=engine)
+
+
+def test_links_of_one_evaluation_need_a_domain(engine):
+    """They are given by domain; a definition without one has no place for them."""
+    program = compile_program(PLAIN, [("p", "admin")], engine=engine)
+    with pytest.raises(RequestError, match="g = _, _, _"):
+        program.evaluate(["alice"], RoleLinks.of([("alice", "admin", "")]))
+
+
+def test_a_subject_that_is_no_text_holds_itself_only(engine):
+    """Numbers equal no role; what can't be a name fails."""
+    program = compile_program(PLAIN, [("p", "1")], engine=engine)
+    assert not program.evaluate([1]).allowed
+    with pytest.raises(EvaluationError):
+        program.evaluate([["1"]])
