@@ -1,0 +1,69 @@
+"""Whom texts and tables invite."""
+
+import csv
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sidegate.errors import InvalidInput
+from sidegate.membership.invitees import COLUMNS, Invitee, checked, from_addresses, from_csv
+
+cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters=";\ufeff"), max_size=6)
+rows = st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, cells)), max_size=4)
+
+
+@given(rows)
+def test_what_a_table_says_is_read(written):
+    """EF-12: whatever a spreadsheet writes as CSV comes back, but for the whitespace at the ends of cells."""
+    text = StringIO()
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(written)
+
+    expected = [{name: cell.strip() for name, cell in row.items()} for row in written]
+    read = [
+        {"roles": ";".join(row.roles), "groups": ";".join(row.groups)}
+        | {name: getattr(row, name) for name in ("email", "phone", "account", "name")}
+        for row in from_csv(text.getvalue())
+    ]
+    assert read == [row for row in expected if any(row.values())]
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text):
+    """EF-12: no text raises anything but InvalidInput, and every part that is not empty is somebody."""
+    found = [*from_addresses(text)]
+    assert len(found) == len([part for part in text.replace("\n", ";").split(";") if part.strip()])
+    for invitee in found:
+        assert all(field.startswith(invitee.place) for field in faulty(invitee))
+
+
+def faulty(invitee):
+    """Return the fields that are refused."""
+    try:
+        checked(invitee)
+    except InvalidInput as error:
+        return [violation.field for violation in error.violations]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("phone", "stored"),
+    [
+        ("+62 812-3456-789", "+628123456789"),
+        ("0062 (812) 3456789", "+628123456789"),
+        ("+1.202.555.0123", "+12025550123"),
+    ],
+)
+def test_phone_numbers_are_stored_alike(phone, stored):
+    """EF-11: however a number is written, it is compared as country and number."""
+    assert checked(Invitee("x", phone=phone)).phone == stored
+
+
+@pytest.mark.parametrize("phone", ["0812 3456 789", "+0812345678", "+12345", "+1234567890123456", "+62abc81234567"])
+def test_a_number_without_its_country_is_refused(phone):
+    """EF-11: a number that could be anyone's is refused, and names its field."""
+    with pytest.raises(InvalidInput) as caught:
+        checked(Invitee("row", phone=phone))
+    assert [violation.field for violation in caught.value.violations] == ["row.phone"]
