@@ -15,6 +15,7 @@ from sidegate.model import (
     Answer,
     Change,
     Decision,
+    Entity,
     Grant,
     MatchFunction,
     MemberQuery,
@@ -197,6 +198,12 @@ class MembershipStore(FactsStore, Protocol):
         self, tenant: str, query: MemberQuery, *, after: str, limit: int
     ) -> tuple[Sequence[MemberRecord], int]:
         """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
+        ...
+
+    async def page(
+        self, tenant: str, entity: Entity, *, after: str, limit: int
+    ) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
         ...
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sidegate.entries import EntryKey, Payload
 from sidegate.model import (
     Change,
+    Entity,
     Grant,
     MemberQuery,
     MemberRecord,
@@ -118,6 +119,12 @@ class SqlFactsStore:
         return await self._read(
             lambda connection: people.members_page(connection, tenant, query, after=after, limit=limit)
         )
+
+    async def page(
+        self, tenant: str, entity: Entity, *, after: str, limit: int
+    ) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
+        return await self._read(lambda connection: lookups.page(connection, tenant, entity, after=after, limit=limit))
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; False where there is no such member."""

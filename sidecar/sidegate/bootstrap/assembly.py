@@ -21,9 +21,12 @@ from sidegate.engine import ENGINES
 from sidegate.membership.commander import Commander
 from sidegate.membership.facts import FactsKeeper
 from sidegate.membership.follower import Follower
+from sidegate.membership.grants import Grants
+from sidegate.membership.groups import Groups
 from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
+from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
@@ -32,9 +35,11 @@ from sidegate.ports import Decider, MembershipStore
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
+from sidegate.server.groups import GroupHandler
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
 from sidegate.server.members import MemberHandler
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.roles import RoleHandler
 from sidegate.server.seals import Seals
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
@@ -97,7 +102,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     metrics = Metrics()
     async with deciding(settings, observe=metrics.observe_decision) as core:
         key = _token_key(settings)
-        tokens = RevisionTokens(key)
+        tokens, seals = RevisionTokens(key), Seals(key)
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
         commander = Commander(core.store, core.decider, core.follower, _schemas(core.packs))
         handlers = Handlers(
@@ -105,7 +110,9 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             Facts(core.facts, tokens),
             core.ready,
             tenants=TenantHandler(Tenants(commander, core.packs.names), tokens),
-            members=MemberHandler(Members(commander), Invitations(commander), tokens, Seals(key)),
+            members=MemberHandler(Members(commander), Invitations(commander), tokens, seals),
+            roles=RoleHandler(Roles(commander), Grants(commander), tokens, seals),
+            groups=GroupHandler(Groups(commander), tokens, seals),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, listening, on_call=metrics.observe_call)

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
-from sidegate.cli.acting import Acting, asking
+from sidegate.cli.acting import Acting, asking, decoded
 from sidegate.cli.commands import Command
 from sidegate.cli.console import console, print_table
 
@@ -77,7 +77,7 @@ def _lines(member: pb.Member) -> Iterator[str]:
 
 def _row(member: pb.Member) -> tuple[str, ...]:
     return (
-        member.name.rpartition("/")[2].replace("%2F", "/").replace("%25", "%"),
+        decoded(member.name),
         member.display_name,
         member.email,
         _state(member),

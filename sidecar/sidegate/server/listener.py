@@ -15,10 +15,12 @@ from sidegate.server import health
 from sidegate.server.addresses import Address, TcpAddress, UnixAddress, claimed, parse_address
 from sidegate.server.authorization import Authorization
 from sidegate.server.facts import Facts
+from sidegate.server.groups import GroupHandler
 from sidegate.server.grpc_services import SERVICES, add_service
 from sidegate.server.health import Health
 from sidegate.server.interceptor import CallInterceptor
 from sidegate.server.members import MemberHandler
+from sidegate.server.roles import RoleHandler
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.calls import CallHook, ignore_call
 
@@ -54,6 +56,8 @@ class Handlers:
     ready: Callable[[], bool] = lambda: True
     tenants: TenantHandler | None = None
     members: MemberHandler | None = None
+    roles: RoleHandler | None = None
+    groups: GroupHandler | None = None
 
     def by_service(self) -> Mapping[str, object]:
         """Return the handlers by the services that they answer."""
@@ -62,6 +66,8 @@ class Handlers:
             "FactsService": self.facts,
             "TenantService": self.tenants,
             "MembershipService": self.members,
+            "RoleService": self.roles,
+            "GroupService": self.groups,
         }
         return {name: handler for name, handler in found.items() if handler is not None}
 
