@@ -151,6 +151,8 @@ class Parser:
             if operator.endswith("in"):
                 _refuse_text(right)
             rest.append((operator, right))
+        if len(rest) > 1 and any(operator.endswith("in") for operator, _ in rest):
+            raise Syntax("`in` can't stand in a chain of comparisons; put one of them in parentheses")
         return Comparison(first, tuple(rest)) if rest else first
 
     def _comparison_operator(self) -> str | None:

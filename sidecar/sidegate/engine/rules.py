@@ -54,6 +54,11 @@ class Ruleset:
         """The ranks of rules that still stand in indexes but were taken out."""
         return self._gone
 
+    @property
+    def worn(self) -> bool:
+        """Whether more than half of the base was taken out, so that building it anew is worth its time."""
+        return 2 * len(self._gone) > len(self._base)
+
     def entries(self, rows: Iterable[tuple[int, Row]]) -> list[Entry]:
         """Return (ordinal, row) pairs as rules that come after all others of their priority.
 

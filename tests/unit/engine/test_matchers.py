@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from sidegate.engine import ENGINES, EnforceContext, compile_program
-from sidegate.errors import EvaluationError, RequestError, RowError
+from sidegate.errors import EvaluationError, ModelError, RequestError, RowError
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -103,6 +103,13 @@ def test_the_last_rule_that_matched_explains(engine):
     assert program(engine, "r.sub == p.sub", rows).evaluate(("alice", "x", {})).rule == rows[0][1:]
     assert program(engine, "eval(p.cond)", rows).evaluate(("alice", "x", {})).rule == rows[1][1:]
     assert program(engine, "r.sub == p.obj", rows).evaluate(("alice", "x", {})).rule is None
+
+
+@pytest.mark.parametrize("matcher", ["r.sub in ('alice',) == True", "1 < 2 in (2, 3)", "1 in (1,) in ((True,),)"])
+def test_membership_in_a_chain_is_refused(engine, matcher):
+    """A chain with `in` reads differently than it looks."""
+    with pytest.raises(ModelError, match="chain of comparisons"):
+        program(engine, matcher)
 
 
 def test_a_rule_that_cannot_match_keeps_its_failure(engine):
