@@ -111,7 +111,7 @@ def test_changed_programs_decide_as_fresh_ones(seed):
     if isinstance(program, type):
         return
     before = [outcome(program, request) for request in case.requests]
-    steps = [(case.more[:1], []), (case.more[1:6], case.rows[::3]), (case.more[6:], case.more[:2])]
+    steps = [(case.more[:1], []), (case.more[1:6], case.rows[::3]), (case.more[6:], [*case.rows[1::3], *case.more[:2]])]
     rows, changed = list(case.rows), program
     for added, removed in steps:
         for row in removed:

@@ -12,7 +12,7 @@ from sidegate.engine.definition import Definition
 from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
 from sidegate.engine.nodes import And, Call, Field, Literal, Node, fields, walk
 from sidegate.engine.patterns import Pattern, compile_pattern
-from sidegate.engine.plan import ByPattern, ByPrefix, ByRole, ByValue, MatcherPlan, Plan, Route, plan_matcher
+from sidegate.engine.plan import TRUE, ByPattern, ByPrefix, ByRole, ByValue, MatcherPlan, Plan, Route, plan_matcher
 from sidegate.engine.rows import RowRules
 from sidegate.engine.rules import RowCompiler
 from sidegate.engine.signatures import signatures
@@ -148,7 +148,7 @@ class _RowCompiler:
 
 
 def _verifier(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:
-    if conjuncts in ((), (Literal(value=True),)):
+    if not conjuncts or (len(conjuncts) == 1 and conjuncts[0] is TRUE):
         return None
     return compile_tree(conjuncts[0] if len(conjuncts) == 1 else And(tuple(conjuncts)), scope)
 

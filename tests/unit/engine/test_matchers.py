@@ -28,6 +28,7 @@ def asked(engine, matcher, sub="alice", obj="data", **env):
         ("r.sub == 'a||b && !c'", "a||b && !c"),
         ('r.sub == "r.sub # p.obj" # a comment', "r.sub # p.obj"),
         (r"r.sub == 'it\'s \\ \u00e9'", "it's \\ é"),
+        ("r.sub == '\U0001f511 & !\u00e9\u20ac|'", "\U0001f511 & !\u00e9\u20ac|"),
         ("r.sub=='x'&&p.obj=='data'||r.sub=='y'", "y"),
         ("!r.sub == 'bob' && !(r.sub in ('carol', 'dave'))", "alice"),
         ("r.sub not in ['bob'] and not r.sub == 'carol' or False", "alice"),
@@ -52,6 +53,7 @@ def test_matchers_that_hold(engine, matcher, sub):
     [
         "r.env.n",
         "r.sub == 'alice' && r.sub",
+        "r.sub == p.sub && 1",
         "r.env.missing == 1",
         "r.sub < 1",
         "r.sub in r.env.text",
