@@ -150,7 +150,7 @@ def test_the_packs_model_decides_as_the_reference(seed):
     rng = Random(seed)
     pack, tenant = pack_rows(rng, rng.choice([2, 10, 40])), pack_rows(rng, rng.choice([0, 6, 60]))
     pack.append(("p", "owner", "document", "document", "view", "True", "allow", "R"))
-    gone = rng.sample(pack, rng.randint(0, len(pack) - 1)) if rng.random() < 0.3 else []
+    gone = rng.sample(pack[:-1], rng.randint(0, len(pack) - 1)) if rng.random() < 0.3 else []
     reference, indexed = (compile_pack(pack, engine).with_rows(tenant, gone) for engine in ("reference", "indexed"))
     for _ in range(12):
         request = pack_request(rng)
