@@ -19,6 +19,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -211,4 +212,12 @@ feed = Table(
     Column("head", BigInteger, nullable=False),
     PrimaryKeyConstraint("id"),
     CheckConstraint("id = 1", name="one_row"),
+)
+# Secrets that every sidecar on this database shares; they are no facts, so no change tells of them.
+deployment = Table(
+    "deployment",
+    metadata,
+    _name("name"),
+    Column("secret", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("name"),
 )

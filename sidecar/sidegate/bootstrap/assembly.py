@@ -8,9 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from sidegate_adapters.files.keys import kept_key
 from sidegate_adapters.sql.opening import open_store
 
 from sidegate.config import Settings
@@ -35,7 +33,6 @@ from sidegate.telemetry.metrics import Metrics
 
 DEMO_TENANT = "demo"
 DEMO_FACTS = "standard/demo.yaml"
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Run a sidecar that listens on all its addresses, and stop it gracefully."""
     metrics = Metrics()
     async with deciding(settings, observe=metrics.observe_decision) as core:
-        tokens = RevisionTokens(_token_key(settings))
+        tokens = RevisionTokens(await _token_key(settings, core.store))
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
         handlers = Handlers(authorization, Facts(core.facts, tokens), core.ready)
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
@@ -102,7 +99,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                     packs=tuple(core.packs.names()),
                     default_pack=settings.default_pack,
                     engine=settings.engine,
-                    database=settings.database,
+                    database=str(settings.database),
                     demo=settings.demo,
                     metrics_address=metrics_address,
                 )
@@ -116,7 +113,7 @@ async def deciding(
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
-    store = await open_store(settings.database)
+    store = await open_store(settings.database.get_secret_value())
     try:
         snapshots = Snapshots(store, packs, max_tenants=settings.max_tenants, max_resources=settings.max_resources)
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval)
@@ -175,11 +172,11 @@ def _schemas(packs: PackKeeper) -> Callable[[str], Schema | None]:
     return schema_of
 
 
-def _token_key(settings: Settings) -> bytes:
-    """Return the key that signs revision tokens: the setting, or one kept beside the database."""
+async def _token_key(settings: Settings, store: FactsStore) -> bytes:
+    """Return the key that signs revision tokens: the setting, or one that all sidecars on the store share."""
     if settings.token_key is not None:
         return settings.token_key.get_secret_value().encode()
-    return kept_key(Path(settings.database.removeprefix(_SQLITE) + ".key"))
+    return await store.secret("revision-tokens")
 
 
 def _log_format(settings: Settings) -> LogFormat:
