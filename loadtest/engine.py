@@ -68,14 +68,14 @@ def rbac(size: int):
 
 
 def abac(size: int):
-    """Conditions over the subject's age, one object a rule. Worst: the condition is reached and false."""
+    """A condition over the subject's score and one object a rule, no two alike. Worst: it is reached and false."""
     matcher = "eval(p.rule) && r.obj == p.obj && r.act == p.act"
-    rows = [("p", f"r.sub.age > {18 + i % 50} && r.sub.age < 90", f"data{i}", "read") for i in range(size)]
+    rows = [("p", f"r.sub.score > {i} && r.sub.age < 90", f"data{i}", "read") for i in range(size)]
     last = size - 1
     asked = {
-        "allow": (SimpleNamespace(age=80), f"data{last}", "read"),
-        "miss": (SimpleNamespace(age=80), f"data{last}", "write"),
-        "worst": (SimpleNamespace(age=95), f"data{last}", "read"),
+        "allow": (SimpleNamespace(score=size, age=80), f"data{last}", "read"),
+        "miss": (SimpleNamespace(score=size, age=80), f"data{last}", "write"),
+        "worst": (SimpleNamespace(score=size, age=95), f"data{last}", "read"),
     }
     return MODEL.format(request=PLAIN, policy="rule, obj, act", effect=ALLOW, matcher=matcher), rows, asked
 

@@ -99,6 +99,24 @@ def test_conditions_are_taken_alone(engine):
     assert not compiled.evaluate(("bob", "data", {"age": 20})).allowed
 
 
+def test_conditions_that_differ_in_literals_only_stay_apart(engine):
+    """Each rule keeps its own literals, wherever they stand: choices, lists, patterns, comments, escapes."""
+    shapes = [
+        "(r.env.n == {0} if r.sub == 'u{1}' else r.env.n == {2})",
+        "r.env.n in ({0}, {2}) && r.sub == 'u{1}' # not {2} 'u{0}'",
+        r"r.sub == 'u\x3{1}' && r.env.n == {0}.0",
+        "regexMatch(r.sub, 'u{1}$') && r.env.n == {0}",
+        'keyMatch(r.sub, "u{1}*") && r.env.n * 2 == {0} * 2',
+    ]
+    for shape in shapes:
+        rows = [("p", "", "", shape.format(n, u, n + 5)) for n in range(4) for u in range(4)]
+        compiled = program(engine, "eval(p.cond)", rows)
+        for n in range(4):
+            for u in range(4):
+                answer = compiled.evaluate((f"u{u}", "", {"n": n}))
+                assert answer.rule == ("", "", shape.format(n, u, n + 5))
+
+
 def test_the_last_rule_that_matched_explains(engine):
     """Up to the rule that decides, as Casbin explains; None where no rule matched."""
     rows = [("p", "alice", "data", str(flag)) for flag in (False, True, True)]
