@@ -262,7 +262,7 @@ def decisions(sizes: tuple[int, ...]) -> None:
         for size in sizes:
             own = run("ours", scenario, size)
             times = " | ".join(micro(own[name]) for name in ("allow", "miss", "worst"))
-            size_of = f"{own['bytes'] / 1e6:,.0f} | {own['bytes'] / own['rows']:,.0f}"
+            size_of = f"{own['bytes'] / 1e6:,.0f} | {own['bytes'] / own['rows']:,.0f}" if size >= 1_000 else " | "
             print(f"| {scenario} | {size:,} | sidegate | {times} | {own['compile']:.2f} | {size_of} |", flush=True)
             if size <= STOCK_LIMIT[scenario]:
                 other = run("stock", scenario, size)
