@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,8 @@ ANY: Mapping[str, Any] = {
     "json_serializer": json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode,
     "pool_timeout": 5,
 }
+
+_CLOSING_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +40,10 @@ async def migrate(engine: AsyncEngine) -> None:
     """Bring the database to the newest schema, in one transaction."""
     async with engine.begin() as connection:
         await connection.run_sync(schema.upgrade)
+
+
+async def dispose(engine: AsyncEngine) -> None:
+    """Release all connections, without a farewell where the database has gone silent."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            await engine.dispose()

@@ -12,7 +12,7 @@ from sidegate.errors import StartError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from sidegate_adapters.sql.engines import ANY, Engines, migrate
+from sidegate_adapters.sql.engines import ANY, Engines, dispose, migrate
 from sidegate_adapters.sql.failures import sqlstate
 
 _READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -53,7 +53,7 @@ async def opened(address: str) -> Engines:
     except (SQLAlchemyError, OSError, ValueError, TypeError) as error:
         raise StartError(_complaint(address, error)) from error
     finally:
-        await patient.dispose()
+        await dispose(patient)
     engine = _engine(address, settings=_SETTINGS, statement_seconds=_STATEMENT_SECONDS)
     readers, writers = (engine.execution_options(**options) for options in (_READING, _WRITING))
     return Engines(readers, writers, width=_WIDTH, place=redacted(address))

@@ -11,7 +11,7 @@ from sidegate.model import Change, Grant, RecordedChange, StoredResource, Tenant
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sidegate_adapters.sql import deployment, reading, writing
-from sidegate_adapters.sql.engines import Engines
+from sidegate_adapters.sql.engines import Engines, dispose
 from sidegate_adapters.sql.failures import retried, translated
 
 _T = TypeVar("_T")
@@ -92,7 +92,7 @@ class SqlFactsStore:
     async def close(self) -> None:
         """Let what has begun end, and release all connections."""
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._readers.dispose()
+        await dispose(self._readers)
 
     async def _read(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
         return await asyncio.shield(self._start(_transaction(self._readers, query)))

@@ -10,11 +10,12 @@ import asyncpg
 import pytest
 from sidegate.errors import StartError, StoreUnavailable
 from sidegate.model import TenantFacts
-from sidegate_adapters.sql import SqlFactsStore, open_store, postgresql
+from sidegate_adapters.sql import SqlFactsStore, engines, open_store, postgresql
 from sidegate_adapters.sql.schema import VERSION_TABLE
 from support.changes import changes_between
 from support.every_statement import statements, use_in_every_way
 from support.postgres_server import PostgresServer
+from support.silent_link import silent_link
 
 # A trigger that fails the first writes as the database fails one of two that can't both go on.
 FAILING = """
@@ -162,6 +163,30 @@ async def test_a_server_that_went_away_is_found_again(postgres: PostgresServer, 
     assert await store.load("acme") == (TenantFacts("acme"), 1)
 
 
+async def test_a_silent_database_is_given_up(
+    postgres: PostgresServer, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that takes what is sent and never answers holds up no call and no end; when it speaks all is well."""
+    for module, name in (
+        (postgresql, "_CONNECT_SECONDS"),
+        (postgresql, "_STATEMENT_SECONDS"),
+        (engines, "_CLOSING_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 2.0)
+    async with silent_link(postgres.directory / ".s.PGSQL.5432", tmp_path / ".s.PGSQL.5432") as link:
+        through = f"{address.partition('?')[0]}?host={tmp_path}"
+        store = await open_store(through)
+        await make(store)
+        link.silence()
+        for call in (store.head(), store.load("acme"), make(store)):
+            with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
+                await call
+        link.speak()
+        assert await store.load("acme") == (TenantFacts("acme"), 1)
+        link.silence()
+        await store.close()
+
+
 async def test_a_password_opens_the_store_and_is_never_told(postgres: PostgresServer, address: str) -> None:
     """The right password opens; a wrong one, like any other refusal, is told without password, user or parameters."""
     name = address.partition("@/")[2].partition("?")[0]
@@ -187,7 +212,7 @@ async def test_what_can_not_be_opened_is_one_sentence(
     postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database that is not there, a server that is not there, and one that never answers."""
-    monkeypatch.setattr(postgresql, "_CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(postgresql, "_CONNECT_SECONDS", 2.0)
     silent = socket.socket(socket.AF_UNIX)
     silent.bind(str(tmp_path / ".s.PGSQL.5432"))
     silent.listen()
