@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from rpds import HashTrieMap, HashTrieSet
@@ -47,7 +48,7 @@ class Ruleset:
         base = (entry for entry in self._base if entry[0] not in self._gone) if self._gone else iter(self._base)
         if not self._added:
             return base
-        return iter(sorted([*base, *self._added.values()], key=_rank))
+        return iter(sorted([*base, *self._added.values()], key=itemgetter(0)))
 
     @property
     def gone(self) -> HashTrieSet[int]:
@@ -77,7 +78,7 @@ class Ruleset:
     def rebuilt(self, entries: Sequence[Entry]) -> Ruleset:
         """Return a ruleset of these rules and `entries`, all in its base."""
         ruleset = Ruleset(self._compiler, self._key)
-        ruleset._base = tuple(sorted([*self, *entries], key=_rank))
+        ruleset._base = tuple(sorted([*self, *entries], key=itemgetter(0)))
         ruleset._next = self._next + len(entries)
         return ruleset
 
@@ -99,7 +100,3 @@ class Ruleset:
     def is_added(self, entry: Entry) -> bool:
         """Whether a rule stands outside the base."""
         return entry[0] in self._added
-
-
-def _rank(entry: Entry) -> int:
-    return entry[0]
