@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 
 import pytest
-from support.cli import sidecar, sidegate
+from support.cli import Done, invoke, sidecar
 
 FACTS = """\
 tenants:
@@ -33,12 +35,21 @@ async def database(postgres):
 
 def allowed(server, subject: str, *flags: object):
     """Return whether a member may view the document, and by which revision token."""
-    done = sidegate(
+    done = invoke(
         *("check", "--tenant", "acme", subject, "view", "document:d1", "--json"),
         *("--address", server.address, *flags),
     )
     answer = json.loads(done.out)
     return answer["decision"] == "DECISION_ALLOW", answer["revision"]
+
+
+def asked_until(right: Callable[[Done], bool], *words: object) -> Done:
+    """Return how a command ends once it ends rightly."""
+    for _ in range(1000):
+        if right(done := invoke(*words)):
+            return done
+        time.sleep(0.02)
+    pytest.fail(f"what had to come true did not: {done}")
 
 
 def test_two_sidecars_on_one_database_are_one(database, tmp_path):
@@ -51,15 +62,15 @@ def test_two_sidecars_on_one_database_are_one(database, tmp_path):
         sidecar(tmp_path / "two", "--poll-interval", "0.05", env={"SIDEGATE_DATABASE": database}) as two,
     ):
         document.write_text(FACTS)
-        assert sidegate("facts", "apply", document, "--address", one.address).code == 0
+        assert invoke("facts", "apply", document, "--address", one.address).code == 0
         assert allowed(one, "ann")[0]
         assert not allowed(one, "bob")[0]
         document.write_text(FACTS + "    grants:\n      - {role: viewer, on: document:d1, to: member:bob}\n")
-        assert sidegate("facts", "apply", document, "--address", one.address).code == 0
+        assert invoke("facts", "apply", document, "--address", one.address).code == 0
         bob, revision = allowed(one, "bob")
         assert bob
         assert allowed(two, "bob", "--at-least-as-fresh", revision) == (True, revision)
-        exports = {sidegate("facts", "export", "acme", "--address", it.address).out for it in (one, two)}
+        exports = {invoke("facts", "export", "acme", "--address", it.address).out for it in (one, two)}
         told = "".join(it.announced for it in (one, two))
     assert len(exports) == 1
     assert "viewer" in exports.pop()
@@ -74,21 +85,16 @@ def test_a_server_that_goes_away_is_a_bounded_loss(postgres, database, tmp_path)
     document.write_text(FACTS)
     flags = ("--database", database, "--poll-interval", "0.05", "--max-staleness", "0.5")
     with sidecar(tmp_path, *flags) as server:
-        assert sidegate("facts", "apply", document, "--address", server.address).code == 0
+        assert invoke("facts", "apply", document, "--address", server.address).code == 0
         question = ("check", "--tenant", "acme", "ann", "view", "document:d1", "--address", server.address)
         postgres.stop()
         try:
-            for _ in range(100):
-                if (done := sidegate(*question)).code not in (0, 1):
-                    break
+            done = asked_until(lambda done: done.code not in (0, 1), *question)
         finally:
             postgres.start()
         assert done.out == ""
         assert "error: " in done.err
-        for _ in range(100):
-            if (done := sidegate(*question)).code == 0:
-                break
-        assert "ALLOW" in done.out
+        assert "ALLOW" in asked_until(lambda done: done.code == 0, *question).out
     logs = (tmp_path / "serve.err").read_text()
     assert PASSWORD not in logs
     assert "Traceback" not in logs
