@@ -168,6 +168,14 @@ class FactsStore(FactsReader, Protocol):
         """
         ...
 
+    async def secret(self, name: str) -> bytes:
+        """Return random bytes, 32, made with the first call and the same for everyone who asks this store by the name.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
     async def close(self) -> None:
         """Release all connections."""
         ...

@@ -48,6 +48,24 @@ async def test_the_way_down_and_up_again_works_with_data(address: str, store: Sq
     await reopened.close()
 
 
+async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFactsStore) -> None:
+    """The schema before the newest holds the same facts, and from there the next start leads up to them again."""
+    await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
+    secret = await store.secret("one")
+
+    async with store._writers.begin() as connection:
+        await connection.run_sync(lambda it: schema.downgrade(it, "0001"))
+        below = await connection.run_sync(schema.version)
+        assert "deployment" not in await connection.run_sync(lambda it: inspect(it).get_table_names())
+    kept = await store.load("acme")
+    reopened = await open_store(address)
+
+    assert below == "0001"
+    assert kept == await reopened.load("acme") == (FACTS, 1)
+    assert await reopened.secret("one") != secret
+    await reopened.close()
+
+
 async def test_opening_again_keeps_the_data(address: str, store: SqlFactsStore) -> None:
     """A database that is at the newest schema is opened as it is."""
     await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")

@@ -8,9 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from sidegate_adapters.files.keys import kept_key
 from sidegate_adapters.sql.opening import open_store
 
 from sidegate.config import Settings
@@ -47,7 +45,6 @@ from sidegate.telemetry.metrics import Metrics
 
 DEMO_TENANT = "demo"
 DEMO_FACTS = "standard/demo.yaml"
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Run a sidecar that listens on all its addresses, and stop it gracefully."""
     metrics = Metrics()
     async with deciding(settings, observe=metrics.observe_decision) as core:
-        key = _token_key(settings)
+        key = await _token_key(settings, core.store)
         tokens, seals = RevisionTokens(key), Seals(key)
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
         commander = Commander(core.store, core.decider, core.follower, _schemas(core.packs))
@@ -124,7 +121,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                     packs=tuple(core.packs.names()),
                     default_pack=settings.default_pack,
                     engine=settings.engine,
-                    database=settings.database,
+                    database=str(settings.database),
                     demo=settings.demo,
                     metrics_address=metrics_address,
                 )
@@ -138,7 +135,7 @@ async def deciding(
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
-    store = await open_store(settings.database)
+    store = await open_store(settings.database.get_secret_value())
     try:
         snapshots = Snapshots(store, packs, max_tenants=settings.max_tenants, max_resources=settings.max_resources)
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval)
@@ -197,11 +194,11 @@ def _schemas(packs: PackKeeper) -> Callable[[str], Schema | None]:
     return schema_of
 
 
-def _token_key(settings: Settings) -> bytes:
-    """Return the key that signs revision tokens: the setting, or one kept beside the database."""
+async def _token_key(settings: Settings, store: MembershipStore) -> bytes:
+    """Return the key that signs revision tokens: the setting, or one that all sidecars on the store share."""
     if settings.token_key is not None:
         return settings.token_key.get_secret_value().encode()
-    return kept_key(Path(settings.database.removeprefix(_SQLITE) + ".key"))
+    return await store.secret("revision-tokens")
 
 
 def _log_format(settings: Settings) -> LogFormat:
