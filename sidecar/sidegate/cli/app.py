@@ -16,6 +16,8 @@ COMMANDS = {
     "role": ("Make roles, and say what they allow.", "sidegate.cli.role:role"),
     "group": ("Make groups, and say who stands in them.", "sidegate.cli.group:group"),
     "grant": ("Grant and revoke roles, and delegate those that exactly one holds.", "sidegate.cli.grant:grant"),
+    "resource": ("Register resources, and hand them over.", "sidegate.cli.resource:resource"),
+    "quota": ("Share quota, and count its use.", "sidegate.cli.quota:quota"),
     "policy": ("Test, lint and show policy packs.", "sidegate.cli.policy:policy"),
     "enforce": ("Decide requests by a Casbin model and policy.", "sidegate.cli.enforce:enforce"),
     "healthcheck": ("Tell whether a server serves, for probes.", "sidegate.cli.healthcheck:healthcheck"),

@@ -20,6 +20,8 @@ from sidegate.server.grpc_services import SERVICES, add_service
 from sidegate.server.health import Health
 from sidegate.server.interceptor import CallInterceptor
 from sidegate.server.members import MemberHandler
+from sidegate.server.quotas import QuotaHandler
+from sidegate.server.resources import ResourceHandler
 from sidegate.server.roles import RoleHandler
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.calls import CallHook, ignore_call
@@ -58,6 +60,8 @@ class Handlers:
     members: MemberHandler | None = None
     roles: RoleHandler | None = None
     groups: GroupHandler | None = None
+    resources: ResourceHandler | None = None
+    quotas: QuotaHandler | None = None
 
     def by_service(self) -> Mapping[str, object]:
         """Return the handlers by the services that they answer."""
@@ -68,6 +72,8 @@ class Handlers:
             "MembershipService": self.members,
             "RoleService": self.roles,
             "GroupService": self.groups,
+            "ResourceService": self.resources,
+            "QuotaService": self.quotas,
         }
         return {name: handler for name, handler in found.items() if handler is not None}
 
