@@ -4,6 +4,8 @@ import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sidegate.errors import RowError
 from support.pack_model import ROWS, ask, compile_pack, entity
 
 DENY = ("p", "document_manager", "template", "document", "view", "True", "deny", "NEW-1")
@@ -102,3 +104,20 @@ def test_nothing_is_kept_about_names_that_were_asked():
 
     before = ask_about(["warm", "up"])
     assert ask_about(f"unknown{number}" for number in range(3000)) - before < 500
+
+
+def test_the_collector_runs_again_after_a_large_build():
+    """It rests while many rows are compiled, by several threads at once or in vain, and goes on afterwards."""
+    rows = [*ROWS, *(("g", f"member:m{n}", "owner", f"document:d{n}") for n in range(12_000))]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: compile_pack(rows, "indexed"), range(3)))
+    assert gc.isenabled()
+    with pytest.raises(RowError):
+        compile_pack([*rows, ("g", "wrong")], "indexed")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        compile_pack(rows, "indexed")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
