@@ -2,22 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 from support.cli import sidecar
 from support.companies import founding
 
-_DATABASE = "companies"
+_NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def sidecar_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     flags: list[str] = ["--drain", "0"]
     if request.param == "postgresql":
-        server = request.getfixturevalue("postgres")
-        asyncio.run(server.execute(f"CREATE DATABASE {_DATABASE}"))
-        flags += ["--database", server.address(_DATABASE)]
+        # Made anew whenever the tests come back to this database, so each time by another name.
+        server, name = request.getfixturevalue("postgres"), f"companies{next(_NUMBERS)}"
+        asyncio.run(server.execute(f"CREATE DATABASE {name}"))
+        flags += ["--database", server.address(name)]
     with sidecar(tmp_path_factory.mktemp("companies"), *flags) as running:
         yield running.address
 
