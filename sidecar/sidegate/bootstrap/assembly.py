@@ -21,6 +21,7 @@ from sidegate.engine import ENGINES
 from sidegate.membership.commander import Commander
 from sidegate.membership.facts import FactsKeeper
 from sidegate.membership.follower import Follower
+from sidegate.membership.history import History
 from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
@@ -28,10 +29,11 @@ from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
-from sidegate.ports import Decider, MembershipStore
+from sidegate.ports import Decider, HistoryStore, MembershipStore
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
+from sidegate.server.history import HistoryHandler
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
 from sidegate.server.members import MemberHandler
 from sidegate.server.revision import RevisionTokens
@@ -52,6 +54,7 @@ class Core:
     decider: Decider
     facts: InForce
     store: MembershipStore
+    history: HistoryStore
     packs: PackKeeper
     follower: Follower
     max_staleness: float
@@ -97,7 +100,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     metrics = Metrics()
     async with deciding(settings, observe=metrics.observe_decision) as core:
         key = _token_key(settings)
-        tokens = RevisionTokens(key)
+        tokens, seals = RevisionTokens(key), Seals(key)
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
         commander = Commander(core.store, core.decider, core.follower, _schemas(core.packs))
         handlers = Handlers(
@@ -105,7 +108,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             Facts(core.facts, tokens),
             core.ready,
             tenants=TenantHandler(Tenants(commander, core.packs.names), tokens),
-            members=MemberHandler(Members(commander), Invitations(commander), tokens, Seals(key)),
+            members=MemberHandler(Members(commander), Invitations(commander), tokens, seals),
+            history=HistoryHandler(History(core.history), tokens, seals),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, listening, on_call=metrics.observe_call)
@@ -143,7 +147,7 @@ async def deciding(
             max_staleness=settings.max_staleness,
         )
         facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower)
-        core = Core(decider, facts, store, packs, follower, settings.max_staleness)
+        core = Core(decider, facts, store, store, packs, follower, settings.max_staleness)
         following = asyncio.create_task(follower.run())
         try:
             if settings.demo:

@@ -13,6 +13,7 @@ COMMANDS = {
     "facts": ("Plan, apply and export facts: members, roles, grants.", "sidegate.cli.facts:facts"),
     "tenant": ("Make tenants, and keep their settings.", "sidegate.cli.tenant:tenant"),
     "member": ("Invite members, and see them through to their leaving.", "sidegate.cli.member:member"),
+    "history": ("Ask what changed, who did it, and when.", "sidegate.cli.history:history"),
     "policy": ("Test, lint and show policy packs.", "sidegate.cli.policy:policy"),
     "enforce": ("Decide requests by a Casbin model and policy.", "sidegate.cli.enforce:enforce"),
     "healthcheck": ("Tell whether a server serves, for probes.", "sidegate.cli.healthcheck:healthcheck"),

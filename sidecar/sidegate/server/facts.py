@@ -97,12 +97,13 @@ class Facts:
         return pb.TenantChanges(
             tenant=outcome.tenant,
             revision=self._tokens.encode(outcome.tenant, outcome.revision) if written else "",
-            changes=map(_change, outcome.changes),
+            changes=map(write_change, outcome.changes),
             warnings=outcome.warnings,
         )
 
 
-def _change(change: Change) -> pb.FactChange:
+def write_change(change: Change) -> pb.FactChange:
+    """Return a change as clients see it."""
     return pb.FactChange(
         entity=change.entity,
         key=change.key,

@@ -9,10 +9,12 @@ from typing import Any
 import grpc
 from google.protobuf.message_factory import GetMessageClass
 
-from sidegate.authz.v1 import authorization_pb2, facts_pb2, membership_pb2, tenant_pb2
+from sidegate.authz.v1 import authorization_pb2, facts_pb2, history_pb2, membership_pb2, tenant_pb2
 
-_FILES = (authorization_pb2.DESCRIPTOR, facts_pb2.DESCRIPTOR, tenant_pb2.DESCRIPTOR, membership_pb2.DESCRIPTOR)
-_BY_NAME = {descriptor.full_name: descriptor for file in _FILES for descriptor in file.services_by_name.values()}
+_FILES = (authorization_pb2, facts_pb2, tenant_pb2, membership_pb2, history_pb2)
+_BY_NAME = {
+    descriptor.full_name: descriptor for file in _FILES for descriptor in file.DESCRIPTOR.services_by_name.values()
+}
 SERVICES = tuple(_BY_NAME)
 """The full names of Sidegate's services."""
 _PACKAGE = authorization_pb2.DESCRIPTOR.package

@@ -17,6 +17,7 @@ from sidegate.server.authorization import Authorization
 from sidegate.server.facts import Facts
 from sidegate.server.grpc_services import SERVICES, add_service
 from sidegate.server.health import Health
+from sidegate.server.history import HistoryHandler
 from sidegate.server.interceptor import CallInterceptor
 from sidegate.server.members import MemberHandler
 from sidegate.server.tenants import TenantHandler
@@ -54,6 +55,7 @@ class Handlers:
     ready: Callable[[], bool] = lambda: True
     tenants: TenantHandler | None = None
     members: MemberHandler | None = None
+    history: HistoryHandler | None = None
 
     def by_service(self) -> Mapping[str, object]:
         """Return the handlers by the services that they answer."""
@@ -62,6 +64,7 @@ class Handlers:
             "FactsService": self.facts,
             "TenantService": self.tenants,
             "MembershipService": self.members,
+            "HistoryService": self.history,
         }
         return {name: handler for name, handler in found.items() if handler is not None}
 
