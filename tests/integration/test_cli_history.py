@@ -72,3 +72,20 @@ def test_times_bound_the_list(history):
     done = history("list", "--from", "2001-01-01T00:00:00")
     assert done.code == 2
     assert "expected a time such as" in done.err
+
+
+def test_the_past_is_exported_by_revision_and_by_time(history, server):
+    """`facts export --at` takes a revision of the history or a time, and its file says what was in force then."""
+    (made,) = json.loads(history("list", "--kind", "tenant", "--json").out)["changes"]
+    for at in (made["revision"], made["time"]):
+        done = sidegate("facts", "export", "acme", "--at", at, "--address", server.address)
+        assert done.code == 0, done.err
+        assert "quota: 3" in done.out
+    assert "quota: 5" in sidegate("facts", "export", "acme", "--address", server.address).out
+
+
+def test_a_wrong_revision_is_a_sentence(server):
+    """Exit code 2, and the field that is wrong."""
+    done = sidegate("facts", "export", "acme", "--at", "yesterday", "--address", server.address)
+    assert done.code == 2
+    assert "at_revision: not a revision of this tenant" in done.err

@@ -25,6 +25,7 @@ from sidegate.membership.history import History
 from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
+from sidegate.membership.past import Past
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
@@ -146,7 +147,7 @@ async def deciding(
             snapshots=snapshots,
             max_staleness=settings.max_staleness,
         )
-        facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower)
+        facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
         core = Core(decider, facts, store, store, packs, follower, settings.max_staleness)
         following = asyncio.create_task(follower.run())
         try:

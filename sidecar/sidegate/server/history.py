@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.membership.history import History
 from sidegate.model import ChangeQuery, Entity, RecordedChange, ref
 from sidegate.server.facts import write_change
+from sidegate.server.moments import read_moment, write_moment
 from sidegate.server.names import name_of, tenant_of
 from sidegate.server.pages import Pages
 from sidegate.server.revision import RevisionTokens
@@ -42,14 +41,12 @@ class HistoryHandler:
         return pb.ListChangesResponse(changes=map(self._recorded, changes), next_page_token=token)
 
     def _recorded(self, recorded: RecordedChange) -> pb.RecordedChange:
-        moment = Timestamp()
-        moment.FromDatetime(recorded.at)
         return pb.RecordedChange(
             tenant=name_of(recorded.tenant),
             revision=self._tokens.encode(recorded.tenant, recorded.revision),
             change=write_change(recorded.change),
             actor=recorded.actor,
-            time=moment,
+            time=write_moment(recorded.at),
         )
 
 
@@ -88,12 +85,3 @@ def read_change_query(message: pb.ListChangesRequest) -> ChangeQuery:
 def _moment(message: pb.ListChangesRequest, field: str, inspection: Inspection) -> datetime | None:
     given = {name.name for name, _ in message.ListFields()}
     return read_moment(getattr(message, field), field, inspection) if field in given else None
-
-
-def read_moment(moment: Timestamp, field: str, inspection: Inspection) -> datetime | None:
-    """Return a moment; one that is none goes to `inspection`."""
-    try:
-        return moment.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        inspection.add(field, "is no time: expected one of the years 1 to 9999")
-        return None
