@@ -4,11 +4,11 @@ SHELL := bash -o pipefail
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
-PROTOS := $(addprefix proto/sidegate/authz/v1/,authorization.proto facts.proto tenant.proto membership.proto history.proto)
+PROTOS := $(addprefix proto/sidegate/authz/v1/,authorization.proto facts.proto tenant.proto membership.proto role.proto history.proto)
 GENERATED := sidecar/sidegate/authz/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint proto proto-baseline docs clean
+.PHONY: help setup run test lint fuzz bench proto proto-baseline docs clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ lint: $(STAMP) proto/.googleapis ## check style, types, architecture and contrac
 
 test: lint ## prove everything: lint, then all tests
 	$(BIN)/pytest -n 2 --dist worksteal
+
+fuzz: $(STAMP) ## compare the two engines on a million generated decisions; takes an hour
+	SIDEGATE_FUZZ=1000000 $(BIN)/pytest -q --timeout 0 tests/conformance/test_differential.py
+
+bench: $(STAMP) ## measure the engine beside pycasbin; takes ten minutes
+	$(BIN)/python loadtest/engine.py
 
 proto: $(STAMP) ## generate the Python code of the wire contract (CHECK=1 compares instead)
 	@out=$(if $(CHECK),$(OUT),sidecar); mkdir -p $$out; \

@@ -11,11 +11,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    Secret,
+    SecretStr,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from sidegate.addresses import is_database, redacted
 from sidegate.documents import Document, nearest, parse_document
 from sidegate.errors import Fault, FaultyFiles, SettingsError
 
@@ -28,7 +38,6 @@ _OCTAL_MODE = re.compile(r"(0o?)?[0-7]{3}")
 _TCP = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})")
 _MAX_PORT = 65_535
 _UNIX = re.compile(r"unix:/[^\0]+")
-_DATABASE = re.compile(r"sqlite:///.+")
 
 
 def _setting(default: Any, meaning: str, *, expected: str, **limits: Any) -> Any:
@@ -54,10 +63,17 @@ def _octal(value: object) -> object:
     return int(text.removeprefix("0o"), 8)
 
 
-def _database(url: str) -> str:
-    if not _DATABASE.fullmatch(url):
+class Database(Secret[str]):
+    """The address of a database, which may hold a password: shown without it."""
+
+    def _display(self) -> str:
+        return redacted(self.get_secret_value())
+
+
+def _database(address: Database) -> Database:
+    if not is_database(address.get_secret_value()):
         raise ValueError("a database URL")
-    return url
+    return address
 
 
 def _tcp(address: str) -> str:
@@ -107,15 +123,16 @@ class Listening(BaseModel):
 class Storing(BaseModel):
     """Where the facts are kept."""
 
-    database: Annotated[str, AfterValidator(_database)] = _setting(
+    database: Annotated[Database, AfterValidator(_database)] = _setting(
         "sqlite:///sidegate.db",
-        "The database of the membership store; it is made where there is none.",
-        expected="`sqlite:///file.db`, with a fourth slash for an absolute path",
+        "The database of the membership store: an SQLite file, made where there is none, or a PostgreSQL one.",
+        expected="`sqlite:///file.db`, with a fourth slash for an absolute path, or "
+        "`postgresql://user:password@host/database`, the password with %-escapes",
     )
     token_key: SecretStr | None = _setting(
         None,
-        "The secret that signs revision tokens; sidecars on one database share it. Unset: made once and kept beside "
-        "the database.",
+        "The secret that signs revision tokens; sidecars on one database share it. Unset: made once and kept in the "
+        "database.",
         expected="at least 16 characters",
         min_length=16,
     )
@@ -319,8 +336,7 @@ class _Origins:
         if error["type"] == "extra_forbidden":
             return self._at(name, f"no such setting: {nearest(name, Settings.model_fields)}")
         extra: Any = Settings.model_fields[name].json_schema_extra
-        shown = "the given secret" if name == "token_key" else f"`{_shown(error['input'])}`"
-        return self._at(name, f"{shown} is not right: expected {extra['expected']}")
+        return self._at(name, f"{_quoted(name, error['input'])} is not right: expected {extra['expected']}")
 
     def poll_fault(self, settings: Settings) -> Fault:
         """Return the fault of polling too seldom, at the value that was given."""
@@ -341,6 +357,15 @@ class _Origins:
         if self._document is not None and (name,) in self._document.lines:
             return self._document.fault((name,), message)
         return Fault("default", 0, name, message)
+
+
+def _quoted(name: str, value: object) -> str:
+    """Return a wrong value as a message may tell it: a secret not at all, of an address nothing secret."""
+    if name == "token_key":
+        return "the given secret"
+    text = str(value)
+    of_server = name == "database" and ("@" in text or ("://" in text and not text.startswith("sqlite:")))
+    return f"`{redacted(text) if of_server else _shown(value)}`"
 
 
 def _shown(value: object, limit: int = 80) -> str:

@@ -17,8 +17,7 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema_rs import ValidationError, ValidationErrorKind, Validator, validator_for
 
 from sidegate.errors import Fault, FaultyFiles
 from sidegate.model import Json
@@ -165,9 +164,13 @@ def _plain(text: str) -> Json:
 
 def check_schema(document: Document, schema: str) -> tuple[Fault, ...]:
     """Return where a document departs from a packaged JSON Schema, in the document's order."""
-    errors = map(_deepest, _validator(schema).iter_errors(document.value))
-    faults = dict.fromkeys(fault for error in errors for fault in _faults(document, error))
-    return tuple(sorted(faults, key=lambda fault: fault.line))
+    root, validator = _schema(schema)
+    if validator.is_valid(document.value):
+        return ()
+    errors = map(_deepest, validator.iter_errors(document.value))
+    faults = dict.fromkeys(fault for error in errors for fault in _faults(document, error, root))
+    order = {".".join(map(str, path)): position for position, path in enumerate(document.lines)}
+    return tuple(sorted(faults, key=lambda fault: (fault.line, order.get(fault.key, 0))))
 
 
 def nearest(unknown: str, known: Iterable[str]) -> str:
@@ -185,43 +188,41 @@ def schema_text(schema: str) -> str:
 
 
 @cache
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema_text(schema)))
+def _schema(schema: str) -> tuple[Mapping[str, Any], Validator]:
+    root = json.loads(schema_text(schema))
+    return root, validator_for(root)
 
 
 def _deepest(error: ValidationError) -> ValidationError:
     """Return the part of an `anyOf` that came closest; the error itself where there is none."""
-    while error.context:
-        error = max(error.context, key=lambda e: (len(e.absolute_path), e.validator != "type"))
+    while isinstance(error.kind, ValidationErrorKind.AnyOf):
+        parts = [part for branch in error.kind.context for part in branch]
+        error = max(parts, key=lambda part: (len(part.instance_path), part.schema_path[-1] != "type"))
     return error
 
 
-def _faults(document: Document, error: ValidationError) -> Iterator[Fault]:
+def _faults(document: Document, error: ValidationError, root: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield what one error of the validator says, which may be about several keys."""
-    path = tuple(error.absolute_path)
-    schema: Any = error.schema
-    value: Any = error.instance
-    if error.validator == "additionalProperties":
-        known = schema.get("properties", {})
-        for key in value:
-            if key not in known:
-                yield document.fault((*path, key), f"unknown key `{key}`: {nearest(key, known)}")
-    elif error.validator == "required":
-        for key in schema["required"]:
-            if key not in value:
-                yield document.fault(path, f"`{key}` is missing")
-    elif "propertyNames" in error.absolute_schema_path:
-        yield document.fault((*path, value), _expectation(error))
+    path, kind = tuple(error.instance_path), error.kind
+    if isinstance(kind, ValidationErrorKind.AdditionalProperties):
+        known = _place(root, error).get("properties", {})
+        for key in kind.unexpected:
+            yield document.fault((*path, key), f"unknown key `{key}`: {nearest(key, known)}")
+    elif isinstance(kind, ValidationErrorKind.Required):
+        yield document.fault(path, f"`{kind.property}` is missing")
+    elif isinstance(kind, ValidationErrorKind.PropertyNames):
+        yield document.fault((*path, str(kind.error.instance)), _expectation(kind.error, root))
     else:
-        yield document.fault(path, _expectation(error))
+        yield document.fault(path, _expectation(error, root))
 
 
-def _expectation(error: ValidationError) -> str:
-    value: Any = error.instance
-    rule: Any = error.validator_value
-    shown = f"`{_short(value)}`"
-    said = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    match error.validator:
+def _expectation(error: ValidationError, root: Mapping[str, Any]) -> str:
+    schema = _place(root, error)
+    word = error.schema_path[-1]
+    rule = schema[str(word)]
+    shown = f"`{_short(error.instance)}`"
+    said = schema.get("description", "")
+    match word:
         case "type":
             kinds = rule if isinstance(rule, list) else [rule]
             return f"{shown} is not right: expected {' or '.join(map(_kind, kinds))}"
@@ -230,10 +231,19 @@ def _expectation(error: ValidationError) -> str:
         case "pattern" | "maxLength" | "minLength" | "not":
             return f"{shown} is not right: expected {said or f'text like {rule}'}"
         case "minimum" | "maximum":
-            bound = "least" if error.validator == "minimum" else "most"
+            bound = "least" if word == "minimum" else "most"
             return f"{shown} is not right: expected a number of at {bound} {rule}"
         case _:
             return f"{shown} is not right: {said or error.message}"
+
+
+def _place(root: Mapping[str, Any], error: ValidationError) -> Mapping[str, Any]:
+    """Return the part of a schema that an error is about."""
+    place: Any = root
+    for step in error.schema_path[:-1]:
+        place = place[step]
+    found: Mapping[str, Any] = place
+    return found
 
 
 def _kind(name: str) -> str:

@@ -16,6 +16,7 @@ from sidegate.model import (
     Change,
     ChangeQuery,
     Decision,
+    Entity,
     Grant,
     MatchFunction,
     MemberQuery,
@@ -168,6 +169,14 @@ class FactsStore(FactsReader, Protocol):
         """
         ...
 
+    async def secret(self, name: str) -> bytes:
+        """Return random bytes, 32, made with the first call and the same for everyone who asks this store by the name.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
     async def close(self) -> None:
         """Release all connections."""
         ...
@@ -198,6 +207,12 @@ class MembershipStore(FactsStore, Protocol):
         self, tenant: str, query: MemberQuery, *, after: str, limit: int
     ) -> tuple[Sequence[MemberRecord], int]:
         """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
+        ...
+
+    async def page(
+        self, tenant: str, entity: Entity, *, after: str, limit: int
+    ) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
         ...
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:

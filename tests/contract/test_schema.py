@@ -4,7 +4,7 @@ import asyncio
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sidegate.model import Grant, Group, Member, StoredResource, TenantFacts
+from sidegate.model import ChangeQuery, Grant, Group, Member, StoredResource, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store, schema
 from sidegate_adapters.sql.tables import metadata
 from sqlalchemy import Connection, inspect
@@ -45,6 +45,27 @@ async def test_the_way_down_and_up_again_works_with_data(address: str, store: Sq
     assert await reopened.load("acme") is None
     await reopened.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
     assert await reopened.load("acme") == (FACTS, 1)
+    await reopened.close()
+
+
+async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFactsStore) -> None:
+    """The facts and their history outlive the way down to the first schema, and the next start's way up again."""
+    await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
+    secret = await store.secret("one")
+    named = ("tenant:acme", "member:uma", "group:sales", "role:owner", "document:d1", "member:nobody")
+    told = [await store.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
+
+    async with store._writers.begin() as connection:
+        await connection.run_sync(lambda it: schema.downgrade(it, "0001"))
+        below = await connection.run_sync(schema.version)
+        assert "deployment" not in await connection.run_sync(lambda it: inspect(it).get_table_names())
+    reopened = await open_store(address)
+
+    assert below == "0001"
+    assert await reopened.load("acme") == (FACTS, 1)
+    assert [len(changes) for changes in told] == [1, 3, 2, 1, 2, 0]
+    assert told == [await reopened.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
+    assert await reopened.secret("one") != secret
     await reopened.close()
 
 

@@ -164,3 +164,39 @@ def _conjunction(rng: Random, dom: str) -> str:
 def _request(rng: Random, fields: list[str]) -> tuple[object, ...]:
     known = {name: rng.choice(values) for name, values in PROPERTIES.items() if rng.random() < 0.7}
     return tuple(SimpleNamespace(**known) if name == "env" else rng.choice(VALUES[name]) for name in fields)
+
+
+TYPES = ["document", "template", "group", "doc"]
+SCOPES = ["tenant", "template", "document", "group", "nothing"]
+ROLES = ["owner", "viewer", "manager", "*"]
+HOLDERS = ["member:uma", "member:ted", "group:sales", "group:all", "member:rep"]
+PLACES = ["tenant:acme", "template:nda", "document:1", "group:sales", "*", "template:*", ""]
+PACK_CONDITIONS = [
+    "True",
+    "r.sub.mfa",
+    "r.sub.mfa == False",
+    "r.obj.state in ('draft', 'sent')",
+    'scope(r.obj, r.dom, "template") != ""',
+    'g(r.sub.ref, "manager", r.dom.ref)',
+    "r.env.hour < 12 || r.sub.id == 'ted'",
+    "r.obj.missing == 1",
+]
+
+
+def pack_rows(rng: Random, count: int) -> list[Row]:
+    """Generate rules and links of the packs' model."""
+    rows: list[Row] = []
+    for number in range(count):
+        if rng.random() < 0.6:
+            role, scope, type_ = rng.choice(ROLES), rng.choice(SCOPES), rng.choice([*TYPES, "*", "d*"])
+            act = rng.choice(["view", "edit", "*", "vi*"])
+            effect = rng.choice(["allow", "allow", "deny"])
+            rows.append(("p", role, scope, type_, act, rng.choice(PACK_CONDITIONS), effect, f"R{number}"))
+        else:
+            rows.append(("g", *pack_link(rng)))
+    return rows
+
+
+def pack_link(rng: Random) -> tuple[str, str, str]:
+    """Generate a link of the packs' model: holder, role or group, scope."""
+    return rng.choice(HOLDERS), rng.choice([*ROLES[:3], "group:sales", "group:all"]), rng.choice(PLACES)

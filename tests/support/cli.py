@@ -82,13 +82,15 @@ class Sidecar:
 def sidecar(
     directory: Path, *flags: object, listen: str = "127.0.0.1:0", env: Mapping[str, str] | None = None
 ) -> Iterator[Sidecar]:
-    """Start `sidegate serve` with its database in `directory`, and wait until it has said where it listens."""
-    database = f"sqlite:///{directory}/facts.db"
-    command = [PROGRAM, "serve", "--database", database, "--listen", listen, *map(str, flags)]
+    """Start `sidegate serve`, and wait until it has said where it listens; its log goes to `serve.err` in `directory`.
+
+    Its database is there, too, where the environment names no other.
+    """
+    database = (env or {}).get("SIDEGATE_DATABASE", f"sqlite:///{directory}/facts.db")
+    command = [PROGRAM, "serve", "--listen", listen, *map(str, flags)]
     with (directory / "serve.err").open("w+", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8", env=environment(**(env or {}))
-        )
+        variables = environment(**{**(env or {}), "SIDEGATE_DATABASE": database})
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8", env=variables)
         guard = threading.Timer(PATIENCE, process.kill)
         guard.start()
         try:

@@ -12,10 +12,12 @@ import grpc
 from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1 import facts_pb2 as facts
 from sidegate.authz.v1 import membership_pb2 as pb
+from sidegate.authz.v1 import role_pb2 as roles
 from sidegate.authz.v1 import tenant_pb2 as tenants
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
+from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub, RoleServiceStub
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from support.grpc_server import Failure, failure
 
@@ -43,8 +45,54 @@ class Company:
     def tenants(self) -> TenantServiceStub:
         return TenantServiceStub(self.channel)
 
+    @property
+    def roles(self) -> RoleServiceStub:
+        return RoleServiceStub(self.channel)
+
+    @property
+    def groups(self) -> GroupServiceStub:
+        return GroupServiceStub(self.channel)
+
     def name(self, member: str) -> str:
         return f"{self.parent}/members/{member}"
+
+    def role(self, role: str) -> str:
+        return f"{self.parent}/roles/{role}"
+
+    def group(self, group: str) -> str:
+        return f"{self.parent}/groups/{group}"
+
+    async def make_role(self, role: str, *permissions: str, **request: Any) -> roles.Role:
+        answer = await self.roles.CreateRole(
+            roles.CreateRoleRequest(parent=self.parent, role_id=role, permissions=permissions, **request)
+        )
+        return answer.role
+
+    async def make_group(self, group: str, *members: str, **request: Any) -> roles.Group:
+        answer = await self.groups.CreateGroup(
+            roles.CreateGroupRequest(parent=self.parent, group_id=group, members=members, **request)
+        )
+        return answer.group
+
+    async def grant(self, role: str, holder: str, on: str = "tenant", **request: Any) -> str:
+        """Grant a role; return the revision."""
+        grant = roles.Grant(role=role, scope=on, holder=holder)
+        made = await self.roles.GrantRole(roles.GrantRoleRequest(parent=self.parent, grant=grant, **request))
+        return made.revision
+
+    async def revoke(self, role: str, holder: str, on: str = "tenant", **request: Any) -> str:
+        """Revoke a role; return the revision."""
+        grant = roles.Grant(role=role, scope=on, holder=holder)
+        gone = await self.roles.RevokeRole(roles.RevokeRoleRequest(parent=self.parent, grant=grant, **request))
+        return gone.revision
+
+    async def delegate(self, to: str, **request: Any) -> roles.DelegateRoleResponse:
+        return await self.roles.DelegateRole(roles.DelegateRoleRequest(parent=self.parent, to=to, **request))
+
+    async def holders(self, role: str) -> list[str]:
+        """Return who holds a role on the tenant."""
+        answer = await self.roles.ListGrants(roles.ListGrantsRequest(parent=self.parent, role=role))
+        return [grant.holder for grant in answer.grants]
 
     async def invite(self, *addresses: str, **request: Any) -> pb.InviteMembersResponse:
         return await self.members.InviteMembers(

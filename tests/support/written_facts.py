@@ -5,7 +5,7 @@ import re
 from hypothesis import strategies as st
 from sidegate.model import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts, ref
 
-_ID = re.compile(r"[^\s*](.{0,254}[^\s*])?", re.DOTALL)
+_ID = re.compile(r"[^\s\ufeff*](.{0,254}[^\s\ufeff*])?", re.DOTALL)
 _CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="*")
 _NASTY = [
     "yes",
@@ -60,8 +60,9 @@ _NASTY = [
     "\xa0x",
 ]
 _nasty = [name for name in (*_NASTY, "a: b", "a #b", "x - y", "\\" * 256) if _ID.fullmatch(name)]
-ids = st.sampled_from(_nasty) | st.text(_CHARACTERS, max_size=5).map(lambda text: text.strip() or "_")
-role_names = ids.map(lambda name: re.sub("[:,]", "_", name[:64]).strip())
+_ENDS = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
+ids = st.sampled_from(_nasty) | st.text(_CHARACTERS, max_size=5).map(lambda text: _ENDS.sub("", text) or "_")
+role_names = ids.map(lambda name: _ENDS.sub("", re.sub("[:,]", "_", name[:64])))
 labels = st.text(_CHARACTERS, max_size=5) | st.sampled_from(_nasty)
 words = st.sampled_from(["on", "null", "true", "y", "a", "b_2", "document", "e1"])
 references = st.builds(ref, words, ids)

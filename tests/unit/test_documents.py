@@ -110,11 +110,11 @@ def test_all_faults_of_a_document_come_in_order_with_what_would_be_right() -> No
         "t.yaml:6: checks.0: `subject` is missing",
         "t.yaml:6: checks.0: `action` is missing",
         "t.yaml:6: checks.0.tenant: `1` is not right: expected text",
+        "t.yaml:6: checks.0.expect: `maybe` is not right: expected one of `allow`, `deny`",
         (
             "t.yaml:6: checks.0.resource: `x` is not right: expected a type and an ID such as `template:nda`, "
             "or `template:*` for the type as a whole"
         ),
-        "t.yaml:6: checks.0.expect: `maybe` is not right: expected one of `allow`, `deny`",
     ]
 
 

@@ -1,14 +1,40 @@
-"""What the database and its driver raise becomes ours here."""
+"""What the database and its driver raise becomes ours here, where trying again does not help."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sidegate.errors import InvalidInput, StoreUnavailable, Violation
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
+_T = TypeVar("_T")
 _UNFIT = Violation("value", "what the store keeps must be finite JSON, numbers of 64 bits and valid unicode")
+_OVERTAKEN = frozenset({"40001", "40P01"})
+"""Serialization failure and deadlock: the database took the transaction back so that another could go on."""
+_PAUSES = (0.01, 0.05, 0.25)
+
+
+def sqlstate(error: BaseException) -> str:
+    """Return PostgreSQL's code of an error, "" where it has none."""
+    code: str | None = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return code or ""
+
+
+async def retried(transaction: Callable[[], Awaitable[_T]]) -> _T:
+    """Run a transaction, a bounded number of times where the database took it back for another's sake."""
+    for pause in _PAUSES:
+        try:
+            return await transaction()
+        except DBAPIError as error:
+            if sqlstate(error) not in _OVERTAKEN:
+                raise
+        # Two that met once should not meet again.
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret depends on it
+    return await transaction()
 
 
 @contextmanager
@@ -22,6 +48,8 @@ def translated() -> Iterator[None]:
     except (DataError, OverflowError, UnicodeError) as error:
         raise InvalidInput(_UNFIT) from error
     except StatementError as error:
+        if sqlstate(error) in _OVERTAKEN:
+            raise StoreUnavailable("the store is too busy: retry") from error
         # Beside the driver's own errors, this is a value that had no form to be sent in, such as NaN as JSON.
         if isinstance(error, DBAPIError):
             raise StoreUnavailable("the store does not answer") from error

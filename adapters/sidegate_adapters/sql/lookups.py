@@ -91,6 +91,19 @@ async def related(
     return found, revision
 
 
+async def page(
+    connection: AsyncConnection, tenant: str, entity: Entity, *, after: str, limit: int
+) -> tuple[dict[EntryKey, Payload], int]:
+    """Return up to `limit` entries of one kind whose ID is greater, by ID, with the tenant's revision."""
+    require_storable({"after": after})
+    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    kind = KINDS[entity]
+    _, id_ = kind.table.primary_key.columns
+    query = select(kind.table).where(kind.table.c.tenant == tenant, id_ > after).order_by(id_).limit(limit)
+    rows = (await connection.execute(query)).mappings()
+    return {(entity, kind.key(row)): kind.payload(row) for row in rows}, revision or 0
+
+
 async def receipt(
     connection: AsyncConnection, tenant: str, request_id: str, *, since: datetime
 ) -> tuple[Receipt, int] | None:

@@ -11,6 +11,7 @@ from sidegate.entries import EntryKey, Payload
 from sidegate.model import (
     Change,
     ChangeQuery,
+    Entity,
     Grant,
     MemberQuery,
     MemberRecord,
@@ -22,8 +23,9 @@ from sidegate.model import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sidegate_adapters.sql import history, lookups, people, reading, writing
-from sidegate_adapters.sql.failures import translated
+from sidegate_adapters.sql import deployment, history, lookups, people, reading, writing
+from sidegate_adapters.sql.engines import Engines, dispose
+from sidegate_adapters.sql.failures import retried, translated
 
 _T = TypeVar("_T")
 
@@ -31,20 +33,20 @@ _T = TypeVar("_T")
 class SqlFactsStore:
     """A `MembershipStore` on the engines of one database; `opening.open_store` makes one.
 
-    `readers` begins transactions that see one consistent view, `writers` ones that no other writer comes between.
-    At most `width` writes go to the database at once; the others wait here, where they hold no connection.
+    The writes beyond the engines' width wait here, where they hold no connection.
     A transaction that has begun runs to its end even where its caller is cancelled: drivers that are stopped in
     the middle of a statement can keep their locks.
     """
 
-    def __init__(self, readers: AsyncEngine, writers: AsyncEngine, *, width: int) -> None:
-        self._readers = readers
-        self._writers = writers
-        self._turn = asyncio.Semaphore(width)
+    def __init__(self, engines: Engines) -> None:
+        self._readers = engines.readers
+        self._writers = engines.writers
+        self._place = engines.place
+        self._turn = asyncio.Semaphore(engines.width)
         self._running: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
-        return f"SqlFactsStore({self._readers.url.render_as_string(hide_password=True)!r})"
+        return f"SqlFactsStore({self._place!r})"
 
     async def tenants(self) -> Sequence[str]:
         """Return the IDs of all tenants, sorted."""
@@ -83,10 +85,14 @@ class SqlFactsStore:
         changed = {tenant: tuple(sequence) for tenant, sequence in changes.items() if sequence}
         if not changed:
             return {}
-        await self._turn.acquire()
-        task = self._start(self._write(changed, dict(expected), actor=actor, receipt=receipt))
-        task.add_done_callback(lambda _: self._turn.release())
-        return await asyncio.shield(task)
+        needed = dict(expected)
+
+        def work(connection: AsyncConnection) -> Awaitable[Mapping[str, int]]:
+            # The time is taken once the transaction has its turn, so that times grow with the sequence.
+            made = writing.Work(changed, needed, actor, at=datetime.now(UTC), receipt=receipt)
+            return writing.write(connection, made)
+
+        return await self._write(work)
 
     async def changes_after(self, sequence: int, *, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes with a greater sequence, in order, over all tenants."""
@@ -120,12 +126,15 @@ class SqlFactsStore:
             lambda connection: people.members_page(connection, tenant, query, after=after, limit=limit)
         )
 
+    async def page(
+        self, tenant: str, entity: Entity, *, after: str, limit: int
+    ) -> tuple[Mapping[EntryKey, Payload], int]:
+        """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
+        return await self._read(lambda connection: lookups.page(connection, tenant, entity, after=after, limit=limit))
+
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; False where there is no such member."""
-        await self._turn.acquire()
-        task = self._start(self._record_access(tenant, member, at))
-        task.add_done_callback(lambda _: self._turn.release())
-        return await asyncio.shield(task)
+        return await self._write(lambda connection: people.record_access(connection, tenant, member, at))
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, int] | None:
         """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
@@ -148,40 +157,38 @@ class SqlFactsStore:
         """Return the IDs of all tenants that are or were there, sorted."""
         return await self._read(history.tenants_ever)
 
+    async def secret(self, name: str) -> bytes:
+        """Return the random bytes that bear this name on this database, made with the first call."""
+        known = await self._read(lambda connection: deployment.secret(connection, name))
+        if known is not None:
+            return known
+        return await self._write(lambda connection: deployment.made_secret(connection, name))
+
     async def close(self) -> None:
         """Let what has begun end, and release all connections."""
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._readers.dispose()
+        await dispose(self._readers)
 
     async def _read(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
-        async def view() -> _T:
-            with translated():
-                async with self._readers.begin() as connection:
-                    return await query(connection)
+        return await asyncio.shield(self._start(_transaction(self._readers, query)))
 
-        return await asyncio.shield(self._start(view()))
-
-    async def _write(
-        self,
-        changes: Mapping[str, Sequence[Change]],
-        expected: Mapping[str, int],
-        *,
-        actor: str,
-        receipt: Receipt | None,
-    ) -> Mapping[str, int]:
-        with translated():
-            async with self._writers.begin() as connection:
-                # The time is taken once the transaction has its turn, so that times grow with the sequence.
-                work = writing.Work(changes, expected, actor, at=datetime.now(UTC), receipt=receipt)
-                return await writing.write(connection, work)
-
-    async def _record_access(self, tenant: str, member: str, at: datetime) -> bool:
-        with translated():
-            async with self._writers.begin() as connection:
-                return await people.record_access(connection, tenant, member, at)
+    async def _write(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+        await self._turn.acquire()
+        task = self._start(_transaction(self._writers, work))
+        task.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(task)
 
     def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+
+async def _transaction(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+    async def once() -> _T:
+        async with engine.begin() as connection:
+            return await work(connection)
+
+    with translated():
+        return await retried(once)

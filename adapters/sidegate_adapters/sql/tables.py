@@ -263,3 +263,11 @@ feed = Table(
     PrimaryKeyConstraint("id"),
     CheckConstraint("id = 1", name="one_row"),
 )
+# Secrets that every sidecar on this database shares; they are no facts, so no change tells of them.
+deployment = Table(
+    "deployment",
+    metadata,
+    _name("name"),
+    Column("secret", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("name"),
+)

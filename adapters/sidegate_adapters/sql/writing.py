@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, TypeVar
+from zlib import crc32
 
 from sidegate.entries import EntryKey, Key, Payload, subjects_of
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
@@ -31,6 +32,8 @@ from sidegate_adapters.sql.tables import (
 _T = TypeVar("_T")
 _BATCH = 1_000
 """Rows per statement; between two of them the event loop serves others."""
+_CLAIM, _CLAIMS = 0x51DE, 16
+"""PostgreSQL's advisory locks for tenants without a row: their class, and how many there are."""
 _TENANT: EntryKey = (Entity.TENANT, ())
 RECEIPTS_KEPT = timedelta(hours=24)
 
@@ -110,6 +113,9 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
     stored: dict[str, int] = {}
     for tenant in work.changes:
         require_storable({"tenant": tenant})
+    await _claim(
+        connection, sorted(tenant for tenant in {*work.changes, *work.expected} if not work.expected.get(tenant))
+    )
     for batch in _batches(sorted({*work.changes, *work.expected})):
         # In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
         query = select(tenants.c.id, tenants.c.revision).where(tenants.c.id.in_(batch)).order_by(tenants.c.id)
@@ -125,6 +131,16 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
         query = select(changes.c.tenant, func.max(changes.c.revision)).where(changes.c.tenant.in_(batch))
         stored.update((await connection.execute(query.group_by(changes.c.tenant))).all())
     return {tenant: stored.get(tenant, 0) + 1 for tenant in sorted(work.changes)}
+
+
+async def _claim(connection: AsyncConnection, absent: Sequence[str]) -> None:
+    """Wait for whoever else makes, or counts on the absence of, tenants that have no row to be locked yet.
+
+    The locks are few, so that one write may make very many tenants; two of one lock only wait without need.
+    """
+    if absent and connection.dialect.name == "postgresql":
+        for lock in sorted({crc32(tenant.encode()) % _CLAIMS for tenant in absent}):
+            await connection.execute(select(func.pg_advisory_xact_lock(_CLAIM, lock)))
 
 
 async def _wipe(connection: AsyncConnection, wiped: Sequence[str]) -> None:

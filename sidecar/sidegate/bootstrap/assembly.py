@@ -8,9 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from sidegate_adapters.files.keys import kept_key
 from sidegate_adapters.sql.opening import open_store
 
 from sidegate.config import Settings
@@ -21,11 +19,14 @@ from sidegate.engine import ENGINES
 from sidegate.membership.commander import Commander
 from sidegate.membership.facts import FactsKeeper
 from sidegate.membership.follower import Follower
+from sidegate.membership.grants import Grants
+from sidegate.membership.groups import Groups
 from sidegate.membership.history import History
 from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
 from sidegate.membership.past import Past
+from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
@@ -34,10 +35,12 @@ from sidegate.ports import Decider, HistoryStore, MembershipStore
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
+from sidegate.server.groups import GroupHandler
 from sidegate.server.history import HistoryHandler
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
 from sidegate.server.members import MemberHandler
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.roles import RoleHandler
 from sidegate.server.seals import Seals
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
@@ -45,7 +48,6 @@ from sidegate.telemetry.metrics import Metrics
 
 DEMO_TENANT = "demo"
 DEMO_FACTS = "standard/demo.yaml"
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Run a sidecar that listens on all its addresses, and stop it gracefully."""
     metrics = Metrics()
     async with deciding(settings, observe=metrics.observe_decision) as core:
-        key = _token_key(settings)
+        key = await _token_key(settings, core.store)
         tokens, seals = RevisionTokens(key), Seals(key)
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
         commander = Commander(core.store, core.decider, core.follower, _schemas(core.packs))
@@ -111,6 +113,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             tenants=TenantHandler(Tenants(commander, core.packs.names), tokens),
             members=MemberHandler(Members(commander), Invitations(commander), tokens, seals),
             history=HistoryHandler(History(core.history), tokens, seals),
+            roles=RoleHandler(Roles(commander), Grants(commander), tokens, seals),
+            groups=GroupHandler(Groups(commander), tokens, seals),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, listening, on_call=metrics.observe_call)
@@ -122,7 +126,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                     packs=tuple(core.packs.names()),
                     default_pack=settings.default_pack,
                     engine=settings.engine,
-                    database=settings.database,
+                    database=str(settings.database),
                     demo=settings.demo,
                     metrics_address=metrics_address,
                 )
@@ -136,7 +140,7 @@ async def deciding(
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
-    store = await open_store(settings.database)
+    store = await open_store(settings.database.get_secret_value())
     try:
         snapshots = Snapshots(store, packs, max_tenants=settings.max_tenants, max_resources=settings.max_resources)
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval)
@@ -195,11 +199,11 @@ def _schemas(packs: PackKeeper) -> Callable[[str], Schema | None]:
     return schema_of
 
 
-def _token_key(settings: Settings) -> bytes:
-    """Return the key that signs revision tokens: the setting, or one kept beside the database."""
+async def _token_key(settings: Settings, store: MembershipStore) -> bytes:
+    """Return the key that signs revision tokens: the setting, or one that all sidecars on the store share."""
     if settings.token_key is not None:
         return settings.token_key.get_secret_value().encode()
-    return kept_key(Path(settings.database.removeprefix(_SQLITE) + ".key"))
+    return await store.secret("revision-tokens")
 
 
 def _log_format(settings: Settings) -> LogFormat:

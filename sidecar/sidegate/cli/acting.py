@@ -92,3 +92,13 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")(
         shown
     )
+
+
+def decoded(name: str) -> str:
+    """Return the ID at the end of a name."""
+    return name.rpartition("/")[2].replace("%2F", "/").replace("%25", "%")
+
+
+def reference(holder: str) -> str:
+    """Return the reference of a holder, who is a member where nothing else is said."""
+    return holder if holder.startswith(("member:", "group:")) else f"member:{holder}"

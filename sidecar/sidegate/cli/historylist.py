@@ -61,8 +61,7 @@ def list_(by: Acting, *, limit: int, **conditions: Any) -> None:
 def row_of(recorded: pb.RecordedChange) -> tuple[str, ...]:
     """Return a change as a row under the headers."""
     change = recorded.change
-    made = not change.HasField("before")
-    did = "made" if made else "altered" if change.HasField("after") else "removed"
+    did = did_of(change)
     return (
         _second(recorded.time),
         recorded.actor,
@@ -71,6 +70,13 @@ def row_of(recorded: pb.RecordedChange) -> tuple[str, ...]:
         " ".join(change.key),
         ", ".join(_details(change, did)),
     )
+
+
+def did_of(change: Any) -> str:
+    """Return what happened to the thing that a change is about."""
+    if not change.HasField("before"):
+        return "made"
+    return "altered" if change.HasField("after") else "removed"
 
 
 def _details(change: Any, did: str) -> Iterable[str]:

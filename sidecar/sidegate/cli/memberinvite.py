@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
-from sidegate.cli.acting import Acting, acting
+from sidegate.cli.acting import Acting, acting, decoded
 from sidegate.cli.commands import Command
 from sidegate.cli.inputs import read_text
 
@@ -75,7 +75,7 @@ def accept(by: Acting, *, token: str, account: str, **registration: str) -> None
     else:
         request.registration.CopyFrom(pb.Registration(**registration))
     answer = by.call(MembershipServiceStub, "AcceptInvitation", request)
-    by.tell(answer, f"{_id(answer.member)} is active")
+    by.tell(answer, f"{decoded(answer.member.name)} is active")
 
 
 @click.command(cls=Command, examples=(("Send it again", "sidegate member resend --tenant acme uma@acme.example"),))
@@ -115,7 +115,7 @@ def _results(answer: Any, *, token_only: bool, written: bool) -> Iterator[str]:
         elif written:
             yield from _invited(result.member, token_only=token_only)
         else:
-            yield f"{_id(result.member)} can be invited"
+            yield f"{decoded(result.member.name)} can be invited"
 
 
 def _invited(member: pb.Member, *, token_only: bool) -> Iterator[str]:
@@ -123,12 +123,8 @@ def _invited(member: pb.Member, *, token_only: bool) -> Iterator[str]:
         yield member.invitation.token
         return
     until = member.invitation.expire_time.ToDatetime().strftime("%Y-%m-%d %H:%M")
-    yield f"{_id(member)} is invited until {until} UTC"
+    yield f"{decoded(member.name)} is invited until {until} UTC"
     yield f"  token {member.invitation.token}"
-
-
-def _id(member: pb.Member) -> str:
-    return member.name.rpartition("/")[2].replace("%2F", "/").replace("%25", "%")
 
 
 def _ttl(days: float | None) -> Duration | None:

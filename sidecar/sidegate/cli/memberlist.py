@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
-from sidegate.cli.acting import Acting, asking
+from sidegate.cli.acting import Acting, asking, decoded
 from sidegate.cli.commands import Command
 from sidegate.cli.console import console, print_table
 
@@ -75,9 +75,16 @@ def _lines(member: pb.Member) -> Iterator[str]:
     yield from (f"  {name:<12}{value}" for name, value in shown.items() if value)
 
 
+def member_cells(member: pb.Member) -> tuple[str, ...]:
+    """Return all that a report tells of a member: ID, name, addresses, state, quota, roles, groups and times."""
+    id_, name, email, state, mfa, roles, seen, made = _row(member)
+    quota = str(member.quota) if member.HasField("quota") else ""
+    return (id_, name, email, member.phone, state, mfa, quota, roles, ", ".join(member.groups), seen, made)
+
+
 def _row(member: pb.Member) -> tuple[str, ...]:
     return (
-        member.name.rpartition("/")[2].replace("%2F", "/").replace("%25", "%"),
+        decoded(member.name),
         member.display_name,
         member.email,
         _state(member),

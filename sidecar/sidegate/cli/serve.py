@@ -18,6 +18,7 @@ EXAMPLES = (
         "With packs and facts of your own",
         "sidegate serve --policies policies/ --database sqlite:////var/lib/sidegate.db",
     ),
+    ("With others, on one PostgreSQL", "sidegate serve --database postgresql://sidegate@db.example/facts"),
     ("With a settings file; the environment and flags win over it", "sidegate serve --config sidegate.yaml"),
 )
 SECRET = frozenset({"token_key"})
@@ -80,7 +81,7 @@ def serve(**flags: Any) -> None:
     It ends gracefully on SIGINT (Ctrl-C) and SIGTERM. Each setting is taken from its flag, else from its environment
     variable, else from the settings file, else from its default. Faults of the settings are told all at once, and
     before the server listens. The secret that signs revision tokens has no flag: it comes from SIDEGATE_TOKEN_KEY or
-    from token_key in the file.
+    from token_key in the file. A database's address that holds a password belongs there, too.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     if "listen" in given:

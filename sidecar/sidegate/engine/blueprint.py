@@ -12,11 +12,12 @@ from sidegate.engine.definition import Definition
 from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
 from sidegate.engine.nodes import And, Call, Field, Literal, Node, fields, walk
 from sidegate.engine.patterns import Pattern, compile_pattern
-from sidegate.engine.plan import ByPattern, ByPrefix, ByRole, ByValue, MatcherPlan, Plan, Route, plan_matcher
+from sidegate.engine.plan import TRUE, ByPattern, ByPrefix, ByRole, ByValue, MatcherPlan, Plan, Route, plan_matcher
 from sidegate.engine.rows import RowRules
 from sidegate.engine.rules import RowCompiler
 from sidegate.engine.signatures import signatures
 from sidegate.engine.steps import Equal, Grouped, Held, Prefixed, Scoped, Step
+from sidegate.engine.templates import Templates
 from sidegate.errors import ModelError
 from sidegate.model import MatchFunction, Row
 
@@ -58,7 +59,7 @@ class Blueprint:
         plans = tuple(plan_matcher(matcher, functions, definition.roles) for matcher in matchers.values())
         self.plan = Plan(plans)
         self._bindings: dict[str, dict[Binding, int]] = {section: {} for section in definition.policies}
-        self._readers: dict[tuple[str, str], tuple[ConditionReader, Scope]] = {}
+        self._templates: dict[tuple[str, str], Templates] = {}
         for matcher in matchers.values():
             self._bind(matcher)
         self.matchers = {plan.matcher.name: self._compiled(plan) for plan in plans}
@@ -86,9 +87,8 @@ class Blueprint:
     def _condition(self, key: tuple[str, str, str], row: Row, ordinal: int) -> Closure:
         closure: Closure | None = self._conditions.get(key)
         if closure is None:
-            reader, scope = self._readers[key[:2]]
             try:
-                closure = compile_tree(reader.parse(key[2]), scope)
+                closure = self._templates[key[:2]].compile(key[2])
             except ValueError as error:
                 raise condition_error(row, key[2], error, ordinal) from error
             self._conditions[key] = closure
@@ -108,7 +108,7 @@ class Blueprint:
             if binding := scope.binding(node):
                 places.setdefault(binding, len(places))
         reader = ConditionReader(matcher, self.definition, self._calls)
-        self._readers[matcher.policy, matcher.request] = reader, scope
+        self._templates[matcher.policy, matcher.request] = Templates(reader, scope)
 
     def _compiled(self, plan: MatcherPlan) -> CompiledMatcher:
         matcher = plan.matcher
@@ -148,7 +148,7 @@ class _RowCompiler:
 
 
 def _verifier(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:
-    if conjuncts in ((), (Literal(value=True),)):
+    if not conjuncts or (len(conjuncts) == 1 and conjuncts[0] is TRUE):
         return None
     return compile_tree(conjuncts[0] if len(conjuncts) == 1 else And(tuple(conjuncts)), scope)
 

@@ -88,6 +88,18 @@ def compile_tree(tree: nodes.Node, scope: Scope) -> Closure:
     return writer.function(writer.write(tree))
 
 
+def compile_template(
+    tree: nodes.Node, literals: Sequence[nodes.Literal], scope: Scope
+) -> tuple[Callable[..., Closure], Closure]:
+    """Compile a tree to a function that takes the values of `literals` and returns what `compile_tree` would.
+
+    Returns it with what it returns for the values that the tree holds.
+    """
+    writer = _Writer(scope, literals)
+    template = writer.template(writer.write(tree))
+    return template, template(*(literal.value for literal in literals))
+
+
 def compile_values(trees: Iterable[nodes.Node], scope: Scope) -> Closure:
     """Compile trees to a function that returns the tuple of their values."""
     writer = _Writer(scope)
@@ -97,22 +109,29 @@ def compile_values(trees: Iterable[nodes.Node], scope: Scope) -> Closure:
 class _Writer:
     """Writes one function; `_known` holds the objects that it names."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, literals: Sequence[nodes.Literal] = ()) -> None:
         self._scope = scope
+        self._places = {id(literal): f"l{place}" for place, literal in enumerate(literals)}
         self._known: dict[str, object] = {"__builtins__": {}}
         self._names = (f"k{number}" for number in itertools.count())
 
     def function(self, body: ast.expr) -> Closure:
-        arguments = ast.arguments([], [ast.arg(name) for name in "rpcs"], None, [], [], None, [])
-        expression = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
-        code = compile(expression, "<matcher>", "eval")
-        compiled: Closure = eval(code, self._known)  # noqa: S307 - of a tree that is written here, node by node
-        return compiled
+        closure: Closure = self._evaluated(_lambda("rpcs", body))
+        return closure
+
+    def template(self, body: ast.expr) -> Callable[..., Closure]:
+        template: Callable[..., Closure] = self._evaluated(_lambda(self._places.values(), _lambda("rpcs", body)))
+        return template
+
+    def _evaluated(self, expression: ast.expr) -> Any:
+        code = compile(ast.fix_missing_locations(ast.Expression(expression)), "<matcher>", "eval")
+        return eval(code, self._known)  # noqa: S307 - of a tree that is written here, node by node
 
     def write(self, node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0912 - one case for each kind of node
         match node:
             case nodes.Literal(value=value):
-                return ast.Constant(value)
+                place = self._places.get(id(node))
+                return ast.Constant(value) if place is None else _name(place)
             case nodes.Field():
                 return _element("p" if node.of_rule else "r", self._scope.fields[node])
             case nodes.Attribute(of=of, name=name):
@@ -173,6 +192,10 @@ class _Writer:
         name = next(self._names)
         self._known[name] = function
         return ast.Call(_name(name), list(arguments), [])
+
+
+def _lambda(names: Iterable[str], body: ast.expr) -> ast.expr:
+    return ast.Lambda(ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, []), body)
 
 
 def _name(name: str) -> ast.expr:

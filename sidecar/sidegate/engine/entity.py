@@ -64,7 +64,7 @@ def declared(value: object, name: str) -> object:
     Raises:
         EvaluationError: the value declares no such property.
     """
-    if type(value) is Entity and not name.startswith("_"):
+    if type(value) is Entity and name[0] != "_":
         try:
             return value._properties[name]  # noqa: SLF001 - this module owns the slot
         except KeyError:

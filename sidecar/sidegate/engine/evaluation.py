@@ -11,18 +11,14 @@ from sidegate.model import NO_LINKS, RoleLinks
 
 
 class Evaluation:
-    """The role links of a program, and those that only this evaluation sees; it ends with the answer.
+    """The role links of a program, and those that only this evaluation sees; it ends with the answer."""
 
-    `reaches` is where steps keep what they asked for, under keys of their own.
-    """
-
-    __slots__ = ("_graphs", "_links", "_walks", "reaches")
+    __slots__ = ("_graphs", "_links", "_walks")
 
     def __init__(self, graphs: Mapping[str, RoleGraph], links: RoleLinks) -> None:
         self._graphs = graphs
         self._links = links
         self._walks: dict[tuple[str, object, object], Any] = {}
-        self.reaches: dict[object, Any] = {}
 
     def reach(self, section: str, name: object, domain: object) -> Any:
         """Return the roles that `name` holds in `domain` ("" where the definition has none).

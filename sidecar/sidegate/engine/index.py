@@ -7,6 +7,7 @@ Levels split only where there are more than a few rules: a bucket may stand at a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from rpds import HashTrieMap
@@ -51,7 +52,7 @@ class Index:
             levels = further
             if not levels and not bucket:
                 break
-        return bucket if len(bucket) < 2 else sorted(bucket, key=_rank)  # noqa: PLR2004 - nothing to sort
+        return bucket if len(bucket) < 2 else sorted(bucket, key=itemgetter(0))  # noqa: PLR2004 - nothing to sort
 
     def grown(self, added: Sequence[Entry], removed: Sequence[Entry]) -> Index:
         """Return an index with more rules, and without `removed`, which must stand in the grown part."""
@@ -84,7 +85,7 @@ def _more(node: Node, entry: Entry, keys: tuple[Key, ...], depth: int) -> Node:
     if isinstance(node, tuple):
         if len(node) < SPLIT or depth == len(keys):
             ordered = not node or node[-1][0] < entry[0]
-            return (*node, entry) if ordered else tuple(sorted((*node, entry), key=_rank))
+            return (*node, entry) if ordered else tuple(sorted((*node, entry), key=itemgetter(0)))
         level: HashTrieMap[object, Node] = HashTrieMap()
         for other in node:
             level = _put(level, other, keys, depth)
@@ -118,7 +119,3 @@ def _bucket(node: Node, entry: Entry, keys: tuple[Key, ...]) -> Bucket:
         node = node.get(key(entry), ())
     assert isinstance(node, tuple)
     return node
-
-
-def _rank(entry: Entry) -> int:
-    return entry[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sidegate.engine.context import EnforceContext
 from sidegate.engine.definition import Definition, MatcherText
-from sidegate.engine.nodes import Call, Condition, Field, Node, fields, walk
+from sidegate.engine.nodes import Call, Condition, Field, Literal, Node, fields, walk
 from sidegate.engine.parser import MAX_CONDITION_LENGTH, Parser, Syntax
 from sidegate.engine.patterns import COMPILERS
 from sidegate.engine.rows import shown
@@ -73,23 +73,23 @@ def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> di
 
 
 class ConditionReader:
-    """Parses the conditions that the rows of one matcher's policy section hold, each text alone and once."""
+    """Parses the conditions that the rows of one matcher's policy section hold, each text alone."""
 
     def __init__(self, matcher: Matcher, definition: Definition, calls: Mapping[str, int | None]) -> None:
-        names = {
+        self._names = {
             matcher.request: definition.requests[matcher.request],
             matcher.policy: definition.policies[matcher.policy],
         }
-        self._parser = Parser(names, calls, conditions=False)
         self._calls = calls
 
-    def parse(self, text: str) -> Node:
-        """Return the tree of a condition.
+    def parse(self, text: str) -> tuple[Node, list[Literal]]:
+        """Return the tree of a condition, and its strings and numbers in the order of the text.
 
         Raises:
             Syntax: the condition is wrong by itself.
         """
-        return check_calls(self._parser.parse(text, limit=MAX_CONDITION_LENGTH), self._calls)
+        parser = Parser(self._names, self._calls, conditions=False)
+        return check_calls(parser.parse(text, limit=MAX_CONDITION_LENGTH), self._calls), parser.literals
 
 
 def pattern_error(row: Row, text: str, error: ValueError, ordinal: int) -> RowError:

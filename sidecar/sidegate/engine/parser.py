@@ -57,9 +57,10 @@ class Parser:
         self._tokens: list[Token] = []
         self._at = 0
         self._depth = 0
+        self.literals: list[Literal] = []
 
     def parse(self, text: str, *, limit: int = MAX_MATCHER_LENGTH) -> Node:
-        """Return the tree of `text`.
+        """Return the tree of `text`; `literals` then holds its strings and numbers, in the order of the text.
 
         Raises:
             Syntax: the text is wrong, longer than `limit`, or nested too deep.
@@ -71,6 +72,7 @@ class Parser:
         except ValueError as error:
             raise Syntax(str(error)) from None
         self._at = self._depth = 0
+        self.literals = []
         tree = self._expression()
         if self._next.kind != "end":
             raise self._unexpected("an operator or the end")
@@ -151,6 +153,8 @@ class Parser:
             if operator.endswith("in"):
                 _refuse_text(right)
             rest.append((operator, right))
+        if len(rest) > 1 and any(operator.endswith("in") for operator, _ in rest):
+            raise Syntax("`in` can't stand in a chain of comparisons; put one of them in parentheses")
         return Comparison(first, tuple(rest)) if rest else first
 
     def _comparison_operator(self) -> str | None:
@@ -206,7 +210,9 @@ class Parser:
         self._at += 1
         if token.kind == "name":
             return self._name(token.text)
-        return Literal(_value(token))
+        literal = Literal(literal_value(token.text))
+        self.literals.append(literal)
+        return literal
 
     def _parenthesis(self) -> Node:
         items, comma = self._items(")")
@@ -250,16 +256,21 @@ class Parser:
         return Call(name, arguments)
 
 
-def _value(token: Token) -> str | float:
-    if token.kind == "string":
-        return _string(token.text)
-    if len(token.text) > MAX_NUMBER_LENGTH:
+def literal_value(text: str) -> str | float:
+    """Return the value of a string or number as written.
+
+    Raises:
+        Syntax: it is none.
+    """
+    if text[0] in "'\"":
+        return text[1:-1] if "\\" not in text else _string(text)
+    if len(text) > MAX_NUMBER_LENGTH:
         raise Syntax(f"a number of more than {MAX_NUMBER_LENGTH} digits")
-    if not token.text.isdigit():
-        return float(token.text)
-    if len(token.text) > 1 and token.text.startswith("0"):
-        raise Syntax(f"`{token.text}`: a whole number starts with 1 to 9")
-    return int(token.text)
+    if not text.isdigit():
+        return float(text)
+    if len(text) > 1 and text.startswith("0"):
+        raise Syntax(f"`{text}`: a whole number starts with 1 to 9")
+    return int(text)
 
 
 def _string(text: str) -> str:

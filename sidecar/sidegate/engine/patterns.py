@@ -28,13 +28,20 @@ _CURLY_WIDE: Final = re.compile(r"{[^/]+}")
 
 
 class Pattern:
-    """One pattern of one function, compiled; `test` says whether a value matches."""
+    """One pattern of one function, compiled; equal to any other of the same text and function."""
 
-    __slots__ = ("__weakref__", "test", "text")
+    __slots__ = ("__weakref__", "_function", "_test", "text")
 
-    def __init__(self, text: str, test: Test) -> None:
+    def __init__(self, function: str, text: str) -> None:
+        self._function = function
         self.text = text
-        self.test = test
+        self._test = COMPILERS[function](text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pattern) and (other.text, other._function) == (self.text, self._function)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     def __call__(self, value: object) -> bool:
         """Match a request value.
@@ -46,7 +53,7 @@ class Pattern:
             raise EvaluationError(f"only texts match patterns, not a value of type `{type(value).__name__}`")
         if len(value) > MAX_VALUE_LENGTH:
             raise EvaluationError(f"a text of more than {MAX_VALUE_LENGTH} characters matches no pattern")
-        return self.test(value)
+        return self._test(value)
 
 
 def compile_pattern(function: str, text: str) -> Pattern:
@@ -55,7 +62,7 @@ def compile_pattern(function: str, text: str) -> Pattern:
     Raises:
         ValueError: the pattern is wrong, or can't be matched in linear time.
     """
-    return Pattern(text, COMPILERS[function](text))
+    return Pattern(function, text)
 
 
 def key_match(value: object, pattern: object) -> bool:

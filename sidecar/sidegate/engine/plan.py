@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sidegate.engine.closures import BOUND_PATTERNS
 from sidegate.engine.matchers import Matcher
@@ -54,6 +54,8 @@ class ByPattern:
     how = "by distinct pattern"
 
 
+TRUE: Final = Literal(value=True)
+"""What stands for a conjunct that is certain."""
 Access: TypeAlias = ByValue | ByPrefix | ByRole | ByPattern
 
 
@@ -72,7 +74,7 @@ class Route:
         """
         certain = frozenset[int]().union(*(indexes for _, indexes in self.steps))
         left = [node for position, node in enumerate(self.conjuncts) if position not in certain]
-        return (*left, Literal(value=True)) if len(self.conjuncts) - 1 in certain else tuple(left)
+        return (*left, TRUE) if len(self.conjuncts) - 1 in certain else tuple(left)
 
     @property
     def certain(self) -> tuple[Node, ...]:
@@ -100,7 +102,7 @@ class MatcherPlan:
             for access, certain in route.steps:
                 conjuncts = " && ".join(written(route.conjuncts[position]) for position in sorted(certain))
                 yield f"  index   {access.how}: {conjuncts}"
-            left = [node for node in route.rest if node != Literal(value=True)]
+            left = [node for node in route.rest if node is not TRUE]
             for node in left:
                 yield f"  {'verify ' if route.steps else 'scan   '} {written(node)}"
 
@@ -198,8 +200,3 @@ def _flat(node: Node, kind: type[And | Or]) -> list[Node]:
     if not isinstance(node, kind):
         return [node]
     return [part for operand in node.parts for part in _flat(operand, kind)]
-
-
-def uses(routes: Iterable[Route], kind: type[Access]) -> bool:
-    """Whether any route goes by a kind of access."""
-    return any(isinstance(access, kind) for route in routes for access, _ in route.steps)

@@ -18,7 +18,7 @@ from sidegate.engine.plan import Plan
 from sidegate.engine.rows import checked, require_policy, shown, without
 from sidegate.engine.rules import Ruleset
 from sidegate.engine.steps import Entry
-from sidegate.errors import EngineError, EvaluationError, RowError
+from sidegate.errors import EngineError, EvaluationError, RequestError, RowError
 from sidegate.model import NO_LINKS, Answer, RoleLinks, Row
 
 
@@ -65,6 +65,8 @@ class IndexedProgram:
         try:
             verify, entries = lookup.candidates(values, evaluation)
             return verdict.of(entries, verify, values, evaluation)
+        except RowError as error:
+            raise RequestError(f"a link of this evaluation: {error}") from error
         except EngineError:
             raise
         except Exception as error:
@@ -164,6 +166,9 @@ def _change_rules(
         return _indexes(parts.blueprint, {section: rules[section]})
     minus = _entries(parts, section, change[1])
     rules[section] = before.changed(plus, minus)
+    if rules[section].worn:
+        rules[section] = rules[section].rebuilt(())
+        return _indexes(parts.blueprint, {section: rules[section]})
     grown = [entry for entry in minus if before.is_added(entry)]
     names = [name for name, matcher in parts.blueprint.matchers.items() if matcher.matcher.policy == section]
     return {name: tuple(index and index.grown(plus, grown) for index in parts.indexes[name]) for name in names}

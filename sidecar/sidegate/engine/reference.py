@@ -159,8 +159,8 @@ class _Setting:
         self._calls = signatures(self.definition, functions)
         self.matchers: Mapping[str, Matcher] = read_matchers(self.definition, self._calls)
         self._functions = MappingProxyType({**_GETTERS, **functions})
-        self._role_match = role_match
-        self._domain_match = domain_match
+        self._role_match = dict(role_match)
+        self._domain_match = dict(domain_match)
         self.graphs = Graphs(self.definition.roles, role_match, domain_match)
 
     def model(self) -> Any:

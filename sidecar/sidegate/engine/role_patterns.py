@@ -12,7 +12,7 @@ from typing import Final
 
 from sidegate.engine.patterns import Pattern, compile_pattern
 from sidegate.engine.roles import MAX_HOPS, DomainPatterns
-from sidegate.engine.rows import shown, without
+from sidegate.engine.rows import without
 from sidegate.errors import RequestError, RowError
 from sidegate.model import RoleLinks, Row
 
@@ -114,7 +114,7 @@ class _Graph:
             try:
                 self._patterns[name] = compile_pattern(self._match, name)
             except ValueError as error:
-                raise RowError(f"name `{shown((name,))}` of a role link: {error}") from error
+                raise RowError(f"name `{name[:80]}` of a role link: {error}") from error
 
     def _link(self, holder: str, role: str) -> None:
         self.roles[holder].add(role)

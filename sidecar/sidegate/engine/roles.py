@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from rpds import HashTrieMap
@@ -17,7 +17,7 @@ MAX_HOPS: Final = 9
 """How far Casbin follows a chain of roles: its manager counts ten levels, the subject's own among them."""
 _WITH_DOMAIN: Final = 4
 """Values of a row with a domain: section, holder, role, domain."""
-Lookup: TypeAlias = Callable[[str], "tuple[str, ...] | None"]
+Lookup: TypeAlias = Callable[[str], "Sequence[str] | None"]
 _UNCHANGED: Final[HashTrieMap[str, HashTrieMap[str, tuple[str, ...]]]] = HashTrieMap()
 
 
@@ -96,15 +96,18 @@ class LinkGraph:
     __slots__ = ("_always", "_base", "_changed", "_domains", "_size", "_sometimes")
 
     def __init__(self, rows: Iterable[Row], domains: DomainPatterns) -> None:
-        base: dict[str, dict[str, tuple[str, ...]]] = {}
+        base: dict[str, dict[str, Sequence[str]]] = {}
         size = 0
         for row in rows:
             holders = base.setdefault(_domain(row), {})
-            roles = holders.get(row[1])
-            holders[row[1]] = (row[2],) if roles is None else (*roles, row[2])
+            roles = holders.get(row[1], ())
+            if isinstance(roles, list):
+                roles.append(row[2])
+            else:
+                holders[row[1]] = [*roles, row[2]] if roles else (row[2],)
             size += 1
         self._domains = domains
-        self._base: Mapping[str, Mapping[str, tuple[str, ...]]] = base
+        self._base: Mapping[str, Mapping[str, Sequence[str]]] = base
         self._changed = _UNCHANGED
         self._size = size
         self._set_patterns(pattern for stored in base if (pattern := domains.compiled(stored)))
@@ -162,6 +165,8 @@ class LinkGraph:
         before = {name: ""}
         frontier = [name]
         for _ in range(MAX_HOPS + 1):
+            if not frontier:
+                return []
             further: list[str] = []
             for holder in frontier:
                 for role in itertools.chain.from_iterable(lookup(holder) or () for lookup in lookups):
@@ -204,7 +209,7 @@ class LinkGraph:
         self._always = tuple(pair for pair in found if self._domains.always(pair[0].text))
         self._sometimes = tuple(pair for pair in found if not self._domains.always(pair[0].text))
 
-    def _roles(self, domain: str, holder: str) -> tuple[str, ...]:
+    def _roles(self, domain: str, holder: str) -> Sequence[str]:
         changed = self._changed.get(domain)
         roles = None if changed is None else changed.get(holder)
         return self._base.get(domain, {}).get(holder, ()) if roles is None else roles
@@ -241,10 +246,10 @@ def _domain(row: Row) -> str:
     return row[3] if len(row) == _WITH_DOMAIN else ""
 
 
-def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, tuple[str, ...]]) -> Lookup:
+def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, Sequence[str]]) -> Lookup:
     """Look first among the holders that changed."""
 
-    def lookup(holder: str) -> tuple[str, ...] | None:
+    def lookup(holder: str) -> Sequence[str] | None:
         roles = changed.get(holder)
         return base.get(holder) if roles is None else roles
 

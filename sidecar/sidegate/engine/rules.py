@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from rpds import HashTrieMap, HashTrieSet
@@ -47,12 +48,17 @@ class Ruleset:
         base = (entry for entry in self._base if entry[0] not in self._gone) if self._gone else iter(self._base)
         if not self._added:
             return base
-        return iter(sorted([*base, *self._added.values()], key=_rank))
+        return iter(sorted([*base, *self._added.values()], key=itemgetter(0)))
 
     @property
     def gone(self) -> HashTrieSet[int]:
         """The ranks of rules that still stand in indexes but were taken out."""
         return self._gone
+
+    @property
+    def worn(self) -> bool:
+        """Whether more than half of the base was taken out, so that building it anew is worth its time."""
+        return 2 * len(self._gone) > len(self._base)
 
     def entries(self, rows: Iterable[tuple[int, Row]]) -> list[Entry]:
         """Return (ordinal, row) pairs as rules that come after all others of their priority.
@@ -72,7 +78,7 @@ class Ruleset:
     def rebuilt(self, entries: Sequence[Entry]) -> Ruleset:
         """Return a ruleset of these rules and `entries`, all in its base."""
         ruleset = Ruleset(self._compiler, self._key)
-        ruleset._base = tuple(sorted([*self, *entries], key=_rank))
+        ruleset._base = tuple(sorted([*self, *entries], key=itemgetter(0)))
         ruleset._next = self._next + len(entries)
         return ruleset
 
@@ -94,7 +100,3 @@ class Ruleset:
     def is_added(self, entry: Entry) -> bool:
         """Whether a rule stands outside the base."""
         return entry[0] in self._added
-
-
-def _rank(entry: Entry) -> int:
-    return entry[0]

@@ -147,20 +147,20 @@ class Scoped:
 
     def __init__(self, columns: tuple[int, tuple[int, ...]], section: str, request: Closure, domain: Closure) -> None:
         self._column, given = columns
-        self._given = itemgetter(*given) if len(given) > 1 else _tuple_of(given[0])
+        self._given = itemgetter(*given)
         self.keys = (_key_at(self._given), _key_at(itemgetter(self._column)))
         self._section = section
         self._request = request
-        self._domain = domain
+        self._domain = domain if len(given) > 1 else _of_one(domain)
 
     def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
         """Do as `Held` does in each domain that the rules of this level name."""
         subject, _, *constants = self._request(request, (), (), evaluation)
         found: list[Node] = []
         for given, inner in level.items():
-            reach = self._reach(given, subject, request, evaluation)
-            if inner.__class__ is not tuple:
-                found += _held(inner, reach, constants)  # type: ignore[arg-type]
+            reach = evaluation.reach(self._section, subject, self._domain(request, given, (), evaluation))
+            if not isinstance(inner, tuple):
+                found += _held(inner, reach, constants)
             elif kept := _kept(inner, self._column, reach, constants):
                 found.append(tuple(kept))
         return found
@@ -168,20 +168,22 @@ class Scoped:
     def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
         """Try each rule's role in the domain that the rule names."""
         subject, _, *constants = self._request(request, (), (), evaluation)
-        kept, column, given = [], self._column, self._given
+        column, given_of = self._column, self._given
+        reaches: dict[Any, Any] = {}
+        kept = []
         for entry in bucket:
-            role = entry[1][column]
-            if role in constants or role in self._reach(given(entry[1]), subject, request, evaluation):
-                kept.append(entry)
+            values = entry[1]
+            role = values[column]
+            if role not in constants:
+                given = given_of(values)
+                reach = reaches.get(given)
+                if reach is None:
+                    domain = self._domain(request, given, (), evaluation)
+                    reach = reaches[given] = evaluation.reach(self._section, subject, domain)
+                if role not in reach:
+                    continue
+            kept.append(entry)
         return kept
-
-    def _reach(self, given: tuple[str, ...], subject: object, request: Values, evaluation: Evaluation) -> Any:
-        known = evaluation.reaches
-        reach = known.get((self, given))
-        if reach is None:
-            domain = self._domain(request, given, (), evaluation)
-            reach = known[self, given] = evaluation.reach(self._section, subject, domain)
-        return reach
 
 
 class Grouped:
@@ -230,8 +232,9 @@ def _key_at(place: Callable[[tuple[str, ...]], Any]) -> Key:
     return lambda entry: place(entry[1])
 
 
-def _tuple_of(column: int) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
-    return lambda values: (values[column],)
+def _of_one(domain: Closure) -> Closure:
+    """Return a function of the one field that a domain depends on."""
+    return lambda r, p, c, s: domain(r, (p,), c, s)  # type: ignore[arg-type]
 
 
 def _first_of(request: Closure) -> Closure:

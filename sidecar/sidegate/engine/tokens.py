@@ -70,7 +70,7 @@ def _escaped(literal: str) -> str:
     quote, inner = literal[0], literal[1:-1]
     pieces = re.split(r"(\\.)", inner, flags=re.DOTALL)
     plain = (
-        piece if piece.startswith("\\") else _REWRITTEN.sub(lambda found: f"\\u{ord(found[0]):04x}", piece)
+        piece if piece.startswith("\\") else _REWRITTEN.sub(lambda found: f"\\U{ord(found[0]):08x}", piece)
         for piece in pieces
     )
     return quote + "".join(plain) + quote

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
-from sidegate.errors import InvalidInput, RevisionConflict, Unavailable, Violation
+from sidegate.errors import InvalidInput, NotFound, RevisionConflict, Unavailable, Violation
 from sidegate.membership.draft import Draft
 from sidegate.membership.follower import Follower
-from sidegate.membership.invariants import require_sound
+from sidegate.membership.invariants import read_references, require_sound
 from sidegate.membership.step import Caller, Step
 from sidegate.model import Entity, Receipt
 from sidegate.policy.schema import Schema
@@ -51,6 +51,18 @@ class Commander:
         self._decider = decider
         self._follower = follower
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def schema(self, tenant: str) -> Schema:
+        """Return the schema of a tenant's pack.
+
+        Raises:
+            NotFound: there is no such tenant.
+            Unavailable: its pack is not loaded here.
+        """
+        found, _ = await self.store.entries(tenant, [(Entity.TENANT, ())])
+        if not found:
+            raise NotFound(f"there is no tenant `{tenant}`")
+        return self._schema(tenant, str(found[Entity.TENANT, ()]["pack"]))
 
     async def perform(
         self,
@@ -97,6 +109,7 @@ class Commander:
             return Written(response, draft.revision)
         current = await draft.entry(Entity.TENANT)
         if current is not None:
+            await read_references(draft, changes)
             require_sound(draft, changes, self._schema(tenant, current["pack"]))
         if caller.validate_only:
             return Written(response, 0)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.finding import near, one_of
 from sidegate.membership.step import Step
-from sidegate.model import Entity, ref
+from sidegate.model import Entity, Relation, ref
 from sidegate.policy.schema import Count, Operation
 
 
@@ -46,6 +46,19 @@ async def give_roles(step: Step, member: str, roles: Collection[str], *, field: 
         step.draft.put(Entity.GRANT, *key, payload={})
 
 
+async def require_over_group(step: Step, group: str) -> None:
+    """Require authority over each role on the tenant that who stands in a group holds by it.
+
+    Raises:
+        NotPermitted: the actor has no authority over one of them.
+    """
+    reference = ref("group", group)
+    holders = {reference, *await step.groups_above(reference)}
+    for _, (role, scope, _holder) in await step.draft.related(Relation.GRANTS_OF, *sorted(holders)):
+        if scope == step.scope:
+            await step.require_authority(role)
+
+
 async def put_into_groups(step: Step, member: str, groups: Collection[str], *, field: str) -> None:
     """Draft that a member stands in groups; who does that may change each of them.
 
@@ -57,6 +70,7 @@ async def put_into_groups(step: Step, member: str, groups: Collection[str], *, f
         if await step.draft.entry(Entity.GROUP, group) is None:
             raise InvalidInput(Violation(field, f"there is no group `{group}`"))
         await step.ask(Operation.UPDATE_GROUP, group)
+        await require_over_group(step, group)
         key = (group, ref("member", member))
         await step.draft.load([(Entity.GROUP_MEMBER, key)])
         step.draft.put(Entity.GROUP_MEMBER, *key, payload={})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sidegate.entries import EntryKey, Payload, from_entries
 from sidegate.errors import InvalidInput, LastHolder, Violation
@@ -10,8 +10,30 @@ from sidegate.membership.checks.case import Case
 from sidegate.membership.draft import Draft
 from sidegate.membership.finding import Finding
 from sidegate.membership.validation import CHECKS
-from sidegate.model import Change, Entity, Grant, split_ref
+from sidegate.model import Change, Entity, Grant, ref, split_ref
 from sidegate.policy.schema import TENANT, Count, Schema
+
+_HOLDERS: Mapping[str, Entity] = {"member": Entity.MEMBER, "group": Entity.GROUP}
+
+
+async def read_references(draft: Draft, changes: Iterable[Change]) -> None:
+    """Read what new and altered entries refer to, so that the checks see whether it is there."""
+    made = [change for change in changes if change.after is not None]
+    references: set[str] = set()
+    for change in made:
+        if change.entity is Entity.GRANT:
+            references.update(change.key[1:])
+        elif change.entity is Entity.GROUP_MEMBER:
+            references.update((ref("group", change.key[0]), change.key[1]))
+        elif change.entity is Entity.RESOURCE and change.after is not None:
+            parents = change.after["parents"]
+            references.update(map(str, parents) if isinstance(parents, list) else ())
+    await draft.load(map(_entry_of, sorted(references)))
+
+
+def _entry_of(reference: str) -> EntryKey:
+    type_, id_ = split_ref(reference)
+    return (_HOLDERS[type_], (id_,)) if type_ in _HOLDERS else (Entity.RESOURCE, (reference,))
 
 
 def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from sidegate.documents import Document, Path, check_schema, parse_document
 from sidegate.entries import EntryKey
 from sidegate.errors import FactsError, FaultyFiles
-from sidegate.membership.acceptance import acceptor
 from sidegate.membership.document import FactsDocument
 from sidegate.model import (
     CustomRole,
@@ -48,7 +47,7 @@ def facts_of(document: Document) -> FactsDocument:
     Raises:
         FactsError: it is not of the documented form; names every place at once.
     """
-    if not acceptor("facts")(document.value) and (faults := check_schema(document, "facts")):
+    if faults := check_schema(document, "facts"):
         raise FactsError(*faults)
     value: Any = document.value
     readers = {id_: _TenantReader(id_, written or {}) for id_, written in (value["tenants"] or {}).items()}

@@ -115,9 +115,9 @@ class Snapshots:
             loaded = await self._store.load_core(tenant, self._packs.core_scopes)
             if loaded is None:
                 return None
-            facts, revision = loaded
-            if revision >= self._flights[tenant].floor:
-                snapshot = self._compile(facts, revision)
+            # In a thread, since a large tenant takes long and others wait on this loop meanwhile.
+            snapshot = await asyncio.to_thread(self._compile, *loaded)
+            if snapshot.revision >= self._flights[tenant].floor:
                 self._tenants.put(tenant, snapshot)
                 return snapshot
 

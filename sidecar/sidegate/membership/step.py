@@ -128,12 +128,17 @@ class Step:
             names = " or ".join(f"`{name}`" for name in sorted(needed))
             raise NotPermitted(f"role `{role}` is granted and revoked by who holds {names}", why=NO_AUTHORITY)
 
-    async def _roles_of_actor(self) -> frozenset[str]:
-        holders = {self.caller.actor}
-        waiting = {self.caller.actor}
+    async def groups_above(self, holder: str) -> frozenset[str]:
+        """Return the references of all groups that a member or group stands in, directly or through others."""
+        found: set[str] = set()
+        waiting = {holder}
         while waiting:
-            found = await self.draft.related(Relation.GROUPS_OF, *sorted(waiting))
-            waiting = {ref("group", key[0]) for _, key in found} - holders
-            holders |= waiting
+            above = await self.draft.related(Relation.GROUPS_OF, *sorted(waiting))
+            waiting = {ref("group", key[0]) for _, key in above} - found
+            found |= waiting
+        return frozenset(found)
+
+    async def _roles_of_actor(self) -> frozenset[str]:
+        holders = {self.caller.actor, *await self.groups_above(self.caller.actor)}
         grants = await self.draft.related(Relation.GRANTS_OF, *sorted(holders))
         return frozenset(key[0] for _, key in grants if key[1] == self.scope)

@@ -42,6 +42,12 @@ def read_back(kind: type[M], written: Written, tenant: str, *, tokens: RevisionT
     return answer
 
 
+def bytes_of(message: Message) -> bytes:
+    """Return a response as it is kept with its receipt."""
+    raw: bytes = message.SerializeToString(deterministic=True)
+    return raw
+
+
 def masked(message: Any, *, known: Callable[[str], bool], expected: str) -> list[str]:
     """Return the paths of an update's mask.
 

@@ -15,11 +15,13 @@ from sidegate.server import health
 from sidegate.server.addresses import Address, TcpAddress, UnixAddress, claimed, parse_address
 from sidegate.server.authorization import Authorization
 from sidegate.server.facts import Facts
+from sidegate.server.groups import GroupHandler
 from sidegate.server.grpc_services import SERVICES, add_service
 from sidegate.server.health import Health
 from sidegate.server.history import HistoryHandler
 from sidegate.server.interceptor import CallInterceptor
 from sidegate.server.members import MemberHandler
+from sidegate.server.roles import RoleHandler
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.calls import CallHook, ignore_call
 
@@ -55,6 +57,8 @@ class Handlers:
     ready: Callable[[], bool] = lambda: True
     tenants: TenantHandler | None = None
     members: MemberHandler | None = None
+    roles: RoleHandler | None = None
+    groups: GroupHandler | None = None
     history: HistoryHandler | None = None
 
     def by_service(self) -> Mapping[str, object]:
@@ -64,6 +68,8 @@ class Handlers:
             "FactsService": self.facts,
             "TenantService": self.tenants,
             "MembershipService": self.members,
+            "RoleService": self.roles,
+            "GroupService": self.groups,
             "HistoryService": self.history,
         }
         return {name: handler for name, handler in found.items() if handler is not None}

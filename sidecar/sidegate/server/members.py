@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.invitations import Acceptance, Invitations
 from sidegate.membership.members import Left, Members, MemberUpdate
 from sidegate.model import Member, ref
-from sidegate.server.callers import caller_of, masked, read_back
+from sidegate.server.callers import bytes_of, caller_of, masked, read_back
 from sidegate.server.memberships import (
     read_invitation,
     read_leaving,
@@ -22,15 +21,14 @@ from sidegate.server.memberships import (
     write_result,
 )
 from sidegate.server.names import MEMBERS, ids_of, tenant_of
+from sidegate.server.pages import Pages
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.seals import Seals
 from sidegate.server.validation import Inspection
 
-MAX_PAGE: Final = 1000
-DEFAULT_PAGE: Final = 50
 _CONFIRM_WITHIN: Final = timedelta(minutes=10)
 _FIELDS: Final = {"display_name": "name", "email": "email", "phone": "phone", "mfa": "mfa"}
-_INVITATION, _DELETION, _PAGE = "invitation", "deletion", "page"
+_INVITATION, _DELETION = "invitation", "deletion"
 
 
 class MemberHandler:
@@ -49,6 +47,7 @@ class MemberHandler:
         self._invitations = invitations
         self._tokens = tokens
         self._seals = seals
+        self._pages = Pages(seals)
         self._clock = clock
 
     async def invite_members(self, message: pb.InviteMembersRequest) -> pb.InviteMembersResponse:
@@ -62,7 +61,7 @@ class MemberHandler:
             tenant,
             read_invitation(message),
             caller_of(message, validate_only=message.validate_only),
-            lambda results: _bytes(pb.InviteMembersResponse(results=[write_result(tenant, one) for one in results])),
+            lambda results: bytes_of(pb.InviteMembersResponse(results=[write_result(tenant, one) for one in results])),
         )
         answer = read_back(pb.InviteMembersResponse, written, tenant, tokens=self._tokens)
         for result in answer.results:
@@ -84,7 +83,7 @@ class MemberHandler:
             tenant,
             _acceptance(message, member, invitation),
             caller_of(message, actor=ref("member", member)),
-            lambda record: _bytes(pb.AcceptInvitationResponse(member=write_member(tenant, record))),
+            lambda record: bytes_of(pb.AcceptInvitationResponse(member=write_member(tenant, record))),
         )
         return read_back(pb.AcceptInvitationResponse, written, tenant, tokens=self._tokens)
 
@@ -100,7 +99,7 @@ class MemberHandler:
             member,
             caller_of(message),
             ttl=read_ttl(message.ttl if message.HasField("ttl") else None),
-            respond=lambda record: _bytes(
+            respond=lambda record: bytes_of(
                 pb.ResendInvitationResponse(
                     member=write_member(tenant, record, token=record.invitation.id if record.invitation else "")
                 )
@@ -118,7 +117,7 @@ class MemberHandler:
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
         written = await self._invitations.cancel(
-            tenant, member, caller_of(message), lambda _: _bytes(pb.CancelInvitationResponse())
+            tenant, member, caller_of(message), lambda _: bytes_of(pb.CancelInvitationResponse())
         )
         return read_back(pb.CancelInvitationResponse, written, tenant, tokens=self._tokens)
 
@@ -139,18 +138,10 @@ class MemberHandler:
             NotFound: there is no such tenant.
         """
         tenant = tenant_of(message.parent, "parent")
-        query = read_query(message)
-        size, asked = _page_size(message), _asked(message)
-        after = ""
-        if message.page_token:
-            bound, after = self._seals.open(_PAGE, message.page_token, field="page_token")
-            if bound != asked:
-                expected = "expected the conditions of the page before, or no token"
-                raise InvalidInput(Violation("page_token", f"belongs to another question: {expected}"))
-        found = await self._members.list(tenant, query, after=after, limit=size + 1)
-        page = found[:size]
-        token = self._seals.seal(_PAGE, asked, page[-1].member.id) if len(found) > size else ""
-        return pb.ListMembersResponse(members=[write_member(tenant, one) for one in page], next_page_token=token)
+        query, page = read_query(message), self._pages.open(message)
+        found = await self._members.list(tenant, query, after=page.after, limit=page.limit)
+        records, token = self._pages.cut(page, found, lambda record: record.member.id)
+        return pb.ListMembersResponse(members=[write_member(tenant, one) for one in records], next_page_token=token)
 
     async def update_member(self, message: pb.UpdateMemberRequest) -> pb.UpdateMemberResponse:
         """Set fields of a member.
@@ -170,7 +161,7 @@ class MemberHandler:
             tenant,
             MemberUpdate(member, frozenset(_FIELDS[path] for path in paths), etag=given.etag),
             caller_of(message),
-            lambda record: _bytes(pb.UpdateMemberResponse(member=write_member(tenant, record))),
+            lambda record: bytes_of(pb.UpdateMemberResponse(member=write_member(tenant, record))),
         )
         return read_back(pb.UpdateMemberResponse, written, tenant, tokens=self._tokens)
 
@@ -198,7 +189,7 @@ class MemberHandler:
         def respond(left: Left) -> bytes:
             assert left.record is not None
             answer = pb.DeactivateMemberResponse(member=write_member(tenant, left.record), documents=left.documents)
-            return _bytes(answer)
+            return bytes_of(answer)
 
         written = await self._members.deactivate(tenant, read_leaving(member, message), caller_of(message), respond)
         return read_back(pb.DeactivateMemberResponse, written, tenant, tokens=self._tokens)
@@ -214,7 +205,7 @@ class MemberHandler:
             tenant,
             member,
             caller_of(message),
-            lambda record: _bytes(pb.ActivateMemberResponse(member=write_member(tenant, record))),
+            lambda record: bytes_of(pb.ActivateMemberResponse(member=write_member(tenant, record))),
         )
         return read_back(pb.ActivateMemberResponse, written, tenant, tokens=self._tokens)
 
@@ -228,11 +219,11 @@ class MemberHandler:
 
         def respond(left: Left) -> bytes:
             if left.record is None:
-                return _bytes(pb.DeleteMemberResponse(deleted=True, documents=left.documents))
+                return bytes_of(pb.DeleteMemberResponse(deleted=True, documents=left.documents))
             until = (self._clock() + _CONFIRM_WITHIN).isoformat()
             token = self._seals.seal(_DELETION, message.name, left.etag, until)
             shown = write_member(tenant, left.record)
-            return _bytes(pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=left.documents))
+            return bytes_of(pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=left.documents))
 
         written = await self._members.delete(
             tenant,
@@ -277,23 +268,3 @@ def _acceptance(message: pb.AcceptInvitationRequest, member: str, invitation: st
         email=registration.email,
         phone=registration.phone,
     )
-
-
-def _page_size(message: pb.ListMembersRequest) -> int:
-    if message.page_size < 0:
-        raise InvalidInput(Violation("page_size", f"`{message.page_size}` is not right: expected 0 or more"))
-    return min(message.page_size or DEFAULT_PAGE, MAX_PAGE)
-
-
-def _asked(message: pb.ListMembersRequest) -> str:
-    """Return what a page's token is bound to: all of the question but where the page is."""
-    question = pb.ListMembersRequest()
-    question.CopyFrom(message)
-    question.ClearField("page_token")
-    question.ClearField("page_size")
-    return hashlib.sha256(question.SerializeToString(deterministic=True)).hexdigest()[:16]
-
-
-def _bytes(message: Any) -> bytes:
-    raw: bytes = message.SerializeToString(deterministic=True)
-    return raw

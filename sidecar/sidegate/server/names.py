@@ -9,6 +9,8 @@ from sidegate.server.validation import Inspection, quoted
 
 TENANTS = "tenants"
 MEMBERS = "members"
+ROLES = "roles"
+GROUPS = "groups"
 
 
 def name_of(tenant: str, collection: str = "", id_: str = "") -> str:

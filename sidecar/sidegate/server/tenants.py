@@ -7,7 +7,7 @@ from sidegate.errors import InvalidInput
 from sidegate.membership.invitees import require_email, require_phone
 from sidegate.membership.tenants import SettingsUpdate, TenantOrder, Tenants, TenantState
 from sidegate.model import Json, Member
-from sidegate.server.callers import caller_of, masked, read_back
+from sidegate.server.callers import bytes_of, caller_of, masked, read_back
 from sidegate.server.names import name_of, tenant_of
 from sidegate.server.properties import read_properties, write_properties
 from sidegate.server.revision import RevisionTokens
@@ -41,7 +41,7 @@ class TenantHandler:
         owner = Member(founder.member_id, name=founder.display_name, email=founder.email, phone=founder.phone)
         order = TenantOrder(message.tenant_id, owner, message.tenant.pack, settings)
         written = await self._use_case.create(
-            order, caller_of(message), lambda state: _bytes(pb.CreateTenantResponse(tenant=_tenant(state)))
+            order, caller_of(message), lambda state: bytes_of(pb.CreateTenantResponse(tenant=_tenant(state)))
         )
         return read_back(pb.CreateTenantResponse, written, message.tenant_id, tokens=self._tokens)
 
@@ -64,7 +64,7 @@ class TenantHandler:
             tenant,
             _update(message),
             caller_of(message),
-            lambda state: _bytes(pb.UpdateTenantResponse(tenant=_tenant(state))),
+            lambda state: bytes_of(pb.UpdateTenantResponse(tenant=_tenant(state))),
         )
         return read_back(pb.UpdateTenantResponse, written, tenant, tokens=self._tokens)
 
@@ -95,7 +95,3 @@ def _tenant(state: TenantState) -> pb.Tenant:
         seats_taken=state.seats_taken,
         etag=state.etag,
     )
-
-
-def _bytes(message: pb.CreateTenantResponse | pb.UpdateTenantResponse) -> bytes:
-    return message.SerializeToString(deterministic=True)

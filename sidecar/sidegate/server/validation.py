@@ -10,7 +10,8 @@ from sidegate.errors import InvalidInput, Violation
 SHOWN = 48
 """How many characters of a wrong value a message shows."""
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
-_IDENTIFIER = re.compile(r"(?!\s)[^*\x00-\x1f\x7f-\x9f]+(?<!\s)")
+_IDENTIFIER = re.compile(r"(?![\s\ufeff])[^*\x00-\x1f\x7f-\x9f]+(?<![\s\ufeff])")
+"""As in the JSON Schema of facts, whose `\\s` has the byte order mark among its whitespace."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 

@@ -120,6 +120,8 @@ def test_all_faults_are_told_at_once_with_their_origins(monkeypatch, file):
         ("drain", "inf"),
         ("database", "facts.db"),
         ("database", "mysql://host/db"),
+        ("database", "postgresql://host:port/db"),
+        ("database", "postgresql:/host/db"),
         ("token_key", "short"),
         ("default_pack", "../standard"),
         ("engine", "fast"),
@@ -152,6 +154,46 @@ def test_a_secret_never_stands_in_a_message(monkeypatch):
 def test_a_secret_does_not_show_in_the_settings():
     """Settings can be logged."""
     assert "0123456789abcdef" not in repr(load_settings({"token_key": "0123456789abcdef"}))
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://keeper:hush%40@db.example:5432/facts?sslmode=require", "postgresql://db.example:5432/facts"),
+        ("postgresql://db.example/facts?user=keeper&password=hush", "postgresql://db.example/facts"),
+        ("postgresql://keeper:hush@one:1,[::1]:2/facts", "postgresql://one:1,[::1]:2/facts"),
+        ("postgresql://keeper:hush@/facts?host=/run/postgresql", "postgresql:///facts"),
+        ("sqlite:////var/lib/f@cts.db", "sqlite:////var/lib/f@cts.db"),
+    ],
+)
+def test_a_database_is_taken_whole_and_shown_without_its_password(address, shown):
+    """PostgreSQL's addresses may hold a user, a password and parameters, which nothing that is printed shows."""
+    settings = load_settings({"database": address})
+    assert settings.database.get_secret_value() == address
+    assert str(settings.database) == shown
+    assert f"Database('{shown}')" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://keeper:hush/hush@db/facts",
+        "postgresql://keeper:hush?hush@db/facts",
+        "postgresql://keeper:1?hush@db/facts",
+        "postgresql://keeper:hush#hush@db/facts",
+        "postgresql://keeper:hush@hush@db/facts",
+        "postgresql://keeper:hush",
+        "postgresql://db/facts?password=hush@",
+        "postgres://keeper:hush@db/facts",
+        "mysql://keeper:hush@db/facts",
+        "keeper:hush@db/facts",
+    ],
+)
+def test_a_wrong_address_is_refused_without_its_password(address):
+    """Where nobody can tell what of an address is the password, no more than its scheme is quoted."""
+    (fault,) = faults(database=address)
+    assert "hush" not in fault
+    assert "`postgresql://user:password@host/database`" in fault
 
 
 def test_polling_must_be_faster_than_the_bound(monkeypatch):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from sidegate.engine import ENGINES, EnforceContext, compile_program
-from sidegate.errors import EvaluationError, RequestError, RowError
+from sidegate.errors import EvaluationError, ModelError, RequestError, RowError
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -28,6 +28,7 @@ def asked(engine, matcher, sub="alice", obj="data", **env):
         ("r.sub == 'a||b && !c'", "a||b && !c"),
         ('r.sub == "r.sub # p.obj" # a comment', "r.sub # p.obj"),
         (r"r.sub == 'it\'s \\ \u00e9'", "it's \\ é"),
+        ("r.sub == '\U0001f511 & !\u00e9\u20ac|'", "\U0001f511 & !\u00e9\u20ac|"),
         ("r.sub=='x'&&p.obj=='data'||r.sub=='y'", "y"),
         ("!r.sub == 'bob' && !(r.sub in ('carol', 'dave'))", "alice"),
         ("r.sub not in ['bob'] and not r.sub == 'carol' or False", "alice"),
@@ -52,6 +53,7 @@ def test_matchers_that_hold(engine, matcher, sub):
     [
         "r.env.n",
         "r.sub == 'alice' && r.sub",
+        "r.sub == p.sub && 1",
         "r.env.missing == 1",
         "r.sub < 1",
         "r.sub in r.env.text",
@@ -97,12 +99,37 @@ def test_conditions_are_taken_alone(engine):
     assert not compiled.evaluate(("bob", "data", {"age": 20})).allowed
 
 
+def test_conditions_that_differ_in_literals_only_stay_apart(engine):
+    """Each rule keeps its own literals, wherever they stand: choices, lists, patterns, comments, escapes."""
+    shapes = [
+        "(r.env.n == {0} if r.sub == 'u{1}' else r.env.n == {2})",
+        "r.env.n in ({0}, {2}) && r.sub == 'u{1}' # not {2} 'u{0}'",
+        r"r.sub == 'u\x3{1}' && r.env.n == {0}.0",
+        "regexMatch(r.sub, 'u{1}$') && r.env.n == {0}",
+        'keyMatch(r.sub, "u{1}*") && r.env.n * 2 == {0} * 2',
+    ]
+    for shape in shapes:
+        rows = [("p", "", "", shape.format(n, u, n + 5)) for n in range(4) for u in range(4)]
+        compiled = program(engine, "eval(p.cond)", rows)
+        for n in range(4):
+            for u in range(4):
+                answer = compiled.evaluate((f"u{u}", "", {"n": n}))
+                assert answer.rule == ("", "", shape.format(n, u, n + 5))
+
+
 def test_the_last_rule_that_matched_explains(engine):
     """Up to the rule that decides, as Casbin explains; None where no rule matched."""
     rows = [("p", "alice", "data", str(flag)) for flag in (False, True, True)]
     assert program(engine, "r.sub == p.sub", rows).evaluate(("alice", "x", {})).rule == rows[0][1:]
     assert program(engine, "eval(p.cond)", rows).evaluate(("alice", "x", {})).rule == rows[1][1:]
     assert program(engine, "r.sub == p.obj", rows).evaluate(("alice", "x", {})).rule is None
+
+
+@pytest.mark.parametrize("matcher", ["r.sub in ('alice',) == True", "1 < 2 in (2, 3)", "1 in (1,) in ((True,),)"])
+def test_membership_in_a_chain_is_refused(engine, matcher):
+    """A chain with `in` reads differently than it looks."""
+    with pytest.raises(ModelError, match="chain of comparisons"):
+        program(engine, matcher)
 
 
 def test_a_rule_that_cannot_match_keeps_its_failure(engine):

@@ -83,4 +83,4 @@ async def test_a_relative_path_is_under_the_working_directory(tmp_path: Path, mo
     await store.close()
 
     assert (tmp_path / "facts.db").exists()
-    assert repr(store) == "SqlFactsStore('sqlite+aiosqlite:///facts.db')"
+    assert repr(store) == "SqlFactsStore('sqlite:///facts.db')"

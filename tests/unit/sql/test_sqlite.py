@@ -3,14 +3,13 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sidegate.errors import StoreUnavailable
-from sidegate.model import Change, Entity, TenantFacts
+from sidegate.model import TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store
-from sqlalchemy import event
 from support.changes import changes_between
+from support.every_statement import statements, use_in_every_way
 
 
 @pytest.fixture
@@ -45,39 +44,14 @@ async def test_a_damaged_file_is_unavailable_without_driver_text(tmp_path: Path,
 
 async def test_no_query_scans_a_table(store: SqlFactsStore) -> None:
     """Every statement of loading, following and writing finds its rows by a key or an index."""
-    statements: list[tuple[str, Any]] = []
-
-    @event.listens_for(store._readers.sync_engine, "before_cursor_execute")
-    @event.listens_for(store._writers.sync_engine, "before_cursor_execute")
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        statements.append((statement, parameters))
-
-    facts = TenantFacts("acme")
-    await store.write({"acme": changes_between(None, facts)}, expected={"acme": 0}, actor="platform")
-    every = [
-        Change(Entity.MEMBER, ("uma",), {}, None),
-        Change(Entity.GROUP, ("sales",), {}, None),
-        Change(Entity.GROUP_MEMBER, ("sales", "member:uma"), {}, None),
-        Change(Entity.ROLE, ("Reviewer",), {}, None),
-        Change(Entity.RESOURCE, ("document:d1",), {}, None),
-        Change(Entity.GRANT, ("owner", "document:d1", "member:uma"), {}, None),
-        Change(Entity.TENANT, (), {}, {"pack": "", "settings": {}}),
-    ]
-    await store.write({"acme": every}, expected={"acme": 1}, actor="platform")
-    await store.load("acme")
-    await store.load_core("acme", frozenset({"tenant", "template"}))
-    await store.load_resource("acme", "document:d1")
-    await store.changes_after(0, limit=10)
-    await store.head()
-    await store.write({"acme": [Change(Entity.TENANT, (), {}, None)]}, expected={"acme": 2}, actor="platform")
+    with statements(store) as sent:
+        await use_in_every_way(store)
 
     plans: dict[str, list[str]] = {}
     async with store._readers.connect() as connection:
-        for statement, parameters in statements.copy():
-            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-                first = parameters[0] if isinstance(parameters, list) else parameters
-                rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", first)
-                plans[statement] = [row[-1] for row in rows]
+        for statement, parameters in sent.items():
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans[statement] = [row[-1] for row in rows]
 
     assert len(plans) > 20
     assert {statement: plan for statement, plan in plans.items() if any("SCAN" in step for step in plan)} == {}

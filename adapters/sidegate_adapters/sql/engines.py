@@ -1,0 +1,49 @@
+"""The engines of one database: one for reads, one for writes, on the same connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sidegate_adapters.sql import schema
+
+# What is no JSON for others is refused at the write; a pool without a free connection answers, it does not hang.
+ANY: Mapping[str, Any] = {
+    "json_serializer": json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode,
+    "pool_timeout": 5,
+}
+
+_CLOSING_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """How the store reaches one database.
+
+    `readers` begins transactions that see one consistent view, `writers` ones that no other writer comes between.
+    At most `width` writes go to the database at once. `place` names it in messages, without any secret.
+    """
+
+    readers: AsyncEngine
+    writers: AsyncEngine
+    width: int
+    place: str
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Bring the database to the newest schema, in one transaction."""
+    async with engine.begin() as connection:
+        await connection.run_sync(schema.upgrade)
+
+
+async def dispose(engine: AsyncEngine) -> None:
+    """Release all connections, without a farewell where the database has gone silent."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            await engine.dispose()

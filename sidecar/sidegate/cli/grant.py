@@ -1,0 +1,99 @@
+"""`sidegate grant`: who holds which role on what."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate.authz.v1 import role_pb2 as pb
+from sidegate.authz.v1.role_pb2_grpc import RoleServiceStub
+from sidegate.cli.acting import Acting, acting, asking, reference
+from sidegate.cli.commands import Command, LazyGroup
+
+COMMANDS = {
+    "add": ("Let HOLDER hold ROLE on SCOPE.", "sidegate.cli.grant:add"),
+    "remove": ("Let HOLDER hold ROLE on SCOPE no more.", "sidegate.cli.grant:remove"),
+    "list": ("List who holds what.", "sidegate.cli.grant:list_"),
+    "delegate": ("Hand the role that exactly one holds to MEMBER.", "sidegate.cli.grant:delegate"),
+}
+EXAMPLES = (
+    ("A role on the tenant", "sidegate grant add --tenant acme company_admin cam"),
+    (
+        "A role on one template, for a group",
+        "sidegate grant add --tenant acme template_user group:sales --on template:nda",
+    ),
+)
+_ON = click.option(
+    "--on", "scope", default="tenant", show_default=True, metavar="SCOPE", help="type:id, or the tenant."
+)
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def grant() -> None:
+    """Grant and revoke roles, and delegate those that exactly one holds."""
+
+
+@click.command(cls=Command, examples=(("On the tenant", "sidegate grant add --tenant acme admin uma"), *EXAMPLES[1:]))
+@click.argument("role")
+@click.argument("holder")
+@_ON
+@acting
+def add(by: Acting, *, role: str, holder: str, scope: str) -> None:
+    """Let HOLDER hold ROLE on SCOPE.
+
+    HOLDER is a member's ID, or member:id, or group:id.
+    """
+    made = pb.Grant(role=role, scope=scope, holder=reference(holder))
+    request = pb.GrantRoleRequest(parent=by.parent, grant=made, actor=by.actor, request_id=by.request_id)
+    by.tell(by.call(RoleServiceStub, "GrantRole", request), f"{made.holder} holds {role} on {scope}")
+
+
+@click.command(cls=Command, examples=(("On the tenant", "sidegate grant remove --tenant acme admin uma"),))
+@click.argument("role")
+@click.argument("holder")
+@_ON
+@acting
+def remove(by: Acting, *, role: str, holder: str, scope: str) -> None:
+    """Let HOLDER hold ROLE on SCOPE no more."""
+    gone = pb.Grant(role=role, scope=scope, holder=reference(holder))
+    request = pb.RevokeRoleRequest(parent=by.parent, grant=gone, actor=by.actor, request_id=by.request_id)
+    by.tell(by.call(RoleServiceStub, "RevokeRole", request), f"{gone.holder} holds {role} on {scope} no more")
+
+
+@click.command(
+    "list",
+    cls=Command,
+    examples=(
+        ("What a member holds", "sidegate grant list --tenant acme --holder uma"),
+        ("Who holds something on a template", "sidegate grant list --tenant acme --on template:nda"),
+        ("Who holds a role on the tenant", "sidegate grant list --tenant acme --role admin"),
+    ),
+)
+@click.option("--holder", default="", help="What this member or group itself holds.")
+@click.option("--on", "scope", default="", help="What is held on this resource.")
+@click.option("--role", default="", help="Who holds this role on the tenant.")
+@asking
+def list_(by: Acting, *, holder: str, scope: str, role: str) -> None:
+    """List who holds what.
+
+    By exactly one of --holder, --on and --role.
+    """
+    if sum(map(bool, (holder, scope, role))) != 1:
+        raise click.UsageError("expected exactly one of --holder, --on and --role")
+    held_by = reference(holder) if holder else ""
+    request = pb.ListGrantsRequest(parent=by.parent, holder=held_by, scope=scope, role=role)
+    answer = by.call(RoleServiceStub, "ListGrants", request)
+    by.tell(answer, *(f"{one.holder} holds {one.role} on {one.scope}" for one in answer.grants))
+
+
+@click.command(cls=Command, examples=(("Hand over the company", "sidegate grant delegate --tenant acme cam"),))
+@click.argument("member")
+@click.option("--role", default="", help="The role.  [default: the tenant's first]")
+@acting
+def delegate(by: Acting, *, member: str, role: str) -> None:
+    """Hand the role that exactly one holds to MEMBER.
+
+    At no moment does nobody hold it, or two.
+    """
+    request = pb.DelegateRoleRequest(parent=by.parent, role=role, to=member, actor=by.actor, request_id=by.request_id)
+    answer = by.call(RoleServiceStub, "DelegateRole", request)
+    by.tell(answer, f"{answer.holder} is {answer.role} now, and {answer.former} no more")

@@ -1,0 +1,131 @@
+"""`sidegate group`: teams, divisions and departments."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate.authz.v1 import role_pb2 as pb
+from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub
+from sidegate.cli.acting import Acting, acting, asking, decoded, reference
+from sidegate.cli.commands import Command, LazyGroup
+
+COMMANDS = {
+    "create": ("Make GROUP, with each HOLDER in it.", "sidegate.cli.group:create"),
+    "list": ("List the groups of the tenant.", "sidegate.cli.group:list_"),
+    "show": ("Show GROUP and who stands in it.", "sidegate.cli.group:show"),
+    "rename": ("Give GROUP another NAME for people.", "sidegate.cli.group:rename"),
+    "add": ("Put each HOLDER into GROUP.", "sidegate.cli.group:add"),
+    "remove": ("Take each HOLDER out of GROUP.", "sidegate.cli.group:remove"),
+    "delete": ("Delete GROUP with all that it holds.", "sidegate.cli.group:delete"),
+}
+EXAMPLES = (
+    ("Make a team of two", "sidegate group create --tenant acme sales uma ugo --name Sales"),
+    ("Put it into a division", "sidegate group add --tenant acme emea group:sales"),
+)
+_HOLDERS = click.argument("holders", nargs=-1, required=True, metavar="HOLDER...")
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def group() -> None:
+    """Make groups, and say who stands in them."""
+
+
+@click.command(cls=Command, examples=(("A team", "sidegate group create --tenant acme sales uma --name Sales"),))
+@click.argument("group")
+@click.argument("holders", nargs=-1, metavar="[HOLDER]...")
+@click.option("--name", "display_name", default="", help="The name for people.")
+@acting
+def create(by: Acting, *, group: str, holders: tuple[str, ...], display_name: str) -> None:
+    """Make GROUP, with each HOLDER in it.
+
+    HOLDER is a member's ID, or member:id, or group:id.
+    """
+    request = pb.CreateGroupRequest(
+        parent=by.parent,
+        group_id=group,
+        display_name=display_name,
+        members=map(reference, holders),
+        actor=by.actor,
+        request_id=by.request_id,
+    )
+    by.tell(by.call(GroupServiceStub, "CreateGroup", request), f"made group {group}")
+
+
+@click.command("list", cls=Command, examples=(("All of them", "sidegate group list --tenant acme"),))
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
+@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
+@asking
+def list_(by: Acting, *, limit: int, page_token: str) -> None:
+    """List the groups of the tenant."""
+    request = pb.ListGroupsRequest(parent=by.parent, page_size=limit, page_token=page_token)
+    answer = by.call(GroupServiceStub, "ListGroups", request)
+    more = (f"There are more: --page {answer.next_page_token}",) if answer.next_page_token else ()
+    by.tell(answer, *map(_line, answer.groups), *more)
+
+
+@click.command(cls=Command, examples=(("Show a group", "sidegate group show --tenant acme sales"),))
+@click.argument("group")
+@asking
+def show(by: Acting, *, group: str) -> None:
+    """Show GROUP and who stands in it."""
+    answer = by.call(GroupServiceStub, "GetGroup", pb.GetGroupRequest(name=by.name("groups", group)))
+    by.tell(answer, _line(answer.group), *(f"  {member}" for member in answer.group.members))
+
+
+@click.command(cls=Command, examples=(("Rename it", "sidegate group rename --tenant acme sales 'Sales EMEA'"),))
+@click.argument("group")
+@click.argument("name")
+@acting
+def rename(by: Acting, *, group: str, name: str) -> None:
+    """Give GROUP another NAME for people.
+
+    Its ID stays as it is.
+    """
+    request = pb.RenameGroupRequest(
+        name=by.name("groups", group), display_name=name, actor=by.actor, request_id=by.request_id
+    )
+    by.tell(by.call(GroupServiceStub, "RenameGroup", request), f"group {group} is called {name}")
+
+
+@click.command(cls=Command, examples=(("Put two in", "sidegate group add --tenant acme sales uma group:interns"),))
+@click.argument("group")
+@_HOLDERS
+@acting
+def add(by: Acting, *, group: str, holders: tuple[str, ...]) -> None:
+    """Put each HOLDER into GROUP.
+
+    HOLDER is a member's ID, or member:id, or group:id.
+    """
+    request = pb.AddGroupMembersRequest(
+        name=by.name("groups", group), members=map(reference, holders), actor=by.actor, request_id=by.request_id
+    )
+    by.tell(by.call(GroupServiceStub, "AddGroupMembers", request), f"{', '.join(holders)} in group {group}")
+
+
+@click.command(cls=Command, examples=(("Take one out", "sidegate group remove --tenant acme sales uma"),))
+@click.argument("group")
+@_HOLDERS
+@acting
+def remove(by: Acting, *, group: str, holders: tuple[str, ...]) -> None:
+    """Take each HOLDER out of GROUP."""
+    request = pb.RemoveGroupMembersRequest(
+        name=by.name("groups", group), members=map(reference, holders), actor=by.actor, request_id=by.request_id
+    )
+    by.tell(by.call(GroupServiceStub, "RemoveGroupMembers", request), f"{', '.join(holders)} out of group {group}")
+
+
+@click.command(cls=Command, examples=(("Delete it", "sidegate group delete --tenant acme sales"),))
+@click.argument("group")
+@acting
+def delete(by: Acting, *, group: str) -> None:
+    """Delete GROUP with all that it holds.
+
+    One whose folder holds documents stays.
+    """
+    request = pb.DeleteGroupRequest(name=by.name("groups", group), actor=by.actor, request_id=by.request_id)
+    by.tell(by.call(GroupServiceStub, "DeleteGroup", request), f"group {group} is deleted")
+
+
+def _line(group: pb.Group) -> str:
+    id_ = decoded(group.name)
+    return f"{id_}: {group.display_name}" if group.display_name else id_

@@ -1,0 +1,165 @@
+"""Grants on any scope, and the delegation of what exactly one holds (EF-02, EF-03, EF-05, EF-08, EF-09, EF-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
+from sidegate.membership.commander import Commander, Written
+from sidegate.membership.granting import require_grantable
+from sidegate.membership.people import member_of
+from sidegate.membership.step import NO_AUTHORITY, Caller, Step
+from sidegate.model import ANY, Entity, Grant, MemberStatus, Relation, ref, split_ref
+from sidegate.policy.schema import TENANT, Count, InstanceOf, Operation, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Delegated:
+    """Who held a role, and who holds it now."""
+
+    role: str
+    former: str
+    holder: str
+
+
+class Grants:
+    """The use cases of grants; a scope `tenant` is the tenant itself."""
+
+    def __init__(self, commander: Commander) -> None:
+        self._commander = commander
+
+    async def list(self, tenant: str, relation: Relation, value: str) -> Sequence[Grant]:
+        """Return the grants in a relation to a value, sorted.
+
+        Raises:
+            NotFound: there is no such tenant.
+        """
+        found, revision = await self._commander.store.related(tenant, relation, [value])
+        if not revision:
+            raise NotFound(f"there is no tenant `{tenant}`")
+        return sorted(Grant(*key) for _, key in found)
+
+    async def grant(self, tenant: str, grant: Grant, caller: Caller, respond: Callable[[Grant], bytes]) -> Written:
+        """Let a member or a group hold a role on a scope.
+
+        Raises:
+            NotPermitted: the pack denies it, or the actor has no authority over the role.
+            AlreadyExists: it is held so already.
+            InvalidInput: role, scope or holder is not right, or one too many would hold it.
+        """
+
+        async def plan(step: Step) -> Grant:
+            made = _on_scope(step, grant)
+            await _require_right(step, made)
+            if made.scope == step.scope:
+                await require_grantable(step, made.role, field="grant.role")
+            if await step.draft.entry(Entity.GRANT, made.role, made.scope, made.holder) is not None:
+                raise AlreadyExists(f"`{made.holder}` holds role `{made.role}` on `{grant.scope}` already")
+            await _read_for_checks(step, made)
+            step.draft.put(Entity.GRANT, made.role, made.scope, made.holder, payload={})
+            return grant
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def revoke(self, tenant: str, grant: Grant, caller: Caller, respond: Callable[[None], bytes]) -> Written:
+        """Take a role from a member or a group (EL-13).
+
+        Raises:
+            NotPermitted: the pack denies it, or the actor has no authority over the role.
+            NotFound: it is not held so.
+            LastHolder: exactly one must hold it.
+        """
+
+        async def plan(step: Step) -> None:
+            made = _on_scope(step, grant)
+            await _require_right(step, made)
+            if made.scope == step.scope:
+                await step.require_authority(made.role)
+            if await step.draft.entry(Entity.GRANT, made.role, made.scope, made.holder) is None:
+                raise NotFound(f"`{made.holder}` does not hold role `{made.role}` on `{grant.scope}`")
+            step.draft.remove(Entity.GRANT, made.role, made.scope, made.holder)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def delegate(
+        self, tenant: str, role: str, to: str, caller: Caller, respond: Callable[[Delegated], bytes]
+    ) -> Written:
+        """Hand the role that exactly one holds to another member, in one transaction (EF-02).
+
+        Where the pack lets a member hold one role, the two exchange theirs.
+
+        Raises:
+            NotPermitted: the pack denies it.
+            NotFound: there is no such member.
+            WrongState: the member is not active.
+            InvalidInput: the role is no such role, or nobody else would hold it.
+        """
+
+        async def plan(step: Step) -> Delegated:
+            await step.ask(Operation.DELEGATE)
+            declared = _delegable(step, role)
+            if (await member_of(step, to)).status is not MemberStatus.ACTIVE:
+                raise WrongState(f"member `{to}` is not active: expected one that can act at once")
+            holders = sorted(key[2] for _, key in await step.draft.related(Relation.GRANTS_AS, declared.name))
+            if holders == [ref("member", to)]:
+                raise InvalidInput(Violation("to", f"`{to}` holds role `{declared.name}` already"))
+            former = holders[0] if holders else ""
+            await _hand(step, declared.name, former, ref("member", to))
+            return Delegated(declared.name, split_ref(former)[1], to)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+
+def _on_scope(step: Step, grant: Grant) -> Grant:
+    return Grant(grant.role, step.scope if grant.scope == TENANT else grant.scope, grant.holder)
+
+
+async def _require_right(step: Step, grant: Grant) -> None:
+    """Require that the actor may grant and revoke this: by the operation on the tenant, by an action on the scope."""
+    schema = step.schema
+    if grant.scope == step.scope:
+        type_, _ = schema.operations.get(Operation.ASSIGN_ROLE, ("", ""))
+        declared = schema.resources.get(type_)
+        instances = declared.instances if declared else None
+        kind, holder = split_ref(grant.holder)
+        assigned = {InstanceOf.ROLE: grant.role, InstanceOf.MEMBER: holder if kind == "member" else ANY}
+        await step.ask(Operation.ASSIGN_ROLE, assigned.get(instances, ANY) if instances else ANY)
+        return
+    role = schema.roles.get(grant.role)
+    if step.caller.is_platform:
+        return
+    if role is None or not role.granted_with:
+        message = f"only the platform grants and revokes role `{grant.role}` on `{grant.scope}`"
+        raise NotPermitted(message, why=NO_AUTHORITY)
+    await step.ask_action(role.granted_with, grant.scope)
+
+
+async def _read_for_checks(step: Step, grant: Grant) -> None:
+    """Read what else speaks about the grant: on the tenant what its holder holds, elsewhere who holds there."""
+    if grant.scope == step.scope:
+        await step.draft.related(Relation.GRANTS_OF, grant.holder)
+    else:
+        await step.draft.related(Relation.GRANTS_ON, grant.scope)
+
+
+def _delegable(step: Step, role: str) -> Role:
+    name = role or step.schema.founder
+    declared = step.schema.roles.get(name)
+    if declared is None or declared.count is not Count.EXACTLY_ONE or name not in step.schema.on_tenant:
+        raise InvalidInput(Violation("role", f"`{name}` is no role on the tenant that exactly one holds"))
+    return declared
+
+
+async def _hand(step: Step, role: str, former: str, heir: str) -> None:
+    own = [key for _, key in await step.draft.related(Relation.GRANTS_OF, heir) if key[1] == step.scope]
+    keys = [(role, step.scope, former), (role, step.scope, heir), *((name, step.scope, former) for name, _, _ in own)]
+    await step.draft.load((Entity.GRANT, key) for key in keys)
+    if former:
+        step.draft.remove(Entity.GRANT, role, step.scope, former)
+    if step.schema.one_role_per_member:
+        for name, scope, _ in own:
+            step.draft.remove(Entity.GRANT, name, scope, heir)
+            if former:
+                step.draft.put(Entity.GRANT, name, scope, former, payload={})
+    step.draft.put(Entity.GRANT, role, step.scope, heir, payload={})

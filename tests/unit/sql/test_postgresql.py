@@ -1,0 +1,258 @@
+"""What the store asks of PostgreSQL in particular, and how it stands its failures."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sidegate.errors import StartError, StoreUnavailable
+from sidegate.model import TenantFacts
+from sidegate_adapters.sql import SqlFactsStore, engines, open_store, postgresql
+from sidegate_adapters.sql.schema import VERSION_TABLE
+from support.changes import changes_between
+from support.every_statement import statements, use_in_every_way
+from support.postgres_server import PostgresServer
+from support.silent_link import silent_link
+
+# A trigger that fails the first writes as the database fails one of two that can't both go on.
+FAILING = """
+CREATE SEQUENCE attempts;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF nextval('attempts') <= {times} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{code}'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER failing BEFORE UPDATE ON feed FOR EACH ROW EXECUTE FUNCTION fail();
+"""
+MADE = {"acme": changes_between(None, TenantFacts("acme"))}
+
+
+@pytest.fixture
+async def address(postgres: PostgresServer) -> AsyncIterator[str]:
+    async with postgres.database() as made:
+        yield made
+
+
+@pytest.fixture
+async def store(address: str) -> AsyncIterator[SqlFactsStore]:
+    opened = await open_store(address)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def hand(address: str, store: SqlFactsStore) -> AsyncIterator[asyncpg.Connection]:
+    """Return a connection of the test's own to the store's database."""
+    del store
+    connection = await asyncpg.connect(address)
+    yield connection
+    await connection.close()
+
+
+async def make(store: SqlFactsStore) -> object:
+    return await store.write(MADE, expected={"acme": 0}, actor="platform")
+
+
+async def until_waiting(hand: asyncpg.Connection) -> None:
+    """Wait until a client of the server waits for a lock; activity would not do, a transaction sees one view of it."""
+    while not await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_a_write_that_was_taken_back_is_tried_again(
+    store: SqlFactsStore, hand: asyncpg.Connection, code: str
+) -> None:
+    """A serialization failure or a deadlock costs time, and the write stands once."""
+    await hand.execute(FAILING.format(times=2, code=code))
+
+    assert await make(store) == {"acme": 1}
+    assert await hand.fetchval("SELECT last_value FROM attempts") == 3
+    assert await store.head() == 1
+
+
+async def test_a_write_is_not_tried_for_ever(store: SqlFactsStore, hand: asyncpg.Connection) -> None:
+    """A write that is taken back again and again is given up, with nothing written and the store ready for the next."""
+    await hand.execute(FAILING.format(times=4, code="40001"))
+
+    with pytest.raises(StoreUnavailable, match="too busy"):
+        await make(store)
+
+    assert await store.tenants() == []
+    assert await hand.fetchval("SELECT last_value FROM attempts") == 4
+    assert await make(store) == {"acme": 1}
+
+
+async def test_other_failures_are_not_tried_again(store: SqlFactsStore, hand: asyncpg.Connection) -> None:
+    """What would fail alike the next time is told at once, in our words."""
+    await hand.execute(FAILING.format(times=1, code="53100"))
+
+    with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
+        await make(store)
+
+    assert await hand.fetchval("SELECT last_value FROM attempts") == 1
+
+
+async def test_a_real_deadlock_ends_in_a_write(store: SqlFactsStore, hand: asyncpg.Connection, address: str) -> None:
+    """Where another client takes the same locks the other way round, the store's write stands after all."""
+    await make(store)
+    await hand.execute(f"ALTER DATABASE {address.partition('@/')[2].partition('?')[0]} SET deadlock_timeout = '300ms'")
+    patient = await open_store(address)
+    await hand.execute("SET deadlock_timeout = '1min'")
+    async with hand.transaction():
+        await hand.execute("UPDATE feed SET head = head")
+        changes = changes_between(TenantFacts("acme"), TenantFacts("acme", pack="standard"))
+        writing = asyncio.create_task(patient.write({"acme": changes}, expected={"acme": 1}, actor="platform"))
+        await until_waiting(hand)
+        # Granted once the database has taken the store's write back.
+        await hand.execute("SELECT FROM tenants FOR UPDATE")
+
+    assert await writing == {"acme": 2}
+    assert await patient.head() == 2
+    await patient.close()
+
+
+async def test_a_lock_is_not_waited_for_without_end(
+    address: str, store: SqlFactsStore, hand: asyncpg.Connection
+) -> None:
+    """Past the server's lock timeout, which the address may set, a write is given up and nothing is written."""
+    await make(store)
+    hasty = await open_store(address + "&lock_timeout=50")
+    async with hand.transaction():
+        await hand.execute("SELECT FROM tenants FOR UPDATE")
+        changes = changes_between(TenantFacts("acme"), TenantFacts("acme", pack="standard"))
+        with pytest.raises(StoreUnavailable):
+            await hasty.write({"acme": changes}, expected={"acme": 1}, actor="platform")
+
+    assert await hasty.load("acme") == (TenantFacts("acme"), 1)
+    await hasty.close()
+
+
+async def test_lost_connections_are_made_anew(store: SqlFactsStore, hand: asyncpg.Connection) -> None:
+    """A write whose connection is cut writes nothing and says so; what comes after finds new connections."""
+    await make(store)
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sidegate'"
+    async with hand.transaction():
+        await hand.execute("SELECT FROM tenants FOR UPDATE")
+        changes = changes_between(TenantFacts("acme"), TenantFacts("acme", pack="standard"))
+        writing = asyncio.create_task(store.write({"acme": changes}, expected={"acme": 1}, actor="platform"))
+        await until_waiting(hand)
+        await hand.execute(cut)
+        with pytest.raises(StoreUnavailable):
+            await writing
+    assert await store.load("acme") == (TenantFacts("acme"), 1)
+
+    await hand.execute(cut)
+
+    assert await store.write({"acme": changes}, expected={"acme": 1}, actor="platform") == {"acme": 2}
+
+
+async def test_a_server_that_went_away_is_found_again(postgres: PostgresServer, store: SqlFactsStore) -> None:
+    """While the server is down every call says so; when it is back the same store works, with all that was written."""
+    await make(store)
+    postgres.stop()
+    try:
+        for call in (store.head(), store.load("acme"), store.secret("one"), make(store)):
+            with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
+                await call
+    finally:
+        postgres.start()
+
+    assert await store.load("acme") == (TenantFacts("acme"), 1)
+
+
+async def test_a_silent_database_is_given_up(
+    postgres: PostgresServer, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that takes what is sent and never answers holds up no call and no end; when it speaks all is well."""
+    for module, name in (
+        (postgresql, "_CONNECT_SECONDS"),
+        (postgresql, "_STATEMENT_SECONDS"),
+        (engines, "_CLOSING_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 2.0)
+    async with silent_link(postgres.directory / ".s.PGSQL.5432", tmp_path / ".s.PGSQL.5432") as link:
+        through = f"{address.partition('?')[0]}?host={tmp_path}"
+        store = await open_store(through)
+        await make(store)
+        link.silence()
+        for call in (store.head(), store.load("acme"), make(store)):
+            with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
+                await call
+        link.speak()
+        assert await store.load("acme") == (TenantFacts("acme"), 1)
+        link.silence()
+        await store.close()
+
+
+async def test_a_password_opens_the_store_and_is_never_told(postgres: PostgresServer, address: str) -> None:
+    """The right password opens; a wrong one, like any other refusal, is told without password, user or parameters."""
+    name = address.partition("@/")[2].partition("?")[0]
+    password = "p@ss:w/rd?#"
+    await postgres.execute(f"CREATE ROLE keeper LOGIN PASSWORD '{password}'; ALTER DATABASE {name} OWNER TO keeper")
+    try:
+        escaped = "p%40ss%3Aw%2Frd%3F%23"
+        store = await open_store(postgres.address(name, user=f"keeper:{escaped}"))
+        assert await make(store) == {"acme": 1}
+        assert repr(store) == f"SqlFactsStore('postgresql:///{name}')"
+        await store.close()
+        for user in (f"keeper:{escaped}x", "stranger:p%40ss"):
+            with pytest.raises(StartError) as refusal:
+                await open_store(postgres.address(name, user=user))
+            assert str(refusal.value) == f"the database `postgresql:///{name}` refuses the password"
+    finally:
+        await postgres.execute(f"ALTER DATABASE {name} OWNER TO postgres")
+        await postgres.execute("DROP OWNED BY keeper", database=name)
+        await postgres.execute("DROP ROLE keeper")
+
+
+async def test_what_can_not_be_opened_is_one_sentence(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is not there, a server that is not there, and one that never answers."""
+    monkeypatch.setattr(postgresql, "_CONNECT_SECONDS", 2.0)
+    silent = socket.socket(socket.AF_UNIX)
+    silent.bind(str(tmp_path / ".s.PGSQL.5432"))
+    silent.listen()
+    cases = {
+        postgres.address("nowhere"): "the database `postgresql:///nowhere` is not there",
+        f"postgresql:///facts?host={tmp_path}": "the database `postgresql:///facts` does not answer",
+        f"postgresql:///facts?host={tmp_path}/none": "the database `postgresql:///facts` does not answer",
+        "postgresql://me:secret@db:notaport/facts": "must be a URL such as",
+    }
+    for case, complaint in cases.items():
+        with pytest.raises(StartError, match=re.escape(complaint)) as refusal:
+            await open_store(case)
+        assert "secret" not in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+    silent.close()
+
+
+async def test_a_database_of_another_schema_is_refused(address: str, hand: asyncpg.Connection) -> None:
+    """A newer schema, and another application's tables, are left alone."""
+    await hand.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(StartError, match="has the schema `9999`, newer than this version knows"):
+        await open_store(address)
+
+    await hand.execute(f"DROP TABLE {VERSION_TABLE}")
+    with pytest.raises(StartError, match="holds tables of something else"):
+        await open_store(address)
+
+
+async def test_no_query_needs_to_read_a_whole_table(store: SqlFactsStore) -> None:
+    """Every statement of loading, following and writing can find its rows by a key or an index."""
+    with statements(store) as sent:
+        await use_in_every_way(store)
+
+    plans: dict[str, str] = {}
+    async with store._writers.connect() as connection:
+        # The tables are small here, where reading them whole is cheapest: it is made dear.
+        await connection.exec_driver_sql("SET enable_seqscan = off")
+        for statement, parameters in sent.items():
+            rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+            plans[statement] = "\n".join(row[0] for row in rows)
+
+    assert len(plans) > 20
+    assert {statement: plan for statement, plan in plans.items() if "Seq Scan" in plan} == {}
