@@ -17,6 +17,7 @@ COMMANDS = {
     "group": ("Make groups, and say who stands in them.", "sidegate.cli.group:group"),
     "grant": ("Grant and revoke roles, and delegate those that exactly one holds.", "sidegate.cli.grant:grant"),
     "history": ("Ask what changed, who did it, and when.", "sidegate.cli.history:history"),
+    "report": ("Write CSV for spreadsheets: audit trail, members, quotas.", "sidegate.cli.report:report"),
     "policy": ("Test, lint and show policy packs.", "sidegate.cli.policy:policy"),
     "enforce": ("Decide requests by a Casbin model and policy.", "sidegate.cli.enforce:enforce"),
     "healthcheck": ("Tell whether a server serves, for probes.", "sidegate.cli.healthcheck:healthcheck"),
