@@ -14,6 +14,7 @@ from sidegate.errors import (
     InvalidInput,
     NotPermitted,
     NotPossible,
+    SeatsTaken,
     SidegateError,
     Violation,
     WrongState,
@@ -85,9 +86,13 @@ class Invitations:
                 message = f"`{len(order.invitees)}` rows: expected 1 to {MAX_INVITEES}"
                 raise InvalidInput(Violation("invitees", message))
             await _read_ahead(step, order.invitees)
+            mark = step.draft.mark()
             results = [await self._row(step, invitee, order) for invitee in order.invitees]
             failures = [result for result in results if result.failure is not None]
             if failures and not order.each:
+                if all(isinstance(result.failure, SeatsTaken) for result in failures):
+                    step.draft.undo(mark)
+                    await require_seats(step, len(order.invitees))
                 raise _together(failures)
             return results
 
