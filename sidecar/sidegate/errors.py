@@ -24,6 +24,7 @@ SidegateError
 │   ├── SeatsTaken          all seats are taken
 │   ├── LastHolder          a role that one must hold would be held by none
 │   ├── DocumentsHeld       the member still holds documents, and nothing says what becomes of them
+│   ├── QuotaExhausted      less quota is left than is needed
 │   └── BuiltIn             a built-in role is neither changed nor copied
 ├── RevisionConflict        another writer came first
 └── StartError              the server can't start: port, path or file
@@ -242,6 +243,12 @@ class DocumentsHeld(NotPossible):
     def metadata(self) -> Mapping[str, str]:
         """How many documents are held."""
         return {"documents": str(self.count)}
+
+
+class QuotaExhausted(NotPossible):
+    """Less quota is left than is needed."""
+
+    reason = "QUOTA_EXHAUSTED"
 
 
 class BuiltIn(NotPossible):

@@ -143,7 +143,7 @@ def pack_outcome(program, request, links):
     return answer.allowed, answer.rule
 
 
-@settings(fuzzed, max_examples=DECISIONS // 60 + 1)
+@settings(fuzzed, max_examples=DECISIONS // 120 + 1)
 @given(seed=st.integers(0, 2**64))
 def test_the_packs_model_decides_as_the_reference(seed):
     """Scoped roles, groups, tenants' rows on top of a pack's, and links of one evaluation: the engines agree."""

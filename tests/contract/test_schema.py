@@ -4,7 +4,7 @@ import asyncio
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sidegate.model import ChangeQuery, Grant, Group, Member, StoredResource, TenantFacts
+from sidegate.model import ChangeQuery, Grant, Group, Member, Relation, StoredResource, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store, schema
 from sidegate_adapters.sql.tables import metadata
 from sqlalchemy import Connection, inspect
@@ -13,7 +13,7 @@ from support.changes import changes_between
 FACTS = TenantFacts(
     "acme",
     settings={"seats": 3},
-    members={"uma": Member("uma")},
+    members={"uma": Member("uma", email="Ümit@acme.example")},
     groups={"sales": Group("sales", "Sales", frozenset({"member:uma"}))},
     resources={"document:d1": StoredResource("document", "d1", frozenset({"group:sales"}))},
     grants=frozenset({Grant("owner", "document:d1", "member:uma")}),
@@ -49,7 +49,7 @@ async def test_the_way_down_and_up_again_works_with_data(address: str, store: Sq
 
 
 async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFactsStore) -> None:
-    """The facts and their history outlive the way down to the first schema, and the next start's way up again."""
+    """From the first schema the next start leads up to the same facts and history, and what members are found by."""
     await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
     secret = await store.secret("one")
     named = ("tenant:acme", "member:uma", "group:sales", "role:owner", "document:d1", "member:nobody")
@@ -66,6 +66,8 @@ async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFac
     assert [len(changes) for changes in told] == [1, 3, 2, 1, 2, 0]
     assert told == [await reopened.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
     assert await reopened.secret("one") != secret
+    found, _ = await reopened.related("acme", Relation.EMAIL, ["ümit@acme.example"])
+    assert [key for _, key in found] == [("uma",)]
     await reopened.close()
 
 

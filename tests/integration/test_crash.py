@@ -11,6 +11,7 @@ from sidegate.documents import parse_document
 from support.served import SIDEGATE, environment, served
 
 MEMBERS = 1_000
+ROUNDS = 4
 TENANTS = ("acme", "globex")
 
 
@@ -39,8 +40,9 @@ def test_a_killed_apply_leaves_all_or_nothing(tmp_path):
         assert server.run("facts", "apply", document(facts, 0)).returncode == 0
         whole = time.monotonic() - began
     before = {tenant: {"g0"} for tenant in TENANTS}
-    outcomes = []
-    for generation, moment in enumerate((0.4, 0.6, 0.8, 1.0), start=1):
+    in_time, moment, generation = 0, 0.8 * whole, 0
+    while generation < ROUNDS or (not in_time and generation < 3 * ROUNDS):
+        generation += 1
         with served(database) as server:
             applying = subprocess.Popen(
                 [SIDEGATE, "facts", "apply", document(facts, generation)],
@@ -48,7 +50,7 @@ def test_a_killed_apply_leaves_all_or_nothing(tmp_path):
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            time.sleep(moment * whole)
+            time.sleep(moment)
             server.kill()
             told = applying.wait(timeout=60)
         with served(database) as server:
@@ -56,6 +58,7 @@ def test_a_killed_apply_leaves_all_or_nothing(tmp_path):
         after = {tenant: {f"g{generation}"} for tenant in TENANTS}
         assert found in (before, after)
         assert found == after or told != 0, "what the client was told is written is written"
-        outcomes.append(found == after)
+        in_time += found == before
+        moment *= 1.2 if found == before else 0.7  # towards the instant of the write, however busy the machine
         before = found
-    assert not all(outcomes), "no kill came in time to prove anything"
+    assert in_time, "no kill came in time to prove anything"

@@ -12,11 +12,13 @@ import grpc
 from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1 import facts_pb2 as facts
 from sidegate.authz.v1 import membership_pb2 as pb
+from sidegate.authz.v1 import resource_pb2 as resources
 from sidegate.authz.v1 import role_pb2 as roles
 from sidegate.authz.v1 import tenant_pb2 as tenants
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
+from sidegate.authz.v1.resource_pb2_grpc import QuotaServiceStub, ResourceServiceStub
 from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub, RoleServiceStub
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from support.grpc_server import Failure, failure
@@ -50,6 +52,14 @@ class Company:
         return RoleServiceStub(self.channel)
 
     @property
+    def resources(self) -> ResourceServiceStub:
+        return ResourceServiceStub(self.channel)
+
+    @property
+    def quotas(self) -> QuotaServiceStub:
+        return QuotaServiceStub(self.channel)
+
+    @property
     def groups(self) -> GroupServiceStub:
         return GroupServiceStub(self.channel)
 
@@ -61,6 +71,28 @@ class Company:
 
     def group(self, group: str) -> str:
         return f"{self.parent}/groups/{group}"
+
+    def resource(self, reference: str) -> str:
+        return f"{self.parent}/resources/{reference}"
+
+    async def register(self, reference: str, *parents: str, **request: Any) -> resources.RegisteredResource:
+        resource = resources.RegisteredResource(name=self.resource(reference), parents=parents)
+        answer = await self.resources.RegisterResource(resources.RegisterResourceRequest(resource=resource, **request))
+        return answer.resource
+
+    async def hand_over(self, former: str, to: str, **request: Any) -> int:
+        """Hand over; return on how many resources something moved."""
+        answer = await self.resources.HandOver(
+            resources.HandOverRequest(parent=self.parent, to=to, **{"from": former}, **request)
+        )
+        return answer.resources
+
+    async def consume(self, member: str, amount: int = 1, **request: Any) -> int:
+        """Take from a member's quota; return what is left."""
+        answer = await self.quotas.ConsumeQuota(
+            resources.ConsumeQuotaRequest(name=self.name(member), amount=amount, **request)
+        )
+        return answer.quota
 
     async def make_role(self, role: str, *permissions: str, **request: Any) -> roles.Role:
         answer = await self.roles.CreateRole(

@@ -26,6 +26,8 @@ from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
 from sidegate.membership.past import Past
+from sidegate.membership.quotas import Quotas
+from sidegate.membership.resources import Resources
 from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.tenants import Tenants
@@ -39,6 +41,8 @@ from sidegate.server.groups import GroupHandler
 from sidegate.server.history import HistoryHandler
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
 from sidegate.server.members import MemberHandler
+from sidegate.server.quotas import QuotaHandler
+from sidegate.server.resources import ResourceHandler
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.roles import RoleHandler
 from sidegate.server.seals import Seals
@@ -115,6 +119,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             history=HistoryHandler(History(core.history), tokens, seals),
             roles=RoleHandler(Roles(commander), Grants(commander), tokens, seals),
             groups=GroupHandler(Groups(commander), tokens, seals),
+            resources=ResourceHandler(Resources(commander), tokens),
+            quotas=QuotaHandler(Quotas(commander), tokens),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, listening, on_call=metrics.observe_call)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sidegate.engine.blueprint import Blueprint
+from sidegate.engine.collector import collector_rests
 from sidegate.engine.definition import read_definition
 from sidegate.engine.graphs import Graphs
 from sidegate.engine.program import IndexedProgram, build
@@ -35,4 +36,6 @@ class IndexedEngine:
         definition = read_definition(model_text)
         blueprint = Blueprint(definition, functions or {})
         graphs = Graphs(definition.roles, role_match or {}, domain_match or {})
-        return build(blueprint, graphs, checked(definition, rows))
+        given = list(rows)
+        with collector_rests(len(given)):
+            return build(blueprint, graphs, checked(definition, given))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidegate.engine.blueprint import Blueprint
+from sidegate.engine.collector import collector_rests
 from sidegate.engine.context import DEFAULT_CONTEXT, EnforceContext, split_request
 from sidegate.engine.definition import Combination
 from sidegate.engine.effects import Verdict
@@ -78,14 +79,19 @@ class IndexedProgram:
         Raises:
             RowError: an added row is wrong, or a removed row is not there.
         """
+        plus, minus = [tuple(row) for row in added], [tuple(row) for row in removed]
+        with collector_rests(len(plus)):
+            return self._with(plus, minus)
+
+    def _with(self, added: Sequence[Row], removed: Sequence[Row]) -> IndexedProgram:
         parts = self._parts
         check = parts.blueprint.row_rules.check
-        plus = [check(tuple(row), ordinal) for ordinal, row in enumerate(added)]
-        minus = [tuple(row) for row in removed]
-        if parts.rows is not None:
-            rows = checked(parts.blueprint.definition, [*without(parts.rows, minus), *plus])
-            return build(parts.blueprint, parts.graphs, rows)
-        return IndexedProgram(_changed(parts, plus, minus))
+        for ordinal, row in enumerate(added):
+            check(row, ordinal)
+        if parts.rows is None:
+            return IndexedProgram(_changed(parts, added, removed))
+        rows = checked(parts.blueprint.definition, [*without(parts.rows, removed), *added])
+        return build(parts.blueprint, parts.graphs, rows)
 
     def _used_by(self, context: EnforceContext) -> tuple[Lookup, Verdict]:
         parts = self._parts

@@ -15,6 +15,8 @@ from sidegate.model import NO_LINKS, RoleLinks, Row
 
 MAX_HOPS: Final = 9
 """How far Casbin follows a chain of roles: its manager counts ten levels, the subject's own among them."""
+_NEAR: Final = MAX_HOPS + 1
+"""So many names, the subject's own among them, can't stand in a chain that is too long."""
 _WITH_DOMAIN: Final = 4
 """Values of a row with a domain: section, holder, role, domain."""
 Lookup: TypeAlias = Callable[[str], "Sequence[str] | None"]
@@ -93,7 +95,7 @@ class LinkGraph:
     are patterns wait with their lookups, `*` and such apart, since it always holds.
     """
 
-    __slots__ = ("_always", "_base", "_changed", "_domains", "_size", "_sometimes")
+    __slots__ = ("_always", "_base", "_changed", "_domains", "_everywhere", "_patterns", "_size", "_sometimes")
 
     def __init__(self, rows: Iterable[Row], domains: DomainPatterns) -> None:
         base: dict[str, dict[str, Sequence[str]]] = {}
@@ -117,12 +119,7 @@ class LinkGraph:
         lookups = self._lookups(domain, links)
         found = {name}
         waiting = [name]
-        hops, hop_ends = 0, 1
-        for position, holder in enumerate(waiting):
-            if position == hop_ends:
-                hops, hop_ends = hops + 1, len(waiting)
-                if hops == MAX_HOPS:
-                    break
+        for holder in waiting:
             for lookup in lookups:
                 roles = lookup(holder)
                 if roles:
@@ -130,6 +127,8 @@ class LinkGraph:
                         if role not in found:
                             found.add(role)
                             waiting.append(role)
+                    if len(waiting) > _NEAR:
+                        return _walked(name, lookups)
         return found
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> LinkGraph:
@@ -144,7 +143,7 @@ class LinkGraph:
         graph = object.__new__(LinkGraph)
         graph._domains, graph._base, graph._size = self._domains, self._base, self._size
         graph._changed = self._changed
-        patterns = {pattern.text: pattern for pattern, _ in [*self._always, *self._sometimes]}
+        patterns = {pattern.text: pattern for pattern in self._patterns}
         for row in minus:
             graph._remove(row)
         for row in plus:
@@ -181,15 +180,15 @@ class LinkGraph:
 
     def _lookups(self, domain: str, links: RoleLinks) -> list[Lookup]:
         """Return a function holder -> roles for each stored domain that holds in `domain`."""
+        if domain in self._always:
+            lookups = [lookup for stored, lookup in self._always.items() if stored != domain]
+        else:
+            lookups = self._everywhere.copy()
         own = self._base.get(domain)
-        lookups: list[Lookup] = []
         if self._changed is not _UNCHANGED and (found := self._lookup(domain)) is not None:
             lookups.append(found)
         elif own is not None:
             lookups.append(own.get)
-        for pattern, lookup in self._always:
-            if pattern.text != domain:
-                lookups.append(lookup)
         if self._sometimes:
             lookups += [look for p, look in self._sometimes if p.text != domain and matches(p, domain)]
         if links.by_domain:
@@ -206,8 +205,10 @@ class LinkGraph:
 
     def _set_patterns(self, patterns: Iterable[Pattern]) -> None:
         found = [(pattern, lookup) for pattern in patterns if (lookup := self._lookup(pattern.text))]
-        self._always = tuple(pair for pair in found if self._domains.always(pair[0].text))
-        self._sometimes = tuple(pair for pair in found if not self._domains.always(pair[0].text))
+        self._patterns = tuple(pattern for pattern, _ in found)
+        self._always = {pattern.text: lookup for pattern, lookup in found if self._domains.always(pattern.text)}
+        self._everywhere = list(self._always.values())
+        self._sometimes = tuple((pattern, lookup) for pattern, lookup in found if pattern.text not in self._always)
 
     def _roles(self, domain: str, holder: str) -> Sequence[str]:
         changed = self._changed.get(domain)
@@ -244,6 +245,21 @@ class LinkGraph:
 
 def _domain(row: Row) -> str:
     return row[3] if len(row) == _WITH_DOMAIN else ""
+
+
+def _walked(name: str, lookups: Sequence[Lookup]) -> set[str]:
+    """Walk hop by hop, where so many names are reached that one of them might be too far."""
+    found, frontier = {name}, [name]
+    for _ in range(MAX_HOPS):
+        further: list[str] = []
+        for holder in frontier:
+            for lookup in lookups:
+                further += lookup(holder) or ()
+        frontier = [role for role in dict.fromkeys(further) if role not in found]
+        if not frontier:
+            break
+        found.update(frontier)
+    return found
 
 
 def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, Sequence[str]]) -> Lookup:

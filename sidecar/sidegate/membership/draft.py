@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from sidegate.entries import EntryKey, Payload
+from sidegate.entries import EntryKey, Payload, member_payload
 from sidegate.errors import RevisionConflict
 from sidegate.membership.difference import between
-from sidegate.model import Change, Entity, MemberQuery, MemberRecord, MemberStatus, Relation
+from sidegate.model import Change, Entity, Member, MemberQuery, MemberRecord, MemberStatus, Relation
 from sidegate.ports import MembershipStore
 
+_PAGE: Final = 1000
 SEATED: Final = frozenset({MemberStatus.ACTIVE.value, MemberStatus.PENDING.value})
 """The states that take a seat (EF-13)."""
 
@@ -94,6 +95,21 @@ class Draft:
         found, revision = await self._store.members(self.tenant, MemberQuery(ids=wanted), after="", limit=len(wanted))
         self._pin(revision)
         return {record.member.id: record for record in found}
+
+    async def members_in(self, status: MemberStatus) -> list[Member]:
+        """Return all members in a state as they are stored, by ID; they can be put then."""
+        members: list[Member] = []
+        after = ""
+        while True:
+            query = MemberQuery(status=status)
+            page, revision = await self._store.members(self.tenant, query, after=after, limit=_PAGE)
+            self._pin(revision)
+            for record in page:
+                self._stored.setdefault((Entity.MEMBER, (record.member.id,)), member_payload(record.member))
+                members.append(record.member)
+            if len(page) < _PAGE:
+                return members
+            after = page[-1].member.id
 
     def put(self, entity: Entity, *key: str, payload: Payload) -> None:
         """Draft an entry as new or altered."""

@@ -126,6 +126,7 @@ def _resource(name: str, given: Any) -> ResourceType:
         frozenset(given.get("parents", ())),
         InstanceOf(given.get("of", InstanceOf.RESOURCES)),
         _properties(given.get("properties", {}), Source.STORED),
+        **{name: given.get(name, "") for name in ("registered_with", "cloned_with", "deleted_with")},
     )
 
 
@@ -260,13 +261,22 @@ def _authority_faults(schema: Schema, document: Document) -> Iterator[Fault]:
 
 
 def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
-    for operation, (type_, action) in schema.operations.items():
-        declared = schema.resources.get(type_)
+    places: list[tuple[tuple[str, ...], str, str]] = [
+        (("operations", operation), *question) for operation, question in schema.operations.items()
+    ]
+    for type_ in schema.resources.values():
+        path = ("resources", type_.name)
+        if type_.registered_with:
+            places.append(((*path, "registered_with"), *_question(type_.registered_with)))
+        given = (("cloned_with", type_.cloned_with), ("deleted_with", type_.deleted_with))
+        places += [((*path, key), type_.name, action) for key, action in given if action]
+    for place, name, action in places:
+        declared = schema.resources.get(name)
         if declared is None:
-            yield document.fault(("operations", operation), f"`{type_}` is no type: {nearest(type_, schema.resources)}")
+            yield document.fault(place, f"`{name}` is no type: {nearest(name, schema.resources)}")
         elif action not in declared.actions:
-            message = f"`{type_}` has no action `{action}`: {nearest(action, declared.actions)}"
-            yield document.fault(("operations", operation), message)
+            message = f"`{name}` has no action `{action}`: {nearest(action, declared.actions)}"
+            yield document.fault(place, message)
 
 
 def _rule_faults(schema: Schema, document: Document) -> Iterator[Fault]:

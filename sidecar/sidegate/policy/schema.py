@@ -60,6 +60,7 @@ class Operation(StrEnum):
     UPDATE_ROLE = "update_role"
     DELETE_ROLE = "delete_role"
     COPY_ROLE = "copy_role"
+    ASSIGN_QUOTA = "assign_quota"
     CREATE_GROUP = "create_group"
     UPDATE_GROUP = "update_group"
     DELETE_GROUP = "delete_group"
@@ -116,13 +117,20 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A type of resource: its actions, the types its parents may have, and its properties."""
+    """A type of resource: its actions, the types its parents may have, and its properties.
+
+    `registered_with` is the `type:action` that lets a member register one, on the type as a whole or on the parent of
+    that type; `cloned_with` and `deleted_with` are actions on the resource. What is "" is for the platform alone.
+    """
 
     name: str
     actions: tuple[str, ...]
     parents: frozenset[str] = frozenset()
     instances: InstanceOf = InstanceOf.RESOURCES
     properties: Mapping[str, Property] | None = None
+    registered_with: str = ""
+    cloned_with: str = ""
+    deleted_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,11 @@ def _about(type_: ResourceType) -> Iterator[str]:
         yield _INSTANCES[type_.instances]
     if type_.parents:
         yield f"Stands in: {', '.join(f'`{name}`' for name in sorted(type_.parents))}."
+    if type_.registered_with:
+        yield f"Registered by who is allowed `{type_.registered_with}`."
+    for what, action in (("Cloned", type_.cloned_with), ("Deleted", type_.deleted_with)):
+        if action:
+            yield f"{what} by who is allowed `{action}` on it."
 
 
 def _conditions(cells: Iterable[Cells]) -> list[str]:

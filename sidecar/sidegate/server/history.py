@@ -58,7 +58,8 @@ def read_change_query(message: pb.ListChangesRequest) -> ChangeQuery:
     """
     inspection = Inspection()
     subjects: list[str] = []
-    for field in ("member", "role", "group"):
+    # The one that few changes name leads the way: a document before a member, a role last.
+    for field in ("member", "group", "role"):
         if id_ := getattr(message, field):
             inspection.identifier(field, id_)
             subjects.append(ref(field, id_))
@@ -66,7 +67,7 @@ def read_change_query(message: pb.ListChangesRequest) -> ChangeQuery:
         inspection.identifier("resource", message.resource)
         if ":" not in message.resource:
             inspection.add("resource", f"{quoted(message.resource)} is not right: expected `<type>:<id>`")
-        subjects.append(message.resource)
+        subjects.insert(0, message.resource)
     inspection.label("actor", message.actor)
     if message.kind and message.kind not in _KINDS:
         inspection.add("kind", f"{quoted(message.kind)} is no kind: expected one of {', '.join(_KINDS)}")

@@ -21,6 +21,8 @@ from sidegate.server.health import Health
 from sidegate.server.history import HistoryHandler
 from sidegate.server.interceptor import CallInterceptor
 from sidegate.server.members import MemberHandler
+from sidegate.server.quotas import QuotaHandler
+from sidegate.server.resources import ResourceHandler
 from sidegate.server.roles import RoleHandler
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.calls import CallHook, ignore_call
@@ -59,6 +61,8 @@ class Handlers:
     members: MemberHandler | None = None
     roles: RoleHandler | None = None
     groups: GroupHandler | None = None
+    resources: ResourceHandler | None = None
+    quotas: QuotaHandler | None = None
     history: HistoryHandler | None = None
 
     def by_service(self) -> Mapping[str, object]:
@@ -70,6 +74,8 @@ class Handlers:
             "MembershipService": self.members,
             "RoleService": self.roles,
             "GroupService": self.groups,
+            "ResourceService": self.resources,
+            "QuotaService": self.quotas,
             "HistoryService": self.history,
         }
         return {name: handler for name, handler in found.items() if handler is not None}

@@ -11,6 +11,7 @@ TENANTS = "tenants"
 MEMBERS = "members"
 ROLES = "roles"
 GROUPS = "groups"
+RESOURCES = "resources"
 
 
 def name_of(tenant: str, collection: str = "", id_: str = "") -> str:

@@ -4,6 +4,8 @@ import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sidegate.errors import RowError
 from support.pack_model import ROWS, ask, compile_pack, entity
 
 DENY = ("p", "document_manager", "template", "document", "view", "True", "deny", "NEW-1")
@@ -56,6 +58,39 @@ def test_a_changed_program_shares_what_did_not_change():
     assert [tenant.evaluate(REQUESTS[0]).allowed for tenant in tenants] == [True] * 3
 
 
+def test_a_change_leaves_the_bulk_where_it_is():
+    """A rule or link more, or fewer, does not copy the index or the links of a large program."""
+    rows = [("p", f"role{n}", "tenant", "document", f"act{n}", "True", "allow", "R") for n in range(200)]
+    links = [("g", f"member:m{n}", f"role{n}", "tenant:acme") for n in range(200)]
+    program = compile_pack([*rows, *links], "indexed")
+    changed = program.with_rows([(*rows[0][:4], "new", *rows[0][5:])], [rows[7], links[7]])
+    changed = changed.with_rows([("g", "member:m7", "role8", "tenant:acme")])
+
+    def bulk(each):
+        (index,) = each._parts.indexes["m"]
+        return index._base, each._parts.rules["p"]._base, each._parts.graphs.by_section["g"]._base
+
+    assert all(mine is old for mine, old in zip(bulk(changed), bulk(program), strict=True))
+    asked = [("m0", "new"), ("m7", "act7"), ("m7", "act8"), ("m8", "act8")]
+    requests = [ask(entity(f"member:{who}", status="active"), entity("document:d1"), act) for who, act in asked]
+    assert [program.evaluate(request).allowed for request in requests] == [False, True, False, True]
+    assert [changed.evaluate(request).allowed for request in requests] == [True, False, True, True]
+
+
+def test_a_worn_program_is_built_anew():
+    """When most of its rules are gone, what stood for them goes too, and the answers stay."""
+    rows = [("p", f"role{n}", "tenant", "document", f"act{n}", "True", "allow", "R") for n in range(40)]
+    program = compile_pack([*rows, ("g", "member:m", "role39", "tenant:acme")], "indexed")
+    for row in rows[:30]:
+        program = program.with_rows(removed=[row])
+    rules = program._parts.rules["p"]
+    assert len(rules) == 10
+    assert len(rules._base) < 20
+    request = ask(entity("member:m", status="active"), entity("document:d1"), "act39")
+    assert program.evaluate(request).allowed
+    assert not program.with_rows(removed=[rows[39]]).evaluate(request).allowed
+
+
 def test_nothing_is_kept_about_names_that_were_asked():
     """Thousands of unknown subjects, tenants and documents leave no object behind."""
     program = compile_pack(ROWS, "indexed")
@@ -69,3 +104,20 @@ def test_nothing_is_kept_about_names_that_were_asked():
 
     before = ask_about(["warm", "up"])
     assert ask_about(f"unknown{number}" for number in range(3000)) - before < 500
+
+
+def test_the_collector_runs_again_after_a_large_build():
+    """It rests while many rows are compiled, by several threads at once or in vain, and goes on afterwards."""
+    rows = [*ROWS, *(("g", f"member:m{n}", "owner", f"document:d{n}") for n in range(12_000))]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: compile_pack(rows, "indexed"), range(3)))
+    assert gc.isenabled()
+    with pytest.raises(RowError):
+        compile_pack([*rows, ("g", "wrong")], "indexed")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        compile_pack(rows, "indexed")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -1,0 +1,153 @@
+"""`sidegate resource`: templates, documents, and who takes them over."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from sidegate.authz.v1 import resource_pb2 as pb
+from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
+from sidegate.cli.acting import Acting, acting, asking
+from sidegate.cli.commands import Command, LazyGroup
+from sidegate.model import Json
+from sidegate.server.properties import write_properties
+
+COMMANDS = {
+    "register": ("Make RESOURCE known, with its owner.", "sidegate.cli.resource:register"),
+    "show": ("Show RESOURCE.", "sidegate.cli.resource:show"),
+    "clone": ("Make one like RESOURCE, with the ID CLONE.", "sidegate.cli.resource:clone"),
+    "delete": ("Delete RESOURCE with all that is held on it.", "sidegate.cli.resource:delete"),
+    "hand-over": ("Let HEIR take over what FORMER holds.", "sidegate.cli.resource:hand_over"),
+}
+EXAMPLES = (
+    ("Register a template", "sidegate resource register --tenant acme template:nda --actor member:tina"),
+    ("Somebody else is in charge now", "sidegate resource hand-over --tenant acme uma ugo"),
+)
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def resource() -> None:
+    """Register resources, and hand them over."""
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("A template of one's own", "sidegate resource register --tenant acme template:nda --actor member:tina"),
+        ("A document from it", "sidegate resource register --tenant acme document:d1 --in template:nda --owner uma"),
+    ),
+)
+@click.argument("resource")
+@click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, one of each type.")
+@click.option("--owner", default="", help="The member that owns it.  [default: who acts]")
+@click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
+@acting
+def register(by: Acting, *, resource: str, parents: tuple[str, ...], owner: str, properties: tuple[str, ...]) -> None:
+    """Make RESOURCE known, with its owner.
+
+    RESOURCE is type:id.
+    """
+    made = pb.RegisteredResource(
+        name=by.name("resources", resource), parents=parents, properties=write_properties(_properties(properties))
+    )
+    request = pb.RegisterResourceRequest(resource=made, owner=owner, actor=by.actor, request_id=by.request_id)
+    answer = by.call(ResourceServiceStub, "RegisterResource", request)
+    by.tell(answer, f"registered {resource}{_owned(answer)}")
+
+
+@click.command(cls=Command, examples=(("Show a document", "sidegate resource show --tenant acme document:d1"),))
+@click.argument("resource")
+@asking
+def show(by: Acting, *, resource: str) -> None:
+    """Show RESOURCE."""
+    answer = by.call(ResourceServiceStub, "GetResource", pb.GetResourceRequest(name=by.name("resources", resource)))
+    found = answer.resource
+    lines = [f"  in      {', '.join(found.parents)}"] if found.parents else []
+    by.tell(answer, f"{resource}{_owned(answer)}", *lines)
+
+
+@click.command(
+    cls=Command, examples=(("A copy of one's own", "sidegate resource clone --tenant acme template:nda nda2"),)
+)
+@click.argument("resource")
+@click.argument("clone")
+@click.option("--owner", default="", help="The member that owns the clone.  [default: who acts]")
+@acting
+def clone(by: Acting, *, resource: str, clone: str, owner: str) -> None:
+    """Make one like RESOURCE, with the ID CLONE.
+
+    It belongs to who cloned it.
+    """
+    request = pb.CloneResourceRequest(
+        name=by.name("resources", resource), clone_id=clone, owner=owner, actor=by.actor, request_id=by.request_id
+    )
+    answer = by.call(ResourceServiceStub, "CloneResource", request)
+    by.tell(answer, f"cloned {resource} as {clone}{_owned(answer)}")
+
+
+@click.command(cls=Command, examples=(("Delete it", "sidegate resource delete --tenant acme document:d1"),))
+@click.argument("resource")
+@acting
+def delete(by: Acting, *, resource: str) -> None:
+    """Delete RESOURCE with all that is held on it.
+
+    One that others stand in stays.
+    """
+    request = pb.DeleteResourceRequest(name=by.name("resources", resource), actor=by.actor, request_id=by.request_id)
+    by.tell(by.call(ResourceServiceStub, "DeleteResource", request), f"{resource} is deleted")
+
+
+@click.command(
+    "hand-over",
+    cls=Command,
+    examples=(
+        ("All of it", "sidegate resource hand-over --tenant acme uma ugo"),
+        (
+            "One document that uma owns",
+            "sidegate resource hand-over --tenant acme uma ugo --role owner --only document:d1",
+        ),
+    ),
+)
+@click.argument("former")
+@click.argument("heir")
+@click.option("--role", "roles", multiple=True, help="Only this role on them, such as owner.")
+@click.option("--only", "resources", multiple=True, metavar="RESOURCE", help="Only this resource.")
+@acting
+def hand_over(by: Acting, *, former: str, heir: str, roles: tuple[str, ...], resources: tuple[str, ...]) -> None:
+    """Let HEIR take over what FORMER holds.
+
+    Who owned, had to process or was viewing documents is followed in all of it at once. A template, in which others
+    stand, is handed over only where --only names it.
+    """
+    fields: dict[str, Any] = {"from": former}
+    request = pb.HandOverRequest(
+        parent=by.parent,
+        to=heir,
+        roles=roles,
+        resources=resources,
+        actor=by.actor,
+        request_id=by.request_id,
+        **fields,
+    )
+    answer = by.call(ResourceServiceStub, "HandOver", request)
+    by.tell(answer, f"{heir} took over {answer.resources} resources from {former}")
+
+
+def _owned(answer: Any) -> str:
+    owner = answer.resource.owner
+    return f", owned by {owner}" if owner else ""
+
+
+def _properties(pairs: tuple[str, ...]) -> dict[str, Json]:
+    properties: dict[str, Json] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"`{pair}` is not right: expected NAME=VALUE, such as status=draft")
+        try:
+            properties[name] = json.loads(text)
+        except ValueError:
+            properties[name] = text
+    return properties

@@ -1,0 +1,32 @@
+"""A rest for Python's garbage collector while a large program is built: it would find nothing, over and over."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+_MANY: Final = 10_000
+"""From so many rows on the collector takes half of the time."""
+_lock = threading.Lock()
+_resting: list[bool] = []
+"""One entry for each build that is under way; the first says whether the collector ran before."""
+
+
+@contextmanager
+def collector_rests(rows: int) -> Iterator[None]:
+    """Let the collector rest while many rows are compiled, which makes millions of objects and no cycles."""
+    if rows < _MANY:
+        yield
+        return
+    with _lock:
+        _resting.append(gc.isenabled() if not _resting else _resting[0])
+        gc.disable()
+    try:
+        yield
+    finally:
+        with _lock:
+            if _resting.pop() and not _resting:
+                gc.enable()

@@ -1,0 +1,129 @@
+"""Quota: what each member may still send, shared evenly or set by hand, taken and given back (MS-03, MS-08)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sidegate.errors import InvalidInput, NotPermitted, QuotaExhausted, Violation, WrongState
+from sidegate.membership.commander import Commander, Written
+from sidegate.membership.people import member_of, put_member
+from sidegate.membership.step import Caller, Step
+from sidegate.model import MemberStatus
+from sidegate.policy.schema import Operation
+
+MAX_QUOTA: Final = 2**53
+"""What every client can read exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How a quota was shared: each of so many members has `share`, and the first `remainder` by ID one more."""
+
+    members: int
+    share: int
+    remainder: int
+
+
+class Quotas:
+    """The use cases of quota."""
+
+    def __init__(self, commander: Commander) -> None:
+        self._commander = commander
+
+    async def assign(
+        self, tenant: str, member: str, quota: int, caller: Caller, respond: Callable[[int], bytes]
+    ) -> Written:
+        """Set what one member has left (MS-03).
+
+        Raises:
+            NotPermitted: the pack denies it.
+            NotFound: there is no such member.
+        """
+        _require_amount(quota, "quota", least=0)
+
+        async def plan(step: Step) -> int:
+            await step.ask(Operation.ASSIGN_QUOTA, member)
+            put_member(step, replace(await member_of(step, member), quota=quota))
+            return quota
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def allocate(self, tenant: str, total: int, caller: Caller, respond: Callable[[Shared], bytes]) -> Written:
+        """Share a quota evenly among all active members, in one transaction (MS-08).
+
+        Raises:
+            NotPermitted: the pack denies it.
+            WrongState: no member is active.
+        """
+        _require_amount(total, "total", least=0)
+
+        async def plan(step: Step) -> Shared:
+            await step.ask(Operation.ASSIGN_QUOTA)
+            members = await step.draft.members_in(MemberStatus.ACTIVE)
+            if not members:
+                raise WrongState("no member is active: expected one to share the quota")
+            share, remainder = divmod(total, len(members))
+            for position, member in enumerate(members):
+                put_member(step, replace(member, quota=share + (position < remainder)))
+            return Shared(len(members), share, remainder)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def consume(
+        self, tenant: str, member: str, amount: int, caller: Caller, respond: Callable[[int], bytes]
+    ) -> Written:
+        """Take from what a member has left, never below zero (MS-08).
+
+        Raises:
+            NotPermitted: somebody else than the platform asks.
+            NotFound: there is no such member.
+            WrongState: the member is not active.
+            QuotaExhausted: less is left.
+        """
+        _require_amount(amount, "amount", least=1)
+
+        async def plan(step: Step) -> int:
+            _require_platform(step)
+            stored = await member_of(step, member)
+            if stored.status is not MemberStatus.ACTIVE:
+                raise WrongState(f"member `{member}` is {stored.status.value}: expected an active one")
+            left = (stored.quota or 0) - amount
+            if left < 0:
+                raise QuotaExhausted(f"member `{member}` has {stored.quota or 0} left, and {amount} are needed")
+            put_member(step, replace(stored, quota=left))
+            return left
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def release(
+        self, tenant: str, member: str, amount: int, caller: Caller, respond: Callable[[int], bytes]
+    ) -> Written:
+        """Give back what was taken (MS-08).
+
+        Raises:
+            NotPermitted: somebody else than the platform asks.
+            NotFound: there is no such member.
+        """
+        _require_amount(amount, "amount", least=1)
+
+        async def plan(step: Step) -> int:
+            _require_platform(step)
+            stored = await member_of(step, member)
+            quota = (stored.quota or 0) + amount
+            _require_amount(quota, "amount", least=0)
+            put_member(step, replace(stored, quota=quota))
+            return quota
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+
+def _require_platform(step: Step) -> None:
+    if not step.caller.is_platform:
+        raise NotPermitted("only the platform takes and gives back quota", why="no_operation")
+
+
+def _require_amount(amount: int, field: str, *, least: int) -> None:
+    if not least <= amount <= MAX_QUOTA:
+        raise InvalidInput(Violation(field, f"`{amount}` is not right: expected {least} to {MAX_QUOTA}"))

@@ -1,0 +1,123 @@
+"""ResourceService, whatever transport carries it."""
+
+from __future__ import annotations
+
+from sidegate.authz.v1 import resource_pb2 as pb
+from sidegate.errors import InvalidInput, Violation
+from sidegate.membership.resources import HandOver, Resources, ResourceState
+from sidegate.model import ref, split_ref
+from sidegate.server.callers import bytes_of, caller_of, read_back
+from sidegate.server.names import RESOURCES, ids_of, name_of, tenant_of
+from sidegate.server.properties import read_properties, write_properties
+from sidegate.server.revision import RevisionTokens
+from sidegate.server.validation import Inspection, quoted
+
+
+class ResourceHandler:
+    """Reads and writes registered resources; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(self, resources: Resources, tokens: RevisionTokens) -> None:
+        self._resources = resources
+        self._tokens = tokens
+
+    async def register_resource(self, message: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:
+        """Make a resource known.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.resource.name, "resource.name")
+        inspection = Inspection()
+        for position, parent in enumerate(message.resource.parents):
+            inspection.identifier(f"resource.parents[{position}]", parent)
+        properties = read_properties(message.resource.properties, "resource.properties", inspection)
+        inspection.finish()
+        parents = tuple(dict.fromkeys(message.resource.parents))
+        written = await self._resources.register(
+            tenant,
+            ResourceState(reference, parents, properties, _owner(message.owner)),
+            caller_of(message),
+            lambda state: bytes_of(pb.RegisterResourceResponse(resource=_resource(tenant, state))),
+        )
+        return read_back(pb.RegisterResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def get_resource(self, message: pb.GetResourceRequest) -> pb.GetResourceResponse:
+        """Return a resource.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        tenant, reference = _named(message.name, "name")
+        return pb.GetResourceResponse(resource=_resource(tenant, await self._resources.get(tenant, reference)))
+
+    async def clone_resource(self, message: pb.CloneResourceRequest) -> pb.CloneResourceResponse:
+        """Make a resource like another.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.name, "name")
+        inspection = Inspection()
+        inspection.identifier("clone_id", message.clone_id)
+        inspection.finish()
+        clone = ResourceState(ref(split_ref(reference)[0], message.clone_id), owner=_owner(message.owner))
+        written = await self._resources.clone(
+            tenant,
+            reference,
+            clone,
+            caller_of(message),
+            lambda state: bytes_of(pb.CloneResourceResponse(resource=_resource(tenant, state))),
+        )
+        return read_back(pb.CloneResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def delete_resource(self, message: pb.DeleteResourceRequest) -> pb.DeleteResourceResponse:
+        """Delete a resource.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.name, "name")
+        written = await self._resources.delete(
+            tenant, reference, caller_of(message), lambda _: bytes_of(pb.DeleteResourceResponse())
+        )
+        return read_back(pb.DeleteResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def hand_over(self, message: pb.HandOverRequest) -> pb.HandOverResponse:
+        """Let one member take over what another holds.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.parent, "parent")
+        former = getattr(message, "from")
+        inspection = Inspection()
+        inspection.identifier("from", former)
+        inspection.identifier("to", message.to)
+        inspection.finish()
+        order = HandOver(former, message.to, frozenset(message.roles), frozenset(message.resources))
+        written = await self._resources.hand_over(
+            tenant, order, caller_of(message), lambda count: bytes_of(pb.HandOverResponse(resources=count))
+        )
+        return read_back(pb.HandOverResponse, written, tenant, tokens=self._tokens)
+
+
+def _named(name: str, field: str) -> tuple[str, str]:
+    tenant, reference = ids_of(name, RESOURCES, field)
+    type_, id_ = split_ref(reference)
+    if not (type_ and id_):
+        message = f"{quoted(name)} is not right: expected `type:id` at its end, such as `template:nda`"
+        raise InvalidInput(Violation(field, message))
+    return tenant, reference
+
+
+def _owner(member: str) -> str:
+    return ref("member", member) if member else ""
+
+
+def _resource(tenant: str, state: ResourceState) -> pb.RegisteredResource:
+    return pb.RegisteredResource(
+        name=name_of(tenant, RESOURCES, state.reference),
+        parents=state.parents,
+        properties=write_properties(state.properties or {}),
+        owner=state.owner,
+    )
