@@ -4,7 +4,7 @@ SHELL := bash -o pipefail
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
-PROTOS := $(addprefix proto/sidegate/authz/v1/,authorization.proto facts.proto tenant.proto membership.proto role.proto resource.proto)
+PROTOS := $(addprefix proto/sidegate/authz/v1/,authorization.proto facts.proto tenant.proto membership.proto role.proto resource.proto history.proto)
 GENERATED := sidecar/sidegate/authz/v1
 
 .DEFAULT_GOAL := help

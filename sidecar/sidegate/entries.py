@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 
 from sidegate.errors import InvalidInput, Violation
 from sidegate.model import (
+    Change,
     CustomRole,
     Entity,
     Grant,
@@ -33,6 +34,7 @@ from sidegate.model import (
     MemberStatus,
     StoredResource,
     TenantFacts,
+    ref,
     split_ref,
 )
 
@@ -73,6 +75,25 @@ def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
         },
         grants=frozenset(Grant(*key) for key in kinds[Entity.GRANT]),
     )
+
+
+def subjects_of(tenant: str, change: Change) -> frozenset[str]:
+    """Return references of the things that a change names, in whose histories it belongs."""
+    match change.entity, change.key:
+        case Entity.TENANT, _:
+            return frozenset({ref("tenant", tenant)})
+        case Entity.RESOURCE, (reference,):
+            return frozenset({reference})
+        case Entity.GROUP_MEMBER, (group, holder):
+            return frozenset({ref("group", group), holder})
+        case Entity.GRANT, (role, scope, holder):
+            return frozenset({ref("role", role), scope, holder})
+        case Entity.INVITATION, (member,):
+            return frozenset({ref("member", member)})
+        case entity, (id_,):
+            return frozenset({ref(entity.value, id_)})
+        case entity, key:
+            raise ValueError(f"a {entity.value} has no key of {len(key)} parts")
 
 
 def member_payload(member: Member) -> Payload:

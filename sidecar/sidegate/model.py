@@ -283,6 +283,21 @@ class RecordedChange:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeQuery:
+    """Which changes of a tenant to tell: every condition that is given must hold.
+
+    `subjects` are references that a change must all name; `until` is the first moment that is too late.
+    """
+
+    subjects: tuple[str, ...] = ()
+    actor: str = ""
+    entity: Entity | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    oldest_first: bool = False
+
+
 # --- what the membership use cases read beside the facts -------------------------------------------
 
 

@@ -14,6 +14,7 @@ from sidegate.model import (
     NO_LINKS,
     Answer,
     Change,
+    ChangeQuery,
     Decision,
     Entity,
     Grant,
@@ -220,4 +221,30 @@ class MembershipStore(FactsStore, Protocol):
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, int] | None:
         """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """Reads what was, also of tenants that are gone.
+
+    All raise StoreUnavailable where the store does not answer.
+    """
+
+    async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
+        """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`.
+
+        0 is before the first one, whichever way the order goes.
+        """
+        ...
+
+    async def revision_at(self, tenant: str, at: datetime | None = None) -> int:
+        """Return the newest revision that was made until then, also if it removed the tenant; 0 where there is none."""
+        ...
+
+    async def load_at(self, tenant: str, revision: int) -> TenantFacts | None:
+        """Return the facts of a tenant as they were at a revision; None where it was not there."""
+        ...
+
+    async def tenants_ever(self) -> Sequence[str]:
+        """Return the IDs of all tenants that are or were there, sorted."""
         ...

@@ -4,7 +4,7 @@ import asyncio
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sidegate.model import Grant, Group, Member, Relation, StoredResource, TenantFacts
+from sidegate.model import ChangeQuery, Grant, Group, Member, Relation, StoredResource, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store, schema
 from sidegate_adapters.sql.tables import metadata
 from sqlalchemy import Connection, inspect
@@ -49,9 +49,11 @@ async def test_the_way_down_and_up_again_works_with_data(address: str, store: Sq
 
 
 async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFactsStore) -> None:
-    """From the first schema the next start leads up to the same facts, with the e-mails that members are found by."""
+    """From the first schema the next start leads up to the same facts and history, and what members are found by."""
     await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
     secret = await store.secret("one")
+    named = ("tenant:acme", "member:uma", "group:sales", "role:owner", "document:d1", "member:nobody")
+    told = [await store.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
 
     async with store._writers.begin() as connection:
         await connection.run_sync(lambda it: schema.downgrade(it, "0001"))
@@ -61,6 +63,8 @@ async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFac
 
     assert below == "0001"
     assert await reopened.load("acme") == (FACTS, 1)
+    assert [len(changes) for changes in told] == [1, 3, 2, 1, 2, 0]
+    assert told == [await reopened.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
     assert await reopened.secret("one") != secret
     found, _ = await reopened.related("acme", Relation.EMAIL, ["ümit@acme.example"])
     assert [key for _, key in found] == [("uma",)]

@@ -60,7 +60,7 @@ async def resource(
 async def changes_after(connection: AsyncConnection, sequence: int, *, limit: int) -> list[RecordedChange]:
     """Return up to `limit` changes with a greater sequence, in order."""
     query = select(changes).where(changes.c.sequence > sequence).order_by(changes.c.sequence).limit(limit)
-    return [_recorded(row) for row in (await connection.execute(query)).mappings()]
+    return [recorded(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def head(connection: AsyncConnection) -> int:
@@ -79,7 +79,7 @@ async def _facts(
     for entity in kinds:
         kind = KINDS[entity]
         query = select(kind.table).where(kind.table.c.tenant == tenant)
-        async for found in _rows(connection, query.where(grants_where) if entity is Entity.GRANT else query):
+        async for found in batched_rows(connection, query.where(grants_where) if entity is Entity.GRANT else query):
             entries[entity, kind.key(found)] = kind.payload(found)
     if Entity.RESOURCE in kinds:
         await _add_parents(connection, tenant, entries)
@@ -87,7 +87,7 @@ async def _facts(
     return await asyncio.to_thread(from_entries, tenant, entries), row["revision"]
 
 
-async def _rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> AsyncIterator[RowMapping]:
+async def batched_rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> AsyncIterator[RowMapping]:
     """Yield the rows of a query that may have very many, in batches, so that the event loop serves others between."""
     async for batch in (await connection.stream(query)).mappings().partitions(_BATCH):
         for row in batch:
@@ -96,14 +96,15 @@ async def _rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) ->
 
 async def _add_parents(connection: AsyncConnection, tenant: str, entries: dict[EntryKey, Payload]) -> None:
     parents: defaultdict[str, list[str]] = defaultdict(list)
-    async for row in _rows(connection, select(resource_parents).where(resource_parents.c.tenant == tenant)):
+    async for row in batched_rows(connection, select(resource_parents).where(resource_parents.c.tenant == tenant)):
         parents[ref(row["type"], row["id"])].append(ref(row["parent_type"], row["parent_id"]))
     for reference, above in parents.items():
         key = (Entity.RESOURCE, (reference,))
         entries[key] = {**entries[key], "parents": [*above]}
 
 
-def _recorded(row: RowMapping) -> RecordedChange:
+def recorded(row: RowMapping) -> RecordedChange:
+    """Return the change that a row tells."""
     change = Change(Entity(row["entity"]), row["key"], before=row["before"], after=row["after"])
     return RecordedChange(
         sequence=row["sequence"],

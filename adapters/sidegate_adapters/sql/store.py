@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sidegate.entries import EntryKey, Payload
 from sidegate.model import (
     Change,
+    ChangeQuery,
     Entity,
     Grant,
     MemberQuery,
@@ -22,7 +23,7 @@ from sidegate.model import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sidegate_adapters.sql import deployment, lookups, people, reading, writing
+from sidegate_adapters.sql import deployment, history, lookups, people, reading, writing
 from sidegate_adapters.sql.engines import Engines, dispose
 from sidegate_adapters.sql.failures import retried, translated
 
@@ -139,6 +140,22 @@ class SqlFactsStore:
         """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
         since = datetime.now(UTC) - writing.RECEIPTS_KEPT
         return await self._read(lambda connection: lookups.receipt(connection, tenant, request_id, since=since))
+
+    async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
+        """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`."""
+        return await self._read(lambda connection: history.page(connection, tenant, query, after=after, limit=limit))
+
+    async def revision_at(self, tenant: str, at: datetime | None = None) -> int:
+        """Return the newest revision that was made until then, 0 where there is none."""
+        return await self._read(lambda connection: history.revision_at(connection, tenant, at))
+
+    async def load_at(self, tenant: str, revision: int) -> TenantFacts | None:
+        """Return the facts of a tenant as they were at a revision; None where it was not there."""
+        return await self._read(lambda connection: history.facts_at(connection, tenant, revision))
+
+    async def tenants_ever(self) -> Sequence[str]:
+        """Return the IDs of all tenants that are or were there, sorted."""
+        return await self._read(history.tenants_ever)
 
     async def secret(self, name: str) -> bytes:
         """Return the random bytes that bear this name on this database, made with the first call."""

@@ -10,16 +10,24 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 from zlib import crc32
 
-from sidegate.entries import EntryKey, Key, Payload
+from sidegate.entries import EntryKey, Key, Payload, subjects_of
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
 from sidegate.model import Change, Entity, Receipt
-from sqlalchemy import Executable, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Executable, Table, and_, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable
-from sidegate_adapters.sql.tables import changes, feed, invitations, receipts, resource_parents, tenants
+from sidegate_adapters.sql.tables import (
+    change_subjects,
+    changes,
+    feed,
+    invitations,
+    receipts,
+    resource_parents,
+    tenants,
+)
 
 _T = TypeVar("_T")
 _BATCH = 1_000
@@ -240,12 +248,22 @@ async def _keep_receipt(
 async def _append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> None:
     count = sum(map(len, work.changes.values()))
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
-    counter = update(feed).where(feed.c.id == 1).values(head=feed.c.head + count).returning(feed.c.head)
-    head = (await connection.execute(counter)).scalar_one()
-    await _execute_many(connection, insert(changes), _change_rows(work, revisions, first=head - count + 1))
+    now = bindparam("now", work.at, type_=feed.c.at.type)
+    counter = update(feed).values(head=feed.c.head + count, at=case((feed.c.at > now, feed.c.at), else_=now))
+    newest = (await connection.execute(counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at))).one()
+    first = newest.head - count + 1
+    await _execute_many(connection, insert(changes), _change_rows(work, revisions, first=first, at=newest.at))
+    await _execute_many(connection, insert(change_subjects), _subject_rows(work, first=first))
 
 
-def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int) -> Iterator[Row]:
+def _subject_rows(work: Work, *, first: int) -> Iterator[Row]:
+    in_order = ((tenant, change) for tenant in sorted(work.changes) for change in work.changes[tenant])
+    for sequence, (tenant, change) in enumerate(in_order, first):
+        for subject in subjects_of(tenant, change):
+            yield {"tenant": tenant, "subject": subject, "sequence": sequence}
+
+
+def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int, at: datetime) -> Iterator[Row]:
     sequence = first
     for tenant in sorted(work.changes):
         for position, change in enumerate(work.changes[tenant]):
@@ -259,7 +277,7 @@ def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int) -> Ite
                 "before": _plain(change.before),
                 "after": _plain(change.after),
                 "actor": work.actor,
-                "at": work.at,
+                "at": at,
             }
             sequence += 1
 

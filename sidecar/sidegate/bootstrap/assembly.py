@@ -21,9 +21,11 @@ from sidegate.membership.facts import FactsKeeper
 from sidegate.membership.follower import Follower
 from sidegate.membership.grants import Grants
 from sidegate.membership.groups import Groups
+from sidegate.membership.history import History
 from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
+from sidegate.membership.past import Past
 from sidegate.membership.quotas import Quotas
 from sidegate.membership.resources import Resources
 from sidegate.membership.roles import Roles
@@ -31,11 +33,12 @@ from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
-from sidegate.ports import Decider, MembershipStore
+from sidegate.ports import Decider, HistoryStore, MembershipStore
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
 from sidegate.server.groups import GroupHandler
+from sidegate.server.history import HistoryHandler
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
 from sidegate.server.members import MemberHandler
 from sidegate.server.quotas import QuotaHandler
@@ -58,6 +61,7 @@ class Core:
     decider: Decider
     facts: InForce
     store: MembershipStore
+    history: HistoryStore
     packs: PackKeeper
     follower: Follower
     max_staleness: float
@@ -112,6 +116,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             core.ready,
             tenants=TenantHandler(Tenants(commander, core.packs.names), tokens),
             members=MemberHandler(Members(commander), Invitations(commander), tokens, seals),
+            history=HistoryHandler(History(core.history), tokens, seals),
             roles=RoleHandler(Roles(commander), Grants(commander), tokens, seals),
             groups=GroupHandler(Groups(commander), tokens, seals),
             resources=ResourceHandler(Resources(commander), tokens),
@@ -152,8 +157,8 @@ async def deciding(
             snapshots=snapshots,
             max_staleness=settings.max_staleness,
         )
-        facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower)
-        core = Core(decider, facts, store, packs, follower, settings.max_staleness)
+        facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
+        core = Core(decider, facts, store, store, packs, follower, settings.max_staleness)
         following = asyncio.create_task(follower.run())
         try:
             if settings.demo:

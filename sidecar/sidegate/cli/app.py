@@ -18,6 +18,8 @@ COMMANDS = {
     "grant": ("Grant and revoke roles, and delegate those that exactly one holds.", "sidegate.cli.grant:grant"),
     "resource": ("Register resources, and hand them over.", "sidegate.cli.resource:resource"),
     "quota": ("Share quota, and count its use.", "sidegate.cli.quota:quota"),
+    "history": ("Ask what changed, who did it, and when.", "sidegate.cli.history:history"),
+    "report": ("Write CSV for spreadsheets: audit trail, members, quotas.", "sidegate.cli.report:report"),
     "policy": ("Test, lint and show policy packs.", "sidegate.cli.policy:policy"),
     "enforce": ("Decide requests by a Casbin model and policy.", "sidegate.cli.enforce:enforce"),
     "healthcheck": ("Tell whether a server serves, for probes.", "sidegate.cli.healthcheck:healthcheck"),

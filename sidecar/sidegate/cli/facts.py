@@ -15,6 +15,7 @@ from sidegate.cli.commands import Command, LazyGroup
 from sidegate.cli.console import console, print_json
 from sidegate.cli.difference import difference
 from sidegate.cli.inputs import STDIN, read_text, unreadable
+from sidegate.cli.moments import moment_of
 from sidegate.documents import schema_text
 
 COMMANDS = {
@@ -81,17 +82,24 @@ def apply(target: Target, *, file: str, actor: str, as_json: bool) -> None:
     examples=(
         ("All tenants, to standard output", "sidegate facts export"),
         ("Two of them, into a file", "sidegate facts export acme globex --output facts.yaml"),
+        ("As it was at a time", "sidegate facts export acme --at 2026-03-01T09:00:00Z"),
     ),
 )
 @click.argument("tenants", nargs=-1, metavar="[TENANT]...")
+@click.option("--at", metavar="REVISION|TIME", help="As it was at a revision of the one TENANT, or at a time.")
 @click.option("--output", metavar="FILE", default=STDIN, help="Where to write it.  [default: standard output]")
 @target_options(timeout=_TIMEOUT)
-def export(target: Target, *, tenants: tuple[str, ...], output: str) -> None:
+def export(target: Target, *, tenants: tuple[str, ...], at: str | None, output: str) -> None:
     """Write the facts of each TENANT, or of all.
 
-    The file is one that `facts apply` takes back unchanged.
+    The file is one that `facts apply` takes back unchanged. TIME is such as 2026-03-01T09:00:00Z;
+    REVISION is a token as `history list --json` tells it. A past TENANT may be deleted by now.
     """
-    document = asyncio.run(_export(tenants, target))
+    moment = None if at is None else moment_of(at)
+    request = pb.ExportFactsRequest(tenants=tenants, at_time=moment)
+    if at is not None and moment is None:
+        request.at_revision = at
+    document = asyncio.run(_export(request, target))
     if output == STDIN:
         click.echo(document, nl=False)
         return
@@ -113,9 +121,9 @@ async def _apply(request: pb.ApplyFactsRequest, target: Target) -> pb.ApplyFacts
         return await answered(stub.ApplyFacts(request, timeout=target.timeout), target)
 
 
-async def _export(tenants: tuple[str, ...], target: Target) -> str:
+async def _export(request: pb.ExportFactsRequest, target: Target) -> str:
     async with connected(target) as channel:
-        call = FactsServiceStub(channel).ExportFacts(pb.ExportFactsRequest(tenants=tenants), timeout=target.timeout)
+        call = FactsServiceStub(channel).ExportFacts(request, timeout=target.timeout)
         response: pb.ExportFactsResponse = await answered(call, target)
         return response.document
 

@@ -75,6 +75,13 @@ def _lines(member: pb.Member) -> Iterator[str]:
     yield from (f"  {name:<12}{value}" for name, value in shown.items() if value)
 
 
+def member_cells(member: pb.Member) -> tuple[str, ...]:
+    """Return all that a report tells of a member: ID, name, addresses, state, quota, roles, groups and times."""
+    id_, name, email, state, mfa, roles, seen, made = _row(member)
+    quota = str(member.quota) if member.HasField("quota") else ""
+    return (id_, name, email, member.phone, state, mfa, quota, roles, ", ".join(member.groups), seen, made)
+
+
 def _row(member: pb.Member) -> tuple[str, ...]:
     return (
         decoded(member.name),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from google.protobuf.struct_pb2 import Struct
 
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.model import Change, Properties
+from sidegate.server.moments import read_moment
 from sidegate.server.properties import write_properties
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.validation import Inspection
@@ -49,6 +51,9 @@ class FactsUseCase(Protocol):
     async def export(self, tenants: Sequence[str]) -> str:
         """Return the facts of tenants, of all where none is named, as a document."""
 
+    async def export_at(self, tenants: Sequence[str], as_of: int | datetime) -> str:
+        """Return the document of tenants as they were at a revision of the one that is named, or at a time."""
+
 
 class Facts:
     """Reads and writes facts as documents; errors are Sidegate's own, for the transport to tell."""
@@ -84,25 +89,45 @@ class Facts:
         """Return the facts of tenants as a document.
 
         Raises:
-            InvalidInput: a tenant's name is wrong.
+            InvalidInput: a tenant's name is wrong, or what it is asked as of.
             Unavailable: the store does not answer.
         """
         inspection = Inspection()
         for position, tenant in enumerate(message.tenants):
             inspection.identifier(f"tenants[{position}]", tenant)
+        as_of = self._as_of(message, inspection)
         inspection.finish()
-        return pb.ExportFactsResponse(document=await self._use_case.export(tuple(message.tenants)))
+        tenants = tuple(message.tenants)
+        if as_of is None:
+            return pb.ExportFactsResponse(document=await self._use_case.export(tenants))
+        return pb.ExportFactsResponse(document=await self._use_case.export_at(tenants, as_of))
+
+    def _as_of(self, message: pb.ExportFactsRequest, inspection: Inspection) -> int | datetime | None:
+        match message.WhichOneof("as_of"):
+            case None:
+                return None
+            case "at_time":
+                return read_moment(message.at_time, "at_time", inspection)
+            case field if len(message.tenants) != 1:
+                inspection.add(field, "belongs to one tenant: expected exactly one in `tenants`")
+                return None
+            case field if not message.at_revision:
+                inspection.add(field, "is empty: expected a revision that a write, an answer or the history told")
+                return None
+            case field:
+                return self._tokens.decode(message.tenants[0], message.at_revision, field=field)
 
     def _tenant(self, outcome: TenantChanges, *, written: bool) -> pb.TenantChanges:
         return pb.TenantChanges(
             tenant=outcome.tenant,
             revision=self._tokens.encode(outcome.tenant, outcome.revision) if written else "",
-            changes=map(_change, outcome.changes),
+            changes=map(write_change, outcome.changes),
             warnings=outcome.warnings,
         )
 
 
-def _change(change: Change) -> pb.FactChange:
+def write_change(change: Change) -> pb.FactChange:
+    """Return a change as clients see it."""
     return pb.FactChange(
         entity=change.entity,
         key=change.key,

@@ -9,9 +9,17 @@ from typing import Any
 import grpc
 from google.protobuf.message_factory import GetMessageClass
 
-from sidegate.authz.v1 import authorization_pb2, facts_pb2, membership_pb2, resource_pb2, role_pb2, tenant_pb2
+from sidegate.authz.v1 import (
+    authorization_pb2,
+    facts_pb2,
+    history_pb2,
+    membership_pb2,
+    resource_pb2,
+    role_pb2,
+    tenant_pb2,
+)
 
-_FILES = (authorization_pb2, facts_pb2, tenant_pb2, membership_pb2, role_pb2, resource_pb2)
+_FILES = (authorization_pb2, facts_pb2, tenant_pb2, membership_pb2, role_pb2, resource_pb2, history_pb2)
 _BY_NAME = {
     descriptor.full_name: descriptor for file in _FILES for descriptor in file.DESCRIPTOR.services_by_name.values()
 }

@@ -18,6 +18,7 @@ from sidegate.server.facts import Facts
 from sidegate.server.groups import GroupHandler
 from sidegate.server.grpc_services import SERVICES, add_service
 from sidegate.server.health import Health
+from sidegate.server.history import HistoryHandler
 from sidegate.server.interceptor import CallInterceptor
 from sidegate.server.members import MemberHandler
 from sidegate.server.quotas import QuotaHandler
@@ -62,6 +63,7 @@ class Handlers:
     groups: GroupHandler | None = None
     resources: ResourceHandler | None = None
     quotas: QuotaHandler | None = None
+    history: HistoryHandler | None = None
 
     def by_service(self) -> Mapping[str, object]:
         """Return the handlers by the services that they answer."""
@@ -74,6 +76,7 @@ class Handlers:
             "GroupService": self.groups,
             "ResourceService": self.resources,
             "QuotaService": self.quotas,
+            "HistoryService": self.history,
         }
         return {name: handler for name, handler in found.items() if handler is not None}
 

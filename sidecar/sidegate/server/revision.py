@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from sidegate.errors import InvalidInput, Violation
 
 FIELD = "consistency.at_least_as_fresh"
-"""The only field of a request that carries a token."""
+"""The field of a request that carries a token, unless said otherwise."""
 _NUMBER_BYTES = 8
 _MAC_BYTES = 16
 _KEY_BYTES = 16
@@ -32,7 +32,7 @@ class RevisionTokens:
         stored = number.to_bytes(_NUMBER_BYTES, "big")
         return urlsafe_b64encode(stored + self._mac(tenant, stored)).decode("ascii")
 
-    def decode(self, tenant: str, token: str) -> int:
+    def decode(self, tenant: str, token: str, *, field: str = FIELD) -> int:
         """Return the revision that a token of this tenant stands for; 0 for the empty one.
 
         Raises:
@@ -46,7 +46,7 @@ class RevisionTokens:
             if hmac.compare_digest(mac, self._mac(tenant, stored)):
                 return int.from_bytes(stored, "big")
         raise InvalidInput(
-            Violation(FIELD, "not a revision of this tenant: expected a token that an answer or a write returned")
+            Violation(field, "not a revision of this tenant: expected a token that an answer or a write returned")
         )
 
     def _mac(self, tenant: str, stored: bytes) -> bytes:

@@ -1,0 +1,20 @@
+"""`sidegate history`: what changed, who did it, and when."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate.cli.commands import LazyGroup
+
+COMMANDS = {
+    "list": ("List changes of the tenant, the newest first.", "sidegate.cli.historylist:list_"),
+}
+EXAMPLES = (
+    ("What happened to a document", "sidegate history list --tenant acme --resource document:contract"),
+    ("What somebody did", "sidegate history list --tenant acme --actor member:uma"),
+)
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def history() -> None:
+    """Ask what changed, who did it, and when."""

@@ -1,0 +1,156 @@
+"""The reports: read page by page and written as they come, however many rows they have."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+
+import click
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.authz.v1 import membership_pb2
+from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
+from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
+from sidegate.cli.acting import encoded
+from sidegate.cli.client import Target, answered, connected, target_options
+from sidegate.cli.commands import Command
+from sidegate.cli.historylist import did_of
+from sidegate.cli.memberlist import member_cells
+from sidegate.cli.moments import Moment
+from sidegate.cli.quotas import Quotas
+from sidegate.cli.sheets import write_sheet
+
+Rows = AsyncIterator[Sequence[str]]
+_PAGE: Final = 1000
+_TIMEOUT: Final = 60.0
+AUDIT: Final = ("time", "actor", "change", "kind", "of", "before", "after", "revision")
+MEMBERS: Final = (
+    "member",
+    "name",
+    "e-mail",
+    "phone",
+    "status",
+    "2FA",
+    "quota",
+    "roles",
+    "groups",
+    "last access",
+    "created",
+)
+QUOTA: Final = ("time", "actor", "kind", "of", "before", "after")
+
+
+def _tenant(command: Callable[..., None]) -> Callable[..., None]:
+    written = click.option("--output", metavar="FILE", required=True, help="Where to write it; - is standard output.")
+    named = click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")
+    return named(written(target_options(timeout=_TIMEOUT)(command)))
+
+
+def _times(command: Callable[..., None]) -> Callable[..., None]:
+    start = click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01.")
+    return start(click.option("--to", "end_time", type=Moment(), help="Before this time.")(command))
+
+
+@click.command(cls=Command, examples=(("All of it", "sidegate report audit --tenant acme --output audit.csv"),))
+@_times
+@_tenant
+def audit(target: Target, *, tenant: str, output: str, **times: Timestamp | None) -> None:
+    """Write every change of the tenant, the oldest first."""
+
+    async def rows() -> Rows:
+        async for recorded in _changes(target, tenant, **times):
+            change = recorded.change
+            sides = (_json(change, side) for side in ("before", "after"))
+            yield (*_when(recorded), did_of(change), change.entity, " ".join(change.key), *sides, recorded.revision)
+
+    asyncio.run(write_sheet(output, AUDIT, rows()))
+
+
+@click.command(cls=Command, examples=(("All of them", "sidegate report members --tenant acme --output members.csv"),))
+@_tenant
+def members(target: Target, *, tenant: str, output: str) -> None:
+    """Write the members of the tenant."""
+
+    async def rows() -> Rows:
+        request = membership_pb2.ListMembersRequest(parent=f"tenants/{encoded(tenant)}", page_size=_PAGE)
+        async for page in _pages(target, MembershipServiceStub, "ListMembers", request):
+            for member in page.members:
+                yield member_cells(member)
+
+    asyncio.run(write_sheet(output, MEMBERS, rows()))
+
+
+@click.command(
+    cls=Command,
+    examples=(("Since March", "sidegate report quota --tenant acme --from 2026-03-01 --output quota.csv"),),
+)
+@_times
+@_tenant
+def quota(
+    target: Target, *, tenant: str, output: str, start_time: Timestamp | None, end_time: Timestamp | None
+) -> None:
+    """Write how the quotas of members and groups changed.
+
+    The oldest change comes first. A group's quota is that of the members that stand in it themselves, together.
+    """
+
+    async def rows() -> Rows:
+        quotas = Quotas()
+        # From the very beginning, whatever is shown: what a group has comes from all that went before.
+        async for recorded in _changes(target, tenant, end_time=end_time):
+            for altered in quotas.follow(recorded.change):
+                if start_time is None or recorded.time.ToNanoseconds() >= start_time.ToNanoseconds():
+                    yield (*_when(recorded), altered.kind, altered.id, _number(altered.before), _number(altered.after))
+
+    asyncio.run(write_sheet(output, QUOTA, rows()))
+
+
+async def _changes(
+    target: Target, tenant: str, *, start_time: Timestamp | None = None, end_time: Timestamp | None = None
+) -> AsyncIterator[pb.RecordedChange]:
+    request = pb.ListChangesRequest(
+        parent=f"tenants/{encoded(tenant)}",
+        page_size=_PAGE,
+        start_time=start_time,
+        end_time=end_time,
+        oldest_first=True,
+    )
+    async for page in _pages(target, HistoryServiceStub, "ListChanges", request):
+        for recorded in page.changes:
+            yield recorded
+
+
+async def _pages(target: Target, stub: Any, method: str, request: Any) -> AsyncIterator[Any]:
+    async with connected(target) as channel:
+        call = getattr(stub(channel), method)
+        while True:
+            page = await answered(call(request, timeout=target.timeout), target)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+def _when(recorded: pb.RecordedChange) -> tuple[str, str]:
+    return recorded.time.ToJsonString(), recorded.actor
+
+
+def _json(change: Any, side: str) -> str:
+    if not change.HasField(side):
+        return ""
+    payload = json.loads(MessageToJson(getattr(change, side)), parse_float=_whole)
+    return json.dumps(payload, ensure_ascii=False, sort_keys=True)
+
+
+def _whole(text: str) -> int | float:
+    """Return a number without the point that the wire gives to whole ones."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _number(quota: int | None) -> str:
+    return "" if quota is None else str(quota)

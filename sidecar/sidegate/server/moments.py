@@ -1,0 +1,25 @@
+"""Moments on the wire."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sidegate.server.validation import Inspection
+
+
+def read_moment(moment: Timestamp, field: str, inspection: Inspection) -> datetime | None:
+    """Return a moment; one that is none goes to `inspection`."""
+    try:
+        return moment.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        inspection.add(field, "is no time: expected one of the years 1 to 9999")
+        return None
+
+
+def write_moment(at: datetime) -> Timestamp:
+    """Return a moment as clients see it."""
+    moment = Timestamp()
+    moment.FromDatetime(at)
+    return moment

@@ -1,0 +1,53 @@
+"""Documents of the past, on a real store."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sidegate.errors import InvalidInput
+from sidegate.membership.past import Past
+from sidegate.membership.reading import read_facts
+from sidegate.model import Change, Entity, Member, TenantFacts
+from sidegate_adapters.sql import SqlFactsStore, open_store
+from support.changes import changes_between
+
+ACME = TenantFacts("acme", members={"uma": Member("uma", quota=3)})
+AGAIN = TenantFacts("acme", members={"zoe": Member("zoe")})
+GONE = [Change(Entity.TENANT, (), {"pack": "", "settings": {}}, None)]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
+    """A store whose tenant was made, removed, and made again."""
+    opened = await open_store(f"sqlite:///{tmp_path / 'facts.db'}")
+    await opened.write({"acme": changes_between(None, ACME)}, expected={}, actor="platform")
+    await opened.write({"acme": GONE}, expected={"acme": 1}, actor="platform")
+    await opened.write({"acme": changes_between(None, AGAIN)}, expected={}, actor="platform")
+    yield opened
+    await opened.close()
+
+
+async def test_a_tenant_that_came_again_has_both_its_pasts(store: SqlFactsStore) -> None:
+    """Before the removal it is what it was, after it what it became; between them it is refused."""
+    past = Past(store)
+    assert read_facts(await past.export(["acme"], 1), "f").tenants == {"acme": ACME}
+    assert read_facts(await past.export(["acme"], 3), "f").tenants == {"acme": AGAIN}
+    with pytest.raises(InvalidInput) as refused:
+        await past.export(["acme"], 2)
+    assert [violation.field for violation in refused.value.violations] == ["at_revision"]
+
+
+@pytest.mark.parametrize("revision", [0, -1, 4, 2**62])
+async def test_an_unknown_revision_is_refused(store: SqlFactsStore, revision: int) -> None:
+    """A revision that was never made, or is not made yet, names its field."""
+    with pytest.raises(InvalidInput) as refused:
+        await Past(store).export(["acme"], revision)
+    assert [violation.field for violation in refused.value.violations] == ["at_revision"]
+
+
+async def test_every_absent_tenant_is_named(store: SqlFactsStore) -> None:
+    """Tenants that were not there at a time are told all at once."""
+    with pytest.raises(InvalidInput) as refused:
+        await Past(store).export(["nobody", "acme", "none"], datetime.now(UTC))
+    assert [violation.field for violation in refused.value.violations] == ["tenants[0]", "tenants[2]"]

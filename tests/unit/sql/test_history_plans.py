@@ -1,0 +1,70 @@
+"""How SQLite answers what history asks: by an index in the order of the page, never by a scan or a sort."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sidegate.model import ChangeQuery, Entity, Member, TenantFacts
+from sidegate_adapters.sql import SqlFactsStore, open_store
+from sqlalchemy import event
+from support.changes import changes_between
+
+NOW = datetime.now(UTC)
+CONDITIONS = [
+    ({}, "ix_changes_tenant_sequence"),
+    ({"entity": Entity.GRANT}, "ix_changes_tenant_entity_sequence"),
+    ({"actor": "member:uma"}, "ix_changes_tenant_actor_sequence"),
+    ({"subjects": ("member:uma",)}, "PRIMARY KEY (tenant=? AND subject=?"),
+    ({"subjects": ("member:uma", "role:admin")}, "PRIMARY KEY (tenant=? AND subject=?"),
+    ({"subjects": ("member:uma",), "entity": Entity.GRANT, "actor": "platform"}, "PRIMARY KEY (tenant=? AND subject=?"),
+]
+TIMES: list[dict[str, Any]] = [{}, {"since": NOW}, {"until": NOW}, {"since": NOW, "until": NOW}]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
+    opened = await open_store(f"sqlite:///{tmp_path / 'facts.db'}")
+    changes = changes_between(None, TenantFacts("acme", members={"uma": Member("uma")}))
+    await opened.write({"acme": changes}, expected={}, actor="platform")
+    yield opened
+    await opened.close()
+
+
+async def plans(store: SqlFactsStore, call: Any) -> list[list[str]]:
+    """Return the plan of each query that a call sends."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(store._readers.sync_engine, "before_cursor_execute", note)
+    await call
+    event.remove(store._readers.sync_engine, "before_cursor_execute", note)
+    async with store._readers.connect() as connection:
+        return [
+            [row[-1] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            for statement, parameters in sent
+        ]
+
+
+@pytest.mark.parametrize(("conditions", "index"), CONDITIONS)
+async def test_each_condition_has_its_index(store: SqlFactsStore, conditions: dict[str, Any], index: str) -> None:
+    """Whatever is asked, in either order, with or without times, from the start or further on, an index leads to it."""
+    for times, oldest_first, after in product(TIMES, (False, True), (0, 5)):
+        query = ChangeQuery(**conditions, **times, oldest_first=oldest_first)
+        found = await plans(store, store.history("acme", query, after=after, limit=5))
+        flat = [step for plan in found for step in plan]
+        assert not any("SCAN" in step or "TEMP B-TREE" in step for step in flat), (query, found)
+        if not times:
+            assert any(index in step for step in found[-1]), (query, found)
+
+
+async def test_the_past_is_read_in_one_range(store: SqlFactsStore) -> None:
+    """A state, and the revision of a moment, are read along an index of the tenant."""
+    calls = (store.load_at("acme", 1), store.revision_at("acme"), store.revision_at("acme", NOW))
+    for call in calls:
+        for plan in await plans(store, call):
+            assert not any("SCAN" in step or "TEMP B-TREE" in step for step in plan), plan
