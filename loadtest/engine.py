@@ -19,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import casbin
+
 from sidegate.engine import Entity, compile_program
 from sidegate.model import Row
 from sidegate.policy.load import load_pack

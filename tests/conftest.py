@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from support.postgres_server import PostgresServer, postgres_server
 
 

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
 from sidegate.engine import compile_program
 from sidegate.errors import EngineError, EvaluationError
 from sidegate.model import RoleLinks

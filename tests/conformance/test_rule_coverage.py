@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
 from sidegate.documents import parse_document
 
 ROOT = Path(__file__).parents[2]

@@ -1,6 +1,7 @@
 """Recorded calls of pycasbin's own test suite, through every engine."""
 
 import pytest
+
 from sidegate.engine import ENGINES, compile_program
 from sidegate.errors import RowError
 from support.vectors import FOLDER, Vector, vectors

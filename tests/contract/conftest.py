@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from sidegate_adapters.sql import SqlFactsStore, open_store
 
 

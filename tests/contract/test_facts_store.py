@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+
 from sidegate.errors import InvalidInput, RevisionConflict
 from sidegate.model import Change, Entity, Grant, Group, Member, StoredResource, TenantFacts
 from sidegate.ports import FactsStore

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from sidegate.model import Grant, Member, StoredResource, TenantFacts
 from sidegate.ports import FactsStore
 from sidegate_adapters.sql import open_store

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sidegate.model import Change, ChangeQuery, Entity, Grant, Group, Member, StoredResource, TenantFacts
 from sqlalchemy import text
+
+from sidegate.model import Change, ChangeQuery, Entity, Grant, Group, Member, StoredResource, TenantFacts
 from support.changes import changes_between
 from support.coherent_facts import coherent_facts
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from sidegate.entries import to_entries
 from sidegate.model import (
     Change,

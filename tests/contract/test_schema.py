@@ -4,10 +4,11 @@ import asyncio
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
 from sidegate.model import ChangeQuery, Grant, Group, Member, Relation, StoredResource, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store, schema
 from sidegate_adapters.sql.tables import metadata
-from sqlalchemy import Connection, inspect
 from support.changes import changes_between
 
 FACTS = TenantFacts(

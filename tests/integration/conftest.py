@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+
 from support.cli import sidecar
 from support.companies import founding
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 
 import pytest
+
 from support.cli import PROGRAM, environment, sidecar, sidegate
 
 

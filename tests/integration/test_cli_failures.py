@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from sidegate.errors import EvaluationError, FactsError, Fault, RevisionConflict, StoreUnavailable, TooStale
 from support.cli import PROGRAM, Done, environment
 from support.grpc_server import ScriptedDecider, ScriptedFacts, serving

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from support.cli import invoke as sidegate
 
 POLICIES = Path(__file__).parents[2] / "policies"

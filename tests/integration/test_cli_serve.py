@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from support.cli import sidecar, sidegate
 
 POLICIES = Path(__file__).parents[2] / "policies"

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from sidegate.documents import parse_document
 from support.served import SIDEGATE, environment, served
 

@@ -2,6 +2,7 @@
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from support.companies import refused

@@ -6,6 +6,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
+
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1 import tenant_pb2
 from support.companies import ACTIVE, PENDING, refused

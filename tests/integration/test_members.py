@@ -6,6 +6,7 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from sidegate.authz.v1 import membership_pb2 as pb
 from support.companies import ACTIVE, INACTIVE, PENDING, refused
 

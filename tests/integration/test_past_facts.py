@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from support.companies import refused

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from sidegate import bootstrap
 from sidegate.policy.testfile import find_test_files, read_test_files
 from sidegate.policy.testrun import run_tests

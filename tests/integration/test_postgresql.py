@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from support.cli import Done, invoke, sidecar
 
 FACTS = """\

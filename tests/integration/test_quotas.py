@@ -4,6 +4,7 @@ import asyncio
 
 import grpc
 import pytest
+
 from sidegate.authz.v1 import membership_pb2
 from sidegate.authz.v1 import resource_pb2 as pb
 from support.companies import refused

@@ -1,6 +1,7 @@
 """Templates and documents over gRPC: registered, cloned, deleted and handed over."""
 
 import pytest
+
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.authz.v1 import role_pb2
 from support.companies import refused

@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+
 from sidegate.authz.v1 import role_pb2 as pb
 from support.companies import refused
 

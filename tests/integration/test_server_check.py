@@ -5,6 +5,7 @@ import asyncio
 import grpc
 import pytest
 from google.protobuf.struct_pb2 import Struct
+
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.errors import EvaluationError, PackError, RevisionConflict, StoreUnavailable, TooStale

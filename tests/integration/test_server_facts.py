@@ -2,6 +2,7 @@
 
 import grpc
 from google.protobuf.json_format import MessageToDict
+
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.errors import FactsError, Fault, RevisionConflict

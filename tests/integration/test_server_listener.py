@@ -11,6 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
+
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.errors import StartError

@@ -3,6 +3,7 @@
 import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+
 from sidegate.authz.v1 import tenant_pb2 as pb
 from support.companies import refused
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.served import environment
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.served import SIDEGATE, environment
 
 PAGE = (Path(__file__).parents[2] / "docs/writing-a-pack.md").read_text()

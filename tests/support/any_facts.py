@@ -1,6 +1,7 @@
 """Hypothesis strategies of arbitrary facts: whatever the values can hold, not only what a pack would accept."""
 
 from hypothesis import strategies as st
+
 from sidegate.model import (
     CustomRole,
     Grant,

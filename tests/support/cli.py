@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from click.testing import CliRunner
+
 from sidegate.cli.app import cli
 
 PROGRAM = str(Path(sys.executable).parent / "sidegate")

@@ -1,6 +1,7 @@
 """Hypothesis strategies of facts in which all that is referred to is there."""
 
 from hypothesis import strategies as st
+
 from sidegate.model import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts, ref
 
 _values = st.sampled_from([True, False, 0, 1, 1.5, "1", "", [], ["a"]])

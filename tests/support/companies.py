@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import grpc
+
 from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1 import facts_pb2 as facts
 from sidegate.authz.v1 import membership_pb2 as pb

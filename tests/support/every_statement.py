@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import event
+
 from sidegate.model import Change, Entity, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore
-from sqlalchemy import event
 from support.changes import changes_between
 
 

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
+
 from sidegate.model import Change, Decision, Request
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec

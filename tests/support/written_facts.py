@@ -3,6 +3,7 @@
 import re
 
 from hypothesis import strategies as st
+
 from sidegate.model import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts, ref
 
 _ID = re.compile(r"[^\s\ufeff*](.{0,254}[^\s\ufeff*])?", re.DOTALL)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 from hypothesis import given
+
 from sidegate.documents import MAX_DEPTH, check_schema, nearest, parse_document, schema_text
 from sidegate.errors import FaultyFiles
 from support.any_facts import json_values

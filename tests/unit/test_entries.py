@@ -4,6 +4,7 @@ import json
 
 import pytest
 from hypothesis import given
+
 from sidegate.entries import from_entries, to_entries
 from sidegate.errors import InvalidInput
 from sidegate.model import (

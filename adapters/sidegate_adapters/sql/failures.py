@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sidegate.errors import InvalidInput, StoreUnavailable, Violation
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+
+from sidegate.errors import InvalidInput, StoreUnavailable, Violation
 
 _T = TypeVar("_T")
 _UNFIT = Violation("value", "what the store keeps must be finite JSON, numbers of 64 bits and valid unicode")

@@ -6,11 +6,11 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from sidegate.entries import EntryKey, Payload, from_entries
-from sidegate.model import Change, ChangeQuery, Entity, RecordedChange, TenantFacts
 from sqlalchemy import Column, ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidegate.entries import EntryKey, Payload, from_entries
+from sidegate.model import Change, ChangeQuery, Entity, RecordedChange, TenantFacts
 from sidegate_adapters.sql.reading import batched_rows, recorded
 from sidegate_adapters.sql.rows import require_storable
 from sidegate_adapters.sql.tables import change_subjects, changes

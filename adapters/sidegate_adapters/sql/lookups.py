@@ -9,11 +9,11 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from sidegate.entries import EntryKey, Key, Payload
-from sidegate.model import Entity, Receipt, Relation, ref, split_ref
 from sqlalchemy import Column, ColumnElement, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidegate.entries import EntryKey, Key, Payload
+from sidegate.model import Entity, Receipt, Relation, ref, split_ref
 from sidegate_adapters.sql.rows import KINDS, require_storable
 from sidegate_adapters.sql.tables import grants, group_members, members, receipts, resource_parents, resources, tenants
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from sidegate.errors import StartError
-
 from sidegate_adapters.sql import postgresql, sqlite
 from sidegate_adapters.sql.engines import Engines
 from sidegate_adapters.sql.store import SqlFactsStore

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sidegate.entries import member_from_entry
-from sidegate.model import Entity, Invitation, MemberQuery, MemberRecord, MemberStatus
 from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidegate.entries import member_from_entry
+from sidegate.model import Entity, Invitation, MemberQuery, MemberRecord, MemberStatus
 from sidegate_adapters.sql.rows import KINDS, require_storable
 from sidegate_adapters.sql.tables import grants, group_members, invitations, members, tenants
 

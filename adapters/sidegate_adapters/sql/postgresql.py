@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from sidegate.addresses import redacted
-from sidegate.errors import StartError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from sidegate.addresses import redacted
+from sidegate.errors import StartError
 from sidegate_adapters.sql.engines import ANY, Engines, dispose, migrate
 from sidegate_adapters.sql.failures import sqlstate
 

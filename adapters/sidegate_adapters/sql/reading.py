@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from typing import Any
 
-from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
-from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
 from sqlalchemy import ColumnElement, RowMapping, Select, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
+from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
 from sidegate_adapters.sql.rows import FACTS, KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from sqlalchemy import RowMapping, Table
+
 from sidegate.entries import Key, Payload
 from sidegate.errors import InvalidInput, Violation
 from sidegate.model import Entity, ref, split_ref
-from sqlalchemy import RowMapping, Table
-
 from sidegate_adapters.sql import tables
 
 Row: TypeAlias = Mapping[str, Any]

@@ -8,9 +8,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sidegate.errors import StartError
 from sqlalchemy import Connection, inspect, text
 
+from sidegate.errors import StartError
 from sidegate_adapters.sql.tables import metadata
 
 VERSION_TABLE = "sidegate_schema"

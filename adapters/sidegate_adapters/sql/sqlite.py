@@ -8,11 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
-from sidegate.errors import StartError
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from sidegate.errors import StartError
 from sidegate_adapters.sql.engines import ANY, Engines, migrate
 
 _BEGIN = "sidegate_begin"

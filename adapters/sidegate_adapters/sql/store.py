@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
 from sidegate.entries import EntryKey, Payload
 from sidegate.model import (
     Change,
@@ -21,8 +23,6 @@ from sidegate.model import (
     StoredResource,
     TenantFacts,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from sidegate_adapters.sql import deployment, history, lookups, people, reading, writing
 from sidegate_adapters.sql.engines import Engines, dispose
 from sidegate_adapters.sql.failures import retried, translated

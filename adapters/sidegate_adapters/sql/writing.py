@@ -10,14 +10,14 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 from zlib import crc32
 
-from sidegate.entries import EntryKey, Key, Payload, subjects_of
-from sidegate.errors import InvalidInput, RevisionConflict, Violation
-from sidegate.model import Change, Entity, Receipt
 from sqlalchemy import Executable, Table, and_, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidegate.entries import EntryKey, Key, Payload, subjects_of
+from sidegate.errors import InvalidInput, RevisionConflict, Violation
+from sidegate.model import Change, Entity, Receipt
 from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable
 from sidegate_adapters.sql.tables import (
     change_subjects,

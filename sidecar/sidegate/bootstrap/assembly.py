@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
-from sidegate_adapters.sql.opening import open_store
-
 from sidegate.config import Settings
 from sidegate.decision.guarded import Guarded
 from sidegate.decision.measured import Measured, Measurement
@@ -49,6 +47,7 @@ from sidegate.server.seals import Seals
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
+from sidegate_adapters.sql.opening import open_store
 
 DEMO_TENANT = "demo"
 DEMO_FACTS = "standard/demo.yaml"

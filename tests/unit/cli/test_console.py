@@ -6,6 +6,7 @@ import io
 
 from rich.console import Console
 from rich.text import Text
+
 from sidegate.cli.console import console, print_table
 
 

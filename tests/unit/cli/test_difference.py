@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf.json_format import ParseDict
+
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.cli.difference import counts, difference
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+
 from sidegate.cli.app import cli
 
 MODEL = """\

@@ -9,6 +9,7 @@ import sys
 import click
 import pytest
 from click.testing import CliRunner
+
 from sidegate.cli.app import cli
 from sidegate.cli.commands import LazyGroup
 

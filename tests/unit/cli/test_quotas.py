@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.cli.quotas import Quotas
 from sidegate.membership.difference import difference
 from sidegate.model import Group, Member, TenantFacts

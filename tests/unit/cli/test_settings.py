@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from sidegate.cli.client import DEFAULT_ADDRESS
 from sidegate.config import Settings, load_settings
 from sidegate.errors import SettingsError

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import InvalidInput, TooStale, Unavailable
 from sidegate.model import Consistency, Requirement
 from sidegate.policy.keeper import bundled_packs

@@ -1,6 +1,7 @@
 """How the lines of a policy.csv are read, and which are refused."""
 
 import pytest
+
 from sidegate.engine import read_rows
 from sidegate.errors import PackError
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+
 from sidegate.engine import ENGINES, Entity, ancestors_of, compile_program, properties_of
 from sidegate.engine.entity import declared
 from sidegate.errors import EvaluationError

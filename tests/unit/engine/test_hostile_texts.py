@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from sidegate.engine import ENGINES, compile_program, read_rows
 from sidegate.engine.definition import read_definition
 from sidegate.errors import EngineError, FaultyFiles

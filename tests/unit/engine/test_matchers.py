@@ -4,6 +4,7 @@ from enum import StrEnum
 from types import SimpleNamespace
 
 import pytest
+
 from sidegate.engine import ENGINES, EnforceContext, compile_program
 from sidegate.errors import EvaluationError, ModelError, RequestError, RowError
 

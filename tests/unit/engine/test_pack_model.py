@@ -1,6 +1,7 @@
 """The packs' model: scoped roles, groups, a deny with its reason, and links that one evaluation sees."""
 
 import pytest
+
 from sidegate.engine import ENGINES, evaluate
 from sidegate.errors import EvaluationError
 from sidegate.model import RoleLinks

@@ -6,6 +6,7 @@ import pytest
 from casbin import util
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sidegate.engine.globs import compile_glob
 from sidegate.engine.patterns import compile_pattern, key_get, key_get2, key_get3
 from sidegate.errors import EvaluationError

@@ -1,6 +1,7 @@
 """How the indexed engine says it uses a matcher, and that its indexes hold what they say."""
 
 import pytest
+
 from sidegate.engine import compile_program
 from support.pack_model import MODEL, ROWS, compile_pack
 

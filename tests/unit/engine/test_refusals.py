@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from sidegate.engine import ENGINES, EnforceContext, compile_program
 from sidegate.errors import EvaluationError, ModelError, RequestError, RowError
 

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
+
 from sidegate.engine import ENGINES, compile_program
 from sidegate.errors import EvaluationError, ModelError, RequestError, RowError
 from sidegate.model import RoleLinks

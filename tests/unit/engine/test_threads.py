@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from sidegate.errors import RowError
 from support.pack_model import ROWS, ask, compile_pack, entity
 

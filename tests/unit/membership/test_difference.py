@@ -4,6 +4,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.entries import EntryKey, Payload, from_entries, to_entries
 from sidegate.membership.difference import difference
 from sidegate.model import Change, Entity, Grant, Group, Member, StoredResource, TenantFacts

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import FactsError, InvalidInput, RevisionConflict
 from sidegate.membership.facts import AppliedTenant, FactsKeeper, TenantPlan
 from sidegate.model import Change, Entity, TenantFacts

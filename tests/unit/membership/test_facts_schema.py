@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from jsonschema_rs import meta
+
 from sidegate.documents import check_schema, parse_document, schema_text
 from sidegate.membership.writing import write_facts
 from support.unhurried import unhurried

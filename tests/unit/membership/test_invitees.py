@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.errors import InvalidInput
 from sidegate.membership.invitees import COLUMNS, Invitee, checked, from_addresses, from_csv
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import InvalidInput
 from sidegate.membership.past import Past
 from sidegate.membership.reading import read_facts

@@ -9,6 +9,7 @@ from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sidegate.decision.resolved import Resolved
 from sidegate.engine import ENGINES
 from sidegate.membership.difference import difference

@@ -1,6 +1,7 @@
 """Documents that are not of the documented form, each fault with its file, line, key, and what would be right."""
 
 import pytest
+
 from support.facts_faults import refused
 
 ID = "expected an ID of 1 to 256 characters without `*`, control characters, or space at its ends"

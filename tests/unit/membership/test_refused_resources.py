@@ -1,6 +1,7 @@
 """What a pack refuses about resources and settings, each fault with its line, key, and what would be right."""
 
 import pytest
+
 from support.facts_faults import refused_below_head
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.engine import ENGINES
 from sidegate.errors import StoreUnavailable
 from sidegate.membership.bounded import BoundedMap

@@ -1,6 +1,7 @@
 """What a pack refuses in a facts document, each fault with its file, line, key, and what would be right."""
 
 import pytest
+
 from sidegate.membership.reading import read_facts
 from sidegate.membership.validation import check_facts, check_handover, vacancies
 from sidegate.model import Grant, Member, TenantFacts

@@ -6,6 +6,7 @@ from dataclasses import replace
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.documents import parse_document
 from sidegate.membership.reading import read_facts
 from sidegate.membership.writing import write_facts

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sidegate.engine import ENGINES, Entity
 from sidegate.errors import PackError
 from sidegate.policy.conditions import condition_fault

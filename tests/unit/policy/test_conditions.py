@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from sidegate.engine import Entity
 from sidegate.engine.engines import compile_program
 from sidegate.policy.conditions import condition_fault, parse_condition, properties_in

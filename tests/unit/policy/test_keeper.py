@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from sidegate.engine import ENGINES, Entity
 from sidegate.errors import PackError
 from sidegate.model import Obligation

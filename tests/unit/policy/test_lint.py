@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from sidegate.policy.lint import lint_pack
 from sidegate.policy.load import load_pack
 from support.packs import MODEL, ROWS, SCHEMA, write_pack

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import PackError
 from sidegate.model import Obligation
 from sidegate.policy.load import load_pack

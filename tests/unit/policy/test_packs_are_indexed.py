@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from sidegate.engine import IndexedEngine
 from sidegate.policy.keeper import bundled_packs, compile_pack
 from sidegate.policy.load import load_pack

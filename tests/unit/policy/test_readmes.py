@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from sidegate.policy.conditions import parse_condition
 from sidegate.policy.load import load_pack
 from sidegate.policy.matrix import Holder, Verdict, who_may

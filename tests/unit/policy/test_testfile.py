@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import PolicyTestError
 from sidegate.model import Request, Resource, Subject
 from sidegate.policy.load import load_pack

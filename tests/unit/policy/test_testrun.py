@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from sidegate.documents import Document
 from sidegate.errors import EvaluationError, FactsError, PolicyTestError, SidegateError
 from sidegate.model import Decision, Request

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import StartError
 from sidegate.server.addresses import TcpAddress, UnixAddress, claimed, parse_address
 

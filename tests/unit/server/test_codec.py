@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.errors import InvalidInput
 from sidegate.model import Consistency, Decision, Obligation, Request, Requirement, Resource, Subject

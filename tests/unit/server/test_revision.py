@@ -5,6 +5,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.errors import InvalidInput
 from sidegate.server.revision import FIELD, RevisionTokens
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidegate.errors import InvalidInput
 from sidegate.server.seals import Seals
 

@@ -1,9 +1,10 @@
 """The table from errors to what clients are told."""
 
-import sidegate.errors
 from google.rpc.code_pb2 import FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, UNAVAILABLE, Code
 from hypothesis import given
 from hypothesis import strategies as st
+
+import sidegate.errors
 from sidegate.errors import (
     EngineError,
     EvaluationError,

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+
 from sidegate.model import ChangeQuery, Entity, Member, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store
-from sqlalchemy import event
 from support.changes import changes_between
 
 NOW = datetime.now(UTC)

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import StartError
 from sidegate_adapters.sql import open_store
 from sidegate_adapters.sql.schema import VERSION_TABLE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from sidegate.errors import StartError, StoreUnavailable
 from sidegate.model import TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, engines, open_store, postgresql

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from sidegate.errors import StoreUnavailable
 from sidegate.model import TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store

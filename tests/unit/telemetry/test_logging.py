@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+
 from sidegate.errors import EvaluationError, InvalidInput, StoreUnavailable, Violation
 from sidegate.model import Request, Resource, Subject
 from sidegate.server.failures import told

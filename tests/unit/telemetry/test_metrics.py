@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.request import urlopen
 
 import pytest
+
 from sidegate.errors import StartError
 from sidegate.telemetry.calls import FinishedCall
 from sidegate.telemetry.metrics import Metrics

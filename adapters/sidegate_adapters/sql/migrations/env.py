@@ -1,6 +1,7 @@
 """What Alembic runs around the migrations: always on the connection, and in the transaction, of its caller."""
 
 from alembic import context
+
 from sidegate_adapters.sql.schema import VERSION_TABLE
 from sidegate_adapters.sql.tables import metadata
 
