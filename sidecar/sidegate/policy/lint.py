@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sidegate.documents import Document, parse_document
+from sidegate.engine import IndexedEngine
 from sidegate.engine.nodes import Call, Literal, Node, children
 from sidegate.errors import Fault
 from sidegate.policy.conditions import parse_condition, properties_in
@@ -16,6 +17,7 @@ from sidegate.policy.matrix import who_may
 from sidegate.policy.modelfile import STANDARD_MATCHER
 from sidegate.policy.rowcheck import ANYONE, matching_types
 from sidegate.policy.schema import EnforcedBy, Pack, Property, Source
+from sidegate.policy.scope import DOMAIN_MATCH, FUNCTIONS
 
 _GARBLED: Final = re.compile(r"&&|\|\||!|#|\b[rp][0-9]*\.")
 """What stock Casbin rewrites wherever it stands, inside string literals too."""
@@ -35,7 +37,12 @@ def lint_pack(pack: Pack) -> list[Fault]:
         *_rules(pack, document),
     ]
     rows = [*_shadowed(pack, str(rows_file)), *_wide_open(pack, str(rows_file)), *_garbled(pack, conditions, rows_file)]
-    return [*sorted(found, key=_line), *_matcher(pack, directory / MODEL), *sorted(rows, key=_line)]
+    return [
+        *sorted(found, key=_line),
+        *_matcher(pack, directory / MODEL),
+        *_scanned(pack, directory / MODEL),
+        *sorted(rows, key=_line),
+    ]
 
 
 def _line(fault: Fault) -> int:
@@ -134,6 +141,14 @@ def _garbled(pack: Pack, conditions: Mapping[str, Node], file: Path) -> Iterator
         for text in _literals(conditions[row[5]]):
             if _GARBLED.search(text):
                 yield Fault(str(file), line, "cond", f"stock Casbin would garble the text `{text}`")
+
+
+def _scanned(pack: Pack, file: Path) -> Iterator[Fault]:
+    program = IndexedEngine().compile(pack.model_text, pack.rows, functions=FUNCTIONS, domain_match=DOMAIN_MATCH)
+    plan = program.plan()
+    if not plan.indexed:
+        message = "no index leads to the rules, so each Check tries all of them:"
+        yield Fault(str(file), 0, "m", "\n    ".join([message, *str(plan).splitlines()]))
 
 
 def _nodes(tree: Node) -> Iterator[Node]:

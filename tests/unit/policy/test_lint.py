@@ -128,3 +128,15 @@ def test_another_matcher_is_found(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, model=MODEL.replace('p.role == "*" || ', ""))
 
     assert found.startswith("model.conf: m: the matcher is not `keyMatch(")
+
+
+def test_a_matcher_that_is_scanned_is_found(tmp_path: Path) -> None:
+    """A matcher that no index serves loads, and lint shows its plan."""
+    scanned = MODEL[: MODEL.index("m = ")] + "m = r.obj.type != p.type && eval(p.cond)\n"
+    other, found = findings(tmp_path, model=scanned)
+
+    assert other.startswith("model.conf: m: the matcher is not `keyMatch(")
+    assert found.splitlines()[:2] == [
+        "model.conf: m: no index leads to the rules, so each Check tries all of them:",
+        "    matcher m on p",
+    ]
