@@ -224,3 +224,25 @@ tenants:
             "uma view note:n2": "",
         }.items():
             assert (await ask(core, question)).rule == rule, question
+
+
+async def test_no_claim_fills_in_for_a_fact_that_is_not_stored(tmp_path):
+    """A property that the pack declares as stored has its default where none is stored, whatever a request claims."""
+    settings = pack_of(
+        tmp_path,
+        "roles: {reader: {on: [tenant]}}\n"
+        "resources: {note: {actions: [read], properties: {open: {type: boolean, from: stored}}}}\n"
+        "rules: {OP-01: {text: Open notes are read by everyone.}}\n",
+        "p, *, tenant, note, read, r.obj.open, allow, OP-01\n",
+    )
+    facts = """
+tenants:
+  acme:
+    members: {uma: {}}
+    resources: {note:shut: {}, note:open: {properties: {open: true}}}
+"""
+    async with deciding(tmp_path / "facts.db", **settings) as core:
+        await apply(core, facts)
+        assert not (await ask(core, "uma read note:shut", resource={"open": True})).allowed
+        assert not (await ask(core, "uma read note:unregistered", resource={"open": True})).allowed
+        assert (await ask(core, "uma read note:open", resource={"open": False})).allowed
