@@ -15,8 +15,8 @@ from sidegate_adapters.sql import SqlFactsStore, engines, open_store, postgresql
 from sidegate_adapters.sql.schema import VERSION_TABLE
 from support.changes import changes_between
 from support.every_statement import statements, use_in_every_way
+from support.faulty_link import faulty_link
 from support.postgres_server import PostgresServer
-from support.silent_link import silent_link
 
 # A trigger that fails the first writes as the database fails one of two that can't both go on.
 FAILING = """
@@ -174,7 +174,7 @@ async def test_a_silent_database_is_given_up(
         (engines, "_CLOSING_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 2.0)
-    async with silent_link(postgres.directory / ".s.PGSQL.5432", tmp_path / ".s.PGSQL.5432") as link:
+    async with faulty_link(postgres.directory / ".s.PGSQL.5432", tmp_path / ".s.PGSQL.5432") as link:
         through = f"{address.partition('?')[0]}?host={tmp_path}"
         store = await open_store(through)
         await make(store)
@@ -182,7 +182,7 @@ async def test_a_silent_database_is_given_up(
         for call in (store.head(), store.load("acme"), make(store)):
             with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
                 await call
-        link.speak()
+        link.mend()
         assert await store.load("acme") == (TenantFacts("acme"), 1)
         link.silence()
         await store.close()

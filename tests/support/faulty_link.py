@@ -1,0 +1,108 @@
+"""A link to a server that can become slow, go silent, or be cut, as networks do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+Place: TypeAlias = Path | tuple[str, int]
+"""Where a server listens: a Unix socket, or a host and a port."""
+
+
+@dataclass
+class FaultyLink:
+    """Passes everything on until it is told otherwise."""
+
+    server: Place
+    place: Place | None = None
+    _delay: float = 0.0
+    _cut: bool = False
+    _speaks: asyncio.Event = field(default_factory=asyncio.Event)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._speaks.set()
+
+    def silence(self) -> None:
+        """Pass nothing on from now, with all connections open."""
+        self._speaks.clear()
+
+    def slow(self, seconds: float) -> None:
+        """Pass each piece on so much later."""
+        self._delay = seconds
+
+    def cut(self) -> None:
+        """Hang up on everyone, and on whoever comes."""
+        self._cut = True
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        """Pass on at once what waits and what comes."""
+        self._cut, self._delay = False, 0.0
+        self._speaks.set()
+
+    async def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        """Serve one client."""
+        self._writers.add(answer)
+        try:
+            if self._cut:
+                return
+            reader, writer = await _connected(self.server)
+            self._writers.add(writer)
+            try:
+                await asyncio.gather(self._pass(client, writer), self._pass(reader, answer))
+            finally:
+                self._writers.discard(writer)
+                writer.close()
+        except OSError:
+            pass  # the server is away, and so is the link
+        finally:
+            self._writers.discard(answer)
+            answer.close()
+
+    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):  # whoever hung up first
+            while data := await source.read(65_536):
+                if self._delay:
+                    await asyncio.sleep(self._delay)
+                await self._speaks.wait()
+                target.write(data)
+                await target.drain()
+        target.close()
+
+
+async def _connected(server: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(server, Path):
+        return await asyncio.open_unix_connection(server)
+    return await asyncio.open_connection(*server)
+
+
+@asynccontextmanager
+async def faulty_link(server: Place, path: Path | None = None) -> AsyncIterator[FaultyLink]:
+    """Open a link to a server: a socket at `path`, else any free port, which is its `place`."""
+    link = FaultyLink(server)
+    carried: set[asyncio.Task[None]] = set()
+
+    def carry(client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(link.carry(client, answer))
+        carried.add(task)
+        task.add_done_callback(carried.discard)
+
+    if path is not None:
+        listening: asyncio.Server = await asyncio.start_unix_server(carry, path)
+        link.place = path
+    else:
+        listening = await asyncio.start_server(carry, "127.0.0.1", 0)
+        link.place = listening.sockets[0].getsockname()[:2]
+    try:
+        yield link
+    finally:
+        listening.close()
+        link.mend()
+        link.cut()
+        await asyncio.wait_for(asyncio.gather(*carried, return_exceptions=True), 10)
