@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Protocol
 
 from sidegate.errors import Unavailable
+from sidegate.membership.arrivals import Arrivals
 from sidegate.model import RecordedChange
 from sidegate.ports import FactsStore
 from sidegate.telemetry.logging import get_log
@@ -29,7 +30,8 @@ class Following(Protocol):
 class Follower:
     """Polls the store for changes and hands them to the snapshots.
 
-    `staleness()` is the age in seconds of the last view of the store that was complete.
+    `staleness()` is the age in seconds of the last view of the store that was complete; `arrivals` tells others
+    how far it reaches.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Follower:
         self._snapshots = snapshots
         self._poll_interval = poll_interval
         self._clock = clock
+        self.arrivals = Arrivals()
         self._sequence: int | None = None
         self._seen_at = float("-inf")
         self._running: asyncio.Task[None] | None = None
@@ -90,6 +93,7 @@ class Follower:
         if self._sequence is None:
             # Nothing is in memory yet that an older change could outdate.
             self._sequence = await self._store.head()
+            self.arrivals.seen(self._sequence, ())
         else:
             await self._read_on(self._sequence)
         self._seen_at = began
@@ -107,3 +111,4 @@ class Follower:
         for tenant, recorded_changes in found.items():
             self._snapshots.follow(tenant, recorded_changes)
         self._sequence = sequence
+        self.arrivals.seen(sequence, found)
