@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     DirectoryPath,
     Field,
+    FilePath,
     Secret,
     SecretStr,
     ValidationError,
@@ -25,7 +26,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sidegate.addresses import is_database, redacted
+from sidegate.addresses import is_database, redacted, redis_address
 from sidegate.documents import Document, nearest, parse_document
 from sidegate.errors import Fault, FaultyFiles, SettingsError
 
@@ -63,16 +64,21 @@ def _octal(value: object) -> object:
     return int(text.removeprefix("0o"), 8)
 
 
-class Database(Secret[str]):
-    """The address of a database, which may hold a password: shown without it."""
+class ServerAddress(Secret[str]):
+    """The address of a database or of Redis, which may hold a password: shown without it."""
 
     def _display(self) -> str:
         return redacted(self.get_secret_value())
 
 
-def _database(address: Database) -> Database:
+def _database(address: ServerAddress) -> ServerAddress:
     if not is_database(address.get_secret_value()):
         raise ValueError("a database URL")
+    return address
+
+
+def _redis(address: ServerAddress) -> ServerAddress:
+    redis_address(address.get_secret_value())
     return address
 
 
@@ -123,7 +129,7 @@ class Listening(BaseModel):
 class Storing(BaseModel):
     """Where the facts are kept."""
 
-    database: Annotated[Database, AfterValidator(_database)] = _setting(
+    database: Annotated[ServerAddress, AfterValidator(_database)] = _setting(
         "sqlite:///sidegate.db",
         "The database of the membership store: an SQLite file, made where there is none, or a PostgreSQL one.",
         expected="`sqlite:///file.db`, with a fourth slash for an absolute path, or "
@@ -135,6 +141,42 @@ class Storing(BaseModel):
         "database.",
         expected="at least 16 characters",
         min_length=16,
+    )
+
+
+class Sharing(BaseModel):
+    """How to reach the Redis that sidecars share, where there is one."""
+
+    redis: Annotated[ServerAddress, AfterValidator(_redis)] | None = _setting(
+        None,
+        "The Redis, or Valkey, that the sidecars on one database share. Unset: none. Losing it costs time, never a "
+        "right answer.",
+        expected="`redis://user:password@host:6379/0`, `unix:///path?db=0`, `redis+sentinel://host,host/master/0` or "
+        "`redis+cluster://host,host`; `rediss` instead of `redis` with TLS, the password with %-escapes",
+    )
+    redis_ca: FilePath | None = _setting(
+        None,
+        "The certificates that Redis's own is verified with. Unset: those of the system.",
+        expected="a PEM file",
+    )
+    redis_certificate: FilePath | None = _setting(
+        None, "The certificate that is shown to Redis; goes with redis_key.", expected="a PEM file"
+    )
+    redis_key: FilePath | None = _setting(
+        None, "The private key of redis_certificate.", expected="a PEM file, its key without a passphrase"
+    )
+    redis_prefix: str = _setting(
+        "sidegate",
+        "What the names of keys and channels in Redis begin with, and what an ACL can be limited to.",
+        expected="1 to 64 letters, digits and `.`, `_`, `-` or `:`",
+        pattern=r"^[A-Za-z0-9._:-]{1,64}$",
+    )
+    redis_timeout: float = _setting(
+        0.005,
+        "The most seconds of one request that are ever spent waiting for Redis.",
+        expected="seconds, above 0, at most 1",
+        gt=0,
+        le=1,
     )
 
 
@@ -210,10 +252,18 @@ class Trying(BaseModel):
     )
 
 
-COMPONENTS: tuple[type[BaseModel], ...] = (Listening, Storing, Deciding, Remembering, Observing, Trying)
+COMPONENTS: tuple[type[BaseModel], ...] = (
+    Listening,
+    Storing,
+    Sharing,
+    Deciding,
+    Remembering,
+    Observing,
+    Trying,
+)
 
 
-class Settings(Trying, Observing, Remembering, Deciding, Storing, Listening, BaseSettings):
+class Settings(Trying, Observing, Remembering, Deciding, Sharing, Storing, Listening, BaseSettings):
     """All settings of the server; they never change while it runs."""
 
     model_config = SettingsConfigDict(
@@ -276,7 +326,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
         faults = dict.fromkeys(map(_Origins(flags).fault, error.errors()))
         # Not chained: pydantic's own text quotes the secret.
         raise SettingsError(*strays, *sorted(faults, key=lambda fault: (fault.file, fault.line))) from None
-    crossed = () if settings.poll_interval < settings.max_staleness else (_Origins(flags).poll_fault(settings),)
+    crossed = tuple(_Origins(flags).crossed(settings))
     if strays or crossed:
         raise SettingsError(*strays, *crossed)
     return settings
@@ -338,11 +388,23 @@ class _Origins:
         extra: Any = Settings.model_fields[name].json_schema_extra
         return self._at(name, f"{_quoted(name, error['input'])} is not right: expected {extra['expected']}")
 
-    def poll_fault(self, settings: Settings) -> Fault:
-        """Return the fault of polling too seldom, at the value that was given."""
-        name = next((name for name in ("poll_interval", "max_staleness") if self._given(name)), "poll_interval")
-        message = f"`{settings.poll_interval:g}` must be less than max_staleness, `{settings.max_staleness:g}`"
-        return self._at(name, f"a poll_interval of {message}")
+    def crossed(self, settings: Settings) -> Iterator[Fault]:
+        """Yield the faults of values that are right alone and wrong together, each at a value that was given."""
+        if settings.poll_interval >= settings.max_staleness:
+            name = next((name for name in ("poll_interval", "max_staleness") if self._given(name)), "poll_interval")
+            message = f"`{settings.poll_interval:g}` must be less than max_staleness, `{settings.max_staleness:g}`"
+            yield self._at(name, f"a poll_interval of {message}")
+        yield from self._redis_faults(settings)
+
+    def _redis_faults(self, settings: Settings) -> Iterator[Fault]:
+        files = {name: getattr(settings, name) for name in ("redis_ca", "redis_certificate", "redis_key")}
+        secured = settings.redis is not None and redis_address(settings.redis.get_secret_value()).tls
+        for name, path in files.items():
+            if path is not None and not secured:
+                yield self._at(name, f"`{path}` has no effect without TLS: expected a `redis` that begins `rediss`")
+        for name, other in (("redis_certificate", "redis_key"), ("redis_key", "redis_certificate")):
+            if files[name] is not None and files[other] is None:
+                yield self._at(name, f"`{files[name]}` is half of a pair: expected {other} with it")
 
     def _given(self, name: str) -> bool:
         document = self._document
@@ -364,7 +426,8 @@ def _quoted(name: str, value: object) -> str:
     if name == "token_key":
         return "the given secret"
     text = str(value)
-    of_server = name == "database" and ("@" in text or ("://" in text and not text.startswith("sqlite:")))
+    addressed = name in {"database", "redis"}
+    of_server = addressed and ("@" in text or ("://" in text and not text.startswith("sqlite:")))
     return f"`{redacted(text) if of_server else _shown(value)}`"
 
 

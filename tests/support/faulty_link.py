@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -83,8 +84,10 @@ async def _connected(server: Place) -> tuple[asyncio.StreamReader, asyncio.Strea
 
 
 @asynccontextmanager
-async def faulty_link(server: Place, path: Path | None = None) -> AsyncIterator[FaultyLink]:
-    """Open a link to a server: a socket at `path`, else any free port, which is its `place`."""
+async def faulty_link(
+    server: Place, path: Path | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[FaultyLink]:
+    """Open a link to a server: a socket at `path`, else any free port, which is its `place`; `tls` ends here."""
     link = FaultyLink(server)
     carried: set[asyncio.Task[None]] = set()
 
@@ -94,10 +97,10 @@ async def faulty_link(server: Place, path: Path | None = None) -> AsyncIterator[
         task.add_done_callback(carried.discard)
 
     if path is not None:
-        listening: asyncio.Server = await asyncio.start_unix_server(carry, path)
+        listening: asyncio.Server = await asyncio.start_unix_server(carry, path, ssl=tls)
         link.place = path
     else:
-        listening = await asyncio.start_server(carry, "127.0.0.1", 0)
+        listening = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=tls)
         link.place = listening.sockets[0].getsockname()[:2]
     try:
         yield link

@@ -30,6 +30,10 @@ METAVARS = {
     "listen": "ADDRESS",
     "metrics_address": "ADDRESS",
     "policies": "DIRECTORY",
+    "redis": "URL",
+    "redis_ca": "FILE",
+    "redis_certificate": "FILE",
+    "redis_key": "FILE",
     "socket_mode": "MODE",
 }
 
@@ -81,7 +85,7 @@ def serve(**flags: Any) -> None:
     It ends gracefully on SIGINT (Ctrl-C) and SIGTERM. Each setting is taken from its flag, else from its environment
     variable, else from the settings file, else from its default. Faults of the settings are told all at once, and
     before the server listens. The secret that signs revision tokens has no flag: it comes from SIDEGATE_TOKEN_KEY or
-    from token_key in the file. A database's address that holds a password belongs there, too.
+    from token_key in the file. An address of a database or of Redis that holds a password belongs there, too.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     if "listen" in given:

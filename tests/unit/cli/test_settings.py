@@ -124,6 +124,18 @@ def test_all_faults_are_told_at_once_with_their_origins(monkeypatch, file):
         ("database", "postgresql://host:port/db"),
         ("database", "postgresql:/host/db"),
         ("token_key", "short"),
+        ("redis", "localhost:6379"),
+        ("redis", "redis://one,two"),
+        ("redis", "redis://host/first"),
+        ("redis", "redis://host:65536"),
+        ("redis", "redis://host?db=1"),
+        ("redis", "redis+sentinel://host"),
+        ("redis", "redis+cluster://host/1"),
+        ("redis", "unix://relative"),
+        ("redis_ca", "/nowhere"),
+        ("redis_prefix", "a b"),
+        ("redis_timeout", "0"),
+        ("redis_timeout", "2"),
         ("default_pack", "../standard"),
         ("engine", "fast"),
         ("max_staleness", "0"),
@@ -140,6 +152,28 @@ def test_a_wrong_value_is_refused_with_what_would_be_right(name, value):
     (fault,) = faults(**{name: value})
     assert fault.startswith(f"flag --{name.replace('_', '-')}: {name}: ")
     assert " is not right: expected " in fault
+
+
+def test_certificates_without_tls_or_in_halves_are_refused(file):
+    """Who gives certificates means TLS; nothing is sent in the clear because the address says otherwise."""
+    pem = file("-----BEGIN CERTIFICATE-----")
+    assert faults(redis="redis://host", redis_ca=pem, redis_key=pem) == [
+        f"flag --redis-ca: redis_ca: `{pem}` has no effect without TLS: expected a `redis` that begins `rediss`",
+        f"flag --redis-key: redis_key: `{pem}` has no effect without TLS: expected a `redis` that begins `rediss`",
+        f"flag --redis-key: redis_key: `{pem}` is half of a pair: expected redis_certificate with it",
+    ]
+    given = {"redis": "rediss://host", "redis_ca": pem, "redis_certificate": pem, "redis_key": pem}
+    assert load_settings(given).redis_certificate is not None
+
+
+def test_the_password_of_redis_is_never_shown(monkeypatch):
+    """Neither where the address is right nor where it is wrong."""
+    right = load_settings({"redis": "redis+sentinel://u:hush@a,b/main?sentinel_password=hush"})
+    assert str(right.redis) == "redis+sentinel://a,b/main"
+    monkeypatch.setenv("SIDEGATE_REDIS", "redis://u:hush@host?timeout=hush")
+    (fault,) = faults()
+    assert "hush" not in fault
+    assert "`redis://host` is not right" in fault
 
 
 def test_a_secret_never_stands_in_a_message(monkeypatch):
@@ -172,7 +206,7 @@ def test_a_database_is_taken_whole_and_shown_without_its_password(address, shown
     settings = load_settings({"database": address})
     assert settings.database.get_secret_value() == address
     assert str(settings.database) == shown
-    assert f"Database('{shown}')" in repr(settings)
+    assert f"ServerAddress('{shown}')" in repr(settings)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What sidecars share in Redis: remembered decisions, and hints that something has changed."""
