@@ -214,6 +214,12 @@ class Remembering(BaseModel):
         gt=0,
         le=3600,
     )
+    hints: Literal["auto", "off", "store"] = _setting(
+        "auto",
+        "What tells a sidecar at once that another one wrote: the store (PostgreSQL). auto takes what there is. "
+        "Without hints a write is seen within poll_interval.",
+        expected="`auto`, `off` or `store`",
+    )
     max_tenants: int = _setting(
         1_000,
         "The most tenants in memory; the least recently used goes first.",

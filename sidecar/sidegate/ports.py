@@ -5,7 +5,7 @@ One test suite per port runs over every implementation (tests/contract).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -161,6 +161,14 @@ class FactsStore(FactsReader, Protocol):
         """
         ...
 
+    async def feed(self, sequence: int, *, limit: int) -> tuple[int, Sequence[RecordedChange]]:
+        """Return the newest sequence, and up to `limit` changes from `sequence` on, in order, from one consistent view.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none.
 
@@ -247,4 +255,28 @@ class HistoryStore(Protocol):
 
     async def tenants_ever(self) -> Sequence[str]:
         """Return the IDs of all tenants that are or were there, sorted."""
+        ...
+
+
+class Hints(Protocol):
+    """Tells sidecars that something was written, best effort: who misses a hint only sees the write later."""
+
+    def listen(self) -> AsyncGenerator[None]:
+        """Yield whenever there may be something new, and whenever it begins to listen: hints until then were missed.
+
+        Several hints may come as one. It connects anew by itself, with growing pauses, and never ends nor raises.
+        """
+        ...
+
+    def publish(self) -> None:
+        """Tell all who listen, without waiting for it and without raising."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether hints would be heard now."""
+        ...
+
+    async def close(self) -> None:
+        """Release all connections."""
         ...

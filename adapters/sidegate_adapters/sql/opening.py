@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from sidegate.errors import StartError
+from sidegate.ports import Hints
 from sidegate_adapters.sql import postgresql, sqlite
 from sidegate_adapters.sql.engines import Engines
+from sidegate_adapters.sql.listening import PostgresHints
 from sidegate_adapters.sql.store import SqlFactsStore
 
 _BACKENDS: Mapping[str, Callable[[str], Awaitable[Engines]]] = {
@@ -28,3 +30,8 @@ async def open_store(address: str) -> SqlFactsStore:
     if scheme not in _BACKENDS:
         raise StartError(f"the store's address starts with `{scheme}`: it must be one of {', '.join(_BACKENDS)}")
     return SqlFactsStore(await _BACKENDS[scheme](address))
+
+
+def store_hints(address: str) -> Hints | None:
+    """Return the hints that the store at the address gives by itself; None where it gives none."""
+    return PostgresHints(address) if address.startswith("postgresql://") else None

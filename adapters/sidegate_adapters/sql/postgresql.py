@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,7 +22,7 @@ _WRITING = {"isolation_level": "READ COMMITTED"}
 _WIDTH = 4
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 15
-_SETTINGS: Mapping[str, str] = {
+SETTINGS: Mapping[str, str] = {
     "application_name": "sidegate",
     # The server gives up before this side does, and says why.
     "lock_timeout": "10s",
@@ -54,24 +55,27 @@ async def opened(address: str) -> Engines:
         raise StartError(_complaint(address, error)) from error
     finally:
         await dispose(patient)
-    engine = _engine(address, settings=_SETTINGS, statement_seconds=_STATEMENT_SECONDS)
+    engine = _engine(address)
     readers, writers = (engine.execution_options(**options) for options in (_READING, _WRITING))
     return Engines(readers, writers, width=_WIDTH, place=redacted(address))
 
 
-def _engine(address: str, *, settings: Mapping[str, str], statement_seconds: float | None) -> AsyncEngine:
+async def connect(
+    address: str, *, settings: Mapping[str, str] = SETTINGS, statement_seconds: float | None = _STATEMENT_SECONDS
+) -> Any:
+    """Open a connection of the driver's own, which reads the address as all clients of PostgreSQL do."""
     given = parse_qs(urlsplit(address).query)
+    return await asyncpg.connect(
+        address,
+        timeout=_CONNECT_SECONDS,
+        command_timeout=statement_seconds,
+        server_settings={name: value for name, value in settings.items() if name not in given},
+    )
 
-    async def connect() -> Any:
-        # The driver reads the address itself, so that it means what it means to other clients of PostgreSQL.
-        return await asyncpg.connect(
-            address,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=statement_seconds,
-            server_settings={name: value for name, value in settings.items() if name not in given},
-        )
 
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True, **ANY)
+def _engine(address: str, **options: Any) -> AsyncEngine:
+    connecting = partial(connect, address, **options)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connecting, pool_pre_ping=True, **ANY)
 
 
 def _complaint(address: str, error: Exception) -> str:

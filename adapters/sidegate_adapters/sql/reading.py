@@ -63,6 +63,15 @@ async def changes_after(connection: AsyncConnection, sequence: int, *, limit: in
     return [recorded(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def feed_from(connection: AsyncConnection, sequence: int, *, limit: int) -> tuple[int, list[RecordedChange]]:
+    """Return the newest sequence, and up to `limit` changes from `sequence` on, in order."""
+    told = select(changes).where(changes.c.sequence >= sequence).order_by(changes.c.sequence).limit(limit).subquery()
+    # One statement, since this is asked all the time: the head stands beside each change, and alone where none is.
+    query = select(feed.c.head, told).select_from(feed.outerjoin(told, true())).where(feed.c.id == 1)
+    rows = (await connection.execute(query.order_by(told.c.sequence))).mappings().all()
+    return rows[0]["head"], [recorded(row) for row in rows if row["sequence"] is not None]
+
+
 async def head(connection: AsyncConnection) -> int:
     """Return the sequence of the newest change, 0 where there is none."""
     newest: int = (await connection.execute(select(feed.c.head).where(feed.c.id == 1))).scalar_one()

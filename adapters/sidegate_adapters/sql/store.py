@@ -98,6 +98,10 @@ class SqlFactsStore:
         """Return up to `limit` changes with a greater sequence, in order, over all tenants."""
         return await self._read(lambda connection: reading.changes_after(connection, sequence, limit=limit))
 
+    async def feed(self, sequence: int, *, limit: int) -> tuple[int, Sequence[RecordedChange]]:
+        """Return the newest sequence, and up to `limit` changes from `sequence` on, from one consistent view."""
+        return await self._read(lambda connection: reading.feed_from(connection, sequence, limit=limit))
+
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none."""
         return await self._read(reading.head)

@@ -36,6 +36,8 @@ _CLAIM, _CLAIMS = 0x51DE, 16
 """PostgreSQL's advisory locks for tenants without a row: their class, and how many there are."""
 _TENANT: EntryKey = (Entity.TENANT, ())
 RECEIPTS_KEPT = timedelta(hours=24)
+HINT_CHANNEL = "sidegate"
+"""Where PostgreSQL tells that a write was committed; each database has channels of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,9 @@ async def _append(connection: AsyncConnection, work: Work, revisions: Mapping[st
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
     now = bindparam("now", work.at, type_=feed.c.at.type)
     counter = update(feed).values(head=feed.c.head + count, at=case((feed.c.at > now, feed.c.at), else_=now))
-    newest = (await connection.execute(counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at))).one()
+    told = (func.pg_notify(HINT_CHANNEL, ""),) if connection.dialect.name == "postgresql" else ()
+    counter = counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
+    newest = (await connection.execute(counter)).one()
     first = newest.head - count + 1
     await _execute_many(connection, insert(changes), _change_rows(work, revisions, first=first, at=newest.at))
     await _execute_many(connection, insert(change_subjects), _subject_rows(work, first=first))

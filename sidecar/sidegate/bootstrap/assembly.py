@@ -6,14 +6,16 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from sidegate.bootstrap.background import background
 from sidegate.config import Settings
 from sidegate.decision.guarded import Guarded
 from sidegate.decision.measured import Measured, Measurement
 from sidegate.decision.resolved import Resolved
 from sidegate.engine import ENGINES
+from sidegate.errors import StartError
 from sidegate.membership.commander import Commander
 from sidegate.membership.facts import FactsKeeper
 from sidegate.membership.follower import Follower
@@ -31,7 +33,7 @@ from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
-from sidegate.ports import Decider, HistoryStore, MembershipStore
+from sidegate.ports import Decider, Hints, HistoryStore, MembershipStore
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
@@ -47,7 +49,8 @@ from sidegate.server.seals import Seals
 from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
-from sidegate_adapters.sql.opening import open_store
+from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
+from sidegate_adapters.sql.opening import open_store, store_hints
 
 DEMO_TENANT = "demo"
 DEMO_FACTS = "standard/demo.yaml"
@@ -63,6 +66,8 @@ class Core:
     history: HistoryStore
     packs: PackKeeper
     follower: Follower
+    snapshots: Snapshots
+    hints: Hints | None
     max_staleness: float
 
     def ready(self) -> bool:
@@ -104,7 +109,9 @@ async def run(settings: Settings, *, announce: Callable[[Running], None]) -> Non
 async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Run a sidecar that listens on all its addresses, and stop it gracefully."""
     metrics = Metrics()
-    async with deciding(settings, observe=metrics.observe_decision) as core:
+    async with deciding(settings, observe=metrics.observe_decision, observer=metrics.sync) as core:
+        hints = core.hints
+        metrics.sync.show(core.follower.staleness, core.snapshots.held, lambda: hints is not None and hints.connected)
         key = await _token_key(settings, core.store)
         tokens, seals = RevisionTokens(key), Seals(key)
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
@@ -141,14 +148,24 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
 @asynccontextmanager
 async def deciding(
-    settings: Settings, *, observe: Callable[[Measurement], None] = lambda _: None
+    settings: Settings,
+    *,
+    observe: Callable[[Measurement], None] = lambda _: None,
+    observer: SyncObserver = UNOBSERVED,
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
+    hints = _hints(settings)
     store = await open_store(settings.database.get_secret_value())
     try:
-        snapshots = Snapshots(store, packs, max_tenants=settings.max_tenants, max_resources=settings.max_resources)
-        follower = Follower(store, snapshots, poll_interval=settings.poll_interval)
+        snapshots = Snapshots(
+            store,
+            packs,
+            max_tenants=settings.max_tenants,
+            max_resources=settings.max_resources,
+            observer=observer,
+        )
+        follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
         await follower.catch_up()
         decider = Guarded(
             Measured(Resolved(snapshots, catch_up=follower.catch_up), observe=observe),
@@ -157,18 +174,28 @@ async def deciding(
             max_staleness=settings.max_staleness,
         )
         facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
-        core = Core(decider, facts, store, store, packs, follower, settings.max_staleness)
-        following = asyncio.create_task(follower.run())
-        try:
+        core = Core(decider, facts, store, store, packs, follower, snapshots, hints, settings.max_staleness)
+        heeding = () if hints is None else (follower.heed(hints),)
+        async with background(follower.run(), *heeding):
             if settings.demo:
                 await _seed_demo(core)
             yield core
-        finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
     finally:
         await store.close()
+
+
+def _hints(settings: Settings) -> Hints | None:
+    """Return where hints come from, None where from nowhere.
+
+    Raises:
+        StartError: the store is to give them and can't.
+    """
+    if settings.hints == "off":
+        return None
+    hints = store_hints(settings.database.get_secret_value())
+    if hints is None and settings.hints == "store":
+        raise StartError(f"hints can't come from the store: the database `{settings.database}` gives none")
+    return hints
 
 
 @contextmanager

@@ -62,8 +62,8 @@ class _Bench:
 
 @asynccontextmanager
 async def _evaluator(bench: _Bench) -> AsyncIterator[Decider]:
-    limits = {"max_tenants": len(bench.facts.tenants) + 1, "max_resources": 10_000}
-    snapshots = Snapshots(GivenFacts(bench.facts.tenants), bench.packs, **limits)
+    facts = bench.facts.tenants
+    snapshots = Snapshots(GivenFacts(facts), bench.packs, max_tenants=len(facts) + 1, max_resources=10_000)
     yield Resolved(snapshots, catch_up=partial(asyncio.sleep, 0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -10,10 +11,11 @@ V = TypeVar("V")
 
 
 class BoundedMap(Generic[K, V]):
-    """Holds at most `limit` entries; the least recently used one goes out first."""
+    """Holds at most `limit` entries; the least recently used one goes out first, and `evicted` is called then."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, evicted: Callable[[], None] = lambda: None) -> None:
         self._limit = limit
+        self._evicted = evicted
         self._entries: OrderedDict[K, V] = OrderedDict()
 
     def __len__(self) -> int:
@@ -39,6 +41,7 @@ class BoundedMap(Generic[K, V]):
         self._entries.move_to_end(key)
         if len(self._entries) > self._limit:
             self._entries.popitem(last=False)
+            self._evicted()
 
     def replace(self, key: K, value: V) -> None:
         """Put another value where there is one; that is no use of it."""
@@ -48,3 +51,7 @@ class BoundedMap(Generic[K, V]):
     def drop(self, key: K) -> None:
         """Let an entry go."""
         self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Let all entries go."""
+        self._entries.clear()

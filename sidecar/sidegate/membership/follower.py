@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from time import monotonic
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sidegate.errors import Unavailable
 from sidegate.membership.arrivals import Arrivals
+from sidegate.membership.clock import elapsed
+from sidegate.membership.feed import Feed
 from sidegate.model import RecordedChange
-from sidegate.ports import FactsStore
+from sidegate.ports import FactsStore, Hints
 from sidegate.telemetry.logging import get_log
+from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 _LOG = get_log("membership")
-PAGE = 1000
-"""Changes read at once."""
 
 
 class Following(Protocol):
@@ -26,12 +27,15 @@ class Following(Protocol):
         """Take the newest changes of a tenant: whole revisions, in their order."""
         ...
 
+    def forget(self) -> None:
+        """Let go of everything, also of what is being read right now: the store may hold something else."""
+        ...
+
 
 class Follower:
-    """Polls the store for changes and hands them to the snapshots.
+    """Reads the feed again and again, at once where it is told to, and hands the changes to the snapshots.
 
-    `staleness()` is the age in seconds of the last view of the store that was complete; `arrivals` tells others
-    how far it reaches.
+    `arrivals` tells others how far its view reaches.
     """
 
     def __init__(
@@ -40,35 +44,59 @@ class Follower:
         snapshots: Following,
         *,
         poll_interval: float,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] = elapsed,
+        observer: SyncObserver = UNOBSERVED,
     ) -> None:
-        self._store = store
+        self._feed = Feed(store)
         self._snapshots = snapshots
         self._poll_interval = poll_interval
         self._clock = clock
+        self._observer = observer
         self.arrivals = Arrivals()
-        self._sequence: int | None = None
         self._seen_at = float("-inf")
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._ended = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"Follower(sequence={self._sequence}, staleness={self.staleness():.3f})"
+        return f"Follower({self._feed}, staleness={self.staleness():.3f})"
+
+    def now(self) -> float:
+        """Return the moment, in seconds of the clock that `seen_at` is told by."""
+        return self._clock()
+
+    @property
+    def seen_at(self) -> float:
+        """The moment that memory shows at least: when the last complete look began."""
+        return self._seen_at
 
     def staleness(self) -> float:
         """Return the age in seconds of the newest complete view; infinite before the first."""
         return self._clock() - self._seen_at
 
+    def wake(self) -> None:
+        """Look as soon as may be."""
+        self._wanted.set()
+
+    async def heed(self, hints: Hints) -> None:
+        """Look whenever there is a hint, until cancelled; what no hint told the next poll finds."""
+        async with aclosing(hints.listen()) as told:
+            async for _ in told:
+                self._observer.count(SyncEvent.HINT)
+                self.wake()
+
     async def run(self) -> None:
         """Look again and again until cancelled; an ailing store only makes the view older."""
         while True:
+            self._wanted.clear()
             try:
                 await self.catch_up()
             except Unavailable as error:
                 _LOG.warning("the store does not answer", staleness=self.staleness(), error=str(error))
             except Exception:  # noqa: BLE001 - whatever it was, the next look may see; until then the bound holds
                 _LOG.error("following the store failed", staleness=self.staleness(), exc_info=True)
-            await asyncio.sleep(self._poll_interval)
+            await self._pause()
 
     async def catch_up(self) -> None:
         """See all changes that were committed before this call; callers that wait together share one look.
@@ -82,33 +110,50 @@ class Follower:
             self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._next)
 
+    async def look_ended(self) -> None:
+        """Wait until the next look ends, well or not."""
+        await self._ended.wait()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll_interval):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+
     async def _look_after(self, running: asyncio.Task[None] | None) -> None:
         if running is not None:
             await asyncio.wait({running})
         self._running, self._next = self._next, None
-        await self._look()
+        try:
+            await self._look()
+        except BaseException:
+            self._observer.count(SyncEvent.LOOK_FAILED)
+            raise
+        finally:
+            ended, self._ended = self._ended, asyncio.Event()
+            ended.set()
 
     async def _look(self) -> None:
         began = self._clock()
-        if self._sequence is None:
-            # Nothing is in memory yet that an older change could outdate.
-            self._sequence = await self._store.head()
-            self.arrivals.seen(self._sequence, ())
+        first = self._seen_at == float("-inf")
+        found = await self._feed.read()
+        if found is not None:
+            self._hand_on(found)
         else:
-            await self._read_on(self._sequence)
+            self._snapshots.forget()
+            if not first:
+                self._observer.count(SyncEvent.GAP)
+                _LOG.warning("the feed does not go on from where it was; everything is loaded anew")
         self._seen_at = began
+        self.arrivals.seen(self._feed.sequence, found or ())
+        self._observer.count(SyncEvent.LOOK)
 
-    async def _read_on(self, sequence: int) -> None:
-        """Read all changes after `sequence`; only then are the revisions in them whole."""
-        found: defaultdict[str, list[RecordedChange]] = defaultdict(list)
-        while True:
-            changes = await self._store.changes_after(sequence, limit=PAGE)
-            for recorded in changes:
-                found[recorded.tenant].append(recorded)
-                sequence = recorded.sequence
-            if len(changes) < PAGE:
-                break
-        for tenant, recorded_changes in found.items():
-            self._snapshots.follow(tenant, recorded_changes)
-        self._sequence = sequence
-        self.arrivals.seen(sequence, found)
+    def _hand_on(self, found: Mapping[str, Sequence[RecordedChange]]) -> None:
+        written: set[tuple[str, datetime]] = set()
+        for tenant, changes in found.items():
+            self._snapshots.follow(tenant, changes)
+            written.update((tenant, recorded.at) for recorded in changes)
+        now = datetime.now(UTC)
+        for _, at in written:
+            self._observer.lagged(max(0.0, (now - at).total_seconds()))

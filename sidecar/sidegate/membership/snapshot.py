@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from rpds import HashTrieMap
@@ -27,9 +28,15 @@ from sidegate.model import (
 from sidegate.policy.keeper import PackKeeper
 from sidegate.policy.schema import HeldBy, InstanceOf, ResourceType, Schema
 from sidegate.ports import FactsReader
+from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 UNREGISTERED_LIMIT: Final = 1024
+UNKNOWN_LIMIT: Final = 1024
 """Names that were asked about and are not there: few are remembered, and they push nothing else out."""
+TOUCHES: Final = 8
+"""Reads for first touches that may wait for the store at once; the feed and writes find a connection besides."""
+SEEN_LIMIT: Final = 10_000
+"""Changes that a load under way takes along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +55,66 @@ class ResourceFacts:
 
 @dataclass(slots=True)
 class _Flight:
-    """A load under way; `floor` is the revision that changes seen meanwhile ask for."""
+    """A load under way: what was seen since it began to read, and whether what it reads may be used at all."""
 
     task: asyncio.Task[TenantSnapshot | None]
-    floor: int = field(default=0)
+    seen: list[RecordedChange] = field(default_factory=list)
+    void: bool = False
+
+    def begin(self) -> None:
+        """Read from now: what was seen until now is part of what will be read."""
+        self.seen, self.void = [], False
+
+    def see(self, changes: Sequence[RecordedChange]) -> None:
+        """Take changes that what is read may or may not hold; too many cost more than to read again."""
+        self.seen.extend(changes)
+        self.void = self.void or len(self.seen) > SEEN_LIMIT
 
 
 class Snapshots:
     """Loads tenants and resources on first touch, once however many wait, and keeps them in bounded memory."""
 
-    def __init__(self, store: FactsReader, packs: PackKeeper, *, max_tenants: int, max_resources: int) -> None:
+    def __init__(
+        self,
+        store: FactsReader,
+        packs: PackKeeper,
+        *,
+        max_tenants: int,
+        max_resources: int,
+        observer: SyncObserver = UNOBSERVED,
+    ) -> None:
         self._store = store
         self._packs = packs
-        self._tenants: BoundedMap[str, TenantSnapshot] = BoundedMap(max_tenants)
-        self._resources: BoundedMap[tuple[str, str], ResourceFacts] = BoundedMap(max_resources)
+        self._observer = observer
+        self._tenants: BoundedMap[str, TenantSnapshot] = BoundedMap(
+            max_tenants, evicted=partial(observer.count, SyncEvent.TENANT_EVICTED)
+        )
+        self._resources: BoundedMap[tuple[str, str], ResourceFacts] = BoundedMap(
+            max_resources, evicted=partial(observer.count, SyncEvent.RESOURCE_EVICTED)
+        )
         self._unregistered: BoundedMap[tuple[str, str], ResourceFacts] = BoundedMap(UNREGISTERED_LIMIT)
+        self._unknown: BoundedMap[str, object] = BoundedMap(UNKNOWN_LIMIT)
         self._flights: dict[str, _Flight] = {}
+        self._touching = asyncio.Semaphore(TOUCHES)
 
     def __repr__(self) -> str:
         return f"Snapshots(tenants={self._tenants}, resources={self._resources})"
 
+    def held(self) -> tuple[int, int]:
+        """Return how many tenants and how many resources are in memory."""
+        return len(self._tenants), len(self._resources)
+
     def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
         """Bring a tenant that is held to the last of these changes, which must be whole revisions in their order.
 
-        A load that is under way begins again if it read an older revision; a tenant that can't be brought there by
-        these changes alone is dropped, and loaded anew on its next touch.
+        A load that is under way takes them, too; a tenant that can't be brought there by these changes alone is
+        dropped, and loaded anew on its next touch.
         """
-        last = changes[-1].revision
+        self._unknown.drop(tenant)
         if flight := self._flights.get(tenant):
-            flight.floor = max(flight.floor, last)
+            flight.see(changes)
         held = self._tenants.peek(tenant)
-        if held is None or held.revision >= last:
+        if held is None or held.revision >= changes[-1].revision:
             return
         for reference in touched_resources(changes):
             self._resources.drop((tenant, reference))
@@ -86,7 +122,15 @@ class Snapshots:
         if snapshot := patched(held, changes, self._packs.core_scopes):
             self._tenants.replace(tenant, snapshot)
         else:
+            self._observer.count(SyncEvent.RELOAD)
             self._tenants.drop(tenant)
+
+    def forget(self) -> None:
+        """Let go of everything; loads that are under way begin again."""
+        for kept in (self._tenants, self._resources, self._unregistered, self._unknown):
+            kept.clear()
+        for flight in self._flights.values():
+            flight.void = True
 
     async def tenant(self, tenant: str) -> TenantSnapshot | None:
         """Return a tenant's snapshot, from memory but for the first touch; None where the tenant is unknown.
@@ -98,11 +142,15 @@ class Snapshots:
         held = self._tenants.get(tenant)
         if held is not None:
             return held
+        if self._unknown.get(tenant) is not None:
+            return None
         flight = self._flights.get(tenant)
         if flight is None:
             flight = _Flight(asyncio.create_task(self._load(tenant)))
             self._flights[tenant] = flight
             flight.task.add_done_callback(lambda task: self._landed(tenant, task))
+        else:
+            self._observer.count(SyncEvent.JOIN)
         return await asyncio.shield(flight.task)
 
     def _landed(self, tenant: str, task: asyncio.Task[TenantSnapshot | None]) -> None:
@@ -111,15 +159,23 @@ class Snapshots:
             task.exception()  # whoever waited may have been cancelled; the next touch tells the error again
 
     async def _load(self, tenant: str) -> TenantSnapshot | None:
+        """Read a tenant until what was read can be brought to what was seen meanwhile."""
+        flight = self._flights[tenant]
         while True:
-            loaded = await self._store.load_core(tenant, self._packs.core_scopes)
-            if loaded is None:
+            async with self._touching:
+                flight.begin()
+                loaded = await self._store.load_core(tenant, self._packs.core_scopes)
+            if loaded is not None:
+                # In a thread, since a large tenant takes long and others wait on this loop meanwhile.
+                read = await asyncio.to_thread(self._compile, *loaded)
+                snapshot = None if flight.void else patched(read, flight.seen, self._packs.core_scopes)
+                if snapshot is not None:
+                    self._tenants.put(tenant, snapshot)
+                    return snapshot
+            elif not flight.seen and not flight.void:
+                self._unknown.put(tenant, True)
                 return None
-            # In a thread, since a large tenant takes long and others wait on this loop meanwhile.
-            snapshot = await asyncio.to_thread(self._compile, *loaded)
-            if snapshot.revision >= self._flights[tenant].floor:
-                self._tenants.put(tenant, snapshot)
-                return snapshot
+            self._observer.count(SyncEvent.RELOAD)
 
     def _compile(self, facts: TenantFacts, revision: int) -> TenantSnapshot:
         pack = self._packs.get(facts.pack)
@@ -153,7 +209,8 @@ class Snapshots:
             held = self._resources.get(key) or self._unregistered.get(key)
             if held is not None and held.lineage is snapshot.lineage:
                 return held
-        loaded = await self._load_resource(snapshot, reference)
+        async with self._touching:
+            loaded = await self._load_resource(snapshot, reference)
         if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:
             (self._resources if loaded.registered else self._unregistered).put(key, loaded)
         return loaded

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Thread
 from typing import Protocol
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from sidegate.errors import StartError
 from sidegate.telemetry.calls import FinishedCall
+from sidegate.telemetry.sync import SyncEvent
 
 # From a decision out of memory to one that had to wait for the store and gave up.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+# From a write that a hint told at once to one that waited for a poll, or for a store that was away.
+_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SYNC_COUNTERS = {
+    SyncEvent.LOOK: ("sidegate_sync_looks", "Complete looks at the store's feed."),
+    SyncEvent.LOOK_FAILED: ("sidegate_sync_look_failures", "Looks at the store's feed that failed."),
+    SyncEvent.HINT: ("sidegate_sync_hints", "Hints that something was written."),
+    SyncEvent.GAP: ("sidegate_sync_gaps", "Times that the feed did not go on from where it was."),
+    SyncEvent.JOIN: ("sidegate_snapshot_load_joins", "First touches of a tenant that joined a load under way."),
+    SyncEvent.RELOAD: ("sidegate_snapshot_reloads", "Tenants that changes alone could not bring up to date."),
+    SyncEvent.TENANT_EVICTED: ("sidegate_tenant_evictions", "Tenants that went out of memory for others."),
+    SyncEvent.RESOURCE_EVICTED: ("sidegate_resource_evictions", "Resources that went out of memory for others."),
+}
 
 
 class DecisionRecord(Protocol):
@@ -32,6 +46,43 @@ class DecisionRecord(Protocol):
         """How long it took."""
 
 
+class SyncMetrics:
+    """A `SyncObserver` that keeps metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._counters = {
+            event: Counter(name, text, registry=registry) for event, (name, text) in _SYNC_COUNTERS.items()
+        }
+        self._lag = Histogram(
+            "sidegate_sync_lag_seconds",
+            "From a write's time to its being in force here.",
+            buckets=_LAG_BUCKETS,
+            registry=registry,
+        )
+
+    def count(self, event: SyncEvent) -> None:
+        """Count one event."""
+        self._counters[event].inc()
+
+    def lagged(self, seconds: float) -> None:
+        """Note how long after its write a revision was in force here."""
+        self._lag.observe(seconds)
+
+    def show(
+        self, staleness: Callable[[], float], held: Callable[[], tuple[int, int]], hinted: Callable[[], bool]
+    ) -> None:
+        """Show from now on what these tell whenever somebody asks."""
+        shown: dict[str, tuple[str, Callable[[], float]]] = {
+            "sidegate_staleness_seconds": ("Age of the newest complete view of the store.", staleness),
+            "sidegate_tenants_held": ("Tenants in memory.", lambda: held()[0]),
+            "sidegate_resources_held": ("Resources in memory.", lambda: held()[1]),
+            "sidegate_hints_connected": ("Whether hints would be heard now.", hinted),
+        }
+        for name, (text, value) in shown.items():
+            Gauge(name, text, registry=self._registry).set_function(value)
+
+
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
@@ -47,6 +98,7 @@ class Metrics:
         self._decision_seconds = Histogram(
             "sidegate_decision_seconds", "How long decisions took.", buckets=_BUCKETS, registry=self.registry
         )
+        self.sync = SyncMetrics(self.registry)
 
     def observe_call(self, call: FinishedCall) -> None:
         """Count one finished call."""

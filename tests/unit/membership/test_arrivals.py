@@ -31,6 +31,9 @@ class Ignoring:
     def follow(self, tenant, changes):
         """Do nothing with the changes."""
 
+    def forget(self):
+        """Do nothing: there is nothing to forget."""
+
 
 async def test_the_follower_tells_how_far_it_has_seen(tmp_path):
     """The first look tells where the feed stands, each later one what it found, if anything."""

@@ -15,7 +15,7 @@ from sidegate.errors import StoreUnavailable
 from sidegate.membership.bounded import BoundedMap
 from sidegate.membership.follower import Follower
 from sidegate.membership.given import GivenFacts
-from sidegate.membership.snapshot import Snapshots
+from sidegate.membership.snapshot import TOUCHES, Snapshots
 from sidegate.model import Change, Entity, Member, RecordedChange, StoredResource, TenantFacts
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 
@@ -95,14 +95,69 @@ async def test_a_failed_load_is_not_remembered(snapshots, reader):
     assert (await snapshots.tenant("acme")).tenant == "acme"
 
 
-async def test_a_change_during_a_load_makes_it_load_again(snapshots, reader):
-    """A load that began before a change was seen never becomes a snapshot."""
+async def test_a_change_during_a_load_is_followed_from_what_was_loaded(snapshots, reader):
+    """A load that began before a change was seen becomes a snapshot of that change's revision, and is not repeated."""
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
-    reader.revision = 2
     snapshots.follow("acme", [change(2)])
-    assert (await loading).revision == 2
+    snapshots.follow("acme", [change(3, key=("wim",))])
+    loaded = await loading
+    assert (loaded.revision, sorted(loaded.members)) == (3, ["uma", "vic", "wim"])
+    assert reader.asked["acme"] == 1
+
+
+async def test_a_change_that_does_not_follow_from_a_load_makes_it_load_again(snapshots, reader):
+    """Where a revision between what was read and what was seen is missing, nothing is guessed."""
+    loading = asyncio.create_task(snapshots.tenant("acme"))
+    await asyncio.sleep(0.001)
+    reader.revision = 3
+    snapshots.follow("acme", [change(3)])
+    assert (await loading).revision == 3
     assert reader.asked["acme"] == 2
+
+
+async def test_what_was_read_before_a_gap_is_never_held(snapshots, reader):
+    """When everything is forgotten a load under way begins again, and nothing that was held is given any more."""
+    held = await snapshots.tenant("globex")
+    loading = asyncio.create_task(snapshots.tenant("acme"))
+    await asyncio.sleep(0.001)
+    snapshots.forget()
+    await loading
+    assert reader.asked["acme"] == 2
+    assert await snapshots.tenant("globex") is not held
+
+
+async def test_an_unknown_tenant_is_asked_for_once_until_it_is_made(snapshots, reader):
+    """That there is no such tenant is remembered until a change tells of it, also of one seen while it was read."""
+    for _ in range(5):
+        assert await snapshots.tenant("hooli") is None
+    assert reader.asked["hooli"] == 1
+    reader._tenants["hooli"] = tenant("hooli")
+    snapshots.follow("hooli", [change(1)])
+    assert (await snapshots.tenant("hooli")).tenant == "hooli"
+
+    loading = asyncio.create_task(snapshots.tenant("pied"))
+    await asyncio.sleep(0.001)
+    del reader._tenants["hooli"]
+    snapshots.follow("pied", [change(1)])
+    assert await loading is None
+    assert reader.asked["pied"] == 2
+
+
+async def test_a_flood_of_first_touches_leaves_the_store_room(snapshots):
+    """However many tenants are asked for at once, only a few wait for the store together."""
+    together = []
+
+    class Crowd:
+        async def load_core(self, _tenant, _scopes):
+            together.append(+1)
+            await asyncio.sleep(0.001)
+            together.append(-1)
+
+    snapshots._store = Crowd()
+    await asyncio.gather(*(snapshots.tenant(f"nowhere{number}") for number in range(100)))
+    at_once = [sum(together[: place + 1]) for place in range(len(together))]
+    assert max(at_once) == TOUCHES
 
 
 async def test_a_change_is_followed_without_a_load(snapshots, reader):
@@ -208,25 +263,22 @@ def test_a_bounded_map_keeps_the_entries_used_last(limit, steps):
 
 
 class ScriptedStore:
-    """The store as the follower sees it: a head that counts looks and may fail."""
+    """The store as the follower sees it: an empty feed that counts looks and may fail."""
 
     def __init__(self) -> None:
         self.looks = 0
         self.failing = False
 
     async def head(self) -> int:
-        return await self._look(0)
+        return 0
 
-    async def changes_after(self, _sequence, *, limit):
+    async def feed(self, _sequence, *, limit):
         assert limit > 0
-        return await self._look([])
-
-    async def _look(self, answer):
         self.looks += 1
         await asyncio.sleep(0.01)
         if self.failing:
             raise StoreUnavailable("the store does not answer")
-        return answer
+        return 0, []
 
 
 async def test_those_who_catch_up_together_share_a_look(snapshots):

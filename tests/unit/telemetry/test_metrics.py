@@ -1,6 +1,8 @@
 """Metrics as Prometheus scrapes them."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from sidegate.errors import StartError
 from sidegate.telemetry.calls import FinishedCall
 from sidegate.telemetry.metrics import Metrics
+from sidegate.telemetry.sync import SyncEvent
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,32 @@ def test_two_servers_in_one_process_do_not_share_metrics() -> None:
     labels = {"method": "s.S/Check", "code": "OK"}
     assert one.registry.get_sample_value("sidegate_grpc_calls_total", labels) == 1.0
     assert other.registry.get_sample_value("sidegate_grpc_calls_total", labels) is None
+
+
+def test_the_page_of_metrics_names_every_one_and_no_other() -> None:
+    """docs/metrics.md and the registry agree on names and kinds."""
+    metrics = Metrics()
+    metrics.sync.show(lambda: 0.0, lambda: (0, 0), lambda: True)
+    known = {(family.name, family.type) for family in metrics.registry.collect()}
+
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE)) == known
+
+
+def test_what_a_sidecar_tells_of_following_is_scraped() -> None:
+    """Each event has a counter of its own, lags add up, and gauges show what is so when somebody asks."""
+    metrics = Metrics()
+    staleness = 1.5
+    metrics.sync.show(lambda: staleness, lambda: (3, 40), lambda: True)
+    for event in SyncEvent:
+        metrics.sync.count(event)
+    metrics.sync.lagged(0.02)
+    staleness = 2.5
+
+    told = {sample.name: sample.value for family in metrics.registry.collect() for sample in family.samples}
+
+    assert len([name for name in told if name.endswith("_total")]) == len(SyncEvent)
+    assert told["sidegate_sync_lag_seconds_sum"] == 0.02
+    assert (told["sidegate_staleness_seconds"], told["sidegate_hints_connected"]) == (2.5, 1.0)
+    assert (told["sidegate_tenants_held"], told["sidegate_resources_held"]) == (3.0, 40.0)

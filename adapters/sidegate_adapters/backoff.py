@@ -1,0 +1,14 @@
+"""Pauses between attempts at a server that does not answer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+
+def growing_pauses(first: float, longest: float) -> Iterator[float]:
+    """Yield seconds that double up to the longest, each shortened by chance so that many don't come back at once."""
+    pause = first
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+        pause = min(pause * 2, longest)

@@ -1,0 +1,81 @@
+"""Reads the store's feed change by change, and notices when it is not the feed that was read before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sidegate.model import RecordedChange
+from sidegate.ports import FactsStore
+
+PAGE: Final = 1000
+"""Changes read at once."""
+
+
+class Feed:
+    """The feed as far as it was read.
+
+    Its numbers have no gaps, so each read begins at the change that the last one ended with, the anchor: another one
+    in its place, a hole behind it, or an end before the store's own head mean that the store was restored or its
+    changes were removed, and that what memory holds may never have been.
+    """
+
+    def __init__(self, store: FactsStore) -> None:
+        self._store = store
+        self._sequence: int | None = None
+        self._anchor: RecordedChange | None = None
+
+    def __repr__(self) -> str:
+        return f"Feed(sequence={self._sequence})"
+
+    @property
+    def sequence(self) -> int:
+        """The newest change that was read, 0 where there is none."""
+        return self._sequence or 0
+
+    async def read(self) -> Mapping[str, Sequence[RecordedChange]] | None:
+        """Return by tenant what changed since the last read, in whole revisions; None where that can't be told.
+
+        After None, as at first, it stands at the head: whoever reads must let go of all that it knew before.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        if self._sequence is None:
+            await self._begin()
+            return None
+        found: defaultdict[str, list[RecordedChange]] = defaultdict(list)
+        sequence, anchor = self._sequence, self._anchor
+        more = True
+        while more:
+            head, told = await self._store.feed(sequence, limit=PAGE)
+            more = len(told) == PAGE
+            if not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence)):
+                await self._begin()
+                return None
+            for recorded in told[1:] if anchor else told:
+                found[recorded.tenant].append(recorded)
+            if told:
+                sequence, anchor = told[-1].sequence, told[-1]
+        # Only now are the revisions that were found whole.
+        self._sequence, self._anchor = sequence, anchor
+        return found
+
+    async def _begin(self) -> None:
+        head = await self._store.head()
+        _, told = await self._store.feed(head, limit=1)
+        self._anchor = told[0] if told and told[0].sequence == head else None
+        self._sequence = head
+
+
+def _follows(told: Sequence[RecordedChange], sequence: int, anchor: RecordedChange | None) -> bool:
+    """Return whether these changes go on from the anchor, or from after `sequence` where its change is not known."""
+    if anchor is not None and (not told or told[0] != anchor):
+        return False
+    first = sequence if anchor else sequence + 1
+    return all(recorded.sequence == number for number, recorded in enumerate(told, first))
+
+
+def _end(told: Sequence[RecordedChange], sequence: int) -> int:
+    return told[-1].sequence if told else sequence

@@ -1,0 +1,42 @@
+"""What a sidecar tells of how it follows the store."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class SyncEvent(StrEnum):
+    """What is counted."""
+
+    LOOK = "look"
+    LOOK_FAILED = "look_failed"
+    HINT = "hint"
+    GAP = "gap"
+    JOIN = "join"
+    RELOAD = "reload"
+    TENANT_EVICTED = "tenant_evicted"
+    RESOURCE_EVICTED = "resource_evicted"
+
+
+class SyncObserver(Protocol):
+    """Receives what happens; it must be quick and must not raise."""
+
+    def count(self, event: SyncEvent) -> None:
+        """Count one event."""
+
+    def lagged(self, seconds: float) -> None:
+        """Note how long after its write a revision was in force here."""
+
+
+class Unobserved:
+    """A `SyncObserver` that does nothing."""
+
+    def count(self, event: SyncEvent) -> None:
+        """Do nothing with an event."""
+
+    def lagged(self, seconds: float) -> None:
+        """Do nothing with a lag."""
+
+
+UNOBSERVED = Unobserved()
