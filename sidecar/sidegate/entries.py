@@ -2,7 +2,7 @@
 
 | kind         | key                    | payload                                          |
 |--------------|------------------------|--------------------------------------------------|
-| tenant       | ()                     | `pack`, `settings`                               |
+| tenant       | ()                     | `pack`, `settings`, and `suspended` where it is  |
 | member       | (id,)                  | `status`, `name`, `email`, `mfa`, `quota`, and   |
 |              |                        | `phone` where one is known                       |
 | group        | (id,)                  | `name`                                           |
@@ -67,6 +67,7 @@ def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
         id=tenant_id,
         pack=tenant["pack"],
         settings=tenant["settings"],
+        suspended=is_suspended(tenant),
         members={id_: _member(id_, payload) for (id_,), payload in kinds[Entity.MEMBER].items()},
         groups=_groups(kinds[Entity.GROUP], kinds[Entity.GROUP_MEMBER]),
         roles={name: _role(name, payload) for (name,), payload in kinds[Entity.ROLE].items()},
@@ -96,6 +97,17 @@ def subjects_of(tenant: str, change: Change) -> frozenset[str]:
             raise ValueError(f"a {entity.value} has no key of {len(key)} parts")
 
 
+def tenant_payload(pack: str, settings: Mapping[str, Json], *, suspended: bool) -> Payload:
+    """Return the payload of a tenant's own entry."""
+    paused: Payload = {"suspended": True} if suspended else {}
+    return {"pack": pack, "settings": dict(settings), **paused}
+
+
+def is_suspended(payload: Payload) -> bool:
+    """Return whether a tenant's own entry says that it is suspended."""
+    return payload.get("suspended", False) is not False
+
+
 def member_payload(member: Member) -> Payload:
     """Return the payload of a member's entry."""
     return _member_payload(member)
@@ -112,7 +124,7 @@ def member_from_entry(id_: str, payload: Payload) -> Member:
 
 
 def _encoded(facts: TenantFacts) -> Iterator[tuple[EntryKey, Payload]]:
-    yield (Entity.TENANT, ()), {"pack": facts.pack, "settings": dict(facts.settings)}
+    yield (Entity.TENANT, ()), tenant_payload(facts.pack, facts.settings, suspended=facts.suspended)
     for member in facts.members.values():
         yield (Entity.MEMBER, (member.id,)), _member_payload(member)
     for group in facts.groups.values():

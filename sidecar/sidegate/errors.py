@@ -20,7 +20,8 @@ SidegateError
 ├── AlreadyExists           what the request would make is there
 ├── StaleEtag               what the request would alter was altered since it was read
 ├── NotPossible             the state of the tenant stands against it
-│   ├── WrongState          the member's status, or the invitation's
+│   ├── WrongState          the member's status, the invitation's or the tenant's
+│   ├── TenantSuspended     the tenant is suspended, and only the platform works on it
 │   ├── SeatsTaken          all seats are taken
 │   ├── LastHolder          a role that one must hold would be held by none
 │   ├── DocumentsHeld       the member still holds documents, and nothing says what becomes of them
@@ -213,9 +214,15 @@ class NotPossible(SidegateError):
 
 
 class WrongState(NotPossible):
-    """The member's status does not allow it, or the invitation is used, expired or withdrawn."""
+    """The status of the member or the tenant does not allow it, or the invitation is used, expired or withdrawn."""
 
     reason = "WRONG_STATE"
+
+
+class TenantSuspended(NotPossible):
+    """The tenant is suspended: until it is resumed, only the platform works on it."""
+
+    reason = "TENANT_SUSPENDED"
 
 
 class SeatsTaken(NotPossible):

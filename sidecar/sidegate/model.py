@@ -100,6 +100,7 @@ class Reason(StrEnum):
     DENIED_BY_RULE = "denied_by_rule"
     NO_MATCHING_RULE = "no_matching_rule"
     TENANT_UNKNOWN = "tenant_unknown"
+    TENANT_SUSPENDED = "tenant_suspended"
     NOT_A_MEMBER = "not_a_member"
     MEMBER_PENDING = "member_pending"
     MEMBER_INACTIVE = "member_inactive"
@@ -236,7 +237,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class TenantFacts:
-    """All that is stored about one tenant; `pack` is "" where the server's default decides."""
+    """All that is stored about one tenant; `pack` is "" where the server's default decides.
+
+    Nobody in a suspended tenant is allowed anything.
+    """
 
     id: str
     pack: str = ""
@@ -246,6 +250,7 @@ class TenantFacts:
     roles: Mapping[str, CustomRole] = field(default_factory=dict)
     resources: Mapping[str, StoredResource] = field(default_factory=dict)
     grants: frozenset[Grant] = frozenset()
+    suspended: bool = False
 
 
 class Entity(StrEnum):
@@ -299,6 +304,35 @@ class ChangeQuery:
 
 
 # --- what the membership use cases read beside the facts -------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A tenant as lists show it; `seats_taken` are its active and invited members."""
+
+    id: str
+    pack: str
+    settings: Properties
+    suspended: bool
+    created_at: datetime
+    seats_taken: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantQuery:
+    """Which tenants to list: every condition that is given must hold."""
+
+    suspended: bool | None = None
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSize:
+    """How much there is in a tenant."""
+
+    members: int
+    resources: int
 
 
 @dataclass(frozen=True, slots=True)

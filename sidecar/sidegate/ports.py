@@ -29,6 +29,9 @@ from sidegate.model import (
     Row,
     StoredResource,
     TenantFacts,
+    TenantQuery,
+    TenantRecord,
+    TenantSize,
 )
 
 
@@ -215,6 +218,14 @@ class MembershipStore(FactsStore, Protocol):
         self, tenant: str, query: MemberQuery, *, after: str, limit: int
     ) -> tuple[Sequence[MemberRecord], int]:
         """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
+        ...
+
+    async def tenant_page(self, query: TenantQuery, *, after: str, limit: int) -> Sequence[TenantRecord]:
+        """Return up to `limit` tenants that the query asks for and whose ID is greater than `after`, by ID."""
+        ...
+
+    async def size(self, tenant: str) -> tuple[TenantSize, int]:
+        """Return how much there is in a tenant."""
         ...
 
     async def page(

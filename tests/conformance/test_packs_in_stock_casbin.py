@@ -53,10 +53,10 @@ class StockTenant:
             self._enforcer.add_named_policy("p", row)
 
     def decides(self, check: Document) -> bool:
-        """Whether rows decide: the member is active, and the pack knows type and action."""
+        """Whether rows decide: tenant and member are active, and the pack knows type and action."""
         member = self.facts["members"].get(check["subject"])
         declared = self.schema["resources"].get(check["resource"].partition(":")[0], {})
-        active = member is not None and member.get("status", "active") == "active"
+        active = member is not None and member.get("status", "active") == "active" and not self.facts.get("suspended")
         return active and check["action"] in declared.get("actions", ())
 
     def answer(self, check: Document) -> dict[str, str]:

@@ -18,6 +18,8 @@ from sidegate.model import (
     Relation,
     StoredResource,
     TenantFacts,
+    TenantQuery,
+    TenantSize,
 )
 from sidegate.ports import MembershipStore
 from support.changes import changes_between
@@ -175,6 +177,34 @@ async def test_a_removed_member_takes_its_invitation_along(filled):
     removal = Change(Entity.MEMBER, ("ugo",), old, None)
     await filled.write({"acme": [removal]}, expected={"acme": 1}, actor="platform")
     assert await filled.entries("acme", [(Entity.INVITATION, ("ugo",))]) == ({}, 2)
+
+
+async def test_tenants_are_listed_by_id_and_state(filled):
+    """A page begins after an ID and tells what each tenant is; a state or IDs are conditions."""
+    paused = to_entries(OTHER)[Entity.TENANT, ()]
+    changes = {"globex": [Change(Entity.TENANT, (), paused, {**paused, "suspended": True})]}
+    await filled.write(changes, expected={"globex": 1}, actor="platform")
+
+    acme, globex = await filled.tenant_page(TenantQuery(), after="", limit=9)
+    assert (acme.id, acme.pack, acme.settings, acme.suspended) == ("acme", "standard", {"seats": 3}, False)
+    assert (acme.seats_taken, acme.revision, acme.created_at.tzinfo) == (2, 1, UTC)
+    assert (globex.id, globex.suspended, globex.seats_taken, globex.revision) == ("globex", True, 1, 2)
+    for query, after, expected in (
+        (TenantQuery(), "acme", [globex]),
+        (TenantQuery(suspended=True), "", [globex]),
+        (TenantQuery(suspended=False), "", [acme]),
+        (TenantQuery(ids=("acme", "nobody")), "", [acme]),
+        (TenantQuery(suspended=True, ids=("acme",)), "", []),
+    ):
+        assert await filled.tenant_page(query, after=after, limit=9) == expected
+    assert await filled.tenant_page(TenantQuery(), after="", limit=1) == [acme]
+
+
+async def test_a_tenants_size_counts_its_members_and_resources(filled):
+    """Members in every state and resources of every type count, those of other tenants don't."""
+    assert await filled.size("acme") == (TenantSize(members=3, resources=3), 1)
+    assert await filled.size("globex") == (TenantSize(members=1, resources=0), 1)
+    assert await filled.size("nobody") == (TenantSize(members=0, resources=0), 0)
 
 
 async def test_a_receipt_is_kept_with_its_write(filled):

@@ -72,4 +72,5 @@ def tenant_facts(tenant: str = "acme") -> st.SearchStrategy[TenantFacts]:
         _roles(),
         _resources(),
         st.frozensets(st.builds(Grant, ids, references, references), max_size=5),
+        suspended=st.booleans(),
     )

@@ -28,7 +28,8 @@ def coherent_facts(draw: st.DrawFn, tenant: str = "acme") -> TenantFacts:
     grants = draw(st.frozensets(grant, max_size=4)) if inside else frozenset[Grant]()
     settings = draw(st.dictionaries(st.sampled_from(["x", "y"]), _values))
     pack = draw(st.sampled_from(["", "paper"]))
-    return TenantFacts(tenant, pack, settings, members, groups, roles, resources, grants)
+    suspended = draw(st.booleans())
+    return TenantFacts(tenant, pack, settings, members, groups, roles, resources, grants, suspended=suspended)
 
 
 def _member(draw: st.DrawFn, id_: str) -> Member:

@@ -166,6 +166,20 @@ class Company:
             pb.DeleteMemberRequest(name=self.name(member), confirmation_token=first.confirmation_token, **request)
         )
 
+    async def suspend(self, **request: Any) -> str:
+        """Suspend the tenant; return the revision."""
+        return (await self.tenants.SuspendTenant(tenants.SuspendTenantRequest(name=self.parent, **request))).revision
+
+    async def resume(self, **request: Any) -> str:
+        """Resume the tenant; return the revision."""
+        return (await self.tenants.ResumeTenant(tenants.ResumeTenantRequest(name=self.parent, **request))).revision
+
+    async def end(self, token: str = "", **request: Any) -> tenants.DeleteTenantResponse:
+        """Ask for the deletion of the tenant, or confirm it by the token of the first call."""
+        return await self.tenants.DeleteTenant(
+            tenants.DeleteTenantRequest(name=self.parent, confirmation_token=token, **request)
+        )
+
     async def check(self, subject: str, action: str, resource: str, *, revision: str = "") -> tuple[bool, str]:
         """Ask whether a member may; return the answer with its reason."""
         type_, _, id_ = resource.partition(":")

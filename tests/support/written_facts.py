@@ -112,4 +112,6 @@ def written_facts(draw: st.DrawFn) -> TenantFacts:
     someone = st.sampled_from([*(ref("member", id_) for id_ in members), ref("group", "g")]) | holders
     grants = draw(st.frozensets(st.builds(Grant, role_names | st.just("owner"), scopes, someone), max_size=4))
     pack = draw(st.sampled_from(["", "standard", "no", "e1"]))
-    return TenantFacts(tenant, pack, draw(properties), members, draw(_groups()), draw(_roles()), resources, grants)
+    settings, groups, roles = draw(properties), draw(_groups()), draw(_roles())
+    suspended = draw(st.booleans())
+    return TenantFacts(tenant, pack, settings, members, groups, roles, resources, grants, suspended=suspended)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Key, Payload
 from sidegate.model import Entity, Receipt, Relation, ref, split_ref
-from sidegate_adapters.sql.rows import KINDS, require_storable
+from sidegate_adapters.sql.rows import KINDS, require_storable, tenant_of_row
 from sidegate_adapters.sql.tables import grants, group_members, members, receipts, resource_parents, resources, tenants
 
 _T = TypeVar("_T")
@@ -51,7 +51,7 @@ async def entries(
         return {}, 0
     found: dict[EntryKey, Payload] = {}
     if _TENANT in keys:
-        found[_TENANT] = {"pack": row["pack"], "settings": row["settings"]}
+        found[_TENANT] = tenant_of_row(row)
     by_entity: defaultdict[Entity, list[Key]] = defaultdict(list)
     for entity, key in keys:
         if entity is not Entity.TENANT:

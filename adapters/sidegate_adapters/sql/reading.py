@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
 from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
-from sidegate_adapters.sql.rows import FACTS, KINDS
+from sidegate_adapters.sql.rows import FACTS, KINDS, tenant_of_row
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
 _BATCH = 1_000
@@ -84,7 +84,7 @@ async def _facts(
     row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
     if row is None:
         return None
-    entries: dict[EntryKey, Payload] = {(Entity.TENANT, ()): {"pack": row["pack"], "settings": row["settings"]}}
+    entries: dict[EntryKey, Payload] = {(Entity.TENANT, ()): tenant_of_row(row)}
     for entity in kinds:
         kind = KINDS[entity]
         query = select(kind.table).where(kind.table.c.tenant == tenant)

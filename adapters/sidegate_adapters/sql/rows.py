@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import RowMapping, Table
 
-from sidegate.entries import Key, Payload
+from sidegate.entries import Key, Payload, is_suspended, tenant_payload
 from sidegate.errors import InvalidInput, Violation
 from sidegate.model import Entity, ref, split_ref
 from sidegate_adapters.sql import tables
@@ -34,6 +34,16 @@ def _typed(prefix: str, reference: str) -> Row:
         raise InvalidInput(Violation("changes", f"`{reference}` must be a reference, such as `member:{reference}`"))
     type_, id_ = split_ref(reference)
     return {f"{prefix}type": type_, f"{prefix}id": id_}
+
+
+def tenant_columns(payload: Payload) -> Row:
+    """Return the columns of a tenant's own row that its payload tells."""
+    return {"pack": payload["pack"], "settings": payload["settings"], "suspended": is_suspended(payload)}
+
+
+def tenant_of_row(row: RowMapping) -> Payload:
+    """Return the payload that a tenant's own row tells."""
+    return tenant_payload(row["pack"], row["settings"], suspended=row["suspended"])
 
 
 def _nothing(_: object) -> Payload:

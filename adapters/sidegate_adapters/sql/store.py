@@ -22,8 +22,11 @@ from sidegate.model import (
     Relation,
     StoredResource,
     TenantFacts,
+    TenantQuery,
+    TenantRecord,
+    TenantSize,
 )
-from sidegate_adapters.sql import deployment, history, lookups, people, reading, writing
+from sidegate_adapters.sql import companies, deployment, history, lookups, people, reading, writing
 from sidegate_adapters.sql.engines import Engines, dispose
 from sidegate_adapters.sql.failures import retried, translated
 
@@ -129,6 +132,14 @@ class SqlFactsStore:
         return await self._read(
             lambda connection: people.members_page(connection, tenant, query, after=after, limit=limit)
         )
+
+    async def tenant_page(self, query: TenantQuery, *, after: str, limit: int) -> Sequence[TenantRecord]:
+        """Return up to `limit` tenants that the query asks for and whose ID is greater than `after`, by ID."""
+        return await self._read(lambda connection: companies.tenant_page(connection, query, after=after, limit=limit))
+
+    async def size(self, tenant: str) -> tuple[TenantSize, int]:
+        """Return how many members and resources there are in a tenant, with its revision."""
+        return await self._read(lambda connection: companies.size(connection, tenant))
 
     async def page(
         self, tenant: str, entity: Entity, *, after: str, limit: int

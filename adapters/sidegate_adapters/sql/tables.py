@@ -97,7 +97,9 @@ tenants = Table(
     Column("settings", _OBJECT, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("suspended", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("id"),
+    Index(None, "suspended", "id"),
 )
 members = Table(
     "members",
@@ -176,7 +178,8 @@ resource_parents = Table(
     _name("parent_id"),
     PrimaryKeyConstraint("tenant", "type", "id", "parent_type", "parent_id"),
     ForeignKeyConstraint(["tenant", "type", "id"], ["resources.tenant", "resources.type", "resources.id"]),
-    Index(None, "tenant", "parent_type", "parent_id"),
+    # What stands in a parent, and what a holder owns, are read from these in the order of references.
+    Index(None, "tenant", "parent_type", "parent_id", "type", "id"),
     sqlite_with_rowid=False,
 )
 # The scope's type stands first in the key, so that a core is one range per type and never walks the documents' grants.
@@ -191,7 +194,7 @@ grants = Table(
     _name("holder_id"),
     PrimaryKeyConstraint("tenant", "scope_type", "scope_id", "role", "holder_type", "holder_id"),
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
-    Index(None, "tenant", "holder_type", "holder_id"),
+    Index(None, "tenant", "holder_type", "holder_id", "role", "scope_type", "scope_id"),
     sqlite_with_rowid=False,
 )
 # No foreign key to the member: a member that goes by a facts document takes its invitation along.

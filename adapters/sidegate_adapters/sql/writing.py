@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sidegate.entries import EntryKey, Key, Payload, subjects_of
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
 from sidegate.model import Change, Entity, Receipt
-from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable
+from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable, tenant_columns
 from sidegate_adapters.sql.tables import (
     change_subjects,
     changes,
@@ -163,18 +163,21 @@ async def _put_tenants(
     bumped: list[Row] = []
     for tenant, net in nets.items():
         if net.tenant is not None and (net.wiped or work.expected.get(tenant, 0) == 0):
-            made.append({"id": tenant, **net.tenant, "revision": revisions[tenant], "created_at": work.at})
+            made.append(
+                {"id": tenant, **tenant_columns(net.tenant), "revision": revisions[tenant], "created_at": work.at}
+            )
         elif not net.wiped:
             bumped.append({"of": tenant, "revision": revisions[tenant]})
             if net.tenant is not None:
-                altered.append({"of": tenant, **net.tenant})
+                altered.append({"of": tenant, **tenant_columns(net.tenant)})
     try:
         await _execute_many(connection, insert(tenants), made)
     except IntegrityError as error:
         raise RevisionConflict("another writer made the same tenant first: read it again and retry") from error
     this = update(tenants).where(tenants.c.id == bindparam("of"))
     await _execute_many(connection, this.values(revision=bindparam("revision")), bumped)
-    await _execute_many(connection, this.values(pack=bindparam("pack"), settings=bindparam("settings")), altered)
+    stated = this.values({name: bindparam(name) for name in ("pack", "settings", "suspended")})
+    await _execute_many(connection, stated, altered)
 
 
 async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *, at: datetime) -> None:

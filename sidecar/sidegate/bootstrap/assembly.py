@@ -120,7 +120,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             authorization,
             Facts(core.facts, tokens),
             core.ready,
-            tenants=TenantHandler(Tenants(commander, core.packs.names), tokens),
+            tenants=TenantHandler(Tenants(commander, core.packs.names), tokens, seals),
             members=MemberHandler(Members(commander), Invitations(commander), tokens, seals),
             history=HistoryHandler(History(core.history), tokens, seals),
             roles=RoleHandler(Roles(commander), Grants(commander), tokens, seals),

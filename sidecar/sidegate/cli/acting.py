@@ -85,13 +85,24 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     return _asking(with_acting)
 
 
+def surveying(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that reads across tenants, and pass them to it as `by`."""
+
+    @wraps(command)
+    def with_acting(target: Target, *, as_json: bool, **options: Any) -> None:
+        command(by=Acting(target, "", "", "", as_json), **options)
+
+    return _answering(with_acting)
+
+
 def _asking(command: Callable[..., None]) -> Callable[..., None]:
-    shown = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
-        target_options(timeout=_TIMEOUT)(command)
-    )
-    return click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")(
-        shown
-    )
+    in_tenant = click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")
+    return in_tenant(_answering(command))
+
+
+def _answering(command: Callable[..., None]) -> Callable[..., None]:
+    shown = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+    return shown(target_options(timeout=_TIMEOUT)(command))
 
 
 def decoded(name: str) -> str:

@@ -11,7 +11,7 @@ COMMANDS = {
     "serve": ("Start the server.", "sidegate.cli.serve:serve"),
     "check": ("Ask whether SUBJECT may do ACTION on RESOURCE.", "sidegate.cli.check:check"),
     "facts": ("Plan, apply and export facts: members, roles, grants.", "sidegate.cli.facts:facts"),
-    "tenant": ("Make tenants, and keep their settings.", "sidegate.cli.tenant:tenant"),
+    "tenant": ("Make tenants, and see them through to their end.", "sidegate.cli.tenant:tenant"),
     "member": ("Invite members, and see them through to their leaving.", "sidegate.cli.member:member"),
     "role": ("Make roles, and say what they allow.", "sidegate.cli.role:role"),
     "group": ("Make groups, and say who stands in them.", "sidegate.cli.group:group"),

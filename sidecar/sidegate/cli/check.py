@@ -50,6 +50,7 @@ REASONS = {
     "denied_by_rule": "a rule denies it",
     "no_matching_rule": "no rule allows it",
     "tenant_unknown": "there is no such tenant",
+    "tenant_suspended": "the tenant is suspended",
     "not_a_member": "the subject is not a member of the tenant",
     "member_pending": "the member was invited and has not yet accepted",
     "member_inactive": "the member is deactivated",

@@ -1,4 +1,4 @@
-"""`sidegate tenant`: companies, made and set."""
+"""`sidegate tenant`: companies, made, shown and set."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from sidegate.server.properties import write_properties
 
 COMMANDS = {
     "create": ("Make the tenant with its first member, FOUNDER.", "sidegate.cli.tenant:create"),
+    "list": ("List all tenants.", "sidegate.cli.tenantlife:list_"),
     "show": ("Show the tenant: its pack, settings, roles and seats.", "sidegate.cli.tenant:show"),
     "set": ("Set settings of the tenant, each as NAME=VALUE.", "sidegate.cli.tenant:set_"),
+    "suspend": ("Let nobody in the tenant be allowed anything.", "sidegate.cli.tenantlife:suspend"),
+    "resume": ("Let the suspended tenant decide as before.", "sidegate.cli.tenantlife:resume"),
+    "delete": ("Delete the tenant with all that is in it.", "sidegate.cli.tenantlife:delete"),
 }
 EXAMPLES = (
     ("Make a company and its first member", "sidegate tenant create --tenant acme ann --email ann@acme.example"),
@@ -27,7 +31,7 @@ EXAMPLES = (
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def tenant() -> None:
-    """Make tenants, and keep their settings."""
+    """Make tenants, and see them through to their end."""
 
 
 @click.command(
@@ -63,13 +67,16 @@ def create(by: Acting, *, founder: str, pack: str, settings: tuple[str, ...], **
 @click.command(cls=Command, examples=(("Show it", "sidegate tenant show --tenant acme"),))
 @asking
 def show(by: Acting) -> None:
-    """Show the tenant: its pack, settings, roles and seats."""
+    """Show the tenant: its pack, settings, roles and seats.
+
+    A suspended one says so.
+    """
     answer = by.call(TenantServiceStub, "GetTenant", pb.GetTenantRequest(name=by.parent))
     found = answer.tenant
     settings = (f"{name}={json.dumps(_plain(value))}" for name, value in sorted(found.settings.items()))
     by.tell(
         answer,
-        by.tenant,
+        f"{by.tenant}{', suspended' if found.state == pb.TENANT_STATE_SUSPENDED else ''}",
         f"  pack      {found.pack or 'the default'}",
         f"  settings  {', '.join(settings) or 'none'}",
         f"  roles     {', '.join(found.roles)}",

@@ -36,7 +36,9 @@ class Guarded:
         if snapshot.revision < wanted:
             await self._follower.catch_up()
             snapshot = await self._snapshots.tenant(request.tenant)
-            if snapshot is None or snapshot.revision < wanted:
+            if snapshot is None:
+                return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
+            if snapshot.revision < wanted:
                 raise TooStale(f"tenant `{request.tenant}` is not yet at the revision asked for; try again")
         return await self._delegate.decide(request)
 

@@ -19,7 +19,7 @@ ALLOW = "allow"
 
 
 class Resolved:
-    """Decides from one revision of the tenant's facts; a member's state decides before any rule does."""
+    """Decides from one revision of the facts; the state of the tenant and the member decides before any rule does."""
 
     def __init__(self, snapshots: Snapshots, *, catch_up: Callable[[], Awaitable[None]]) -> None:
         self._snapshots = snapshots
@@ -49,6 +49,8 @@ class Resolved:
     async def _decide(self, request: Request, snapshot: TenantSnapshot) -> Decision | None:
         """Decide from this snapshot; None where the resource can't be read at its revision any more."""
         pack = snapshot.pack
+        if snapshot.suspended:
+            return _refused(Reason.TENANT_SUSPENDED, snapshot)
         member = _member(request.subject, snapshot)
         if member is None:
             return _refused(Reason.NOT_A_MEMBER, snapshot)

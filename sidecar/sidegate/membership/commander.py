@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
-from sidegate.errors import InvalidInput, NotFound, RevisionConflict, Unavailable, Violation
+from sidegate.entries import is_suspended
+from sidegate.errors import InvalidInput, NotFound, RevisionConflict, TenantSuspended, Unavailable, Violation
 from sidegate.membership.draft import Draft
 from sidegate.membership.follower import Follower
 from sidegate.membership.invariants import read_references, require_sound
@@ -78,6 +79,7 @@ class Commander:
             InvalidInput: the request is wrong, or its ID was used for another one.
             NotPermitted: the tenant's pack denies it.
             NotFound: what it names is not there.
+            TenantSuspended: a member writes in a suspended tenant.
             NotPossible: the state of the tenant stands against it.
             RevisionConflict: other writers came first again and again.
             Unavailable: could not decide or write now.
@@ -102,6 +104,8 @@ class Commander:
         await self._follower.catch_up()
         draft = Draft(self.store, tenant)
         stored = await draft.entry(Entity.TENANT)
+        if stored is not None and is_suspended(stored) and not caller.is_platform:
+            raise TenantSuspended(f"the tenant `{tenant}` is suspended: until it is resumed, only the platform writes")
         schema = None if stored is None else self._schema(tenant, stored["pack"])
         response = respond(await plan(Step(draft, caller, schema, self._decider)))
         changes = draft.changes()

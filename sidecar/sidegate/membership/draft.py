@@ -7,9 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sidegate.entries import EntryKey, Payload, member_payload
-from sidegate.errors import RevisionConflict
+from sidegate.errors import NotFound, RevisionConflict
 from sidegate.membership.difference import between
-from sidegate.model import Change, Entity, Member, MemberQuery, MemberRecord, MemberStatus, Relation
+from sidegate.model import (
+    Change,
+    Entity,
+    Member,
+    MemberQuery,
+    MemberRecord,
+    MemberStatus,
+    Relation,
+    TenantQuery,
+    TenantRecord,
+    TenantSize,
+)
 from sidegate.ports import MembershipStore
 
 _PAGE: Final = 1000
@@ -88,6 +99,29 @@ class Draft:
             self._seats, revision = await self._store.seats(self.tenant)
             self._pin(revision)
         return self._seats + self._more_seats
+
+    async def tenant_record(self) -> TenantRecord:
+        """Return the tenant as it is stored, with what is no part of the facts.
+
+        Raises:
+            NotFound: there is no such tenant.
+            RevisionConflict: another writer came between two reads.
+        """
+        found = await self._store.tenant_page(TenantQuery(ids=(self.tenant,)), after="", limit=1)
+        self._pin(found[0].revision if found else 0)
+        if not found:
+            raise NotFound(f"there is no tenant `{self.tenant}`")
+        return found[0]
+
+    async def size(self) -> TenantSize:
+        """Return how much is stored in the tenant.
+
+        Raises:
+            RevisionConflict: another writer came between two reads.
+        """
+        size, revision = await self._store.size(self.tenant)
+        self._pin(revision)
+        return size
 
     async def records(self, ids: Iterable[str]) -> dict[str, MemberRecord]:
         """Return members as they are stored, with what is no part of the facts."""

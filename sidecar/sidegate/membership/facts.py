@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -120,7 +120,8 @@ class FactsKeeper:
             faults += check_facts(new, document, schema)
             if old is not None:
                 faults += check_handover(old, new, document=document, schema=schema)
-            plans.append(TenantPlan(tenant, revision, difference(old, new), vacancies(new, schema)))
+            warnings = (*_resumed(old, new), *vacancies(new, schema))
+            plans.append(TenantPlan(tenant, revision, difference(old, new), warnings))
         if faults:
             raise FactsError(*faults)
         return tuple(plans)
@@ -152,3 +153,8 @@ class FactsKeeper:
             for index, tenant in enumerate(tenants)
             if tenant not in known
         ]
+
+
+def _resumed(old: TenantFacts | None, new: TenantFacts) -> Iterator[str]:
+    if old is not None and old.suspended and not new.suspended:
+        yield "the tenant is suspended, and this resumes it: expected `suspended: true` where it shall stay so"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rpds import HashTrieMap
 
 from sidegate.engine.entity import Entity as Properties
-from sidegate.entries import member_from_entry
+from sidegate.entries import is_suspended, member_from_entry
 from sidegate.errors import RowError
 from sidegate.membership.rows import entry_rows
 from sidegate.model import Change, Entity, Json, Member, RecordedChange, Row, ref, split_ref
@@ -27,6 +27,7 @@ class TenantSnapshot:
     tenant: str
     revision: int
     pack: CompiledPack
+    suspended: bool
     entity: Properties
     members: HashTrieMap[str, Member]
     program: Program
@@ -52,13 +53,14 @@ def patched(
     if list(revisions) != list(range(snapshot.revision + 1, snapshot.revision + 1 + len(revisions))):
         return None
     entity, members, lineage = snapshot.entity, snapshot.members, snapshot.lineage
+    suspended = snapshot.suspended
     schema = snapshot.pack.pack.schema
     for recorded in later:
         change = recorded.change
         if change.entity is Entity.TENANT:
             if change.before is None or change.after is None or change.before["pack"] != change.after["pack"]:
                 return None
-            settings = change.after["settings"]
+            suspended, settings = is_suspended(change.after), change.after["settings"]
             entity = tenant_entity(snapshot.tenant, settings if isinstance(settings, dict) else {}, schema)
         elif change.entity is Entity.MEMBER:
             members = _member_changed(members, change)
@@ -69,7 +71,8 @@ def patched(
     except RowError:
         return None
     revision = later[-1].revision if later else snapshot.revision
-    return replace(snapshot, revision=revision, entity=entity, members=members, program=program, lineage=lineage)
+    moved = replace(snapshot, revision=revision, suspended=suspended, entity=entity, members=members)
+    return replace(moved, program=program, lineage=lineage)
 
 
 def touched_resources(changes: Sequence[RecordedChange]) -> Iterator[str]:

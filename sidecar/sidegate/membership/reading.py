@@ -77,6 +77,7 @@ class _TenantReader:
             id=self._tenant,
             pack=self._written.get("pack", ""),
             settings=self._written.get("settings") or {},
+            suspended=self._written.get("suspended", False),
             members=members,
             groups=groups,
             roles={name: _role(name, written or {}) for name, written in self._section("roles")},

@@ -186,6 +186,7 @@ class Snapshots:
             tenant=facts.id,
             revision=revision,
             pack=pack,
+            suspended=facts.suspended,
             entity=tenant_entity(facts.id, facts.settings, schema),
             members=HashTrieMap(facts.members),
             program=pack.program.with_rows(added=tenant_rows(facts, schema)),

@@ -1,17 +1,18 @@
-"""Tenants: made with their first member, and their settings."""
+"""Tenants: made with their first member, set, suspended, resumed and deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sidegate.entries import member_payload
-from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation
+from sidegate.entries import Payload, is_suspended, member_payload, tenant_payload
+from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, StaleEtag, Violation, WrongState
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.etags import etag_of, require_fresh
 from sidegate.membership.finding import near, one_of
 from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Grant, Json, Member, Properties, ref
+from sidegate.model import Entity, Grant, Json, Member, Properties, TenantQuery, TenantRecord, TenantSize, ref
 from sidegate.policy.schema import Operation, Schema
 
 SEATS = "seats"
@@ -39,14 +40,28 @@ class SettingsUpdate:
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """A tenant as it is: `roles` are those that its pack builds in, on the tenant."""
+    """A tenant as it is: `roles` are those that its pack builds in, on the tenant.
+
+    `created_at` is None of one that is only about to be written.
+    """
 
     id: str
     pack: str
     settings: Properties
+    suspended: bool
     roles: tuple[str, ...]
     seats_taken: int
+    created_at: datetime | None
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantDeletion:
+    """What a deletion takes along; `state` is None where it is done, `etag` what its confirmation is given for."""
+
+    state: TenantState | None
+    size: TenantSize
+    etag: str = ""
 
 
 class Tenants:
@@ -76,14 +91,20 @@ class Tenants:
         Raises:
             NotFound: there is none of this ID.
         """
-        found, _ = await self._commander.store.entries(tenant, [(Entity.TENANT, ())])
-        taken, revision = await self._commander.store.seats(tenant)
-        if not found or not revision:
+        found = await self._commander.store.tenant_page(TenantQuery(ids=(tenant,)), after="", limit=1)
+        if not found:
             raise NotFound(f"there is no tenant `{tenant}`")
-        pack, settings = found[Entity.TENANT, ()]["pack"], found[Entity.TENANT, ()]["settings"]
-        assert isinstance(pack, str)
-        assert isinstance(settings, dict)
-        return _state(tenant, pack, settings, schema=self._commander.schema_of(pack), taken=taken)
+        return self._state(found[0])
+
+    async def list(self, query: TenantQuery, caller: Caller, *, after: str, limit: int) -> Sequence[TenantState]:
+        """Return a page of tenants, by ID.
+
+        Raises:
+            NotPermitted: somebody else than the platform asks for it.
+        """
+        _require_platform(caller, "listed")
+        found = await self._commander.store.tenant_page(query, after=after, limit=limit)
+        return [self._state(record) for record in found]
 
     async def update(
         self,
@@ -107,14 +128,73 @@ class Tenants:
             require_fresh(update.etag, stored, name=tenant)
             merged = {**({} if update.whole else stored["settings"]), **update.settings}
             kept = {name: value for name, value in merged.items() if value is not None}
-            step.draft.put(Entity.TENANT, payload={"pack": stored["pack"], "settings": kept})
-            return _state(tenant, stored["pack"], kept, schema=step.schema, taken=await step.draft.seats())
+            return await _put(step, {**stored, "settings": kept})
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def suspend(self, tenant: str, caller: Caller, respond: Callable[[TenantState], bytes]) -> Written:
+        """Let nobody in a tenant be allowed anything, until it is resumed.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there is no such tenant.
+            WrongState: the tenant is suspended already.
+        """
+
+        async def plan(step: Step) -> TenantState:
+            await step.ask(Operation.SUSPEND_TENANT)
+            return await _turned(step, suspended=True)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def resume(self, tenant: str, caller: Caller, respond: Callable[[TenantState], bytes]) -> Written:
+        """Let a suspended tenant decide as before.
+
+        No pack lets a member do it: nobody in a suspended tenant is allowed anything, and whom the platform has
+        suspended must not come back on their own.
+
+        Raises:
+            NotPermitted: somebody else than the platform asks for it.
+            NotFound: there is no such tenant.
+            WrongState: the tenant is not suspended.
+        """
+
+        async def plan(step: Step) -> TenantState:
+            _require_platform(step.caller, "resumed")
+            return await _turned(step, suspended=False)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def delete(
+        self, tenant: str, caller: Caller, *, confirmed: str, respond: Callable[[TenantDeletion], bytes]
+    ) -> Written:
+        """Delete a tenant with all that is in it; `confirmed` is the etag that a first call without it returned.
+
+        Its history stays; a new tenant of its ID goes on counting its revisions.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there is no such tenant.
+            StaleEtag: another number of members or resources would go than the first call told, or another tenant.
+        """
+
+        async def plan(step: Step) -> TenantDeletion:
+            await step.ask(Operation.DELETE_TENANT)
+            stored = await step.draft.entry(Entity.TENANT) or {}
+            record, size = await step.draft.tenant_record(), await step.draft.size()
+            made = record.created_at.isoformat()
+            etag = etag_of({"tenant": stored, "made": made, "members": size.members, "resources": size.resources})
+            if not confirmed:
+                return TenantDeletion(self._state(record), size, etag)
+            if confirmed != etag:
+                raise StaleEtag(f"other things would go with `{tenant}` than the deletion was confirmed for: ask again")
+            step.draft.remove(Entity.TENANT)
+            return TenantDeletion(None, size)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
     async def _create(self, step: Step, order: TenantOrder) -> TenantState:
-        if not step.caller.is_platform:
-            raise NotPermitted("tenants are made by the platform alone", why="no_operation")
+        _require_platform(step.caller, "made")
         if await step.draft.entry(Entity.TENANT) is not None:
             raise AlreadyExists(f"there is a tenant `{order.tenant}` already")
         schema = self._commander.schema_of(order.pack)
@@ -122,22 +202,57 @@ class Tenants:
             names = self._pack_names()
             message = f"unknown pack `{order.pack}`: {near(order.pack, names, one_of(names))}"
             raise InvalidInput(Violation("pack", message))
-        settings = dict(order.settings or {})
+        payload = tenant_payload(order.pack, order.settings or {}, suspended=False)
         grant = Grant(schema.founder, step.scope, ref("member", order.owner.id))
         key = (grant.role, grant.scope, grant.holder)
         await step.draft.load([(Entity.MEMBER, (order.owner.id,)), (Entity.GRANT, key)])
-        step.draft.put(Entity.TENANT, payload={"pack": order.pack, "settings": settings})
+        step.draft.put(Entity.TENANT, payload=payload)
         step.draft.put(Entity.MEMBER, order.owner.id, payload=member_payload(order.owner))
         step.draft.put(Entity.GRANT, *key, payload={})
-        return _state(order.tenant, order.pack, settings, schema=schema, taken=1)
+        return _state(order.tenant, payload, schema, taken=1)
+
+    def _state(self, record: TenantRecord) -> TenantState:
+        payload = tenant_payload(record.pack, record.settings, suspended=record.suspended)
+        schema = self._commander.schema_of(record.pack)
+        return _state(record.id, payload, schema, taken=record.seats_taken, created_at=record.created_at)
 
 
-def _state(tenant: str, pack: str, settings: Properties, *, schema: Schema | None, taken: int) -> TenantState:
+def _require_platform(caller: Caller, what: str) -> None:
+    if not caller.is_platform:
+        raise NotPermitted(f"tenants are {what} by the platform alone", why="no_operation")
+
+
+async def _turned(step: Step, *, suspended: bool) -> TenantState:
+    """Draft that the tenant is suspended, or no more."""
+    stored = await step.draft.entry(Entity.TENANT)
+    if stored is None:
+        raise NotFound(f"there is no tenant `{step.tenant}`")
+    if is_suspended(stored) is suspended:
+        state = "suspended already" if suspended else "not suspended"
+        raise WrongState(f"the tenant `{step.tenant}` is {state}")
+    return await _put(step, tenant_payload(stored["pack"], stored["settings"], suspended=suspended))
+
+
+async def _put(step: Step, payload: Payload) -> TenantState:
+    """Draft the tenant's own new payload, and return the tenant as it is with it."""
+    record = await step.draft.tenant_record()
+    step.draft.put(Entity.TENANT, payload=payload)
+    return _state(step.tenant, payload, step.schema, taken=record.seats_taken, created_at=record.created_at)
+
+
+def _state(
+    tenant: str, payload: Payload, schema: Schema | None, *, taken: int, created_at: datetime | None = None
+) -> TenantState:
+    pack, settings = payload["pack"], payload["settings"]
+    assert isinstance(pack, str)
+    assert isinstance(settings, dict)
     return TenantState(
         id=tenant,
         pack=pack,
         settings=settings,
+        suspended=is_suspended(payload),
         roles=schema.on_tenant if schema else (),
         seats_taken=taken,
-        etag=etag_of({"pack": pack, "settings": settings}),
+        created_at=created_at,
+        etag=etag_of(payload),
     )

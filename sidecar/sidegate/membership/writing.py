@@ -47,6 +47,7 @@ def _tenant(facts: TenantFacts) -> Iterator[str]:
     tenant_roles, owners, others = _sort_grants(facts)
     inside = [
         *([f"    pack: {_text(facts.pack)}"] if facts.pack else ()),
+        *(["    suspended: true"] if facts.suspended else ()),
         *([f"    settings: {_flow(_plain_items(facts.settings))}"] if facts.settings else ()),
         *_section("members", ((id_, _member(m, tenant_roles.get(id_, ()))) for id_, m in facts.members.items())),
         *_groups(facts.groups),

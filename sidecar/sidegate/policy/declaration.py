@@ -40,6 +40,7 @@ MEMBER_BUILT_IN: Final[Mapping[str, str]] = {
 MEMBERSHIP_REASONS: Final = frozenset(
     {
         Reason.TENANT_UNKNOWN,
+        Reason.TENANT_SUSPENDED,
         Reason.NOT_A_MEMBER,
         Reason.MEMBER_PENDING,
         Reason.MEMBER_INACTIVE,

@@ -48,6 +48,8 @@ class Operation(StrEnum):
     """What a member can do to the membership, each if the pack's action for it allows."""
 
     UPDATE_TENANT = "update_tenant"
+    SUSPEND_TENANT = "suspend_tenant"
+    DELETE_TENANT = "delete_tenant"
     INVITE_MEMBER = "invite_member"
     UPDATE_MEMBER = "update_member"
     DEACTIVATE_MEMBER = "deactivate_member"
@@ -77,7 +79,7 @@ class EnforcedBy(StrEnum):
     """What makes a rule hold."""
 
     RULES = "rules"  # rows of policy.csv
-    MEMBERSHIP = "membership"  # the member's status, before any row
+    MEMBERSHIP = "membership"  # the state of tenant and member, before any row
     STORE = "store"  # what the store accepts and refuses
 
 

@@ -58,8 +58,8 @@ A row is who asks, a column the action, and a cell the rule that decides: ✓ al
 cell is a deny by default. Any ✗ that applies beats every ✓; of several ✓ the last in policy.csv names
 the rule. (1), (2) … are the conditions under a table, without which the cell does not count."""
 _MEMBERSHIP: Final = """\
-Before any row, the member's state decides: an unknown tenant, who is not a member, a pending and an inactive
-member, an unknown resource type and an unknown action are denied, in this order."""
+Before any row, the state of the tenant and the member decides: an unknown and a suspended tenant, who is not a member,
+a pending and an inactive member, an unknown resource type and an unknown action are denied, in this order."""
 
 
 def readme(pack: Pack) -> str:
@@ -191,8 +191,8 @@ def _rules(rules: Iterable[Rule]) -> Iterator[str]:
 
     yield from _table(["ID", "rule", "enforced by", "reason of a denial"], map(row, rules))
     yield ""
-    yield "*Rows* are those of policy.csv, *membership* is the member's state before any row, and the *store* refuses"
-    yield "facts that would break the rule."
+    yield "*Rows* are those of policy.csv, *membership* is the state of tenant and member before any row, and the"
+    yield "*store* refuses facts that would break the rule."
 
 
 def _properties(schema: Schema) -> Iterator[str]:

@@ -34,6 +34,18 @@ def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> 
     return Caller(named, message.request_id, hashlib.sha256(content).digest(), validate_only=validate_only)
 
 
+def asker_of(message: Any) -> Caller:
+    """Return the caller of a read.
+
+    Raises:
+        InvalidInput: the actor is wrong.
+    """
+    inspection = Inspection()
+    inspection.label("actor", message.actor)
+    inspection.finish()
+    return Caller(message.actor or PLATFORM)
+
+
 def read_back(kind: type[M], written: Written, tenant: str, *, tokens: RevisionTokens) -> M:
     """Return a response as it was written, with the revision's token."""
     response: Any = kind.FromString(written.response)

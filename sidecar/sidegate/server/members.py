@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from sidegate.authz.v1 import membership_pb2 as pb
@@ -12,6 +12,7 @@ from sidegate.membership.invitations import Acceptance, Invitations
 from sidegate.membership.members import Left, Members, MemberUpdate
 from sidegate.model import Member, ref
 from sidegate.server.callers import bytes_of, caller_of, masked, read_back
+from sidegate.server.confirmations import Confirmations
 from sidegate.server.memberships import (
     read_invitation,
     read_leaving,
@@ -26,9 +27,8 @@ from sidegate.server.revision import RevisionTokens
 from sidegate.server.seals import Seals
 from sidegate.server.validation import Inspection
 
-_CONFIRM_WITHIN: Final = timedelta(minutes=10)
 _FIELDS: Final = {"display_name": "name", "email": "email", "phone": "phone", "mfa": "mfa"}
-_INVITATION, _DELETION = "invitation", "deletion"
+_INVITATION: Final = "invitation"
 
 
 class MemberHandler:
@@ -48,6 +48,7 @@ class MemberHandler:
         self._tokens = tokens
         self._seals = seals
         self._pages = Pages(seals)
+        self._confirmations = Confirmations(seals, clock=clock)
         self._clock = clock
 
     async def invite_members(self, message: pb.InviteMembersRequest) -> pb.InviteMembersResponse:
@@ -220,8 +221,7 @@ class MemberHandler:
         def respond(left: Left) -> bytes:
             if left.record is None:
                 return bytes_of(pb.DeleteMemberResponse(deleted=True, documents=left.documents))
-            until = (self._clock() + _CONFIRM_WITHIN).isoformat()
-            token = self._seals.seal(_DELETION, message.name, left.etag, until)
+            token = self._confirmations.token(message.name, left.etag)
             shown = write_member(tenant, left.record)
             return bytes_of(pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=left.documents))
 
@@ -229,20 +229,10 @@ class MemberHandler:
             tenant,
             read_leaving(member, message),
             caller_of(message),
-            confirmed=self._confirmed(message),
+            confirmed=self._confirmations.etag(message),
             respond=respond,
         )
         return read_back(pb.DeleteMemberResponse, written, tenant, tokens=self._tokens)
-
-    def _confirmed(self, message: pb.DeleteMemberRequest) -> str:
-        """Return the etag that a confirmation was given for, "" where there is none yet."""
-        if not message.confirmation_token:
-            return ""
-        name, etag, until = self._seals.open(_DELETION, message.confirmation_token, field="confirmation_token")
-        if name != message.name or datetime.fromisoformat(until) <= self._clock():
-            expected = "expected the token of a call for the same member within ten minutes"
-            raise InvalidInput(Violation("confirmation_token", f"is of another member, or too old: {expected}"))
-        return etag
 
     def _hand_out(self, tenant: str, member: pb.Member, *, valid: bool = True) -> None:
         """Put the invitation's token in the place of its ID, so that the store never has the token."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.entries import member_payload
@@ -18,6 +17,7 @@ from sidegate.membership.invitations import DEFAULT_TTL, InviteOrder, InviteResu
 from sidegate.membership.invitees import Invitee, from_addresses, from_csv
 from sidegate.membership.members import Held, Leaving
 from sidegate.model import MemberQuery, MemberRecord, MemberStatus
+from sidegate.server.moments import write_moment
 from sidegate.server.names import MEMBERS, name_of
 from sidegate.server.status import status_of
 from sidegate.server.validation import Inspection
@@ -48,12 +48,12 @@ def write_member(tenant: str, record: MemberRecord, *, token: str = "") -> pb.Me
         quota=member.quota,
         roles=record.roles,
         groups=record.groups,
-        create_time=_moment(record.created_at),
-        last_access_time=_moment(record.last_access_at),
+        create_time=write_moment(record.created_at),
+        last_access_time=write_moment(record.last_access_at),
         etag=etag_of(member_payload(member)),
     )
     if record.invitation is not None:
-        message.invitation.CopyFrom(pb.Invitation(expire_time=_moment(record.invitation.expires_at), token=token))
+        message.invitation.CopyFrom(pb.Invitation(expire_time=write_moment(record.invitation.expires_at), token=token))
     return message
 
 
@@ -136,11 +136,3 @@ def _rows(message: pb.InviteMembersRequest) -> Iterator[Invitee]:
             groups=tuple(row.groups),
             id=row.member_id,
         )
-
-
-def _moment(at: datetime | None) -> Timestamp | None:
-    if at is None:
-        return None
-    moment = Timestamp()
-    moment.FromDatetime(at)
-    return moment

@@ -18,8 +18,10 @@ def read_moment(moment: Timestamp, field: str, inspection: Inspection) -> dateti
         return None
 
 
-def write_moment(at: datetime) -> Timestamp:
-    """Return a moment as clients see it."""
+def write_moment(at: datetime | None) -> Timestamp | None:
+    """Return a moment as clients see it, None where there is none."""
+    if at is None:
+        return None
     moment = Timestamp()
     moment.FromDatetime(at)
     return moment

@@ -1,27 +1,36 @@
-"""CreateTenant, GetTenant and UpdateTenant, whatever transport carries them."""
+"""TenantService, whatever transport carries it."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from sidegate.authz.v1 import tenant_pb2 as pb
-from sidegate.errors import InvalidInput
+from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.invitees import require_email, require_phone
-from sidegate.membership.tenants import SettingsUpdate, TenantOrder, Tenants, TenantState
-from sidegate.model import Json, Member
-from sidegate.server.callers import bytes_of, caller_of, masked, read_back
+from sidegate.membership.tenants import SettingsUpdate, TenantDeletion, TenantOrder, Tenants, TenantState
+from sidegate.model import Json, Member, TenantQuery
+from sidegate.server.callers import asker_of, bytes_of, caller_of, masked, read_back
+from sidegate.server.confirmations import Confirmations
+from sidegate.server.moments import write_moment
 from sidegate.server.names import name_of, tenant_of
+from sidegate.server.pages import Pages
 from sidegate.server.properties import read_properties, write_properties
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.seals import Seals
 from sidegate.server.validation import Inspection
 
-_SETTINGS = "settings"
+_SETTINGS: Final = "settings"
+_SUSPENDED: Final = {pb.TENANT_STATE_ACTIVE: False, pb.TENANT_STATE_SUSPENDED: True}
 
 
 class TenantHandler:
     """Reads and writes tenants; errors are Sidegate's own, for the transport to tell."""
 
-    def __init__(self, use_case: Tenants, tokens: RevisionTokens) -> None:
+    def __init__(self, use_case: Tenants, tokens: RevisionTokens, seals: Seals) -> None:
         self._use_case = use_case
         self._tokens = tokens
+        self._pages = Pages(seals)
+        self._confirmations = Confirmations(seals)
 
     async def create_tenant(self, message: pb.CreateTenantRequest) -> pb.CreateTenantResponse:
         """Make a tenant.
@@ -53,6 +62,21 @@ class TenantHandler:
         """
         return pb.GetTenantResponse(tenant=_tenant(await self._use_case.get(tenant_of(message.name, "name"))))
 
+    async def list_tenants(self, message: pb.ListTenantsRequest) -> pb.ListTenantsResponse:
+        """Return a page of tenants.
+
+        Raises:
+            InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: somebody else than the platform asks for it.
+        """
+        page = self._pages.open(message)
+        if message.state not in (pb.TENANT_STATE_UNSPECIFIED, *_SUSPENDED):
+            raise InvalidInput(Violation("state", f"`{message.state}` is no state"))
+        query = TenantQuery(suspended=_SUSPENDED.get(message.state))
+        found = await self._use_case.list(query, asker_of(message), after=page.after, limit=page.limit)
+        tenants, token = self._pages.cut(page, found, lambda state: state.id)
+        return pb.ListTenantsResponse(tenants=map(_tenant, tenants), next_page_token=token)
+
     async def update_tenant(self, message: pb.UpdateTenantRequest) -> pb.UpdateTenantResponse:
         """Set settings.
 
@@ -67,6 +91,52 @@ class TenantHandler:
             lambda state: bytes_of(pb.UpdateTenantResponse(tenant=_tenant(state))),
         )
         return read_back(pb.UpdateTenantResponse, written, tenant, tokens=self._tokens)
+
+    async def suspend_tenant(self, message: pb.SuspendTenantRequest) -> pb.SuspendTenantResponse:
+        """Let nobody in a tenant be allowed anything.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.name, "name")
+        written = await self._use_case.suspend(
+            tenant, caller_of(message), lambda state: bytes_of(pb.SuspendTenantResponse(tenant=_tenant(state)))
+        )
+        return read_back(pb.SuspendTenantResponse, written, tenant, tokens=self._tokens)
+
+    async def resume_tenant(self, message: pb.ResumeTenantRequest) -> pb.ResumeTenantResponse:
+        """Let a suspended tenant decide as before.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.name, "name")
+        written = await self._use_case.resume(
+            tenant, caller_of(message), lambda state: bytes_of(pb.ResumeTenantResponse(tenant=_tenant(state)))
+        )
+        return read_back(pb.ResumeTenantResponse, written, tenant, tokens=self._tokens)
+
+    async def delete_tenant(self, message: pb.DeleteTenantRequest) -> pb.DeleteTenantResponse:
+        """Ask for a deletion, or confirm it.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.name, "name")
+
+        def respond(deletion: TenantDeletion) -> bytes:
+            size = deletion.size
+            answer = pb.DeleteTenantResponse(deleted=True, members=size.members, resources=size.resources)
+            if deletion.state is not None:
+                answer.deleted = False
+                answer.confirmation_token = self._confirmations.token(message.name, deletion.etag)
+                answer.tenant.CopyFrom(_tenant(deletion.state))
+            return bytes_of(answer)
+
+        written = await self._use_case.delete(
+            tenant, caller_of(message), confirmed=self._confirmations.etag(message), respond=respond
+        )
+        return read_back(pb.DeleteTenantResponse, written, tenant, tokens=self._tokens)
 
 
 def _update(message: pb.UpdateTenantRequest) -> SettingsUpdate:
@@ -94,4 +164,6 @@ def _tenant(state: TenantState) -> pb.Tenant:
         roles=state.roles,
         seats_taken=state.seats_taken,
         etag=state.etag,
+        state=pb.TENANT_STATE_SUSPENDED if state.suspended else pb.TENANT_STATE_ACTIVE,
+        create_time=write_moment(state.created_at),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sidegate.errors import InvalidInput, TooStale, Unavailable
-from sidegate.model import Consistency, Requirement
+from sidegate.model import Change, Consistency, Entity, Requirement
 from sidegate.policy.keeper import bundled_packs
 from support.deciding import apply, ask, deciding
 
@@ -86,6 +87,28 @@ async def test_a_fully_consistent_check_asks_the_store(core, tmp_path, consisten
     async with deciding(tmp_path / "facts.db") as other:
         await apply(other, WITHOUT_VIC)
     assert not (await ask(core, "vic view document:d1", consistency=consistency)).allowed
+
+
+async def test_a_suspension_elsewhere_is_in_force_from_its_revision_on(core, tmp_path):
+    """ST-24: another sidecar's suspension denies whoever asks for its revision, and its resumption allows again."""
+    assert (await ask(core, "vic view document:d1")).allowed
+    async with deciding(tmp_path / "facts.db") as other:
+        suspended = (await apply(other, FACTS.replace("acme:", "acme:\n    suspended: true")))["acme"]
+        fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=suspended)
+        decision = await ask(core, "vic view document:d1", consistency=fresh)
+        assert (decision.allowed, decision.reason, decision.rule) == (False, "tenant_suspended", "ST-24")
+        resumed = (await apply(other, FACTS))["acme"]
+    assert (await ask(core, "vic view document:d1", consistency=replace(fresh, revision=resumed))).allowed
+
+
+async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
+    """Whoever asks for the revision that a deletion made learns that there is no such tenant, at the first call."""
+    assert (await ask(core, "vic view document:d1")).allowed
+    async with deciding(tmp_path / "facts.db") as other:
+        gone = [Change(Entity.TENANT, (), {"pack": "", "settings": {}}, None)]
+        made = await other.store.write({"acme": gone}, expected={"acme": 1}, actor="platform")
+    fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=made["acme"])
+    assert (await ask(core, "vic view document:d1", consistency=fresh)).reason == "tenant_unknown"
 
 
 async def test_a_revision_from_the_future_is_not_answered(core):

@@ -73,7 +73,8 @@ def facts(draw: st.DrawFn) -> TenantFacts:
     pairs += [(role, ref) for ref in kept if ref != "template:t" for role in ("owner", "viewer", "editor")]
     grants = draw(st.frozensets(st.builds(lambda p, h: Grant(*p, h), st.sampled_from(pairs), HOLDERS), max_size=6))
     wanted = draw(st.sampled_from([{}, {"require_mfa": True}]))
-    return TenantFacts("acme", "", wanted, members, groups, roles, kept, grants)
+    suspended = draw(st.sampled_from([False, False, True]))
+    return TenantFacts("acme", "", wanted, members, groups, roles, kept, grants, suspended=suspended)
 
 
 class Told(GivenFacts):

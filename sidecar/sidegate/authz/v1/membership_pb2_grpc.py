@@ -30,7 +30,7 @@ class MembershipServiceStub:
 
     Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
     nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD or WRONG_STATE.
+    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     def __init__(self, channel):
@@ -101,7 +101,7 @@ class MembershipServiceServicer:
 
     Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
     nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD or WRONG_STATE.
+    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     def InviteMembers(self, request, context):
@@ -252,7 +252,7 @@ class MembershipService:
 
     Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
     nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD or WRONG_STATE.
+    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     @staticmethod

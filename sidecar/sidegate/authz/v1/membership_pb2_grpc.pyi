@@ -17,7 +17,7 @@ class MembershipServiceStub:
 
     Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
     nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD or WRONG_STATE.
+    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -49,7 +49,7 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
     nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD or WRONG_STATE.
+    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     @_abc_1.abstractmethod

@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class TenantServiceStub:
-    """TenantService makes tenants and keeps their settings.
+    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+
+    In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
+    TENANT_SUSPENDED; the platform goes on reading and writing.
     """
 
     def __init__(self, channel):
@@ -45,15 +48,38 @@ class TenantServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.GetTenantRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.GetTenantResponse.FromString,
                 _registered_method=True)
+        self.ListTenants = channel.unary_unary(
+                '/sidegate.authz.v1.TenantService/ListTenants',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ListTenantsRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ListTenantsResponse.FromString,
+                _registered_method=True)
         self.UpdateTenant = channel.unary_unary(
                 '/sidegate.authz.v1.TenantService/UpdateTenant',
                 request_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.UpdateTenantRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.UpdateTenantResponse.FromString,
                 _registered_method=True)
+        self.SuspendTenant = channel.unary_unary(
+                '/sidegate.authz.v1.TenantService/SuspendTenant',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.SuspendTenantRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.SuspendTenantResponse.FromString,
+                _registered_method=True)
+        self.ResumeTenant = channel.unary_unary(
+                '/sidegate.authz.v1.TenantService/ResumeTenant',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ResumeTenantRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ResumeTenantResponse.FromString,
+                _registered_method=True)
+        self.DeleteTenant = channel.unary_unary(
+                '/sidegate.authz.v1.TenantService/DeleteTenant',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.DeleteTenantRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.DeleteTenantResponse.FromString,
+                _registered_method=True)
 
 
 class TenantServiceServicer:
-    """TenantService makes tenants and keeps their settings.
+    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+
+    In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
+    TENANT_SUSPENDED; the platform goes on reading and writing.
     """
 
     def CreateTenant(self, request, context):
@@ -70,8 +96,37 @@ class TenantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTenants(self, request, context):
+        """ListTenants returns all tenants by ID, page by page. Only the platform can.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateTenant(self, request, context):
         """UpdateTenant sets settings of a tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendTenant(self, request, context):
+        """SuspendTenant lets nobody in a tenant be allowed anything; all that is in it stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeTenant(self, request, context):
+        """ResumeTenant lets a suspended tenant decide as before. Only the platform can.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTenant(self, request, context):
+        """DeleteTenant deletes a tenant with all that is in it but its history, in two calls: the first returns a token, the
+        second carries it and deletes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,10 +145,30 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.GetTenantRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.GetTenantResponse.SerializeToString,
             ),
+            'ListTenants': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTenants,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ListTenantsRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ListTenantsResponse.SerializeToString,
+            ),
             'UpdateTenant': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateTenant,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.UpdateTenantRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.UpdateTenantResponse.SerializeToString,
+            ),
+            'SuspendTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendTenant,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.SuspendTenantRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.SuspendTenantResponse.SerializeToString,
+            ),
+            'ResumeTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeTenant,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ResumeTenantRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.ResumeTenantResponse.SerializeToString,
+            ),
+            'DeleteTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTenant,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.DeleteTenantRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_tenant__pb2.DeleteTenantResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -104,7 +179,10 @@ def add_TenantServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TenantService:
-    """TenantService makes tenants and keeps their settings.
+    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+
+    In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
+    TENANT_SUSPENDED; the platform goes on reading and writing.
     """
 
     @staticmethod
@@ -162,6 +240,33 @@ class TenantService:
             _registered_method=True)
 
     @staticmethod
+    def ListTenants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.TenantService/ListTenants',
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.ListTenantsRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.ListTenantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdateTenant(request,
             target,
             options=(),
@@ -178,6 +283,87 @@ class TenantService:
             '/sidegate.authz.v1.TenantService/UpdateTenant',
             sidegate_dot_authz_dot_v1_dot_tenant__pb2.UpdateTenantRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_tenant__pb2.UpdateTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.TenantService/SuspendTenant',
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.SuspendTenantRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.SuspendTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.TenantService/ResumeTenant',
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.ResumeTenantRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.ResumeTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.TenantService/DeleteTenant',
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.DeleteTenantRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_tenant__pb2.DeleteTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,18 +13,36 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TenantServiceStub:
-    """TenantService makes tenants and keeps their settings."""
+    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+
+    In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
+    TENANT_SUSPENDED; the platform goes on reading and writing.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.CreateTenantRequest, _tenant_pb2.CreateTenantResponse]
     """CreateTenant makes a tenant with its first member, who holds the pack's first role. Only the platform can."""
     GetTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.GetTenantRequest, _tenant_pb2.GetTenantResponse]
     """GetTenant returns a tenant."""
+    ListTenants: _aio.UnaryUnaryMultiCallable[_tenant_pb2.ListTenantsRequest, _tenant_pb2.ListTenantsResponse]
+    """ListTenants returns all tenants by ID, page by page. Only the platform can."""
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.UpdateTenantRequest, _tenant_pb2.UpdateTenantResponse]
     """UpdateTenant sets settings of a tenant."""
+    SuspendTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.SuspendTenantRequest, _tenant_pb2.SuspendTenantResponse]
+    """SuspendTenant lets nobody in a tenant be allowed anything; all that is in it stays."""
+    ResumeTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.ResumeTenantRequest, _tenant_pb2.ResumeTenantResponse]
+    """ResumeTenant lets a suspended tenant decide as before. Only the platform can."""
+    DeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.DeleteTenantRequest, _tenant_pb2.DeleteTenantResponse]
+    """DeleteTenant deletes a tenant with all that is in it but its history, in two calls: the first returns a token, the
+    second carries it and deletes.
+    """
 
 class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
-    """TenantService makes tenants and keeps their settings."""
+    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+
+    In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
+    TENANT_SUSPENDED; the platform goes on reading and writing.
+    """
 
     @_abc_1.abstractmethod
     def CreateTenant(
@@ -43,11 +61,45 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetTenant returns a tenant."""
 
     @_abc_1.abstractmethod
+    def ListTenants(
+        self,
+        request: _tenant_pb2.ListTenantsRequest,
+        context: _aio.ServicerContext[_tenant_pb2.ListTenantsRequest, _abc.Awaitable[_tenant_pb2.ListTenantsResponse]],
+    ) -> _abc.Awaitable[_tenant_pb2.ListTenantsResponse]:
+        """ListTenants returns all tenants by ID, page by page. Only the platform can."""
+
+    @_abc_1.abstractmethod
     def UpdateTenant(
         self,
         request: _tenant_pb2.UpdateTenantRequest,
         context: _aio.ServicerContext[_tenant_pb2.UpdateTenantRequest, _abc.Awaitable[_tenant_pb2.UpdateTenantResponse]],
     ) -> _abc.Awaitable[_tenant_pb2.UpdateTenantResponse]:
         """UpdateTenant sets settings of a tenant."""
+
+    @_abc_1.abstractmethod
+    def SuspendTenant(
+        self,
+        request: _tenant_pb2.SuspendTenantRequest,
+        context: _aio.ServicerContext[_tenant_pb2.SuspendTenantRequest, _abc.Awaitable[_tenant_pb2.SuspendTenantResponse]],
+    ) -> _abc.Awaitable[_tenant_pb2.SuspendTenantResponse]:
+        """SuspendTenant lets nobody in a tenant be allowed anything; all that is in it stays."""
+
+    @_abc_1.abstractmethod
+    def ResumeTenant(
+        self,
+        request: _tenant_pb2.ResumeTenantRequest,
+        context: _aio.ServicerContext[_tenant_pb2.ResumeTenantRequest, _abc.Awaitable[_tenant_pb2.ResumeTenantResponse]],
+    ) -> _abc.Awaitable[_tenant_pb2.ResumeTenantResponse]:
+        """ResumeTenant lets a suspended tenant decide as before. Only the platform can."""
+
+    @_abc_1.abstractmethod
+    def DeleteTenant(
+        self,
+        request: _tenant_pb2.DeleteTenantRequest,
+        context: _aio.ServicerContext[_tenant_pb2.DeleteTenantRequest, _abc.Awaitable[_tenant_pb2.DeleteTenantResponse]],
+    ) -> _abc.Awaitable[_tenant_pb2.DeleteTenantResponse]:
+        """DeleteTenant deletes a tenant with all that is in it but its history, in two calls: the first returns a token, the
+        second carries it and deletes.
+        """
 
 def add_TenantServiceServicer_to_server(servicer: TenantServiceServicer, server: _aio.Server) -> None: ...
