@@ -8,7 +8,7 @@ PROTOS := $(addprefix proto/sidegate/authz/v1/,authorization.proto facts.proto t
 GENERATED := sidecar/sidegate/authz/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fuzz bench proto proto-baseline docs clean
+.PHONY: help setup run test lint fuzz histories bench proto proto-baseline docs clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test: lint ## prove everything: lint, then all tests
 
 fuzz: $(STAMP) ## compare the two engines on a million generated decisions; takes a quarter of an hour
 	SIDEGATE_FUZZ=1000000 $(BIN)/pytest -q --timeout 0 tests/conformance/test_differential.py
+
+histories: $(STAMP) ## harm three sidecars for ten minutes, by chance (SIDEGATE_HISTORY_SECONDS, SIDEGATE_HISTORY_SEED)
+	SIDEGATE_HISTORY_SECONDS=$${SIDEGATE_HISTORY_SECONDS:-600} SIDEGATE_HISTORY_SEED=$${SIDEGATE_HISTORY_SEED:-$$RANDOM} \
+	  $(BIN)/pytest -q tests/consistency/test_histories.py
 
 bench: $(STAMP) ## measure the engine beside pycasbin; takes ten minutes
 	$(BIN)/python loadtest/engine.py

@@ -81,18 +81,22 @@ class Sidecar:
 
 @contextmanager
 def sidecar(
-    directory: Path, *flags: object, listen: str = "127.0.0.1:0", env: Mapping[str, str] | None = None
+    directory: Path,
+    *flags: object,
+    listen: str = "127.0.0.1:0",
+    env: Mapping[str, str] | None = None,
+    patience: float = PATIENCE,
 ) -> Iterator[Sidecar]:
     """Start `sidegate serve`, and wait until it has said where it listens; its log goes to `serve.err` in `directory`.
 
-    Its database is there, too, where the environment names no other.
+    Its database is there, too, where the environment names no other. After `patience` seconds it is killed.
     """
     database = (env or {}).get("SIDEGATE_DATABASE", f"sqlite:///{directory}/facts.db")
     command = [PROGRAM, "serve", "--listen", listen, *map(str, flags)]
     with (directory / "serve.err").open("w+", encoding="utf-8") as errors:
         variables = environment(**{**(env or {}), "SIDEGATE_DATABASE": database})
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8", env=variables)
-        guard = threading.Timer(PATIENCE, process.kill)
+        guard = threading.Timer(patience, process.kill)
         guard.start()
         try:
             announced = "".join(_until_stop_line(process))

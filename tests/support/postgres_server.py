@@ -36,6 +36,7 @@ autovacuum = off
 shared_buffers = 32MB
 max_connections = 60
 """
+_DURABLE = "synchronous_commit = on\n"
 # Who has a password must give it; the tests' own user needs none.
 _ACCESS = "local all postgres trust\nlocal all all scram-sha-256\n"
 
@@ -74,6 +75,20 @@ class PostgresServer:
             self._process.wait(_PATIENCE)
             self._process = None
 
+    def pause(self) -> None:
+        """Stop all its processes where they are, with all connections open."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let its processes go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        if self._process is not None:
+            tasks = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+            for pid in (self._process.pid, *map(int, tasks.read_text().split())):
+                os.kill(pid, number)
+
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
         """Make an empty database, yield its address, and remove it."""
@@ -98,13 +113,13 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """Make a server, start it, and leave no process and no file of it."""
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """Make a server, start it, and leave no process and no file of it; a durable one keeps its commits in a crash."""
     # Not under pytest's directory: its path may be too long for a socket, and others may not enter it.
     with tempfile.TemporaryDirectory(prefix="sidegate-pg-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         server = PostgresServer(directory, _programs(directory))
-        _initialize(server)
+        _initialize(server, _DURABLE if durable else "")
         try:
             server.start()
             yield server
@@ -128,7 +143,7 @@ def _programs(directory: Path) -> Path:
     return package / "pginstall" / "bin"
 
 
-def _initialize(server: PostgresServer) -> None:
+def _initialize(server: PostgresServer, more: str) -> None:
     data = server.directory / "data"
     options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
     made = subprocess.run(
@@ -137,7 +152,7 @@ def _initialize(server: PostgresServer) -> None:
     assert made.returncode == 0, made.stderr
     (data / "pg_hba.conf").write_text(_ACCESS)
     with (data / "postgresql.conf").open("a") as configuration:
-        configuration.write(_CONFIGURATION.format(directory=server.directory))
+        configuration.write(_CONFIGURATION.format(directory=server.directory) + more)
 
 
 def _identity() -> dict[str, object]:

@@ -1,0 +1,46 @@
+"""Three sidecars, harmed in every way while clients write and read, keep each promise of docs/consistency.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sidegate.policy.load import load_pack
+from support.histories.cluster import NAMES, cluster
+from support.histories.nemesis import FAULTS
+from support.histories.record import Mode, Outcome, Read, Write
+from support.histories.run import Run, run
+from support.histories.world import STANDARD
+
+SECONDS = float(os.environ.get("SIDEGATE_HISTORY_SECONDS", "1"))
+SEED = int(os.environ.get("SIDEGATE_HISTORY_SEED", "1"))
+
+
+@pytest.mark.timeout(SECONDS + 180)
+async def test_every_claim_holds_whatever_goes_wrong():
+    """Each fault once, in an order of chance: no claim is broken, and when it is over all sidecars agree."""
+    async with cluster() as servers:
+        done = await run(servers, {digest(): STANDARD}, FAULTS, seed=SEED, seconds=SECONDS)
+    broken = done.broken()
+    assert not broken, done.told(broken)
+    assert done.agreed, done.told([])
+    assert_it_was_put_to_the_test(done)
+
+
+def assert_it_was_put_to_the_test(done: Run) -> None:
+    """A history in which little happened proves little: of all that can happen to a read or a write, some did."""
+    reads = [it for it in done.history.operations if isinstance(it, Read)]
+    writes = [it for it in done.history.operations if isinstance(it, Write)]
+    assert {it.demand.mode for it in reads if it.answer} == {*Mode}
+    assert {it.answer.allowed for it in reads if it.answer} == {True, False}
+    assert {it.process.partition("#")[0] for it in reads if it.answer} == {*NAMES}
+    assert any(it.failure.startswith("UNAVAILABLE") for it in reads)
+    assert {it.outcome for it in writes} == {*Outcome}
+    assert all(len(timeline.states) > 10 for timeline in done.history.timelines.values())
+
+
+def digest() -> str:
+    """Return the digest of the pack that decides."""
+    return load_pack(Path(__file__).parents[2] / "policies/standard").digest

@@ -1,0 +1,192 @@
+"""Clients that write and read on any sidecar, and record what they asked and were told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from time import monotonic
+from typing import Protocol
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from sidegate.authz.v1 import authorization_pb2 as authz
+from sidegate.authz.v1 import facts_pb2 as facts
+from sidegate.authz.v1 import history_pb2 as changes
+from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
+from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
+from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
+from support.histories.record import Answer, Demand, Mode, Operation, Outcome, Question, Read, Write
+from support.histories.timeline import Timeline, timeline
+from support.histories.world import FACTS, Switch, Turn, switches
+
+PATIENCE = 1.5
+"""Seconds after which a client gives a call up."""
+OWN_BOUND = 0.3
+"""Seconds that a reader asks for with MAX_STALENESS."""
+_PAUSE = 0.1
+_MODES = (*Mode, Mode.AT_LEAST_AS_FRESH, Mode.FULLY_CONSISTENT)
+# What tells for sure that nothing was written.
+_REFUSALS = {
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.PERMISSION_DENIED,
+}
+
+
+class Reachable(Protocol):
+    """A sidecar as clients know it; `process` names its present process."""
+
+    process: str
+    channel: grpc.aio.Channel
+
+
+@dataclass
+class Notes:
+    """What all clients know together: what they recorded, the last tokens told, and the last switch turned."""
+
+    operations: list[Operation] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict)
+    turned: dict[str, Switch] = field(default_factory=dict)
+
+
+@dataclass
+class Client:
+    """One client: it waits for each answer before it goes on, and carries the last token that it was told."""
+
+    name: str
+    sidecars: Sequence[Reachable]
+    notes: Notes
+    random: Random
+    held: dict[str, str] = field(default_factory=dict)
+
+    async def turn(self, tenant: str, switch: Switch, turn: Turn, *, at: Reachable | None = None) -> Write:
+        """Write on any sidecar, and record how it ended."""
+        sidecar = at or self.random.choice(self.sidecars)
+        stub, method, request = turn.call
+        process, asked = sidecar.process, monotonic()
+        outcome, revision, failure = Outcome.ACKNOWLEDGED, "", ""
+        try:
+            answer = await getattr(stub(sidecar.channel), method)(request, timeout=PATIENCE)
+            revision = answer.revision
+        except grpc.aio.AioRpcError as error:
+            outcome = Outcome.REFUSED if error.code() in _REFUSALS else Outcome.UNKNOWN
+            failure = f"{error.code().name}: {error.details()}"
+        write = Write(
+            self.name, process, tenant, turn.effect, asked, monotonic(), outcome, revision=revision, failure=failure
+        )
+        self.notes.operations.append(write)
+        if revision:
+            self._told(tenant, revision)
+            self.notes.turned[tenant] = switch
+        return write
+
+    async def ask(self, tenant: str, question: Question, demand: Demand, *, at: Reachable | None = None) -> Read:
+        """Ask on any sidecar, and record the answer or why there was none."""
+        sidecar = at or self.random.choice(self.sidecars)
+        process, asked = sidecar.process, monotonic()
+        answer, failure = None, ""
+        try:
+            told = await AuthorizationServiceStub(sidecar.channel).Check(
+                check_request(tenant, question, demand), timeout=PATIENCE
+            )
+            answer = Answer(told.decision == authz.DECISION_ALLOW, told.reason, told.revision, told.policy_digest)
+        except grpc.aio.AioRpcError as error:
+            failure = f"{error.code().name}: {error.details()}"
+        read = Read(
+            self.name, process, tenant, question, asked, monotonic(), demand=demand, answer=answer, failure=failure
+        )
+        self.notes.operations.append(read)
+        if answer is not None and answer.revision:
+            self._told(tenant, answer.revision)
+        return read
+
+    def demand(self, tenant: str) -> Demand:
+        """Choose how fresh the next answer must be: a token is this client's own, or what another was told last."""
+        mode = self.random.choice(_MODES)
+        if mode is Mode.AT_LEAST_AS_FRESH:
+            tokens = [held[tenant] for held in (self.held, self.notes.tokens) if tenant in held]
+            return Demand(mode, token=self.random.choice(tokens)) if tokens else Demand()
+        return Demand(mode, bound=OWN_BOUND if mode is Mode.MAX_STALENESS else None)
+
+    def _told(self, tenant: str, token: str) -> None:
+        self.held[tenant] = self.notes.tokens[tenant] = token
+
+
+async def write_on(client: Client, tenants: Sequence[str]) -> None:
+    """Turn switches until cancelled."""
+    while True:
+        tenant = client.random.choice(tenants)
+        switch = client.random.choice(switches(tenant))
+        write = await client.turn(tenant, switch, client.random.choice((switch.on, switch.off)))
+        await asyncio.sleep(client.random.uniform(0, _PAUSE if write.outcome is Outcome.UNKNOWN else 0.02))
+
+
+async def read_on(client: Client, tenants: Sequence[str]) -> None:
+    """Ask until cancelled, mostly about what was turned last."""
+    while True:
+        tenant = client.random.choice(tenants)
+        last = client.notes.turned.get(tenant)
+        switch = last if last and client.random.random() < 0.6 else client.random.choice(switches(tenant))
+        read = await client.ask(tenant, switch.question, client.demand(tenant))
+        await asyncio.sleep(client.random.uniform(0, 0.01 if read.answer else _PAUSE))
+
+
+def check_request(tenant: str, question: Question, demand: Demand) -> authz.CheckRequest:
+    """Return the request for a question."""
+    type_, _, id_ = question.resource.partition(":")
+    request = authz.CheckRequest(
+        tenant=tenant,
+        subject=authz.Subject(id=question.subject),
+        action=question.action,
+        resource=authz.Resource(type=type_, id=id_),
+    )
+    match demand.mode:
+        case Mode.MINIMIZE_LATENCY:
+            request.consistency.minimize_latency = True
+        case Mode.AT_LEAST_AS_FRESH:
+            request.consistency.at_least_as_fresh = demand.token
+        case Mode.FULLY_CONSISTENT:
+            request.consistency.fully_consistent = True
+    if demand.bound is not None:
+        request.consistency.max_staleness.CopyFrom(Duration(nanos=int(demand.bound * 1e9)))
+    return request
+
+
+async def settle(sidecar: Reachable, tenants: Sequence[str], document: str = FACTS) -> dict[str, str]:
+    """Write the tenants' facts; return the revision of each."""
+    settled: dict[str, str] = {}
+    for tenant in tenants:
+        request = facts.ApplyFactsRequest(document=document.format(tenant=tenant))
+        answer = await FactsServiceStub(sidecar.channel).ApplyFacts(request)
+        settled[tenant] = answer.tenants[0].revision
+    return settled
+
+
+async def told_timeline(sidecar: Reachable, tenant: str, settled: str) -> Timeline:
+    """Return the states of a tenant as a sidecar's history tells them."""
+    found: list[changes.RecordedChange] = []
+    request = changes.ListChangesRequest(parent=f"tenants/{tenant}", page_size=1000, oldest_first=True)
+    while True:
+        page = await HistoryServiceStub(sidecar.channel).ListChanges(request)
+        found += page.changes
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return timeline(found, settled=settled)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 40.0) -> None:
+    """Wait for what must come true by itself.
+
+    Raises:
+        AssertionError: it did not, in a time in which nothing else is left to happen.
+    """
+    deadline = monotonic() + seconds
+    while not await condition():
+        assert monotonic() < deadline, f"{what}: did not come true"
+        await asyncio.sleep(0.05)

@@ -1,0 +1,111 @@
+"""What clients did and were told: the history that the claims are checked against.
+
+Times are seconds of one monotonic clock, that of the process which all clients run in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+EntryKey: TypeAlias = tuple[str, tuple[str, ...]]
+"""One stored thing: its kind, and its key in parts."""
+Payload: TypeAlias = Mapping[str, object]
+
+
+class Mode(StrEnum):
+    """How fresh a reader wants its answer."""
+
+    MINIMIZE_LATENCY = "minimize_latency"
+    AT_LEAST_AS_FRESH = "at_least_as_fresh"
+    FULLY_CONSISTENT = "fully_consistent"
+    MAX_STALENESS = "max_staleness"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this member do this action on this resource?"""
+
+    subject: str
+    action: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The consistency that a reader asked for: `token` goes with AT_LEAST_AS_FRESH, `bound` with MAX_STALENESS."""
+
+    mode: Mode = Mode.MINIMIZE_LATENCY
+    token: str = ""
+    bound: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The decision, and from which rules and which revision it was made."""
+
+    allowed: bool
+    reason: str
+    revision: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A question, and its answer or why there was none; `process` is the sidecar's, another after each start."""
+
+    session: str
+    process: str
+    tenant: str
+    question: Question
+    asked: float
+    told: float
+    demand: Demand = field(default_factory=Demand)
+    answer: Answer | None = None
+    failure: str = ""
+
+
+class Outcome(StrEnum):
+    """What a writer knows of its write."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a write is to bring about: the stored thing as it is then, None where it is to be gone.
+
+    Of a thing that is there, only the fields that are named here count.
+    """
+
+    entry: EntryKey
+    after: Payload | None
+
+    def holds(self, entries: Mapping[EntryKey, Payload]) -> bool:
+        """Return whether it is so in a state."""
+        stored = entries.get(self.entry)
+        if stored is None or self.after is None:
+            return stored is None and self.after is None
+        return all(stored.get(name) == value for name, value in self.after.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write, what it was to bring about, and how it ended; `revision` is of an acknowledged one."""
+
+    session: str
+    process: str
+    tenant: str
+    effect: Effect
+    asked: float
+    told: float
+    outcome: Outcome
+    revision: str = ""
+    failure: str = ""
+
+
+Operation: TypeAlias = Read | Write

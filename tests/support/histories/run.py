@@ -1,0 +1,77 @@
+"""One run: clients and faults side by side, then peace, and the history of it all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from support.histories.claims import Broken, History, broken_claims
+from support.histories.clients import Client, Notes, eventually, read_on, settle, told_timeline, write_on
+from support.histories.cluster import BOUND, Cluster
+from support.histories.nemesis import Fault, Schedule, harm
+from support.histories.record import Demand, Mode, Read
+from support.histories.truth import Truth
+from support.histories.world import TENANTS, switches
+
+WRITERS = 3
+READERS = 6
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its seed, what went wrong when, what was recorded, and what the sidecars said in the end."""
+
+    seed: int
+    schedule: Schedule
+    history: History
+    agreed: bool
+
+    def broken(self) -> list[Broken]:
+        """Return the claims that do not hold."""
+        return broken_claims(self.history)
+
+    def told(self, broken: Sequence[Broken]) -> str:
+        """Return what a reader needs to follow the first faults found: the seed, the faults, the operations around."""
+        lines = [f"SIDEGATE_HISTORY_SEED={self.seed}", *(f"{at:.3f} {what}" for at, what in self.schedule)]
+        for one in broken[:5]:
+            lines += ["", f"{one.claim}: {one.detail}", f"  {one.operation}"]
+        return "\n".join(lines)
+
+
+async def run(
+    cluster: Cluster, truths: Mapping[str, Truth], faults: Sequence[Fault], *, seed: int, seconds: float
+) -> Run:
+    """Let clients write and read while one fault follows another; then wait until all is well, and ask once more."""
+    random, notes = Random(seed), Notes()
+    settled = await settle(cluster.nodes[0], TENANTS)
+    clients = [
+        asyncio.create_task(work(Client(f"{name}{number}", cluster.nodes, notes, Random(random.random())), TENANTS))
+        for name, work, count in (("writer", write_on, WRITERS), ("reader", read_on, READERS))
+        for number in range(count)
+    ]
+    try:
+        schedule = await harm(cluster, random, faults, seconds=seconds)
+        ended = [client for client in clients if client.done()]
+        assert not ended, ended[0].exception()
+    finally:
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+    await eventually(cluster.ready, "all sidecars are ready again")
+    agreed = await _agree(Client("last", cluster.nodes, notes, random))
+    timelines = {tenant: await told_timeline(cluster.nodes[0], tenant, settled[tenant]) for tenant in TENANTS}
+    return Run(seed, schedule, History(notes.operations, timelines, truths, BOUND), agreed)
+
+
+async def _agree(client: Client) -> bool:
+    """Ask all sidecars everything, of the store and then from memory; return whether all give the same answers."""
+    answers: dict[tuple[str, object], set[object]] = {}
+    for demand in (Demand(Mode.FULLY_CONSISTENT), Demand()):
+        for tenant in TENANTS:
+            for switch in switches(tenant):
+                for sidecar in client.sidecars:
+                    read: Read = await client.ask(tenant, switch.question, demand, at=sidecar)
+                    answers.setdefault((tenant, switch.question), set()).add(read.answer)
+    return all(len(given) == 1 and None not in given for given in answers.values())
