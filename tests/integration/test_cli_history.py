@@ -59,7 +59,7 @@ def test_pages_follow_each_other(history):
 
 def test_json_is_the_answer_of_the_wire(history):
     """A script gets revision, time, actor and payloads."""
-    done = history("list", "--actor", "ops1", "--json")
+    done = history("list", "--by", "ops1", "--json")
     (change,) = json.loads(done.out)["changes"]
     assert change["change"]["before"]["quota"] == 3
     assert change["change"]["after"]["quota"] == 5

@@ -100,6 +100,7 @@ def sidecar(
         guard.start()
         try:
             announced = "".join(_until_stop_line(process))
+            guard.cancel()
             if "Stop it" not in announced:
                 errors.seek(0)
                 raise AssertionError(f"the server did not start: {announced}{errors.read()}")

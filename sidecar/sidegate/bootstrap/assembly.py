@@ -27,9 +27,11 @@ from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
 from sidegate.membership.past import Past
 from sidegate.membership.quotas import Quotas
+from sidegate.membership.reader import Reader
 from sidegate.membership.resources import Resources
 from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
+from sidegate.membership.steps import Steps
 from sidegate.membership.tenants import Tenants
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
@@ -115,17 +117,18 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         key = await _token_key(settings, core.store)
         tokens, seals = RevisionTokens(key), Seals(key)
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
-        commander = Commander(core.store, core.decider, core.follower, _schemas(core.packs))
+        steps = Steps(core.store, core.decider, _schemas(core.packs))
+        commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
         handlers = Handlers(
             authorization,
             Facts(core.facts, tokens),
             core.ready,
-            tenants=TenantHandler(Tenants(commander, core.packs.names), tokens, seals),
-            members=MemberHandler(Members(commander), Invitations(commander), tokens, seals),
-            history=HistoryHandler(History(core.history), tokens, seals),
-            roles=RoleHandler(Roles(commander), Grants(commander), tokens, seals),
-            groups=GroupHandler(Groups(commander), tokens, seals),
-            resources=ResourceHandler(Resources(commander), tokens),
+            tenants=TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
+            members=MemberHandler(Members(commander, reader), Invitations(commander), tokens, seals),
+            history=HistoryHandler(History(core.history, reader), tokens, seals),
+            roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
+            groups=GroupHandler(Groups(commander, reader), tokens, seals),
+            resources=ResourceHandler(Resources(commander, reader), tokens),
             quotas=QuotaHandler(Quotas(commander), tokens),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)

@@ -72,15 +72,15 @@ def acting(command: Callable[..., None]) -> Callable[..., None]:
         command(by=Acting(target, *(options.pop(name) for name in names)), **options)
 
     written = click.option("--request-id", default="", metavar="ID", help="Do the same request only once.")(with_acting)
-    return _asking(click.option("--actor", default="", help="Who acts: member:<id>.  [default: platform]")(written))
+    return _asking(written)
 
 
 def asking(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a command that reads, and pass them to it as `by`."""
 
     @wraps(command)
-    def with_acting(target: Target, *, tenant: str, as_json: bool, **options: Any) -> None:
-        command(by=Acting(target, tenant, "", "", as_json), **options)
+    def with_acting(target: Target, *, tenant: str, actor: str, as_json: bool, **options: Any) -> None:
+        command(by=Acting(target, tenant, actor, "", as_json), **options)
 
     return _asking(with_acting)
 
@@ -95,9 +95,14 @@ def surveying(command: Callable[..., None]) -> Callable[..., None]:
     return _answering(with_acting)
 
 
+def actor_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option of who acts, which every command about a tenant has."""
+    return click.option("--actor", default="", help="Who acts: member:<id>.  [default: platform]")(command)
+
+
 def _asking(command: Callable[..., None]) -> Callable[..., None]:
     in_tenant = click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")
-    return in_tenant(_answering(command))
+    return in_tenant(_answering(actor_option(command)))
 
 
 def _answering(command: Callable[..., None]) -> Callable[..., None]:

@@ -80,7 +80,7 @@ def list_(by: Acting, *, holder: str, scope: str, role: str) -> None:
     if sum(map(bool, (holder, scope, role))) != 1:
         raise click.UsageError("expected exactly one of --holder, --on and --role")
     held_by = reference(holder) if holder else ""
-    request = pb.ListGrantsRequest(parent=by.parent, holder=held_by, scope=scope, role=role)
+    request = pb.ListGrantsRequest(parent=by.parent, holder=held_by, scope=scope, role=role, actor=by.actor)
     answer = by.call(RoleServiceStub, "ListGrants", request)
     by.tell(answer, *(f"{one.holder} holds {one.role} on {one.scope}" for one in answer.grants))
 

@@ -57,7 +57,7 @@ def create(by: Acting, *, group: str, holders: tuple[str, ...], display_name: st
 @asking
 def list_(by: Acting, *, limit: int, page_token: str) -> None:
     """List the groups of the tenant."""
-    request = pb.ListGroupsRequest(parent=by.parent, page_size=limit, page_token=page_token)
+    request = pb.ListGroupsRequest(parent=by.parent, page_size=limit, page_token=page_token, actor=by.actor)
     answer = by.call(GroupServiceStub, "ListGroups", request)
     more = (f"There are more: --page {answer.next_page_token}",) if answer.next_page_token else ()
     by.tell(answer, *map(_line, answer.groups), *more)
@@ -68,7 +68,8 @@ def list_(by: Acting, *, limit: int, page_token: str) -> None:
 @asking
 def show(by: Acting, *, group: str) -> None:
     """Show GROUP and who stands in it."""
-    answer = by.call(GroupServiceStub, "GetGroup", pb.GetGroupRequest(name=by.name("groups", group)))
+    request = pb.GetGroupRequest(name=by.name("groups", group), actor=by.actor)
+    answer = by.call(GroupServiceStub, "GetGroup", request)
     by.tell(answer, _line(answer.group), *(f"  {member}" for member in answer.group.members))
 
 

@@ -11,7 +11,7 @@ COMMANDS = {
 }
 EXAMPLES = (
     ("What happened to a document", "sidegate history list --tenant acme --resource document:contract"),
-    ("What somebody did", "sidegate history list --tenant acme --actor member:uma"),
+    ("What somebody did", "sidegate history list --tenant acme --by member:uma"),
 )
 
 

@@ -35,7 +35,7 @@ HEADERS = ("time", "actor", "change", "kind", "of", "details")
 @click.option("--role", default="", help="Changes that name this role.")
 @click.option("--group", default="", help="Changes that name this group.")
 @click.option("--resource", default="", help="Changes that name this resource: <type>:<id>.")
-@click.option("--actor", default="", help="Changes that this actor made, such as member:uma or platform.")
+@click.option("--by", "author", default="", help="Changes that this actor made, such as member:uma or platform.")
 @click.option("--kind", type=click.Choice([entity.value for entity in Entity]), help="Changes of this kind of thing.")
 @click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01T09:00:00Z.")
 @click.option("--to", "end_time", type=Moment(), help="Before this time.")
@@ -43,12 +43,12 @@ HEADERS = ("time", "actor", "change", "kind", "of", "details")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
 @click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
 @asking
-def list_(by: Acting, *, limit: int, **conditions: Any) -> None:
+def list_(by: Acting, *, limit: int, author: str, **conditions: Any) -> None:
     """List changes of the tenant, the newest first.
 
     Every condition that is given must hold. The tenant may be deleted by now.
     """
-    request = pb.ListChangesRequest(parent=by.parent, page_size=limit, **conditions)
+    request = pb.ListChangesRequest(parent=by.parent, page_size=limit, actor=author, requester=by.actor, **conditions)
     answer = by.call(HistoryServiceStub, "ListChanges", request)
     if by.as_json:
         by.tell(answer)

@@ -34,13 +34,13 @@ _HEADERS = ("member", "name", "e-mail", "status", "2FA", "roles", "last access",
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
 @click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
 @asking
-def list_(by: Acting, *, status: str | None, limit: int, **filters: str) -> None:
+def list_(by: Acting, *, status: str | None, limit: int, **filters: Any) -> None:
     """List the members of the tenant.
 
     Every condition that is given must hold.
     """
     state = pb.MemberState.Value(f"MEMBER_STATE_{status.upper()}") if status else pb.MEMBER_STATE_UNSPECIFIED
-    request = pb.ListMembersRequest(parent=by.parent, state=state, page_size=limit, **filters)
+    request = pb.ListMembersRequest(parent=by.parent, state=state, page_size=limit, actor=by.actor, **filters)
     answer = by.call(MembershipServiceStub, "ListMembers", request)
     if by.as_json:
         by.tell(answer)
@@ -55,7 +55,8 @@ def list_(by: Acting, *, status: str | None, limit: int, **filters: str) -> None
 @asking
 def show(by: Acting, *, member: str) -> None:
     """Show MEMBER."""
-    answer = by.call(MembershipServiceStub, "GetMember", pb.GetMemberRequest(name=by.name("members", member)))
+    request = pb.GetMemberRequest(name=by.name("members", member), actor=by.actor)
+    answer = by.call(MembershipServiceStub, "GetMember", request)
     by.tell(answer, member, *_lines(answer.member))
 
 

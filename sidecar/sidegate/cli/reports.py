@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Final
 
 import click
@@ -15,7 +17,7 @@ from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1 import membership_pb2
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
-from sidegate.cli.acting import encoded
+from sidegate.cli.acting import actor_option, encoded
 from sidegate.cli.client import Target, answered, connected, target_options
 from sidegate.cli.commands import Command
 from sidegate.cli.historylist import did_of
@@ -44,10 +46,54 @@ MEMBERS: Final = (
 QUOTA: Final = ("time", "actor", "kind", "of", "before", "after")
 
 
-def _tenant(command: Callable[..., None]) -> Callable[..., None]:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report to write: about which tenant, from which server, for whom, and where to."""
+
+    target: Target
+    tenant: str
+    actor: str
+    output: str
+
+    @property
+    def parent(self) -> str:
+        """The tenant's name on the wire."""
+        return f"tenants/{encoded(self.tenant)}"
+
+    def write(self, headers: Sequence[str], rows: Rows) -> None:
+        """Write the rows as they come.
+
+        Raises:
+            Failure: the server refused or did not answer, or the file can't be written.
+        """
+        asyncio.run(write_sheet(self.output, headers, rows))
+
+    async def pages(self, stub: Any, method: str, request: Any) -> AsyncIterator[Any]:
+        """Yield the answers to a list request, page after page.
+
+        Raises:
+            Failure: the server refused, or did not answer.
+        """
+        async with connected(self.target) as channel:
+            call = getattr(stub(channel), method)
+            while True:
+                page = await answered(call(request, timeout=self.target.timeout), self.target)
+                yield page
+                if not page.next_page_token:
+                    return
+                request.page_token = page.next_page_token
+
+
+def _reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a report, and pass them to the command as `report`."""
+
+    @wraps(command)
+    def with_report(target: Target, *, tenant: str, actor: str, output: str, **options: Any) -> None:
+        command(report=Report(target, tenant, actor, output), **options)
+
     written = click.option("--output", metavar="FILE", required=True, help="Where to write it; - is standard output.")
     named = click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")
-    return named(written(target_options(timeout=_TIMEOUT)(command)))
+    return named(written(actor_option(target_options(timeout=_TIMEOUT)(with_report))))
 
 
 def _times(command: Callable[..., None]) -> Callable[..., None]:
@@ -57,31 +103,33 @@ def _times(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(cls=Command, examples=(("All of it", "sidegate report audit --tenant acme --output audit.csv"),))
 @_times
-@_tenant
-def audit(target: Target, *, tenant: str, output: str, **times: Timestamp | None) -> None:
+@_reporting
+def audit(report: Report, **times: Timestamp | None) -> None:
     """Write every change of the tenant, the oldest first."""
 
     async def rows() -> Rows:
-        async for recorded in _changes(target, tenant, **times):
+        async for recorded in _changes(report, **times):
             change = recorded.change
             sides = (_json(change, side) for side in ("before", "after"))
             yield (*_when(recorded), did_of(change), change.entity, " ".join(change.key), *sides, recorded.revision)
 
-    asyncio.run(write_sheet(output, AUDIT, rows()))
+    report.write(AUDIT, rows())
 
 
 @click.command(cls=Command, examples=(("All of them", "sidegate report members --tenant acme --output members.csv"),))
-@_tenant
-def members(target: Target, *, tenant: str, output: str) -> None:
+@_reporting
+def members(report: Report) -> None:
     """Write the members of the tenant."""
 
     async def rows() -> Rows:
-        request = membership_pb2.ListMembersRequest(parent=f"tenants/{encoded(tenant)}", page_size=_PAGE)
-        async for page in _pages(target, MembershipServiceStub, "ListMembers", request):
+        request = membership_pb2.ListMembersRequest(
+            parent=report.parent, page_size=_PAGE, actor=report.actor, for_report=True
+        )
+        async for page in report.pages(MembershipServiceStub, "ListMembers", request):
             for member in page.members:
                 yield member_cells(member)
 
-    asyncio.run(write_sheet(output, MEMBERS, rows()))
+    report.write(MEMBERS, rows())
 
 
 @click.command(
@@ -89,10 +137,8 @@ def members(target: Target, *, tenant: str, output: str) -> None:
     examples=(("Since March", "sidegate report quota --tenant acme --from 2026-03-01 --output quota.csv"),),
 )
 @_times
-@_tenant
-def quota(
-    target: Target, *, tenant: str, output: str, start_time: Timestamp | None, end_time: Timestamp | None
-) -> None:
+@_reporting
+def quota(report: Report, *, start_time: Timestamp | None, end_time: Timestamp | None) -> None:
     """Write how the quotas of members and groups changed.
 
     The oldest change comes first. A group's quota is that of the members that stand in it themselves, together.
@@ -101,38 +147,29 @@ def quota(
     async def rows() -> Rows:
         quotas = Quotas()
         # From the very beginning, whatever is shown: what a group has comes from all that went before.
-        async for recorded in _changes(target, tenant, end_time=end_time):
+        async for recorded in _changes(report, end_time=end_time):
             for altered in quotas.follow(recorded.change):
                 if start_time is None or recorded.time.ToNanoseconds() >= start_time.ToNanoseconds():
                     yield (*_when(recorded), altered.kind, altered.id, _number(altered.before), _number(altered.after))
 
-    asyncio.run(write_sheet(output, QUOTA, rows()))
+    report.write(QUOTA, rows())
 
 
 async def _changes(
-    target: Target, tenant: str, *, start_time: Timestamp | None = None, end_time: Timestamp | None = None
+    report: Report, *, start_time: Timestamp | None = None, end_time: Timestamp | None = None
 ) -> AsyncIterator[pb.RecordedChange]:
     request = pb.ListChangesRequest(
-        parent=f"tenants/{encoded(tenant)}",
+        parent=report.parent,
         page_size=_PAGE,
         start_time=start_time,
         end_time=end_time,
         oldest_first=True,
+        requester=report.actor,
+        for_report=True,
     )
-    async for page in _pages(target, HistoryServiceStub, "ListChanges", request):
+    async for page in report.pages(HistoryServiceStub, "ListChanges", request):
         for recorded in page.changes:
             yield recorded
-
-
-async def _pages(target: Target, stub: Any, method: str, request: Any) -> AsyncIterator[Any]:
-    async with connected(target) as channel:
-        call = getattr(stub(channel), method)
-        while True:
-            page = await answered(call(request, timeout=target.timeout), target)
-            yield page
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
 
 def _when(recorded: pb.RecordedChange) -> tuple[str, str]:

@@ -62,7 +62,8 @@ def register(by: Acting, *, resource: str, parents: tuple[str, ...], owner: str,
 @asking
 def show(by: Acting, *, resource: str) -> None:
     """Show RESOURCE."""
-    answer = by.call(ResourceServiceStub, "GetResource", pb.GetResourceRequest(name=by.name("resources", resource)))
+    request = pb.GetResourceRequest(name=by.name("resources", resource), actor=by.actor)
+    answer = by.call(ResourceServiceStub, "GetResource", request)
     found = answer.resource
     lines = [f"  in      {', '.join(found.parents)}"] if found.parents else []
     by.tell(answer, f"{resource}{_owned(answer)}", *lines)

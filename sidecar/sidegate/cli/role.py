@@ -53,7 +53,7 @@ def create(by: Acting, *, role: str, permissions: tuple[str, ...]) -> None:
 @asking
 def list_(by: Acting, *, limit: int, page_token: str) -> None:
     """List the roles of the tenant."""
-    request = pb.ListRolesRequest(parent=by.parent, page_size=limit, page_token=page_token)
+    request = pb.ListRolesRequest(parent=by.parent, page_size=limit, page_token=page_token, actor=by.actor)
     answer = by.call(RoleServiceStub, "ListRoles", request)
     more = (f"There are more: --page {answer.next_page_token}",) if answer.next_page_token else ()
     by.tell(answer, *map(_line, answer.roles), *more)
@@ -64,7 +64,8 @@ def list_(by: Acting, *, limit: int, page_token: str) -> None:
 @asking
 def show(by: Acting, *, role: str) -> None:
     """Show ROLE and what it allows."""
-    answer = by.call(RoleServiceStub, "GetRole", pb.GetRoleRequest(name=by.name("roles", role)))
+    request = pb.GetRoleRequest(name=by.name("roles", role), actor=by.actor)
+    answer = by.call(RoleServiceStub, "GetRole", request)
     by.tell(answer, _line(answer.role))
 
 

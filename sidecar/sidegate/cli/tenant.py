@@ -71,7 +71,7 @@ def show(by: Acting) -> None:
 
     A suspended one says so.
     """
-    answer = by.call(TenantServiceStub, "GetTenant", pb.GetTenantRequest(name=by.parent))
+    answer = by.call(TenantServiceStub, "GetTenant", pb.GetTenantRequest(name=by.parent, actor=by.actor))
     found = answer.tenant
     settings = (f"{name}={json.dumps(_plain(value))}" for name, value in sorted(found.settings.items()))
     by.tell(

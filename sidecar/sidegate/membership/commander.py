@@ -7,22 +7,20 @@ import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from sidegate.entries import is_suspended
-from sidegate.errors import InvalidInput, NotFound, RevisionConflict, TenantSuspended, Unavailable, Violation
-from sidegate.membership.draft import Draft
+from sidegate.errors import InvalidInput, TenantSuspended, Unavailable, Violation
 from sidegate.membership.follower import Follower
 from sidegate.membership.invariants import read_references, require_sound
 from sidegate.membership.step import Caller, Step
+from sidegate.membership.steps import Steps, settled
 from sidegate.model import Entity, Receipt
 from sidegate.policy.schema import Schema
-from sidegate.ports import Decider, MembershipStore
+from sidegate.ports import MembershipStore
 
 T = TypeVar("T")
-ATTEMPTS: Final = 16
-"""How often a command starts over where other writers come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +38,19 @@ class Commander:
     is still at it. So commands end as if they had come one after the other, on any database.
     """
 
-    def __init__(
-        self,
-        store: MembershipStore,
-        decider: Decider,
-        follower: Follower,
-        schema_of: Callable[[str], Schema | None],
-    ) -> None:
-        self.store = store
-        self.schema_of = schema_of
-        self._decider = decider
+    def __init__(self, steps: Steps, follower: Follower) -> None:
+        self._steps = steps
         self._follower = follower
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def schema(self, tenant: str) -> Schema:
-        """Return the schema of a tenant's pack.
+    @property
+    def store(self) -> MembershipStore:
+        """The store that is written to."""
+        return self._steps.store
 
-        Raises:
-            NotFound: there is no such tenant.
-            Unavailable: its pack is not loaded here.
-        """
-        found, _ = await self.store.entries(tenant, [(Entity.TENANT, ())])
-        if not found:
-            raise NotFound(f"there is no tenant `{tenant}`")
-        return self._schema(tenant, str(found[Entity.TENANT, ()]["pack"]))
+    def schema_of(self, pack: str) -> Schema | None:
+        """Return the schema of a pack, None where it is not loaded here."""
+        return self._steps.schema_of(pack)
 
     async def perform(
         self,
@@ -86,10 +73,7 @@ class Commander:
         """
         lock = self._locks.setdefault(tenant, asyncio.Lock())
         async with lock:
-            for _ in range(ATTEMPTS - 1):
-                with suppress(RevisionConflict):
-                    return await self._attempt(tenant, caller, plan=plan, respond=respond)
-            return await self._attempt(tenant, caller, plan=plan, respond=respond)
+            return await settled(lambda: self._attempt(tenant, caller, plan=plan, respond=respond))
 
     async def _attempt(
         self,
@@ -102,19 +86,19 @@ class Commander:
         if known := await self._answered(tenant, caller):
             return known
         await self._follower.catch_up()
-        draft = Draft(self.store, tenant)
+        step = await self._steps.begin(tenant, caller)
+        draft = step.draft
         stored = await draft.entry(Entity.TENANT)
         if stored is not None and is_suspended(stored) and not caller.is_platform:
             raise TenantSuspended(f"the tenant `{tenant}` is suspended: until it is resumed, only the platform writes")
-        schema = None if stored is None else self._schema(tenant, stored["pack"])
-        response = respond(await plan(Step(draft, caller, schema, self._decider)))
+        response = respond(await plan(step))
         changes = draft.changes()
         if not changes:
             return Written(response, draft.revision)
         current = await draft.entry(Entity.TENANT)
         if current is not None:
             await read_references(draft, changes)
-            require_sound(draft, changes, self._schema(tenant, current["pack"]))
+            require_sound(draft, changes, self._steps.schema(tenant, current["pack"]))
         if caller.validate_only:
             return Written(response, 0)
         receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None
@@ -134,9 +118,3 @@ class Commander:
             message = f"`{caller.request_id}` was used for another request: expected a new one, or the same content"
             raise InvalidInput(Violation("request_id", message))
         return Written(receipt.response, revision)
-
-    def _schema(self, tenant: str, pack: str) -> Schema:
-        schema = self.schema_of(pack)
-        if schema is None:
-            raise Unavailable(f"tenant `{tenant}` names the pack `{pack}`, which is not loaded here")
-        return schema

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from sidegate.entries import EntryKey, Payload, member_payload
 from sidegate.errors import NotFound, RevisionConflict
@@ -23,6 +23,7 @@ from sidegate.model import (
 )
 from sidegate.ports import MembershipStore
 
+T = TypeVar("T")
 _PAGE: Final = 1000
 SEATED: Final = frozenset({MemberStatus.ACTIVE.value, MemberStatus.PENDING.value})
 """The states that take a seat (EF-13)."""
@@ -54,12 +55,21 @@ class Draft:
         """The revision of all that was read; 0 where there is no such tenant."""
         return self._revision or 0
 
+    async def read(self, look: Callable[[MembershipStore], Awaitable[tuple[T, int]]]) -> T:
+        """Return what a read of the store finds, as it is stored.
+
+        Raises:
+            RevisionConflict: another writer came between two reads.
+        """
+        found, revision = await look(self._store)
+        self._pin(revision)
+        return found
+
     async def load(self, keys: Iterable[EntryKey]) -> None:
         """Read entries at once that are needed later."""
         missing = [key for key in dict.fromkeys(keys) if key not in self._stored]
         if missing:
-            found, revision = await self._store.entries(self.tenant, missing)
-            self._pin(revision)
+            found = await self.read(lambda store: store.entries(self.tenant, missing))
             self._stored.update({key: found.get(key) for key in missing})
 
     async def entry(self, entity: Entity, *key: str) -> Mapping[str, Any] | None:
@@ -79,8 +89,7 @@ class Draft:
         """
         missing = [value for value in dict.fromkeys(values) if (relation, value) not in self._asked]
         if missing:
-            found, revision = await self._store.related(self.tenant, relation, missing)
-            self._pin(revision)
+            found = await self.read(lambda store: store.related(self.tenant, relation, missing))
             self._asked.update((relation, value) for value in missing)
             for key, payload in found.items():
                 self._stored.setdefault(key, payload)
@@ -96,8 +105,7 @@ class Draft:
     async def seats(self) -> int:
         """Return how many seats are taken, with what is drafted."""
         if self._seats is None:
-            self._seats, revision = await self._store.seats(self.tenant)
-            self._pin(revision)
+            self._seats = await self.read(lambda store: store.seats(self.tenant))
         return self._seats + self._more_seats
 
     async def tenant_record(self) -> TenantRecord:
@@ -119,15 +127,12 @@ class Draft:
         Raises:
             RevisionConflict: another writer came between two reads.
         """
-        size, revision = await self._store.size(self.tenant)
-        self._pin(revision)
-        return size
+        return await self.read(lambda store: store.size(self.tenant))
 
     async def records(self, ids: Iterable[str]) -> dict[str, MemberRecord]:
         """Return members as they are stored, with what is no part of the facts."""
-        wanted = tuple(ids)
-        found, revision = await self._store.members(self.tenant, MemberQuery(ids=wanted), after="", limit=len(wanted))
-        self._pin(revision)
+        query = MemberQuery(ids=tuple(ids))
+        found = await self.read(lambda store: store.members(self.tenant, query, after="", limit=len(query.ids)))
         return {record.member.id: record for record in found}
 
     async def members_in(self, status: MemberStatus) -> list[Member]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.granting import require_grantable
 from sidegate.membership.people import member_of
+from sidegate.membership.reader import Reader
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
 from sidegate.model import ANY, Entity, Grant, MemberStatus, Relation, ref, split_ref
 from sidegate.policy.schema import TENANT, Count, InstanceOf, Operation, Role
+
+_HOLDERS: Mapping[str, InstanceOf] = {"member": InstanceOf.MEMBER, "group": InstanceOf.GROUP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +29,28 @@ class Delegated:
 class Grants:
     """The use cases of grants; a scope `tenant` is the tenant itself."""
 
-    def __init__(self, commander: Commander) -> None:
+    def __init__(self, commander: Commander, reader: Reader) -> None:
         self._commander = commander
+        self._reader = reader
 
-    async def list(self, tenant: str, relation: Relation, value: str) -> Sequence[Grant]:
-        """Return the grants in a relation to a value, sorted.
+    async def list(self, tenant: str, relation: Relation, value: str, caller: Caller) -> Sequence[Grant]:
+        """Return the grants in a relation to a value, sorted; who may view a resource sees who holds what on it.
+
+        What somebody holds on documents is told to members by document alone, where each is asked about itself.
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant.
         """
-        found, revision = await self._commander.store.related(tenant, relation, [value])
-        if not revision:
-            raise NotFound(f"there is no tenant `{tenant}`")
-        return sorted(Grant(*key) for _, key in found)
+
+        async def look(step: Step) -> Sequence[Grant]:
+            await _require_visible(step, relation, value)
+            grants = sorted(Grant(*key) for _, key in await step.draft.related(relation, value))
+            if relation is Relation.GRANTS_OF and not caller.is_platform:
+                return [grant for grant in grants if split_ref(grant.scope)[0] in step.schema.core_scopes]
+            return grants
+
+        return await self._reader.read(tenant, caller, look)
 
     async def grant(self, tenant: str, grant: Grant, caller: Caller, respond: Callable[[Grant], bytes]) -> Written:
         """Let a member or a group hold a role on a scope.
@@ -115,16 +127,25 @@ def _on_scope(step: Step, grant: Grant) -> Grant:
     return Grant(grant.role, step.scope if grant.scope == TENANT else grant.scope, grant.holder)
 
 
+async def _require_visible(step: Step, relation: Relation, value: str) -> None:
+    """Require that the actor may see the grants on a resource, of a holder, or of a role."""
+    if relation is Relation.GRANTS_ON:
+        await step.ask_view(value)
+        return
+    kind, holder = split_ref(value)
+    of_holder = {_HOLDERS[kind]: holder} if kind in _HOLDERS else {}
+    await step.ask_about(
+        Operation.LIST_GRANTS, of_holder if relation is Relation.GRANTS_OF else {InstanceOf.ROLE: value}
+    )
+
+
 async def _require_right(step: Step, grant: Grant) -> None:
     """Require that the actor may grant and revoke this: by the operation on the tenant, by an action on the scope."""
     schema = step.schema
     if grant.scope == step.scope:
-        type_, _ = schema.operations.get(Operation.ASSIGN_ROLE, ("", ""))
-        declared = schema.resources.get(type_)
-        instances = declared.instances if declared else None
         kind, holder = split_ref(grant.holder)
-        assigned = {InstanceOf.ROLE: grant.role, InstanceOf.MEMBER: holder if kind == "member" else ANY}
-        await step.ask(Operation.ASSIGN_ROLE, assigned.get(instances, ANY) if instances else ANY)
+        ids = {InstanceOf.ROLE: grant.role, InstanceOf.MEMBER: holder if kind == "member" else ANY}
+        await step.ask_about(Operation.ASSIGN_ROLE, ids)
         return
     role = schema.roles.get(grant.role)
     if step.caller.is_platform:

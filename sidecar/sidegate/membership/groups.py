@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound, Violation
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.granting import require_over_group
+from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
 from sidegate.model import Entity, Relation, ref, split_ref
-from sidegate.policy.schema import Operation
+from sidegate.policy.schema import InstanceOf, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +35,42 @@ class GroupChange:
 class Groups:
     """The use cases of groups."""
 
-    def __init__(self, commander: Commander) -> None:
+    def __init__(self, commander: Commander, reader: Reader) -> None:
         self._commander = commander
+        self._reader = reader
 
-    async def get(self, tenant: str, group: str) -> GroupState:
+    async def get(self, tenant: str, group: str, caller: Caller) -> GroupState:
         """Return a group with its members.
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant, or no such group.
         """
-        store = self._commander.store
-        found, _ = await store.entries(tenant, [(Entity.GROUP, (group,))])
-        if not found:
-            raise NotFound(f"there is no group `{group}` in tenant `{tenant}`")
-        inside, _ = await store.related(tenant, Relation.INSIDE, [group])
-        name = str(found[Entity.GROUP, (group,)]["name"])
-        return GroupState(group, name, tuple(sorted(key[1] for _, key in inside)))
 
-    async def list(self, tenant: str, *, after: str, limit: int) -> Sequence[GroupState]:
+        async def look(step: Step) -> GroupState:
+            await step.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: group})
+            found = await step.draft.entry(Entity.GROUP, group)
+            if found is None:
+                raise NotFound(f"there is no group `{group}` in tenant `{tenant}`")
+            inside = await step.draft.related(Relation.INSIDE, group)
+            return GroupState(group, found["name"], tuple(sorted(key[1] for _, key in inside)))
+
+        return await self._reader.read(tenant, caller, look)
+
+    async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[GroupState]:
         """Return a page of groups, by ID, without their members.
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant.
         """
-        found, revision = await self._commander.store.page(tenant, Entity.GROUP, after=after, limit=limit)
-        if not revision:
-            raise NotFound(f"there is no tenant `{tenant}`")
-        return [GroupState(key[0], str(payload["name"])) for (_, key), payload in found.items()]
+
+        async def look(step: Step) -> Sequence[GroupState]:
+            await step.ask(Operation.LIST_GROUPS)
+            found = await step.draft.read(lambda store: store.page(tenant, Entity.GROUP, after=after, limit=limit))
+            return [GroupState(key[0], str(payload["name"])) for (_, key), payload in found.items()]
+
+        return await self._reader.read(tenant, caller, look)
 
     async def create(
         self, tenant: str, group: GroupState, caller: Caller, respond: Callable[[GroupState], bytes]

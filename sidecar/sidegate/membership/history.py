@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
-from sidegate.errors import NotFound
-from sidegate.model import ChangeQuery, RecordedChange
+from sidegate.errors import NotFound, RevisionConflict
+from sidegate.membership.reader import Reader
+from sidegate.membership.step import Caller, Step
+from sidegate.model import ChangeQuery, RecordedChange, split_ref
+from sidegate.policy.schema import InstanceOf, Operation
 from sidegate.ports import HistoryStore
 
 
 class History:
-    """Tells the recorded changes of tenants."""
+    """Tells the recorded changes of tenants; of one that is gone to the platform alone."""
 
-    def __init__(self, store: HistoryStore) -> None:
+    def __init__(self, store: HistoryStore, reader: Reader) -> None:
         self._store = store
+        self._reader = reader
 
-    async def list(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
+    async def list(
+        self, tenant: str, query: ChangeQuery, caller: Caller, *, after: int, limit: int
+    ) -> Sequence[RecordedChange]:
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`.
 
         Raises:
+            NotPermitted: the tenant's pack denies it.
             NotFound: there never was such a tenant.
             StoreUnavailable: the store does not answer.
         """
-        found = await self._store.history(tenant, query, after=after, limit=limit)
+
+        async def look(step: Step) -> Sequence[RecordedChange]:
+            if not caller.is_platform:
+                await _require_right(step, query)
+            found = await self._store.history(tenant, query, after=after, limit=limit)
+            if not caller.is_platform and any(recorded.revision > step.draft.revision for recorded in found):
+                raise RevisionConflict(f"the tenant `{tenant}` changed while its history was read")
+            return found
+
+        found = await self._reader.read(tenant, caller, look)
         if not found and not await self._store.revision_at(tenant):
             raise NotFound(f"there never was a tenant `{tenant}`")
         return found
+
+
+async def _require_right(step: Step, query: ChangeQuery) -> None:
+    """Ask about the member whom the changes name or who made them, else about all that happens (MS-04)."""
+    named = chain(query.subjects, [query.actor])
+    member = next((split_ref(one)[1] for one in named if one.startswith("member:")), None)
+    if member is None:
+        await step.ask(Operation.VIEW_AUDIT)
+    else:
+        await step.ask_about(Operation.VIEW_HISTORY, {InstanceOf.MEMBER: member})

@@ -24,9 +24,10 @@ from sidegate.membership.etags import etag_of, require_fresh
 from sidegate.membership.holdings import hand_over, holdings_of
 from sidegate.membership.invitees import require_email, require_phone
 from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
+from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
 from sidegate.model import Entity, Member, MemberQuery, MemberRecord, MemberStatus, Relation, ref
-from sidegate.policy.schema import Count, Operation
+from sidegate.policy.schema import Count, InstanceOf, Operation
 
 FIELDS: Final = frozenset({"name", "email", "phone", "mfa"})
 """What an update can set; only the platform knows who has a second factor."""
@@ -70,30 +71,42 @@ class Left:
 class Members:
     """The use cases of members beside their invitations."""
 
-    def __init__(self, commander: Commander) -> None:
+    def __init__(self, commander: Commander, reader: Reader) -> None:
         self._commander = commander
+        self._reader = reader
 
-    async def get(self, tenant: str, member: str) -> MemberRecord:
+    async def get(self, tenant: str, member: str, caller: Caller) -> MemberRecord:
         """Return a member.
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant, or no such member.
         """
-        found, _ = await self._commander.store.members(tenant, MemberQuery(ids=(member,)), after="", limit=1)
-        if not found:
-            raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
-        return found[0]
 
-    async def list(self, tenant: str, query: MemberQuery, *, after: str, limit: int) -> Sequence[MemberRecord]:
-        """Return a page of members, by ID (EL-11).
+        async def look(step: Step) -> MemberRecord:
+            await step.ask_about(Operation.GET_MEMBER, {InstanceOf.MEMBER: member})
+            found = await step.draft.records([member])
+            if not found:
+                raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
+            return found[member]
+
+        return await self._reader.read(tenant, caller, look)
+
+    async def list(
+        self, tenant: str, query: MemberQuery, caller: Caller, *, after: str, limit: int
+    ) -> Sequence[MemberRecord]:
+        """Return a page of members, by ID (EL-11), those of a role among them (EL-13).
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant.
         """
-        found, revision = await self._commander.store.members(tenant, query, after=after, limit=limit)
-        if not revision:
-            raise NotFound(f"there is no tenant `{tenant}`")
-        return found
+
+        async def look(step: Step) -> Sequence[MemberRecord]:
+            await step.ask(Operation.LIST_MEMBERS)
+            return await step.draft.read(lambda store: store.members(tenant, query, after=after, limit=limit))
+
+        return await self._reader.read(tenant, caller, look)
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> None:
         """Note when a member was seen; this makes no revision.

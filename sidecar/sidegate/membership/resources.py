@@ -10,6 +10,7 @@ from sidegate.membership.commander import Commander, Written
 from sidegate.membership.finding import near, one_of
 from sidegate.membership.holdings import hand_over, holdings_of
 from sidegate.membership.people import member_of
+from sidegate.membership.reader import Reader
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
 from sidegate.model import ANY, Entity, Json, MemberStatus, Relation, ref, split_ref
 from sidegate.policy.schema import OWNER, InstanceOf, Operation, ResourceType
@@ -41,20 +42,28 @@ class HandOver:
 class Resources:
     """The use cases of registered resources."""
 
-    def __init__(self, commander: Commander) -> None:
+    def __init__(self, commander: Commander, reader: Reader) -> None:
         self._commander = commander
+        self._reader = reader
 
-    async def get(self, tenant: str, reference: str) -> ResourceState:
+    async def get(self, tenant: str, reference: str, caller: Caller) -> ResourceState:
         """Return a resource.
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant, or no such resource.
         """
-        found, grants, _ = await self._commander.store.load_resource(tenant, reference)
-        if found is None:
-            raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
-        owner = next((grant.holder for grant in grants if grant.role == OWNER), "")
-        return ResourceState(reference, tuple(sorted(found.parents)), found.properties, owner)
+
+        async def look(step: Step) -> ResourceState:
+            await step.ask_view(reference)
+            found = await step.draft.entry(Entity.RESOURCE, reference)
+            if found is None:
+                raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
+            held = await step.draft.related(Relation.GRANTS_ON, reference)
+            owner = next((key[2] for _, key in held if key[0] == OWNER), "")
+            return ResourceState(reference, tuple(found["parents"]), found["properties"], owner)
+
+        return await self._reader.read(tenant, caller, look)
 
     async def register(
         self, tenant: str, resource: ResourceState, caller: Caller, respond: Callable[[ResourceState], bytes]

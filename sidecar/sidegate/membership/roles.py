@@ -10,9 +10,10 @@ from typing import Any, Final
 from sidegate.errors import AlreadyExists, BuiltIn, InvalidInput, NotFound, SidegateError, Violation
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.etags import etag_of, require_fresh
+from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
 from sidegate.model import Entity, Relation
-from sidegate.policy.schema import Operation
+from sidegate.policy.schema import InstanceOf, Operation
 
 MAX_TARGETS: Final = 100
 _NAME = re.compile(r"(?!\s)[^*:,\x00-\x1f\x7f-\x9f]{1,64}(?<!\s)")
@@ -50,32 +51,44 @@ class Copied:
 class Roles:
     """The use cases of roles."""
 
-    def __init__(self, commander: Commander) -> None:
+    def __init__(self, commander: Commander, reader: Reader) -> None:
         self._commander = commander
+        self._reader = reader
 
-    async def get(self, tenant: str, role: str) -> RoleState:
+    async def get(self, tenant: str, role: str, caller: Caller) -> RoleState:
         """Return a role, built in or not.
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant, or no such role.
         """
-        if role in (await self._commander.schema(tenant)).on_tenant:
-            return RoleState(role, built_in=True)
-        found, _ = await self._commander.store.entries(tenant, [(Entity.ROLE, (role,))])
-        if not found:
-            raise NotFound(f"there is no role `{role}` in tenant `{tenant}`")
-        return _state(role, found[Entity.ROLE, (role,)])
 
-    async def list(self, tenant: str, *, after: str, limit: int) -> Sequence[RoleState]:
+        async def look(step: Step) -> RoleState:
+            await step.ask_about(Operation.GET_ROLE, {InstanceOf.ROLE: role})
+            if role in step.schema.on_tenant:
+                return RoleState(role, built_in=True)
+            found = await step.draft.entry(Entity.ROLE, role)
+            if found is None:
+                raise NotFound(f"there is no role `{role}` in tenant `{tenant}`")
+            return _state(role, found)
+
+        return await self._reader.read(tenant, caller, look)
+
+    async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[RoleState]:
         """Return a page of the tenant's own roles, by name; the first page has the built-in ones before them.
 
         Raises:
+            NotPermitted: the pack denies it.
             NotFound: there is no such tenant.
         """
-        schema = await self._commander.schema(tenant)
-        found, _ = await self._commander.store.page(tenant, Entity.ROLE, after=after, limit=limit)
-        own = [_state(key[0], payload) for (_, key), payload in found.items()]
-        return own if after else [*(RoleState(name, built_in=True) for name in schema.on_tenant), *own]
+
+        async def look(step: Step) -> Sequence[RoleState]:
+            await step.ask(Operation.LIST_ROLES)
+            found = await step.draft.read(lambda store: store.page(tenant, Entity.ROLE, after=after, limit=limit))
+            own = [_state(key[0], payload) for (_, key), payload in found.items()]
+            return own if after else [*(RoleState(name, built_in=True) for name in step.schema.on_tenant), *own]
+
+        return await self._reader.read(tenant, caller, look)
 
     async def create(
         self,

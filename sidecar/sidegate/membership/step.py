@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sidegate.errors import InvalidInput, NotFound, NotPermitted, RevisionConflict, Violation
 from sidegate.membership.draft import Draft
 from sidegate.model import ANY, Relation, Request, Resource, Subject, ref, split_ref
-from sidegate.policy.schema import TENANT, Operation, Schema
+from sidegate.policy.schema import TENANT, InstanceOf, Operation, Schema
 from sidegate.ports import Decider
 
 PLATFORM: Final = "platform"
@@ -21,13 +22,14 @@ NO_AUTHORITY: Final = "no_authority"
 class Caller:
     """Who calls: `platform` or `member:<id>`; `request_id` and `digest` let the call be repeated safely.
 
-    With `validate_only` all is checked and nothing is written.
+    With `validate_only` all is checked and nothing is written. With `for_report` what is read leaves the application.
     """
 
     actor: str = PLATFORM
     request_id: str = ""
     digest: bytes = b""
     validate_only: bool = False
+    for_report: bool = False
 
     def __post_init__(self) -> None:
         if self.actor != PLATFORM and not self.actor.removeprefix("member:").strip("*"):
@@ -45,7 +47,7 @@ class Caller:
 class Step:
     """What a plan works on: it reads and drafts in `draft`, and asks before it does."""
 
-    def __init__(self, draft: Draft, caller: Caller, schema: Schema | None, decider: Decider) -> None:
+    def __init__(self, draft: Draft, caller: Caller, schema: Callable[[], Schema], decider: Decider) -> None:
         self.draft = draft
         self.caller = caller
         self._schema = schema
@@ -72,10 +74,10 @@ class Step:
 
         Raises:
             NotFound: there is no such tenant.
+            Unavailable: the pack is not loaded here.
         """
-        if self._schema is None:
-            raise NotFound(f"there is no tenant `{self.tenant}`")
-        return self._schema
+        self._require_tenant()
+        return self._schema()
 
     async def ask(self, operation: Operation, id_: str = ANY) -> None:
         """Require that the actor may do an operation to what bears the ID.
@@ -84,15 +86,32 @@ class Step:
             NotPermitted: the pack denies it, or leaves the operation to the platform.
             NotFound: there is no such tenant.
         """
-        schema = self.schema
+        self._require_tenant()
         if self.caller.is_platform or (operation, id_) in self._allowed:
             return
+        schema = self.schema
         if operation not in schema.operations:
             message = f"in pack `{schema.name}` only the platform can do `{operation}`"
             raise NotPermitted(message, why="no_operation")
         type_, action = schema.operations[operation]
         await self.ask_action(action, ref(type_, id_))
         self._allowed.add((operation, id_))
+
+    async def ask_about(self, operation: Operation, ids: Mapping[InstanceOf, str]) -> None:
+        """Require that the actor may do an operation to what bears the ID that the pack's action is about.
+
+        An action on a type of which none of the IDs is an instance is asked about the type as a whole.
+
+        Raises:
+            NotPermitted: the pack denies it, or leaves the operation to the platform.
+            NotFound: there is no such tenant.
+        """
+        if self.caller.is_platform:
+            self._require_tenant()
+            return
+        type_, _ = self.schema.operations.get(operation, ("", ""))
+        declared = self.schema.resources.get(type_)
+        await self.ask(operation, ids.get(declared.instances, ANY) if declared else ANY)
 
     async def ask_action(self, action: str, resource: str) -> None:
         """Require that the actor may do an action on a resource.
@@ -111,6 +130,21 @@ class Step:
         if not decision.allowed:
             message = f"`{self.caller.actor}` may not {action} `{resource}`: {decision.reason}"
             raise NotPermitted(message, why=decision.reason, rule=decision.rule)
+
+    async def ask_view(self, resource: str) -> None:
+        """Require that the actor may see the record of a resource, by the action that its type declares for that.
+
+        Raises:
+            NotPermitted: the pack denies it, or leaves it to the platform.
+            NotFound: there is no such tenant.
+        """
+        if self.caller.is_platform:
+            self._require_tenant()
+            return
+        declared = self.schema.resources.get(split_ref(resource)[0])
+        if declared is None or not declared.viewed_with:
+            raise NotPermitted(f"only the platform can see the record of `{resource}`", why="no_operation")
+        await self.ask_action(declared.viewed_with, resource)
 
     async def require_authority(self, role: str) -> None:
         """Require that the actor has authority over a role on the tenant (EF-03, EF-05).
@@ -137,6 +171,10 @@ class Step:
             waiting = {ref("group", key[0]) for _, key in above} - found
             found |= waiting
         return frozenset(found)
+
+    def _require_tenant(self) -> None:
+        if not self.draft.revision:
+            raise NotFound(f"there is no tenant `{self.tenant}`")
 
     async def _roles_of_actor(self) -> frozenset[str]:
         holders = {self.caller.actor, *await self.groups_above(self.caller.actor)}

@@ -11,6 +11,7 @@ from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted,
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.etags import etag_of, require_fresh
 from sidegate.membership.finding import near, one_of
+from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
 from sidegate.model import Entity, Grant, Json, Member, Properties, TenantQuery, TenantRecord, TenantSize, ref
 from sidegate.policy.schema import Operation, Schema
@@ -67,8 +68,9 @@ class TenantDeletion:
 class Tenants:
     """The use cases of tenants; `pack_names` are those that a tenant can name."""
 
-    def __init__(self, commander: Commander, pack_names: Callable[[], Collection[str]]) -> None:
+    def __init__(self, commander: Commander, reader: Reader, *, pack_names: Callable[[], Collection[str]]) -> None:
         self._commander = commander
+        self._reader = reader
         self._pack_names = pack_names
 
     async def create(self, order: TenantOrder, caller: Caller, respond: Callable[[TenantState], bytes]) -> Written:
@@ -85,16 +87,19 @@ class Tenants:
 
         return await self._commander.perform(order.tenant, caller, plan=plan, respond=respond)
 
-    async def get(self, tenant: str) -> TenantState:
+    async def get(self, tenant: str, caller: Caller) -> TenantState:
         """Return a tenant.
 
         Raises:
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this ID.
         """
-        found = await self._commander.store.tenant_page(TenantQuery(ids=(tenant,)), after="", limit=1)
-        if not found:
-            raise NotFound(f"there is no tenant `{tenant}`")
-        return self._state(found[0])
+
+        async def look(step: Step) -> TenantState:
+            await step.ask(Operation.GET_TENANT)
+            return self._state(await step.draft.tenant_record())
+
+        return await self._reader.read(tenant, caller, look)
 
     async def list(self, query: TenantQuery, caller: Caller, *, after: str, limit: int) -> Sequence[TenantState]:
         """Return a page of tenants, by ID.

@@ -127,7 +127,7 @@ def _resource(name: str, given: Any) -> ResourceType:
         frozenset(given.get("parents", ())),
         InstanceOf(given.get("of", InstanceOf.RESOURCES)),
         _properties(given.get("properties", {}), Source.STORED),
-        **{name: given.get(name, "") for name in ("registered_with", "cloned_with", "deleted_with")},
+        **{name: given.get(name, "") for name in ("registered_with", "viewed_with", "cloned_with", "deleted_with")},
     )
 
 
@@ -269,8 +269,8 @@ def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
         path = ("resources", type_.name)
         if type_.registered_with:
             places.append(((*path, "registered_with"), *_question(type_.registered_with)))
-        given = (("cloned_with", type_.cloned_with), ("deleted_with", type_.deleted_with))
-        places += [((*path, key), type_.name, action) for key, action in given if action]
+        given = {key: getattr(type_, key) for key in ("viewed_with", "cloned_with", "deleted_with")}
+        places += [((*path, key), type_.name, action) for key, action in given.items() if action]
     for place, name, action in places:
         declared = schema.resources.get(name)
         if declared is None:

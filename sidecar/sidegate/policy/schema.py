@@ -45,8 +45,21 @@ class InstanceOf(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a member can do to the membership, each if the pack's action for it allows."""
+    """What a member can do to the membership and learn of it, each if the pack's action for it allows."""
 
+    GET_TENANT = "get_tenant"
+    LIST_MEMBERS = "list_members"
+    GET_MEMBER = "get_member"
+    LIST_ROLES = "list_roles"
+    GET_ROLE = "get_role"
+    LIST_GROUPS = "list_groups"
+    GET_GROUP = "get_group"
+    LIST_GRANTS = "list_grants"
+    VIEW_QUOTA = "view_quota"
+    VIEW_HISTORY = "view_history"
+    VIEW_ACTIVITY = "view_activity"
+    VIEW_AUDIT = "view_audit"
+    EXPORT_REPORT = "export_report"
     UPDATE_TENANT = "update_tenant"
     SUSPEND_TENANT = "suspend_tenant"
     DELETE_TENANT = "delete_tenant"
@@ -122,7 +135,8 @@ class ResourceType:
     """A type of resource: its actions, the types its parents may have, and its properties.
 
     `registered_with` is the `type:action` that lets a member register one, on the type as a whole or on the parent of
-    that type; `cloned_with` and `deleted_with` are actions on the resource. What is "" is for the platform alone.
+    that type; `viewed_with`, `cloned_with` and `deleted_with` are actions on the resource, the first for its record
+    and who holds what on it. What is "" is for the platform alone.
     """
 
     name: str
@@ -131,6 +145,7 @@ class ResourceType:
     instances: InstanceOf = InstanceOf.RESOURCES
     properties: Mapping[str, Property] | None = None
     registered_with: str = ""
+    viewed_with: str = ""
     cloned_with: str = ""
     deleted_with: str = ""
 
@@ -199,7 +214,8 @@ class Schema:
         return frozenset(
             scope
             for scope in scopes
-            if scope in parents
+            if scope == TENANT
+            or scope in parents
             or scope not in self.resources
             or self.resources[scope].instances is not InstanceOf.RESOURCES
         )

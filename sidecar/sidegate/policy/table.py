@@ -106,7 +106,8 @@ def _about(type_: ResourceType) -> Iterator[str]:
         yield f"Stands in: {', '.join(f'`{name}`' for name in sorted(type_.parents))}."
     if type_.registered_with:
         yield f"Registered by who is allowed `{type_.registered_with}`."
-    for what, action in (("Cloned", type_.cloned_with), ("Deleted", type_.deleted_with)):
+    done = (("Viewed", type_.viewed_with), ("Cloned", type_.cloned_with), ("Deleted", type_.deleted_with))
+    for what, action in done:
         if action:
             yield f"{what} by who is allowed `{action}` on it."
 
@@ -172,7 +173,7 @@ def _granted(role: Role) -> str:
 def _operations(schema: Schema) -> Iterator[str]:
     rows = [[f"`{name}`", f"`{type_}:{action}`"] for name, (type_, action) in schema.operations.items()]
     if rows:
-        yield from _table(["what a member does", "if allowed"], rows)
+        yield from _table(["what a member does or reads", "if allowed"], rows)
         yield ""
     yield "What is not listed is for the platform alone. Who invites may give the roles that need nothing more."
     yield "Nobody grants a role that exactly one holds on the tenant: it is delegated."

@@ -34,16 +34,17 @@ def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> 
     return Caller(named, message.request_id, hashlib.sha256(content).digest(), validate_only=validate_only)
 
 
-def asker_of(message: Any) -> Caller:
-    """Return the caller of a read.
+def reader_of(message: Any, *, actor: str = "") -> Caller:
+    """Return the caller of a read; `actor` stands in for messages where that field means something else.
 
     Raises:
         InvalidInput: the actor is wrong.
     """
+    named = actor or message.actor or PLATFORM
     inspection = Inspection()
-    inspection.label("actor", message.actor)
+    inspection.label("actor", named)
     inspection.finish()
-    return Caller(message.actor or PLATFORM)
+    return Caller(named, for_report=getattr(message, "for_report", False))
 
 
 def read_back(kind: type[M], written: Written, tenant: str, *, tokens: RevisionTokens) -> M:

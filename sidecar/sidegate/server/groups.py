@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.membership.groups import GroupChange, Groups, GroupState
-from sidegate.server.callers import bytes_of, caller_of, read_back
+from sidegate.server.callers import bytes_of, caller_of, read_back, reader_of
 from sidegate.server.names import GROUPS, ids_of, name_of, tenant_of
 from sidegate.server.pages import Pages
 from sidegate.server.revision import RevisionTokens
@@ -46,20 +46,22 @@ class GroupHandler:
         """Return a group.
 
         Raises:
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
         tenant, group = ids_of(message.name, GROUPS, "name")
-        return pb.GetGroupResponse(group=_group(tenant, await self._groups.get(tenant, group)))
+        return pb.GetGroupResponse(group=_group(tenant, await self._groups.get(tenant, group, reader_of(message))))
 
     async def list_groups(self, message: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
         """Return a page of groups.
 
         Raises:
             InvalidInput: the page's token is wrong.
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
         tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
-        found = await self._groups.list(tenant, after=page.after, limit=page.limit)
+        found = await self._groups.list(tenant, reader_of(message), after=page.after, limit=page.limit)
         groups, token = self._pages.cut(page, found, lambda state: state.id)
         return pb.ListGroupsResponse(groups=[_group(tenant, one) for one in groups], next_page_token=token)
 

@@ -7,7 +7,9 @@ from typing import Final
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.membership.history import History
+from sidegate.membership.step import PLATFORM
 from sidegate.model import ChangeQuery, Entity, RecordedChange, ref
+from sidegate.server.callers import reader_of
 from sidegate.server.facts import write_change
 from sidegate.server.moments import read_moment, write_moment
 from sidegate.server.names import name_of, tenant_of
@@ -32,11 +34,13 @@ class HistoryHandler:
 
         Raises:
             InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: the tenant's pack denies it.
             NotFound: there never was such a tenant.
         """
         tenant = tenant_of(message.parent, "parent")
         query, page = read_change_query(message), self._pages.open(message)
-        found = await self._history.list(tenant, query, after=int(page.after or 0), limit=page.limit)
+        caller = reader_of(message, actor=message.requester or PLATFORM)
+        found = await self._history.list(tenant, query, caller, after=int(page.after or 0), limit=page.limit)
         changes, token = self._pages.cut(page, found, lambda recorded: str(recorded.sequence))
         return pb.ListChangesResponse(changes=map(self._recorded, changes), next_page_token=token)
 

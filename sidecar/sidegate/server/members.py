@@ -11,7 +11,7 @@ from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.invitations import Acceptance, Invitations
 from sidegate.membership.members import Left, Members, MemberUpdate
 from sidegate.model import Member, ref
-from sidegate.server.callers import bytes_of, caller_of, masked, read_back
+from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
 from sidegate.server.confirmations import Confirmations
 from sidegate.server.memberships import (
     read_invitation,
@@ -126,21 +126,24 @@ class MemberHandler:
         """Return a member.
 
         Raises:
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        return pb.GetMemberResponse(member=write_member(tenant, await self._members.get(tenant, member)))
+        found = await self._members.get(tenant, member, reader_of(message))
+        return pb.GetMemberResponse(member=write_member(tenant, found))
 
     async def list_members(self, message: pb.ListMembersRequest) -> pb.ListMembersResponse:
         """Return a page of members.
 
         Raises:
             InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
         tenant = tenant_of(message.parent, "parent")
         query, page = read_query(message), self._pages.open(message)
-        found = await self._members.list(tenant, query, after=page.after, limit=page.limit)
+        found = await self._members.list(tenant, query, reader_of(message), after=page.after, limit=page.limit)
         records, token = self._pages.cut(page, found, lambda record: record.member.id)
         return pb.ListMembersResponse(members=[write_member(tenant, one) for one in records], next_page_token=token)
 

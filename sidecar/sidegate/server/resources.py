@@ -6,7 +6,7 @@ from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.resources import HandOver, Resources, ResourceState
 from sidegate.model import ref, split_ref
-from sidegate.server.callers import bytes_of, caller_of, read_back
+from sidegate.server.callers import bytes_of, caller_of, read_back, reader_of
 from sidegate.server.names import RESOURCES, ids_of, name_of, tenant_of
 from sidegate.server.properties import read_properties, write_properties
 from sidegate.server.revision import RevisionTokens
@@ -45,10 +45,12 @@ class ResourceHandler:
         """Return a resource.
 
         Raises:
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
         tenant, reference = _named(message.name, "name")
-        return pb.GetResourceResponse(resource=_resource(tenant, await self._resources.get(tenant, reference)))
+        found = await self._resources.get(tenant, reference, reader_of(message))
+        return pb.GetResourceResponse(resource=_resource(tenant, found))
 
     async def clone_resource(self, message: pb.CloneResourceRequest) -> pb.CloneResourceResponse:
         """Make a resource like another.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
@@ -10,13 +11,16 @@ from sidegate.membership.grants import Delegated, Grants
 from sidegate.membership.roles import PermissionChange, Roles, RoleState
 from sidegate.model import Grant, Relation
 from sidegate.policy.schema import TENANT
-from sidegate.server.callers import bytes_of, caller_of, read_back
+from sidegate.server.callers import bytes_of, caller_of, read_back, reader_of
 from sidegate.server.failures import told
 from sidegate.server.names import ROLES, ids_of, name_of, tenant_of
 from sidegate.server.pages import Pages
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.seals import Seals
 from sidegate.server.validation import Inspection, quoted
+
+_HOLDERS: Final = ("member:", "group:")
+_HOLDER: Final = "`member:<id>` or `group:<id>`"
 
 
 class RoleHandler:
@@ -48,20 +52,22 @@ class RoleHandler:
         """Return a role.
 
         Raises:
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
         tenant, role = ids_of(message.name, ROLES, "name")
-        return pb.GetRoleResponse(role=_role(tenant, await self._roles.get(tenant, role)))
+        return pb.GetRoleResponse(role=_role(tenant, await self._roles.get(tenant, role, reader_of(message))))
 
     async def list_roles(self, message: pb.ListRolesRequest) -> pb.ListRolesResponse:
         """Return a page of roles.
 
         Raises:
             InvalidInput: the page's token is wrong.
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
         tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
-        found = await self._roles.list(tenant, after=page.after, limit=page.limit)
+        found = await self._roles.list(tenant, reader_of(message), after=page.after, limit=page.limit)
         built_in = [state for state in found if state.built_in]
         own, token = self._pages.cut(page, found[len(built_in) :], lambda state: state.name)
         return pb.ListRolesResponse(roles=[_role(tenant, one) for one in (*built_in, *own)], next_page_token=token)
@@ -174,7 +180,8 @@ class RoleHandler:
         """Return who holds what.
 
         Raises:
-            InvalidInput: none or several of holder, scope and role are given.
+            InvalidInput: none or several of holder, scope and role are given, or one is not right.
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
         tenant = tenant_of(message.parent, "parent")
@@ -188,7 +195,9 @@ class RoleHandler:
             raise InvalidInput(Violation("", "expected exactly one of `holder`, `scope` and `role`"))
         if message.scope == TENANT:
             raise InvalidInput(Violation("scope", "is not right: on the tenant, expected a `role` or a `holder`"))
-        found = await self._grants.list(tenant, *given[0])
+        if message.holder and not message.holder.startswith(_HOLDERS):
+            raise InvalidInput(Violation("holder", f"{quoted(message.holder)} is not right: expected {_HOLDER}"))
+        found = await self._grants.list(tenant, *given[0], reader_of(message))
         return pb.ListGrantsResponse(grants=[_grant(tenant, grant) for grant in found])
 
     async def delegate_role(self, message: pb.DelegateRoleRequest) -> pb.DelegateRoleResponse:
@@ -237,8 +246,8 @@ def _read_grant(grant: pb.Grant) -> Grant:
         inspection.add(
             "grant.scope", f"{quoted(grant.scope)} is not right: expected `tenant`, or one as `template:nda`"
         )
-    if not grant.holder.startswith(("member:", "group:")):
-        inspection.add("grant.holder", f"{quoted(grant.holder)} is not right: expected `member:<id>` or `group:<id>`")
+    if not grant.holder.startswith(_HOLDERS):
+        inspection.add("grant.holder", f"{quoted(grant.holder)} is not right: expected {_HOLDER}")
     inspection.finish()
     return Grant(grant.role, grant.scope, grant.holder)
 

@@ -9,7 +9,7 @@ from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.invitees import require_email, require_phone
 from sidegate.membership.tenants import SettingsUpdate, TenantDeletion, TenantOrder, Tenants, TenantState
 from sidegate.model import Json, Member, TenantQuery
-from sidegate.server.callers import asker_of, bytes_of, caller_of, masked, read_back
+from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
 from sidegate.server.confirmations import Confirmations
 from sidegate.server.moments import write_moment
 from sidegate.server.names import name_of, tenant_of
@@ -58,9 +58,11 @@ class TenantHandler:
         """Return a tenant.
 
         Raises:
+            NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
-        return pb.GetTenantResponse(tenant=_tenant(await self._use_case.get(tenant_of(message.name, "name"))))
+        found = await self._use_case.get(tenant_of(message.name, "name"), reader_of(message))
+        return pb.GetTenantResponse(tenant=_tenant(found))
 
     async def list_tenants(self, message: pb.ListTenantsRequest) -> pb.ListTenantsResponse:
         """Return a page of tenants.
@@ -73,7 +75,7 @@ class TenantHandler:
         if message.state not in (pb.TENANT_STATE_UNSPECIFIED, *_SUSPENDED):
             raise InvalidInput(Violation("state", f"`{message.state}` is no state"))
         query = TenantQuery(suspended=_SUSPENDED.get(message.state))
-        found = await self._use_case.list(query, asker_of(message), after=page.after, limit=page.limit)
+        found = await self._use_case.list(query, reader_of(message), after=page.after, limit=page.limit)
         tenants, token = self._pages.cut(page, found, lambda state: state.id)
         return pb.ListTenantsResponse(tenants=map(_tenant, tenants), next_page_token=token)
 

@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class HistoryServiceStub:
     """HistoryService tells the changes of tenants; they outlive their tenant.
+
+    A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
+    wrote them; `view_audit` for all others.
     """
 
     def __init__(self, channel):
@@ -44,6 +47,9 @@ class HistoryServiceStub:
 
 class HistoryServiceServicer:
     """HistoryService tells the changes of tenants; they outlive their tenant.
+
+    A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
+    wrote them; `view_audit` for all others.
     """
 
     def ListChanges(self, request, context):
@@ -71,6 +77,9 @@ def add_HistoryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class HistoryService:
     """HistoryService tells the changes of tenants; they outlive their tenant.
+
+    A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
+    wrote them; `view_audit` for all others.
     """
 
     @staticmethod

@@ -13,14 +13,22 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HistoryServiceStub:
-    """HistoryService tells the changes of tenants; they outlive their tenant."""
+    """HistoryService tells the changes of tenants; they outlive their tenant.
+
+    A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
+    wrote them; `view_audit` for all others.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListChanges: _aio.UnaryUnaryMultiCallable[_history_pb2.ListChangesRequest, _history_pb2.ListChangesResponse]
     """ListChanges returns the changes of a tenant, page by page, the newest first unless asked otherwise."""
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """HistoryService tells the changes of tenants; they outlive their tenant."""
+    """HistoryService tells the changes of tenants; they outlive their tenant.
+
+    A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
+    wrote them; `view_audit` for all others.
+    """
 
     @_abc_1.abstractmethod
     def ListChanges(

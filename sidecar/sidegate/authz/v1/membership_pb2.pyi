@@ -586,16 +586,20 @@ class GetMemberRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The member, such as "tenants/acme/members/uma"."""
+    actor: _builtins.str
+    """Who asks: "platform" or "member:<id>"; empty means the platform."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -638,6 +642,8 @@ class ListMembersRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    FOR_REPORT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The tenant, such as "tenants/acme"."""
     page_size: _builtins.int
@@ -652,6 +658,10 @@ class ListMembersRequest(_message.Message):
     """The ID of a group that the member itself stands in."""
     text: _builtins.str
     """A text that stands in the ID, name, e-mail address or mobile number, whatever the case of its letters."""
+    actor: _builtins.str
+    """Who asks: "platform" or "member:<id>"; empty means the platform."""
+    for_report: _builtins.bool
+    """The answer goes into a report that leaves the application: the pack's `export_report` must allow that too."""
     def __init__(
         self,
         *,
@@ -662,10 +672,12 @@ class ListMembersRequest(_message.Message):
         role: _builtins.str = ...,
         group: _builtins.str = ...,
         text: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        for_report: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "state", b"state", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "for_report", b"for_report", "group", b"group", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "state", b"state", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

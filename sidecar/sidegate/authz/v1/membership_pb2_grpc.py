@@ -28,9 +28,10 @@ if _version_not_supported:
 class MembershipServiceStub:
     """MembershipService keeps the members of tenants.
 
-    Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
+    Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
+    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
+    SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     def __init__(self, channel):
@@ -99,9 +100,10 @@ class MembershipServiceStub:
 class MembershipServiceServicer:
     """MembershipService keeps the members of tenants.
 
-    Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
+    Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
+    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
+    SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     def InviteMembers(self, request, context):
@@ -250,9 +252,10 @@ def add_MembershipServiceServicer_to_server(servicer, server):
 class MembershipService:
     """MembershipService keeps the members of tenants.
 
-    Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
+    Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
+    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
+    SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     @staticmethod

@@ -15,9 +15,10 @@ GRPC_VERSION: str
 class MembershipServiceStub:
     """MembershipService keeps the members of tenants.
 
-    Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
+    Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
+    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
+    SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -47,9 +48,10 @@ class MembershipServiceStub:
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
     """MembershipService keeps the members of tenants.
 
-    Every write names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing. Codes: PERMISSION_DENIED with the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag,
-    FAILED_PRECONDITION with a reason such as SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
+    Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
+    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
+    SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
 
     @_abc_1.abstractmethod

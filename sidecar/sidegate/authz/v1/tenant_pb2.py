@@ -27,15 +27,15 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esidegate/authz/v1/tenant.proto\x12\x11sidegate.authz.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n\x06Tenant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12)\n\x08settings\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x13\n\x0bseats_taken\x18\x05 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12-\n\x05state\x18\x07 \x01(\x0e\x32\x1e.sidegate.authz.v1.TenantState\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x01\n\x13\x43reateTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12)\n\x06tenant\x18\x02 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12+\n\x07\x66ounder\x18\x03 \x01(\x0b\x32\x1a.sidegate.authz.v1.Founder\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"P\n\x07\x46ounder\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\r\n\x05phone\x18\x04 \x01(\t\"S\n\x14\x43reateTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\" \n\x10GetTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x11GetTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\"y\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.sidegate.authz.v1.TenantState\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"Z\n\x13ListTenantsResponse\x12*\n\x07tenants\x18\x01 \x03(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x13UpdateTenantRequest\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"S\n\x14UpdateTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\"G\n\x14SuspendTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"T\n\x15SuspendTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\"F\n\x13ResumeTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x14ResumeTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\"b\n\x13\x44\x65leteTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x12\x63onfirmation_token\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xa4\x01\n\x14\x44\x65leteTenantResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x12\x1a\n\x12\x63onfirmation_token\x18\x02 \x01(\t\x12)\n\x06tenant\x18\x03 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x0f\n\x07members\x18\x04 \x01(\x03\x12\x11\n\tresources\x18\x05 \x01(\x03\x12\x10\n\x08revision\x18\x06 \x01(\t*`\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x02\x32\xad\x05\n\rTenantService\x12_\n\x0c\x43reateTenant\x12&.sidegate.authz.v1.CreateTenantRequest\x1a\'.sidegate.authz.v1.CreateTenantResponse\x12V\n\tGetTenant\x12#.sidegate.authz.v1.GetTenantRequest\x1a$.sidegate.authz.v1.GetTenantResponse\x12\\\n\x0bListTenants\x12%.sidegate.authz.v1.ListTenantsRequest\x1a&.sidegate.authz.v1.ListTenantsResponse\x12_\n\x0cUpdateTenant\x12&.sidegate.authz.v1.UpdateTenantRequest\x1a\'.sidegate.authz.v1.UpdateTenantResponse\x12\x62\n\rSuspendTenant\x12\'.sidegate.authz.v1.SuspendTenantRequest\x1a(.sidegate.authz.v1.SuspendTenantResponse\x12_\n\x0cResumeTenant\x12&.sidegate.authz.v1.ResumeTenantRequest\x1a\'.sidegate.authz.v1.ResumeTenantResponse\x12_\n\x0c\x44\x65leteTenant\x12&.sidegate.authz.v1.DeleteTenantRequest\x1a\'.sidegate.authz.v1.DeleteTenantResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esidegate/authz/v1/tenant.proto\x12\x11sidegate.authz.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n\x06Tenant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12)\n\x08settings\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x13\n\x0bseats_taken\x18\x05 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12-\n\x05state\x18\x07 \x01(\x0e\x32\x1e.sidegate.authz.v1.TenantState\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x01\n\x13\x43reateTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12)\n\x06tenant\x18\x02 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12+\n\x07\x66ounder\x18\x03 \x01(\x0b\x32\x1a.sidegate.authz.v1.Founder\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"P\n\x07\x46ounder\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\r\n\x05phone\x18\x04 \x01(\t\"S\n\x14\x43reateTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\"/\n\x10GetTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\">\n\x11GetTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\"y\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.sidegate.authz.v1.TenantState\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"Z\n\x13ListTenantsResponse\x12*\n\x07tenants\x18\x01 \x03(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x13UpdateTenantRequest\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"S\n\x14UpdateTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\"G\n\x14SuspendTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"T\n\x15SuspendTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\"F\n\x13ResumeTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x14ResumeTenantResponse\x12)\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x10\n\x08revision\x18\x02 \x01(\t\"b\n\x13\x44\x65leteTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x12\x63onfirmation_token\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xa4\x01\n\x14\x44\x65leteTenantResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x12\x1a\n\x12\x63onfirmation_token\x18\x02 \x01(\t\x12)\n\x06tenant\x18\x03 \x01(\x0b\x32\x19.sidegate.authz.v1.Tenant\x12\x0f\n\x07members\x18\x04 \x01(\x03\x12\x11\n\tresources\x18\x05 \x01(\x03\x12\x10\n\x08revision\x18\x06 \x01(\t*`\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x02\x32\xad\x05\n\rTenantService\x12_\n\x0c\x43reateTenant\x12&.sidegate.authz.v1.CreateTenantRequest\x1a\'.sidegate.authz.v1.CreateTenantResponse\x12V\n\tGetTenant\x12#.sidegate.authz.v1.GetTenantRequest\x1a$.sidegate.authz.v1.GetTenantResponse\x12\\\n\x0bListTenants\x12%.sidegate.authz.v1.ListTenantsRequest\x1a&.sidegate.authz.v1.ListTenantsResponse\x12_\n\x0cUpdateTenant\x12&.sidegate.authz.v1.UpdateTenantRequest\x1a\'.sidegate.authz.v1.UpdateTenantResponse\x12\x62\n\rSuspendTenant\x12\'.sidegate.authz.v1.SuspendTenantRequest\x1a(.sidegate.authz.v1.SuspendTenantResponse\x12_\n\x0cResumeTenant\x12&.sidegate.authz.v1.ResumeTenantRequest\x1a\'.sidegate.authz.v1.ResumeTenantResponse\x12_\n\x0c\x44\x65leteTenant\x12&.sidegate.authz.v1.DeleteTenantRequest\x1a\'.sidegate.authz.v1.DeleteTenantResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sidegate.authz.v1.tenant_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TENANTSTATE']._serialized_start=1843
-  _globals['_TENANTSTATE']._serialized_end=1939
+  _globals['_TENANTSTATE']._serialized_start=1858
+  _globals['_TENANTSTATE']._serialized_end=1954
   _globals['_TENANT']._serialized_start=151
   _globals['_TENANT']._serialized_end=376
   _globals['_CREATETENANTREQUEST']._serialized_start=379
@@ -45,29 +45,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETENANTRESPONSE']._serialized_start=626
   _globals['_CREATETENANTRESPONSE']._serialized_end=709
   _globals['_GETTENANTREQUEST']._serialized_start=711
-  _globals['_GETTENANTREQUEST']._serialized_end=743
-  _globals['_GETTENANTRESPONSE']._serialized_start=745
-  _globals['_GETTENANTRESPONSE']._serialized_end=807
-  _globals['_LISTTENANTSREQUEST']._serialized_start=809
-  _globals['_LISTTENANTSREQUEST']._serialized_end=930
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=932
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=1022
-  _globals['_UPDATETENANTREQUEST']._serialized_start=1025
-  _globals['_UPDATETENANTREQUEST']._serialized_end=1173
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=1175
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=1258
-  _globals['_SUSPENDTENANTREQUEST']._serialized_start=1260
-  _globals['_SUSPENDTENANTREQUEST']._serialized_end=1331
-  _globals['_SUSPENDTENANTRESPONSE']._serialized_start=1333
-  _globals['_SUSPENDTENANTRESPONSE']._serialized_end=1417
-  _globals['_RESUMETENANTREQUEST']._serialized_start=1419
-  _globals['_RESUMETENANTREQUEST']._serialized_end=1489
-  _globals['_RESUMETENANTRESPONSE']._serialized_start=1491
-  _globals['_RESUMETENANTRESPONSE']._serialized_end=1574
-  _globals['_DELETETENANTREQUEST']._serialized_start=1576
-  _globals['_DELETETENANTREQUEST']._serialized_end=1674
-  _globals['_DELETETENANTRESPONSE']._serialized_start=1677
-  _globals['_DELETETENANTRESPONSE']._serialized_end=1841
-  _globals['_TENANTSERVICE']._serialized_start=1942
-  _globals['_TENANTSERVICE']._serialized_end=2627
+  _globals['_GETTENANTREQUEST']._serialized_end=758
+  _globals['_GETTENANTRESPONSE']._serialized_start=760
+  _globals['_GETTENANTRESPONSE']._serialized_end=822
+  _globals['_LISTTENANTSREQUEST']._serialized_start=824
+  _globals['_LISTTENANTSREQUEST']._serialized_end=945
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=947
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1037
+  _globals['_UPDATETENANTREQUEST']._serialized_start=1040
+  _globals['_UPDATETENANTREQUEST']._serialized_end=1188
+  _globals['_UPDATETENANTRESPONSE']._serialized_start=1190
+  _globals['_UPDATETENANTRESPONSE']._serialized_end=1273
+  _globals['_SUSPENDTENANTREQUEST']._serialized_start=1275
+  _globals['_SUSPENDTENANTREQUEST']._serialized_end=1346
+  _globals['_SUSPENDTENANTRESPONSE']._serialized_start=1348
+  _globals['_SUSPENDTENANTRESPONSE']._serialized_end=1432
+  _globals['_RESUMETENANTREQUEST']._serialized_start=1434
+  _globals['_RESUMETENANTREQUEST']._serialized_end=1504
+  _globals['_RESUMETENANTRESPONSE']._serialized_start=1506
+  _globals['_RESUMETENANTRESPONSE']._serialized_end=1589
+  _globals['_DELETETENANTREQUEST']._serialized_start=1591
+  _globals['_DELETETENANTREQUEST']._serialized_end=1689
+  _globals['_DELETETENANTRESPONSE']._serialized_start=1692
+  _globals['_DELETETENANTRESPONSE']._serialized_end=1856
+  _globals['_TENANTSERVICE']._serialized_start=1957
+  _globals['_TENANTSERVICE']._serialized_end=2642
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,60 @@
+"""How steps begin, at one revision of their tenant, and begin again where another writer came first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from sidegate.errors import RevisionConflict, Unavailable
+from sidegate.membership.draft import Draft
+from sidegate.membership.step import Caller, Step
+from sidegate.model import Entity
+from sidegate.policy.schema import Schema
+from sidegate.ports import Decider, MembershipStore
+
+T = TypeVar("T")
+ATTEMPTS: Final = 16
+"""How often a step starts over where other writers come first."""
+
+
+class Steps:
+    """Begins the steps of all tenants, those that write and those that only look."""
+
+    def __init__(self, store: MembershipStore, decider: Decider, schema_of: Callable[[str], Schema | None]) -> None:
+        self.store = store
+        self.schema_of = schema_of
+        self._decider = decider
+
+    async def begin(self, tenant: str, caller: Caller) -> Step:
+        """Return a step on a tenant as it is now, or as one that is not there.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        draft = Draft(self.store, tenant)
+        stored = await draft.entry(Entity.TENANT) or {}
+        return Step(draft, caller, lambda: self.schema(tenant, stored["pack"]), self._decider)
+
+    def schema(self, tenant: str, pack: str) -> Schema:
+        """Return the schema of the pack that a tenant names.
+
+        Raises:
+            Unavailable: it is not loaded here.
+        """
+        schema = self.schema_of(pack)
+        if schema is None:
+            raise Unavailable(f"tenant `{tenant}` names the pack `{pack}`, which is not loaded here")
+        return schema
+
+
+async def settled(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Return what an attempt comes to, the last of several where other writers come first.
+
+    Raises:
+        RevisionConflict: other writers came first again and again.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(RevisionConflict):
+            return await attempt()
+    return await attempt()
