@@ -168,9 +168,23 @@ class StoreUnavailable(Unavailable):
 
 
 class TooStale(Unavailable):
-    """The facts in memory are older than the promised bound, or than the revision asked for."""
+    """The facts in memory are older than the promised bound, or than what is asked for.
+
+    `staleness` is their age in seconds, `behind` the number of revisions that are missing.
+    """
 
     reason = "TOO_STALE"
+
+    def __init__(self, message: str = "", *, staleness: float | None = None, behind: int = 0) -> None:
+        self.staleness = staleness
+        self.behind = behind
+        super().__init__(message)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """How old the facts are, and how many revisions behind."""
+        age = {} if self.staleness is None else {"staleness_seconds": f"{self.staleness:.3f}"}
+        return {**age, "revisions_behind": str(self.behind)} if self.behind else age
 
 
 class NotPermitted(SidegateError):

@@ -79,7 +79,10 @@ DEFAULT_CONSISTENCY = Consistency()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question, complete: may `subject` do `action` on `resource` in `tenant`; `id` becomes the decision's ID."""
+    """One question, complete: may `subject` do `action` on `resource` in `tenant`; `id` becomes the decision's ID.
+
+    `patience` is how many seconds its asker waits for an answer, None where that is not known.
+    """
 
     tenant: str
     subject: Subject
@@ -88,6 +91,7 @@ class Request:
     context: Properties = field(default_factory=lambda: NO_PROPERTIES)
     consistency: Consistency = DEFAULT_CONSISTENCY
     id: str = ""
+    patience: float | None = None
 
 
 # --- what is answered ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.errors import EvaluationError, PackError, RevisionConflict, StoreUnavailable, TooStale
 from sidegate.model import Consistency, Decision, Obligation, Requirement
+from support.deciding import apply, deciding
 from support.grpc_server import TOKENS, ScriptedDecider, channel, failure, serving, taken_apart
 
 
@@ -68,6 +69,34 @@ async def test_the_question_reaches_the_decider_whole() -> None:
     assert request.context == {"ips": ["10.0.0.1"], "nested": {"deep": None}}
     assert request.consistency == Consistency(Requirement.AT_LEAST_AS_FRESH, 41)
     assert request.id == answer.decision_id
+
+
+async def test_the_callers_deadline_reaches_the_decider() -> None:
+    """What is left of the call's deadline arrives as patience, also in a batch; without one there is none."""
+    decider = ScriptedDecider()
+    async with serving(decider) as server, channel(server) as wire:
+        stub = AuthorizationServiceStub(wire)
+        await stub.Check(question())
+        await stub.Check(question(), timeout=50)
+        await stub.BatchCheck(pb.BatchCheckRequest(checks=[question()]), timeout=50)
+
+    assert decider.asked[0].patience is None
+    assert all(0 < request.patience < 51 for request in decider.asked[1:])
+
+
+async def test_waiting_for_a_revision_ends_before_the_callers_deadline(tmp_path) -> None:
+    """A revision that does not come is UNAVAILABLE with the lag, not DEADLINE_EXCEEDED and not an older answer."""
+    asked = question(
+        subject=pb.Subject(id="uma"),
+        consistency=pb.Consistency(at_least_as_fresh=TOKENS.encode("acme", 9)),
+    )
+    async with deciding(tmp_path / "facts.db") as core, serving(core.decider) as server, channel(server) as wire:
+        await apply(core, "tenants: {acme: {members: {uma: {roles: [owner]}}}}")
+        told = await failure(AuthorizationServiceStub(wire).Check(asked, timeout=1))
+
+    assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
+    assert told.info.metadata["revisions_behind"] == "8"
+    assert 0 <= float(told.info.metadata["staleness_seconds"]) < 5
 
 
 async def test_obligations_travel_with_their_parameters() -> None:

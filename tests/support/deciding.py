@@ -25,6 +25,7 @@ async def ask(
     *,
     tenant: str = "acme",
     consistency: Consistency = DEFAULT_CONSISTENCY,
+    patience: float | None = None,
     **claims: dict[str, object],
 ) -> Decision:
     """Ask `"uma view document:d1"`; `claims` are `subject`, `resource` and `context` properties."""
@@ -38,6 +39,7 @@ async def ask(
             Resource(type_, id_, claims.get("resource", {})),
             claims.get("context", {}),
             consistency,
+            patience=patience,
         )
     )
 

@@ -1,12 +1,25 @@
-"""The outermost step: refuses what is too stale, and tells an unknown tenant before anything else is asked."""
+"""The outermost step: refuses what is too stale, waits for what is to be fresh, and tells an unknown tenant."""
 
 from __future__ import annotations
 
-from sidegate.errors import TooStale
+from typing import Final
+
+from sidegate.decision.within import within
+from sidegate.errors import StoreUnavailable, TooStale, Unavailable
 from sidegate.membership.follower import Follower
 from sidegate.membership.snapshot import Snapshots
 from sidegate.model import Decision, Reason, Request, Requirement
 from sidegate.ports import Decider
+
+PATIENCE: Final = 10.0
+"""Seconds that a request without a deadline waits for facts."""
+MARGIN, SHARE = 0.03, 0.01
+"""Seconds before its deadline that a request ends, so that its caller learns why; of a late one, this share of it.
+
+gRPC itself tells deadlines to a few digits, and rounds them up.
+"""
+ATTEMPTS: Final = 3
+"""How often a question is decided whose answers were too old once they were there."""
 
 
 class Guarded:
@@ -22,33 +35,87 @@ class Guarded:
         return f"Guarded(max_staleness={self._max_staleness}, {self._delegate!r})"
 
     async def decide(self, request: Request) -> Decision:
-        """Pass on what can be answered freshly enough.
+        """Pass on what can be answered freshly enough; wait for that as long as the request's patience lasts.
 
         Raises:
-            TooStale: the facts in memory are older than the bound, or than the revision asked for.
+            TooStale: the facts in memory are older than the bound, or than the request asks for.
             StoreUnavailable: the store had to be asked and does not answer.
         """
-        await self._freshen(request)
-        snapshot = await self._snapshots.tenant(request.tenant)
-        if snapshot is None:
-            return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
-        wanted = request.consistency.revision
-        if snapshot.revision < wanted:
-            await self._follower.catch_up()
-            snapshot = await self._snapshots.tenant(request.tenant)
-            if snapshot is None:
-                return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
-            if snapshot.revision < wanted:
-                raise TooStale(f"tenant `{request.tenant}` is not yet at the revision asked for; try again")
-        return await self._delegate.decide(request)
+        arrived = self._follower.now()
+        needed = self._needed(request, arrived)
+        try:
+            return await within(_patience(request), self._decide(request, arrived, needed))
+        except TimeoutError as error:
+            raise self._too_late(request, needed) from error
 
-    async def _freshen(self, request: Request) -> None:
+    def _needed(self, request: Request, arrived: float) -> float:
+        """Return the moment that the view must show at least."""
         consistency = request.consistency
         if consistency.requirement is Requirement.FULLY_CONSISTENT:
-            await self._follower.catch_up()
-        asked = consistency.max_staleness
-        if asked is not None and asked < self._follower.staleness():
-            await self._follower.catch_up()
-        age = self._follower.staleness()
+            return arrived
+        if consistency.max_staleness is not None:
+            return arrived - min(consistency.max_staleness, self._max_staleness)
+        # Who asks for no more than what is there is refused at once where that is too old; others wait.
+        waits = consistency.requirement is Requirement.AT_LEAST_AS_FRESH
+        return arrived - self._max_staleness if waits else float("-inf")
+
+    async def _decide(self, request: Request, arrived: float, needed: float) -> Decision:
+        for _ in range(ATTEMPTS):
+            if self._follower.seen_at < needed:
+                await self._see(needed)
+            # What is decided now is as old as the view is now, whatever is seen until it is decided.
+            seen = self._follower.seen_at
+            self._require_fresh(seen)
+            if not await self._reaches(request, arrived):
+                return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
+            decision = await self._delegate.decide(request)
+            # The process may have been stopped meanwhile, or the store slow.
+            if self._follower.now() - seen <= self._max_staleness:
+                return decision
+        raise TooStale("facts grow too old while they are read; try again", staleness=self._follower.staleness())
+
+    def _require_fresh(self, seen: float) -> None:
+        age = self._follower.now() - seen
         if age > self._max_staleness:
-            raise TooStale(f"the newest view of the store is {age:.1f} s old; the bound is {self._max_staleness} s")
+            message = f"the newest view of the store is {age:.1f} s old; the bound is {self._max_staleness:g} s"
+            raise TooStale(message, staleness=age)
+
+    async def _see(self, moment: float) -> None:
+        """Wait until the view shows at least this moment; a store that does not answer may do so yet."""
+        while self._follower.seen_at < moment:
+            try:
+                await self._follower.catch_up()
+            except Unavailable:
+                await self._follower.look_ended()
+
+    async def _reaches(self, request: Request, arrived: float) -> bool:
+        """Wait until the tenant is at the revision asked for; return whether there is such a tenant."""
+        wanted = request.consistency.revision
+        while True:
+            snapshot = await self._snapshots.tenant(request.tenant)
+            if snapshot is not None and snapshot.revision >= wanted:
+                return True
+            if snapshot is None and (wanted == 0 or self._follower.seen_at >= arrived):
+                return False
+            if self._follower.seen_at < arrived:
+                await self._see(arrived)
+            else:
+                await self._follower.look_ended()
+
+    def _too_late(self, request: Request, needed: float) -> Unavailable:
+        """Return what a request without any patience left is told."""
+        age = self._follower.staleness()
+        behind = request.consistency.revision - self._snapshots.revision(request.tenant)
+        if self._follower.seen_at < needed:
+            return TooStale(f"the store was not seen in time: the newest view is {age:.1f} s old", staleness=age)
+        if behind > 0:
+            message = f"tenant `{request.tenant}` is not at the revision asked for yet: {behind} behind; try again"
+            return TooStale(message, staleness=age, behind=behind)
+        return StoreUnavailable("the store did not answer in time")
+
+
+def _patience(request: Request) -> float:
+    """Return the seconds after which a request ends, whatever it waits for."""
+    if request.patience is None:
+        return PATIENCE
+    return request.patience - min(max(MARGIN, SHARE * request.patience), request.patience / 2)

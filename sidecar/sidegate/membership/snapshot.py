@@ -104,6 +104,11 @@ class Snapshots:
         """Return how many tenants and how many resources are in memory."""
         return len(self._tenants), len(self._resources)
 
+    def revision(self, tenant: str) -> int:
+        """Return the revision of a tenant that is in memory, 0 where it is not."""
+        held = self._tenants.peek(tenant)
+        return 0 if held is None else held.revision
+
     def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
         """Bring a tenant that is held to the last of these changes, which must be whole revisions in their order.
 

@@ -19,6 +19,7 @@ from sidegate.model import (
     Resource,
     Subject,
 )
+from sidegate.server.deadlines import time_left
 from sidegate.server.properties import read_properties, write_properties
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.validation import DEFAULT_LIMITS, Inspection, Limits
@@ -69,6 +70,7 @@ class Codec:
             context=read_properties(message.context, "context", inspection),
             consistency=self._consistency(message, inspection),
             id=f"{self._process}-{next(self._count)}",
+            patience=time_left(),
         )
         inspection.finish()
         return request

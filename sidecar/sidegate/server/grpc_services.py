@@ -18,6 +18,7 @@ from sidegate.authz.v1 import (
     role_pb2,
     tenant_pb2,
 )
+from sidegate.server.deadlines import begin_call
 
 _FILES = (authorization_pb2, facts_pb2, tenant_pb2, membership_pb2, role_pb2, resource_pb2, history_pb2)
 _BY_NAME = {
@@ -47,7 +48,8 @@ def add_service(server: Any, name: str, handler: object) -> None:
 
 
 def _carried(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-    async def carried(request: Any, _context: Any) -> Any:
+    async def carried(request: Any, context: Any) -> Any:
+        begin_call(context.time_remaining())
         return await call(request)
 
     return carried

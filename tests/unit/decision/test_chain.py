@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sidegate.errors import InvalidInput, TooStale, Unavailable
-from sidegate.model import Change, Consistency, Entity, Requirement
+from sidegate.decision.guarded import Guarded
+from sidegate.errors import InvalidInput, StoreUnavailable, TooStale, Unavailable
+from sidegate.membership.clock import elapsed
+from sidegate.model import Change, Consistency, Decision, Entity, Request, Requirement, Resource, Subject
 from sidegate.policy.keeper import bundled_packs
 from support.deciding import apply, ask, deciding
 
@@ -112,10 +114,113 @@ async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
 
 
 async def test_a_revision_from_the_future_is_not_answered(core):
-    """A revision that the store does not have yet is an error, never an older answer."""
+    """A revision that the store does not have yet is waited for, then an error that tells the lag, no older answer."""
     future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=99)
-    with pytest.raises(TooStale, match="not yet at the revision"):
-        await ask(core, "vic view document:d1", consistency=future)
+    with pytest.raises(TooStale, match="98 behind") as raised:
+        await ask(core, "vic view document:d1", consistency=future, patience=0.1)
+    assert raised.value.metadata["revisions_behind"] == "98"
+    assert float(raised.value.metadata["staleness_seconds"]) < 60
+
+
+async def test_a_revision_that_comes_in_time_is_answered(core, tmp_path):
+    """Who waits for a revision is answered once the feed brings it."""
+    waiting = asyncio.create_task(
+        ask(core, "vic view document:d1", consistency=Consistency(Requirement.AT_LEAST_AS_FRESH, revision=2))
+    )
+    await core.follower.look_ended()
+    assert not waiting.done()
+    async with deciding(tmp_path / "facts.db") as other:
+        await apply(other, WITHOUT_VIC)
+    core.follower.wake()
+    assert (await waiting).revision == 2
+
+
+async def test_a_token_of_a_tenant_that_was_unknown_here_is_answered(core, tmp_path):
+    """That a tenant was not there once does not answer who knows a revision of it."""
+    assert (await ask(core, "uma view document:d1", tenant="globex")).reason == "tenant_unknown"
+    async with deciding(tmp_path / "facts.db") as other:
+        await apply(other, FACTS.replace("acme", "globex"))
+    made = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=1)
+    assert (await ask(core, "uma view document:d1", tenant="globex", consistency=made)).allowed
+
+
+@pytest.mark.parametrize(
+    "consistency",
+    [
+        Consistency(Requirement.FULLY_CONSISTENT),
+        Consistency(Requirement.AT_LEAST_AS_FRESH, revision=2),
+        Consistency(max_staleness=0),
+    ],
+)
+@pytest.mark.parametrize("silent", [True, False])
+async def test_a_store_that_ails_is_waited_for_as_long_as_the_caller_waits(core, monkeypatch, consistency, silent):
+    """A store that fails or is silent costs the caller's patience, then an error; who waits on is answered."""
+    await ask(core, "vic view document:d1")
+    answer = core.store.feed
+    ailing = asyncio.Event()
+
+    async def ail(sequence, *, limit):
+        if ailing.is_set():
+            return await answer(sequence, limit=limit)
+        if silent:
+            await ailing.wait()
+        raise StoreUnavailable("the store does not answer")
+
+    monkeypatch.setattr(core.store, "feed", ail)
+    with pytest.raises(TooStale):
+        await ask(core, "vic view document:d1", consistency=consistency, patience=0.1)
+    waiting = asyncio.create_task(ask(core, "vic view document:d1", consistency=consistency))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(core.store, "feed", answer)
+    ailing.set()
+    await apply(core, WITHOUT_VIC)
+    assert (await waiting).revision >= consistency.revision
+
+
+async def test_a_cold_tenant_of_a_silent_store_is_an_error_in_time(core, monkeypatch):
+    """A first touch ends with the caller's patience, and the next one finds what was loaded meanwhile."""
+    load = core.store.load_core
+    silence = asyncio.Event()
+
+    async def load_silently(tenant, scopes):
+        await silence.wait()
+        return await load(tenant, scopes)
+
+    await apply(core, FACTS.replace("acme", "globex"))
+    monkeypatch.setattr(core.store, "load_core", load_silently)
+    with pytest.raises(StoreUnavailable, match="in time"):
+        await ask(core, "uma view document:d1", tenant="globex", patience=0.1)
+    silence.set()
+    assert (await ask(core, "uma view document:d1", tenant="globex")).allowed
+
+
+class Stopped:
+    """A decider whose process is stopped while it decides, so that its first answer is from long ago."""
+
+    def __init__(self, core):
+        self.core = core
+        self.stopped_for = 0.0
+        self.asked = 0
+
+    def now(self):
+        return elapsed() + self.stopped_for
+
+    async def decide(self, _request):
+        self.asked += 1
+        if self.asked == 1:
+            self.stopped_for = 61.0
+            await self.core.follower.catch_up()
+        return Decision(allowed=self.asked == 1, reason="test")
+
+
+async def test_an_answer_that_became_too_old_is_not_given(core, monkeypatch):
+    """A process that was stopped between question and answer decides again, also where the view is fresh by then."""
+    stopped = Stopped(core)
+    monkeypatch.setattr(core.follower, "_clock", stopped.now)
+    guarded = Guarded(stopped, follower=core.follower, snapshots=core.snapshots, max_staleness=60)
+    request = Request("acme", Subject("vic"), "view", Resource("document", "d1"))
+    assert not (await guarded.decide(request)).allowed
+    assert stopped.asked == 2
 
 
 async def test_past_the_staleness_bound_nobody_is_answered(core, monkeypatch):

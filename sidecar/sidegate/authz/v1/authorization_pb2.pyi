@@ -167,7 +167,11 @@ Global___Resource: _TypeAlias = Resource  # noqa: Y015
 
 @_typing.final
 class Consistency(_message.Message):
-    """Consistency says how fresh the facts behind a decision must be."""
+    """Consistency says how fresh the facts behind a decision must be.
+
+    What must be waited for is waited for until shortly before the call's deadline, for ten seconds where it has none.
+    Then the call ends as UNAVAILABLE with the reason TOO_STALE, which tells the lag: never with an older answer.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,10 +184,10 @@ class Consistency(_message.Message):
     at_least_as_fresh: _builtins.str
     """Answer from this revision or a later one: a token that a write or an earlier answer returned."""
     fully_consistent: _builtins.bool
-    """Answer from what the store holds now."""
+    """Answer from what the store holds when the call arrives, or later."""
     @_builtins.property
     def max_staleness(self) -> _duration_pb2.Duration:
-        """The oldest view of the store that may answer; never more than the server's own bound."""
+        """The oldest view of the store that may answer, seconds before the call arrives; never more than the server's own bound."""
 
     def __init__(
         self,
