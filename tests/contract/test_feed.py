@@ -152,6 +152,30 @@ async def test_a_restored_store_is_decided_by_as_it_is(store: SqlFactsStore) -> 
     assert sorted((await snapshots.tenant("beta")).members) == ["bob"]
 
 
+async def test_changes_that_can_not_be_taken_are_not_passed_over(store: SqlFactsStore, monkeypatch) -> None:
+    """Where following fails halfway nothing older stays in memory, though the feed has gone on."""
+    snapshots = Snapshots(store, PACKS, max_tenants=9, max_resources=9)
+    follower = Follower(store, snapshots, poll_interval=1)
+    await follower.catch_up()
+    for tenant in ("acme", "zeta"):
+        await make(store, tenant, "uma")
+        await snapshots.tenant(tenant)
+        await join(store, tenant, "vic")
+    follow = snapshots.follow
+
+    def failing(tenant, changes):
+        if tenant == "acme":
+            raise RuntimeError("no room")
+        follow(tenant, changes)
+
+    monkeypatch.setattr(snapshots, "follow", failing)
+    with pytest.raises(RuntimeError):
+        await follower.catch_up()
+    await follower.catch_up()
+    assert "vic" in (await snapshots.tenant("acme")).members
+    assert "vic" in (await snapshots.tenant("zeta")).members
+
+
 async def test_a_thing_removed_and_made_again_is_the_new_one(store: SqlFactsStore) -> None:
     """A tenant that comes again under its old name has nothing of what it was."""
     snapshots = Snapshots(store, PACKS, max_tenants=9, max_resources=9)

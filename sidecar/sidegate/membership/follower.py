@@ -151,9 +151,14 @@ class Follower:
 
     def _hand_on(self, found: Mapping[str, Sequence[RecordedChange]]) -> None:
         written: set[tuple[str, datetime]] = set()
-        for tenant, changes in found.items():
-            self._snapshots.follow(tenant, changes)
-            written.update((tenant, recorded.at) for recorded in changes)
+        try:
+            for tenant, changes in found.items():
+                self._snapshots.follow(tenant, changes)
+                written.update((tenant, recorded.at) for recorded in changes)
+        except BaseException:
+            # The feed has gone on: what could not be handed on now would be missing in memory for good.
+            self._snapshots.forget()
+            raise
         now = datetime.now(UTC)
         for _, at in written:
             self._observer.lagged(max(0.0, (now - at).total_seconds()))
