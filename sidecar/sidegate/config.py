@@ -117,6 +117,13 @@ class Listening(BaseModel):
         ge=1,
         le=10_000,
     )
+    max_watchers: int = _setting(
+        100,
+        "The most streams of WatchChanges at once.",
+        expected="a whole number from 0 to 10000",
+        ge=0,
+        le=10_000,
+    )
     drain: float = _setting(
         10.0,
         "Seconds that calls under way get to end when the server stops.",

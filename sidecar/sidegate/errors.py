@@ -14,6 +14,7 @@ SidegateError
 │   └── EvaluationError     a matcher or condition can't be evaluated
 ├── Unavailable             could not decide or write now; the same call may succeed later
 │   ├── StoreUnavailable    the store does not answer
+│   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
 ├── NotPermitted            the tenant's pack does not let the actor do it
 ├── NotFound                what the request names is not there
@@ -27,6 +28,7 @@ SidegateError
 │   ├── DocumentsHeld       the member still holds documents, and nothing says what becomes of them
 │   ├── QuotaExhausted      less quota is left than is needed
 │   └── BuiltIn             a built-in role is neither changed nor copied
+├── TooManyWatchers         as many watch changes here as may
 ├── RevisionConflict        another writer came first
 └── StartError              the server can't start: port, path or file
 """
@@ -167,6 +169,12 @@ class StoreUnavailable(Unavailable):
     reason = "STORE_UNAVAILABLE"
 
 
+class Stopping(Unavailable):
+    """The server stops; another one, or the next one here, may answer."""
+
+    reason = "STOPPING"
+
+
 class TooStale(Unavailable):
     """The facts in memory are older than the promised bound, or than what is asked for.
 
@@ -276,6 +284,12 @@ class BuiltIn(NotPossible):
     """A built-in role is neither changed, deleted nor copied."""
 
     reason = "BUILT_IN_ROLE"
+
+
+class TooManyWatchers(SidegateError):
+    """As many watch changes on this sidecar as may."""
+
+    reason = "TOO_MANY_WATCHERS"
 
 
 class RevisionConflict(SidegateError):

@@ -76,12 +76,19 @@ class ScriptedFacts:
 
 @asynccontextmanager
 async def serving(
-    decider=None, *, facts=None, ready=lambda: True, on_call=lambda _call: None, max_checks=100, **settings
+    decider=None,
+    *,
+    facts=None,
+    history=None,
+    ready=lambda: True,
+    on_call=lambda _call: None,
+    max_checks=100,
+    **settings,
 ) -> AsyncIterator[GrpcServer]:
     """Run a server; unless said otherwise on a port that the system chooses."""
     settings = {"addresses": ("127.0.0.1:0",), "grace": 1.0} | settings
     authorization = Authorization(decider or ScriptedDecider(), Codec(TOKENS), max_checks=max_checks)
-    handlers = Handlers(authorization, Facts(facts or ScriptedFacts(), TOKENS), ready)
+    handlers = Handlers(authorization, Facts(facts or ScriptedFacts(), TOKENS), ready, history=history)
     server = GrpcServer(handlers, ListenerSettings(**settings), on_call=on_call)
     await server.start()
     try:

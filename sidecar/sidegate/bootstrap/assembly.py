@@ -26,6 +26,7 @@ from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.members import Members
 from sidegate.membership.past import Past
+from sidegate.membership.places import Places
 from sidegate.membership.quotas import Quotas
 from sidegate.membership.reader import Reader
 from sidegate.membership.resources import Resources
@@ -33,6 +34,7 @@ from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.steps import Steps
 from sidegate.membership.tenants import Tenants
+from sidegate.membership.watching import Watching
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
 from sidegate.ports import Decider, Hints, HistoryStore, MembershipStore
@@ -125,7 +127,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             core.ready,
             tenants=TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
             members=MemberHandler(Members(commander, reader), Invitations(commander), tokens, seals),
-            history=HistoryHandler(History(core.history, reader), tokens, seals),
+            history=HistoryHandler(History(core.history, reader), _watching(core, settings), tokens, seals),
             roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
             groups=GroupHandler(Groups(commander, reader), tokens, seals),
             resources=ResourceHandler(Resources(commander, reader), tokens),
@@ -224,6 +226,11 @@ async def _seed_demo(core: Core) -> None:
     if DEMO_TENANT not in await core.store.tenants():
         text = (bundled_packs() / DEMO_FACTS).read_text(encoding="utf-8")
         await core.facts.apply(text, DEMO_FACTS, actor="platform")
+
+
+def _watching(core: Core, settings: Settings) -> Watching:
+    places = Places(core.store, core.history)
+    return Watching(places, core.follower, max_staleness=settings.max_staleness, max_watchers=settings.max_watchers)
 
 
 def _schemas(packs: PackKeeper) -> Callable[[str], Schema | None]:

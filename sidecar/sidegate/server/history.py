@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.membership.history import History
 from sidegate.membership.step import PLATFORM
-from sidegate.model import ChangeQuery, Entity, RecordedChange, ref
+from sidegate.membership.watching import Watching
+from sidegate.model import ChangeQuery, RecordedChange
 from sidegate.server.callers import reader_of
+from sidegate.server.conditions import read_conditions
 from sidegate.server.facts import write_change
 from sidegate.server.moments import read_moment, write_moment
 from sidegate.server.names import name_of, tenant_of
 from sidegate.server.pages import Pages
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.seals import Seals
-from sidegate.server.validation import Inspection, quoted
-
-_KINDS: Final = tuple(entity.value for entity in Entity)
+from sidegate.server.validation import Inspection
+from sidegate.server.watching import Watches
 
 
 class HistoryHandler:
     """Tells changes; errors are Sidegate's own, for the transport to tell."""
 
-    def __init__(self, history: History, tokens: RevisionTokens, seals: Seals) -> None:
+    def __init__(self, history: History, watching: Watching, tokens: RevisionTokens, seals: Seals) -> None:
         self._history = history
+        self._watching = watching
         self._tokens = tokens
         self._pages = Pages(seals)
+        self._watches = Watches(seals)
 
     async def list_changes(self, message: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Return a page of changes.
@@ -44,6 +49,20 @@ class HistoryHandler:
         changes, token = self._pages.cut(page, found, lambda recorded: str(recorded.sequence))
         return pb.ListChangesResponse(changes=map(self._recorded, changes), next_page_token=token)
 
+    async def watch_changes(self, message: pb.WatchChangesRequest) -> AsyncGenerator[pb.WatchChangesResponse, None]:
+        """Yield changes as they are written, until the caller has enough.
+
+        Raises:
+            InvalidInput: a condition, the cursor, the time or the heartbeat is wrong.
+            NotFound: there never was such a tenant.
+            TooManyWatchers: as many watch already as may.
+            Unavailable: the view of the store is older than the bound, or the store does not answer.
+        """
+        async with aclosing(self._watching.watch(self._watches.read(message))) as watch:
+            async for told in watch:
+                for response in self._watches.write(told, self._recorded):
+                    yield response
+
     def _recorded(self, recorded: RecordedChange) -> pb.RecordedChange:
         return pb.RecordedChange(
             tenant=name_of(recorded.tenant),
@@ -55,36 +74,16 @@ class HistoryHandler:
 
 
 def read_change_query(message: pb.ListChangesRequest) -> ChangeQuery:
-    """Return which changes a request asks for.
+    """Return which changes a request lists.
 
     Raises:
         InvalidInput: a condition is not right; names every one.
     """
     inspection = Inspection()
-    subjects: list[str] = []
-    # The one that few changes name leads the way: a document before a member, a role last.
-    for field in ("member", "group", "role"):
-        if id_ := getattr(message, field):
-            inspection.identifier(field, id_)
-            subjects.append(ref(field, id_))
-    if message.resource:
-        inspection.identifier("resource", message.resource)
-        if ":" not in message.resource:
-            inspection.add("resource", f"{quoted(message.resource)} is not right: expected `<type>:<id>`")
-        subjects.insert(0, message.resource)
-    inspection.label("actor", message.actor)
-    if message.kind and message.kind not in _KINDS:
-        inspection.add("kind", f"{quoted(message.kind)} is no kind: expected one of {', '.join(_KINDS)}")
+    conditions = read_conditions(message, inspection)
     since, until = (_moment(message, field, inspection) for field in ("start_time", "end_time"))
     inspection.finish()
-    return ChangeQuery(
-        subjects=tuple(subjects),
-        actor=message.actor,
-        entity=Entity(message.kind) if message.kind else None,
-        since=since,
-        until=until,
-        oldest_first=message.oldest_first,
-    )
+    return replace(conditions, since=since, until=until, oldest_first=message.oldest_first)
 
 
 def _moment(message: pb.ListChangesRequest, field: str, inspection: Inspection) -> datetime | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
+from contextlib import aclosing, contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +13,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.code_pb2 import Code
 from grpc_status import rpc_status
 
-from sidegate.errors import InvalidInput, Violation
+from sidegate.errors import InvalidInput, Stopping, Violation
 from sidegate.server.failures import told
 from sidegate.telemetry.calls import CallHook, FinishedCall, ignore_call
 
@@ -20,22 +21,32 @@ Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the library is untyped and demands its class
-    """Guards the unary calls; streams are those of health and reflection, which tell their own errors."""
+    """Guards the calls; `services` are those whose streams it guards, too: others' tell their own errors."""
 
-    def __init__(self, on_call: CallHook = ignore_call) -> None:
+    def __init__(self, on_call: CallHook = ignore_call, *, services: Collection[str] = ()) -> None:
         self._on_call = on_call
+        self._services = frozenset(services)
         self._guarded: dict[str, Any] = {}
+        self._awaited: set[asyncio.Timeout] = set()
+        self._stopping = False
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def quiet(self, seconds: float) -> None:
-        """Wait until no unary call is under way, and none was a while ago."""
+        """Wait until no guarded call is under way, and none was a while ago."""
         while True:
             await self._idle.wait()
             await asyncio.sleep(seconds)
             if self._idle.is_set():
                 return
+
+    def end_streams(self) -> None:
+        """End the guarded streams, and those to come, with an error that lets their callers go on elsewhere."""
+        self._stopping = True
+        for awaited in self._awaited:
+            if not awaited.expired():
+                awaited.reschedule(0)
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], call: Any) -> Any:
         """Return the handler of a method with the guard around it, made once per method."""
@@ -43,13 +54,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         handler = self._guarded.get(method)
         if handler is None:
             handler = await continuation(call)
-            if handler is None or handler.request_streaming or handler.response_streaming:
+            if handler is None or not self._is_guarded(method, handler):
                 return handler
             handler = self._guarded[method] = self._guard(method.removeprefix("/"), handler)
         return handler
 
+    def _is_guarded(self, method: str, handler: Any) -> bool:
+        if handler.request_streaming:
+            return False
+        return not handler.response_streaming or method.split("/")[1] in self._services
+
     def _guard(self, method: str, handler: Any) -> Any:
-        behaviour: Behaviour = handler.unary_unary
+        streams = handler.response_streaming
+        behaviour: Behaviour = self._written(handler.unary_stream) if streams else handler.unary_unary
+        made = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         parse: Callable[[bytes], Any] = handler.request_deserializer
 
         async def guarded(raw: bytes, context: Any) -> Any:
@@ -74,18 +92,63 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
                 self._end(FinishedCall(method, code, perf_counter() - began))
 
         # Bytes are parsed inside the guard: the library would tell of unreadable ones as a fault of the server.
-        return grpc.unary_unary_rpc_method_handler(guarded, None, handler.response_serializer)
+        return made(guarded, None, handler.response_serializer)
+
+    def _written(self, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
+        async def written(message: Any, context: Any) -> None:
+            # The caller learns at once that it is heard, however long there is nothing to tell.
+            await context.send_initial_metadata(())
+            async with aclosing(stream(message, context)) as responses:
+                while (response := await self._next(responses)) is not None:
+                    with self._at_the_callers_pace():
+                        await context.write(response)
+
+        return written
+
+    async def _next(self, responses: AsyncGenerator[Any, None]) -> Any:
+        """Return the next response, None where there is none.
+
+        Raises:
+            Stopping: the server stops.
+        """
+        try:
+            # A write must not be stopped like this: the library can send no status after one that was cancelled.
+            async with asyncio.timeout(0 if self._stopping else None) as until:
+                self._awaited.add(until)
+                try:
+                    return await anext(responses, None)
+                finally:
+                    self._awaited.discard(until)
+        except TimeoutError:
+            if not until.expired():
+                raise
+            raise Stopping("the server stops: go on elsewhere, or here once it is back") from None
+
+    @contextmanager
+    def _at_the_callers_pace(self) -> Iterator[None]:
+        """Do not count a call as under way meanwhile: a stop waits for no caller that has stopped reading."""
+        self._leave()
+        try:
+            yield
+        finally:
+            self._enter()
 
     def _begin(self) -> float:
-        self._under_way += 1
-        self._idle.clear()
+        self._enter()
         return perf_counter()
 
     def _end(self, call: FinishedCall) -> None:
+        self._leave()
+        self._on_call(call)
+
+    def _enter(self) -> None:
+        self._under_way += 1
+        self._idle.clear()
+
+    def _leave(self) -> None:
         self._under_way -= 1
         if not self._under_way:
             self._idle.set()
-        self._on_call(call)
 
 
 def _expired(context: Any) -> bool:

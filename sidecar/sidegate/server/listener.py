@@ -87,7 +87,7 @@ class GrpcServer:
     def __init__(self, handlers: Handlers, settings: ListenerSettings, *, on_call: CallHook = ignore_call) -> None:
         self._handlers = handlers
         self._settings = settings
-        self._interceptor = CallInterceptor(on_call)
+        self._interceptor = CallInterceptor(on_call, services=SERVICES)
         self._health = Health(handlers.ready, SERVICES)
         self._server: Any = None
         self.addresses: tuple[str, ...] = ()
@@ -122,11 +122,12 @@ class GrpcServer:
         if self._server is None:
             return
         await asyncio.sleep(self._settings.drain)
+        self._interceptor.end_streams()
         stopping = asyncio.create_task(self._server.stop(self._settings.grace))
         quiet = asyncio.create_task(self._interceptor.quiet(_QUIET_SECONDS))
         await asyncio.wait((stopping, quiet), return_when=asyncio.FIRST_COMPLETED)
         quiet.cancel()
-        # What is left are streams of health watches, which never end by themselves.
+        # What is left are streams of health watches, which never end by themselves, and of callers that do not read.
         await self._server.stop(None)
         await stopping
         self.addresses = ()

@@ -19,6 +19,7 @@ from google.rpc.code_pb2 import (
     INVALID_ARGUMENT,
     NOT_FOUND,
     PERMISSION_DENIED,
+    RESOURCE_EXHAUSTED,
     UNAVAILABLE,
 )
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
@@ -37,7 +38,9 @@ from sidegate.errors import (
     RevisionConflict,
     SidegateError,
     StaleEtag,
+    Stopping,
     StoreUnavailable,
+    TooManyWatchers,
     TooStale,
     Unavailable,
     Violation,
@@ -67,12 +70,14 @@ TABLE: Mapping[type[SidegateError], Entry] = {
     EngineError: Entry(FAILED_PRECONDITION, "could not decide: the policy can't be evaluated for this request"),
     TooStale: Entry(UNAVAILABLE, retry=0.5),
     StoreUnavailable: Entry(UNAVAILABLE, "the store does not answer; try again", retry=1.0),
+    Stopping: Entry(UNAVAILABLE, retry=1.0),
     Unavailable: Entry(UNAVAILABLE, "could not decide or write now; try again", retry=1.0),
     NotPermitted: Entry(PERMISSION_DENIED),
     NotFound: Entry(NOT_FOUND),
     AlreadyExists: Entry(ALREADY_EXISTS),
     StaleEtag: Entry(ABORTED),
     NotPossible: Entry(FAILED_PRECONDITION),
+    TooManyWatchers: Entry(RESOURCE_EXHAUSTED, retry=5.0),
     RevisionConflict: Entry(ABORTED, "another writer changed the tenant first; read again and retry", retry=0.1),
 }
 UNFORESEEN = Entry(INTERNAL, "something went wrong inside sidegate; its log has the details")

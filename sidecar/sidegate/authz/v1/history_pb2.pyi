@@ -5,6 +5,7 @@ What changed in tenants, who did it, and when."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -167,3 +168,105 @@ class ListChangesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListChangesResponse: _TypeAlias = ListChangesResponse  # noqa: Y015
+
+@_typing.final
+class WatchChangesRequest(_message.Message):
+    """WatchChangesRequest asks for changes from now on, unless it says from where; every condition that is given must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    FROM_BEGINNING_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    MEMBER_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The tenant, such as "tenants/acme", which may be deleted by now; empty or "tenants/-" means all."""
+    cursor: _builtins.str
+    """After all that the response with this cursor told, whatever its conditions were."""
+    from_beginning: _builtins.bool
+    """With the first change that there ever was."""
+    member: _builtins.str
+    """The ID of a member: its own changes, what it was granted or deprived of, groups it came into or left."""
+    role: _builtins.str
+    """The name of a role: its own changes, and who was granted or deprived of it."""
+    group: _builtins.str
+    """The ID of a group: its own changes, its members, and what it was granted or deprived of."""
+    resource: _builtins.str
+    """A resource, such as "document:contract": its own changes, and who was granted or deprived of a role on it."""
+    actor: _builtins.str
+    """Who wrote: "platform", "member:<id>", or the name that came with a facts document."""
+    kind: _builtins.str
+    """The kind of what changed: "tenant", "member", "group", "group_member", "role", "resource", "grant", "invitation"."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """With the first change that was not before this time."""
+
+    @_builtins.property
+    def heartbeat(self) -> _duration_pb2.Duration:
+        """How long the stream may be silent, from 1 s to 5 min; unset means 10 s."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+        from_beginning: _builtins.bool = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        member: _builtins.str = ...,
+        role: _builtins.str = ...,
+        group: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        heartbeat: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "from_beginning", b"from_beginning", "heartbeat", b"heartbeat", "start", b"start", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cursor", b"cursor", "from_beginning", b"from_beginning", "group", b"group", "heartbeat", b"heartbeat", "kind", b"kind", "member", b"member", "parent", b"parent", "resource", b"resource", "role", b"role", "start", b"start", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["cursor", "from_beginning", "start_time"]  # noqa: Y015
+    _WhichOneofArgType_start: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_start) -> _WhichOneofReturnType_start | None: ...
+
+Global___WatchChangesRequest: _TypeAlias = WatchChangesRequest  # noqa: Y015
+
+@_typing.final
+class WatchChangesResponse(_message.Message):
+    """WatchChangesResponse tells changes, or by its cursor alone that there are none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The cursor to go on from after this response, an opaque token. It moves on with what the conditions leave out, too."""
+    caught_up: _builtins.bool
+    """Whether all that this sidecar knew of was told then."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedChange]:
+        """The changes, in the order in which they were written. Changes of one revision stand in one response, but for a
+        revision of several hundred changes or about a megabyte, which may go on in the next.
+        """
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___RecordedChange] | None = ...,
+        cursor: _builtins.str = ...,
+        caught_up: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "changes", b"changes", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchChangesResponse: _TypeAlias = WatchChangesResponse  # noqa: Y015

@@ -43,6 +43,11 @@ class HistoryServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_history__pb2.ListChangesRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_history__pb2.ListChangesResponse.FromString,
                 _registered_method=True)
+        self.WatchChanges = channel.unary_stream(
+                '/sidegate.authz.v1.HistoryService/WatchChanges',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_history__pb2.WatchChangesRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_history__pb2.WatchChangesResponse.FromString,
+                _registered_method=True)
 
 
 class HistoryServiceServicer:
@@ -59,6 +64,21 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchChanges(self, request, context):
+        """WatchChanges streams changes as they are written: each at least once, in their order, from a cursor on.
+
+        What it tells is in force: this sidecar answers no Check from before it. The stream never ends by itself. It ends
+        UNAVAILABLE, with the time after which to call again, where the server stops or its view of the store is older than
+        its bound; a new call with the last cursor goes on without a gap, on any sidecar of the store. It ends
+        INVALID_ARGUMENT where the cursor is not of this store, or of a state that the store was taken back from.
+        RESOURCE_EXHAUSTED: this sidecar has as many watchers as it may.
+
+        It is for the application itself: members of a tenant are asked about, and answered, by ListChanges.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HistoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -66,6 +86,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.ListChanges,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_history__pb2.ListChangesRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_history__pb2.ListChangesResponse.SerializeToString,
+            ),
+            'WatchChanges': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchChanges,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_history__pb2.WatchChangesRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_history__pb2.WatchChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -99,6 +124,33 @@ class HistoryService:
             '/sidegate.authz.v1.HistoryService/ListChanges',
             sidegate_dot_authz_dot_v1_dot_history__pb2.ListChangesRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_history__pb2.ListChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sidegate.authz.v1.HistoryService/WatchChanges',
+            sidegate_dot_authz_dot_v1_dot_history__pb2.WatchChangesRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_history__pb2.WatchChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,6 +22,17 @@ class HistoryServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListChanges: _aio.UnaryUnaryMultiCallable[_history_pb2.ListChangesRequest, _history_pb2.ListChangesResponse]
     """ListChanges returns the changes of a tenant, page by page, the newest first unless asked otherwise."""
+    WatchChanges: _aio.UnaryStreamMultiCallable[_history_pb2.WatchChangesRequest, _history_pb2.WatchChangesResponse]
+    """WatchChanges streams changes as they are written: each at least once, in their order, from a cursor on.
+
+    What it tells is in force: this sidecar answers no Check from before it. The stream never ends by itself. It ends
+    UNAVAILABLE, with the time after which to call again, where the server stops or its view of the store is older than
+    its bound; a new call with the last cursor goes on without a gap, on any sidecar of the store. It ends
+    INVALID_ARGUMENT where the cursor is not of this store, or of a state that the store was taken back from.
+    RESOURCE_EXHAUSTED: this sidecar has as many watchers as it may.
+
+    It is for the application itself: members of a tenant are asked about, and answered, by ListChanges.
+    """
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """HistoryService tells the changes of tenants; they outlive their tenant.
@@ -37,5 +48,22 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_history_pb2.ListChangesRequest, _abc.Awaitable[_history_pb2.ListChangesResponse]],
     ) -> _abc.Awaitable[_history_pb2.ListChangesResponse]:
         """ListChanges returns the changes of a tenant, page by page, the newest first unless asked otherwise."""
+
+    @_abc_1.abstractmethod
+    def WatchChanges(
+        self,
+        request: _history_pb2.WatchChangesRequest,
+        context: _aio.ServicerContext[_history_pb2.WatchChangesRequest, _abc.AsyncIterator[_history_pb2.WatchChangesResponse]],
+    ) -> _abc.AsyncIterator[_history_pb2.WatchChangesResponse]:
+        """WatchChanges streams changes as they are written: each at least once, in their order, from a cursor on.
+
+        What it tells is in force: this sidecar answers no Check from before it. The stream never ends by itself. It ends
+        UNAVAILABLE, with the time after which to call again, where the server stops or its view of the store is older than
+        its bound; a new call with the last cursor goes on without a gap, on any sidecar of the store. It ends
+        INVALID_ARGUMENT where the cursor is not of this store, or of a state that the store was taken back from.
+        RESOURCE_EXHAUSTED: this sidecar has as many watchers as it may.
+
+        It is for the application itself: members of a tenant are asked about, and answered, by ListChanges.
+        """
 
 def add_HistoryServiceServicer_to_server(servicer: HistoryServiceServicer, server: _aio.Server) -> None: ...
