@@ -16,7 +16,7 @@ COMMANDS = {
     "role": ("Make roles, and say what they allow.", "sidegate.cli.role:role"),
     "group": ("Make groups, and say who stands in them.", "sidegate.cli.group:group"),
     "grant": ("Grant and revoke roles, and delegate those that exactly one holds.", "sidegate.cli.grant:grant"),
-    "resource": ("Register resources, and hand them over.", "sidegate.cli.resource:resource"),
+    "resource": ("Register resources, change them, and hand them over.", "sidegate.cli.resource:resource"),
     "quota": ("Share quota, and count its use.", "sidegate.cli.quota:quota"),
     "history": ("Ask what changed, who did it, and when.", "sidegate.cli.history:history"),
     "report": ("Write CSV for spreadsheets: audit trail, members, quotas.", "sidegate.cli.report:report"),

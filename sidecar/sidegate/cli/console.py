@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 
 import click
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
@@ -27,6 +29,11 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
     click.echo(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
+def plain(struct: Struct) -> dict[str, object]:
+    """Return what a Struct holds, sorted by name; a Struct has doubles only, so whole numbers are made such again."""
+    return {key: _whole(value) for key, value in sorted(MessageToDict(struct).items())}
+
+
 def print_table(target: Console, headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Print a table: ruled and wrapped to the width of a terminal, else one line a row in aligned columns."""
     if not target.is_terminal:
@@ -38,6 +45,10 @@ def print_table(target: Console, headers: Sequence[str], rows: Sequence[Sequence
     for row in rows:
         table.add_row(*row)
     target.print(table, soft_wrap=False)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _print_aligned(rows: Sequence[Sequence[Cell]]) -> None:

@@ -6,11 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
 from rich.text import Text
 
 from sidegate.authz.v1 import facts_pb2 as pb
+from sidegate.cli.console import plain
 from sidegate.model import Entity
 
 ADDED, ALTERED, REMOVED = "+", "~", "-"
@@ -44,7 +43,7 @@ def _sign(change: pb.FactChange) -> str:
 
 
 def _line(change: pb.FactChange, sign: str) -> str:
-    before, after = _plain(change.before), _plain(change.after)
+    before, after = plain(change.before), plain(change.after)
     if sign == REMOVED:
         return _thing(change)
     if sign == ADDED:
@@ -67,15 +66,6 @@ def _thing(change: pb.FactChange) -> str:
             return f"group {group}: {holder}"
         case entity, key:
             return " ".join((entity, *key))
-
-
-def _plain(struct: Struct) -> dict[str, object]:
-    return {key: _whole(value) for key, value in sorted(MessageToDict(struct).items())}
-
-
-def _whole(value: object) -> object:
-    """Return whole numbers as such: a Struct holds only doubles."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _shown(value: object) -> str:

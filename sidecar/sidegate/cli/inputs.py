@@ -1,11 +1,16 @@
-"""What commands read: files, and `-` for standard input."""
+"""What commands read: files, `-` for standard input, and NAME=VALUE."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import click
+
 from sidegate.cli.failures import BAD_INPUT, Failure
+from sidegate.model import Json
 
 STDIN = "-"
 
@@ -28,3 +33,21 @@ def read_text(path: str) -> str:
 def unreadable(path: str, error: OSError) -> Failure:
     """Return the failure of a file that can't be read or written."""
     return Failure(f"can't open `{path}`: {(error.strerror or str(error)).lower()}", exit_code=BAD_INPUT)
+
+
+def assignments(pairs: Iterable[str], *, example: str) -> dict[str, Json]:
+    """Return what each NAME=VALUE says; a value is JSON where it reads as JSON, text otherwise.
+
+    Raises:
+        UsageError: one is of another form.
+    """
+    values: dict[str, Json] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"`{pair}` is not right: expected NAME=VALUE, such as {example}")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    return values

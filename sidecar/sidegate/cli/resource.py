@@ -11,13 +11,15 @@ from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
 from sidegate.cli.acting import Acting, acting, asking
 from sidegate.cli.commands import Command, LazyGroup
-from sidegate.model import Json
+from sidegate.cli.console import plain
+from sidegate.cli.inputs import assignments
 from sidegate.server.properties import write_properties
 
 COMMANDS = {
     "register": ("Make RESOURCE known, with its owner.", "sidegate.cli.resource:register"),
     "show": ("Show RESOURCE.", "sidegate.cli.resource:show"),
     "clone": ("Make one like RESOURCE, with the ID CLONE.", "sidegate.cli.resource:clone"),
+    "update": ("Set properties of RESOURCE, and what it stands in.", "sidegate.cli.resource:update"),
     "delete": ("Delete RESOURCE with all that is held on it.", "sidegate.cli.resource:delete"),
     "hand-over": ("Let HEIR take over what FORMER holds.", "sidegate.cli.resource:hand_over"),
 }
@@ -29,7 +31,7 @@ EXAMPLES = (
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def resource() -> None:
-    """Register resources, and hand them over."""
+    """Register resources, change them, and hand them over."""
 
 
 @click.command(
@@ -49,8 +51,9 @@ def register(by: Acting, *, resource: str, parents: tuple[str, ...], owner: str,
 
     RESOURCE is type:id.
     """
+    stored = assignments(properties, example="status=draft")
     made = pb.RegisteredResource(
-        name=by.name("resources", resource), parents=parents, properties=write_properties(_properties(properties))
+        name=by.name("resources", resource), parents=parents, properties=write_properties(stored)
     )
     request = pb.RegisterResourceRequest(resource=made, owner=owner, actor=by.actor, request_id=by.request_id)
     answer = by.call(ResourceServiceStub, "RegisterResource", request)
@@ -66,6 +69,7 @@ def show(by: Acting, *, resource: str) -> None:
     answer = by.call(ResourceServiceStub, "GetResource", request)
     found = answer.resource
     lines = [f"  in      {', '.join(found.parents)}"] if found.parents else []
+    lines += [f"  {name:<7} {json.dumps(value)}" for name, value in plain(found.properties).items()]
     by.tell(answer, f"{resource}{_owned(answer)}", *lines)
 
 
@@ -86,6 +90,39 @@ def clone(by: Acting, *, resource: str, clone: str, owner: str) -> None:
     )
     answer = by.call(ResourceServiceStub, "CloneResource", request)
     by.tell(answer, f"cloned {resource} as {clone}{_owned(answer)}")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("Set a property", "sidegate resource update --tenant acme document:d1 --property status=signed"),
+        ("Place it elsewhere", "sidegate resource update --tenant acme document:d1 --in template:offer"),
+    ),
+)
+@click.argument("resource")
+@click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
+@click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, in place of all before.")
+@click.option("--etag", default="", help="Only if the resource still looks as it did when this was read.")
+@acting
+def update(by: Acting, *, resource: str, properties: tuple[str, ...], parents: tuple[str, ...], etag: str) -> None:
+    """Set properties of RESOURCE, and what it stands in.
+
+    A value is read as JSON where it is JSON, and as text otherwise. An empty one takes the property away, and an empty
+    PARENT what it stands in.
+    """
+    given = assignments(properties, example="status=draft")
+    placed = ["parents"] if parents else []
+    if not (given or placed):
+        raise click.UsageError("nothing to set: expected --property or --in")
+    wanted = pb.RegisteredResource(
+        name=by.name("resources", resource),
+        parents=filter(None, parents),
+        properties=write_properties({name: value for name, value in given.items() if value != ""}),
+        etag=etag,
+    )
+    request = pb.UpdateResourceRequest(resource=wanted, actor=by.actor, request_id=by.request_id)
+    request.update_mask.paths.extend([*placed, *(f"properties.{name}" for name in given)])
+    by.tell(by.call(ResourceServiceStub, "UpdateResource", request), f"{resource} is updated")
 
 
 @click.command(cls=Command, examples=(("Delete it", "sidegate resource delete --tenant acme document:d1"),))
@@ -139,16 +176,3 @@ def hand_over(by: Acting, *, former: str, heir: str, roles: tuple[str, ...], res
 def _owned(answer: Any) -> str:
     owner = answer.resource.owner
     return f", owned by {owner}" if owner else ""
-
-
-def _properties(pairs: tuple[str, ...]) -> dict[str, Json]:
-    properties: dict[str, Json] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.UsageError(f"`{pair}` is not right: expected NAME=VALUE, such as status=draft")
-        try:
-            properties[name] = json.loads(text)
-        except ValueError:
-            properties[name] = text
-    return properties

@@ -11,7 +11,8 @@ from sidegate.authz.v1 import tenant_pb2 as pb
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from sidegate.cli.acting import Acting, acting, asking
 from sidegate.cli.commands import Command, LazyGroup
-from sidegate.model import Json
+from sidegate.cli.console import plain
+from sidegate.cli.inputs import assignments
 from sidegate.server.properties import write_properties
 
 COMMANDS = {
@@ -55,7 +56,7 @@ def create(by: Acting, *, founder: str, pack: str, settings: tuple[str, ...], **
     """
     request = pb.CreateTenantRequest(
         tenant_id=by.tenant,
-        tenant=pb.Tenant(pack=pack, settings=write_properties(_settings(settings))),
+        tenant=pb.Tenant(pack=pack, settings=write_properties(assignments(settings, example="seats=25"))),
         founder=pb.Founder(member_id=founder, **details),
         actor=by.actor,
         request_id=by.request_id,
@@ -73,7 +74,7 @@ def show(by: Acting) -> None:
     """
     answer = by.call(TenantServiceStub, "GetTenant", pb.GetTenantRequest(name=by.parent, actor=by.actor))
     found = answer.tenant
-    settings = (f"{name}={json.dumps(_plain(value))}" for name, value in sorted(found.settings.items()))
+    settings = (f"{name}={json.dumps(value)}" for name, value in plain(found.settings).items())
     by.tell(
         answer,
         f"{by.tenant}{', suspended' if found.state == pb.TENANT_STATE_SUSPENDED else ''}",
@@ -99,7 +100,7 @@ def set_(by: Acting, *, settings: tuple[str, ...]) -> None:
 
     A value is read as JSON where it is JSON, and as text otherwise. An empty one takes the setting away.
     """
-    given = _settings(settings)
+    given = assignments(settings, example="seats=25")
     request = pb.UpdateTenantRequest(
         tenant=pb.Tenant(
             name=by.parent, settings=write_properties({name: value for name, value in given.items() if value != ""})
@@ -109,20 +110,3 @@ def set_(by: Acting, *, settings: tuple[str, ...]) -> None:
     )
     request.update_mask.paths.extend(f"settings.{name}" for name in given)
     by.tell(by.call(TenantServiceStub, "UpdateTenant", request), f"set {', '.join(given)} of tenant {by.tenant}")
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, Json]:
-    settings: dict[str, Json] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.UsageError(f"`{pair}` is not right: expected NAME=VALUE, such as seats=25")
-        try:
-            settings[name] = json.loads(text)
-        except ValueError:
-            settings[name] = text
-    return settings
-
-
-def _plain(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -97,8 +97,9 @@ class Commander:
             return Written(response, draft.revision)
         current = await draft.entry(Entity.TENANT)
         if current is not None:
-            await read_references(draft, changes)
-            require_sound(draft, changes, self._steps.schema(tenant, current["pack"]))
+            schema = self._steps.schema(tenant, current["pack"])
+            await read_references(draft, changes, schema)
+            require_sound(draft, changes, schema)
         if caller.validate_only:
             return Written(response, 0)
         receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None

@@ -11,12 +11,17 @@ from sidegate.membership.draft import Draft
 from sidegate.membership.finding import Finding
 from sidegate.membership.validation import CHECKS
 from sidegate.model import Change, Entity, Grant, ref, split_ref
-from sidegate.policy.schema import TENANT, Count, Schema
+from sidegate.policy.schema import TENANT, Count, InstanceOf, Schema
 
 _HOLDERS: Mapping[str, Entity] = {"member": Entity.MEMBER, "group": Entity.GROUP}
+_KEEPERS: Mapping[InstanceOf, Entity] = {
+    InstanceOf.MEMBER: Entity.MEMBER,
+    InstanceOf.GROUP: Entity.GROUP,
+    InstanceOf.ROLE: Entity.ROLE,
+}
 
 
-async def read_references(draft: Draft, changes: Iterable[Change]) -> None:
+async def read_references(draft: Draft, changes: Iterable[Change], schema: Schema) -> None:
     """Read what new and altered entries refer to, so that the checks see whether it is there."""
     made = [change for change in changes if change.after is not None]
     references: set[str] = set()
@@ -28,12 +33,15 @@ async def read_references(draft: Draft, changes: Iterable[Change]) -> None:
         elif change.entity is Entity.RESOURCE and change.after is not None:
             parents = change.after["parents"]
             references.update(map(str, parents) if isinstance(parents, list) else ())
-    await draft.load(map(_entry_of, sorted(references)))
+    await draft.load(_entry_of(reference, schema) for reference in sorted(references))
 
 
-def _entry_of(reference: str) -> EntryKey:
+def _entry_of(reference: str, schema: Schema) -> EntryKey:
+    """Return the entry that must be there for a reference to lead somewhere: a workspace is there with its member."""
     type_, id_ = split_ref(reference)
-    return (_HOLDERS[type_], (id_,)) if type_ in _HOLDERS else (Entity.RESOURCE, (reference,))
+    declared = schema.resources.get(type_)
+    entity = _HOLDERS.get(type_) or (_KEEPERS.get(declared.instances) if declared else None)
+    return (entity, (id_,)) if entity else (Entity.RESOURCE, (reference,))
 
 
 def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> None:

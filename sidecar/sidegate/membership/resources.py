@@ -1,19 +1,21 @@
-"""Resources: registered with their owner, cloned, deleted, and taken over by another (EF-06, EF-07, EF-10)."""
+"""Resources: registered with their owner, cloned, altered, deleted, and taken over by another (EF-06, EF-07, EF-10)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from sidegate.entries import Payload
 from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.membership.commander import Commander, Written
-from sidegate.membership.finding import near, one_of
+from sidegate.membership.etags import etag_of, require_fresh
 from sidegate.membership.holdings import hand_over, holdings_of
 from sidegate.membership.people import member_of
 from sidegate.membership.reader import Reader
+from sidegate.membership.registering import ask_on, registrable, require_moving, require_registering
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
-from sidegate.model import ANY, Entity, Json, MemberStatus, Relation, ref, split_ref
-from sidegate.policy.schema import OWNER, InstanceOf, Operation, ResourceType
+from sidegate.model import NO_PROPERTIES, Entity, Json, MemberStatus, Properties, Relation, ref, split_ref
+from sidegate.policy.schema import OWNER, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,27 @@ class ResourceState:
 
     reference: str
     parents: tuple[str, ...] = ()
-    properties: Mapping[str, Json] | None = None
+    properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
     owner: str = ""
+
+    @property
+    def etag(self) -> str:
+        """What it looks like, but for its owner."""
+        return etag_of(_payload(self.parents, self.properties))
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUpdate:
+    """A resource as it shall be: `parents` None leaves them as they are, and `properties` None leaves them all.
+
+    A property that is None is taken away; `whole` takes away all that are not given; `etag` "" asks for nothing.
+    """
+
+    reference: str
+    parents: Collection[str] | None = None
+    properties: Mapping[str, Json | None] | None = None
+    whole: bool = False
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +80,7 @@ class Resources:
             found = await step.draft.entry(Entity.RESOURCE, reference)
             if found is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
-            held = await step.draft.related(Relation.GRANTS_ON, reference)
-            owner = next((key[2] for _, key in held if key[0] == OWNER), "")
-            return ResourceState(reference, tuple(found["parents"]), found["properties"], owner)
+            return ResourceState(reference, tuple(found["parents"]), found["properties"], await _owner(step, reference))
 
         return await self._reader.read(tenant, caller, look)
 
@@ -77,8 +96,8 @@ class Resources:
         """
 
         async def plan(step: Step) -> ResourceState:
-            type_ = _registrable(step, resource.reference)
-            await _require_right(step, type_, resource)
+            type_ = registrable(step, resource.reference)
+            await require_registering(step, type_, resource.parents)
             return await _put(step, resource)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -95,13 +114,45 @@ class Resources:
         """
 
         async def plan(step: Step) -> ResourceState:
-            type_ = _registrable(step, source)
-            await _ask(step, type_.cloned_with, source)
+            type_ = registrable(step, source)
+            await ask_on(step, type_.cloned_with, source)
             payload = await step.draft.entry(Entity.RESOURCE, source)
             if payload is None:
                 raise NotFound(f"there is no `{source}` in tenant `{step.tenant}`")
             made = ResourceState(clone.reference, tuple(payload["parents"]), payload["properties"], clone.owner)
             return await _put(step, made)
+
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+
+    async def update(
+        self, tenant: str, update: ResourceUpdate, caller: Caller, respond: Callable[[ResourceState], bytes]
+    ) -> Written:
+        """Set properties of a resource, and place it elsewhere.
+
+        Raises:
+            NotPermitted: the pack denies either.
+            NotFound: there is no such resource.
+            StaleEtag: it was altered since its etag was read.
+            InvalidInput: a parent or a property is not right.
+        """
+
+        async def plan(step: Step) -> ResourceState:
+            type_ = registrable(step, update.reference)
+            if update.properties is not None:
+                await ask_on(step, type_.updated_with, update.reference)
+            stored = await step.draft.entry(Entity.RESOURCE, update.reference)
+            before, after = {*(stored["parents"] if stored else ())}, update.parents
+            if after is not None:
+                await require_moving(step, type_, update.reference, {*after} - before)
+            if stored is None:
+                raise NotFound(f"there is no `{update.reference}` in tenant `{step.tenant}`")
+            require_fresh(update.etag, stored, name=update.reference)
+            merged = {**({} if update.whole else stored["properties"]), **(update.properties or {})}
+            kept = {name: value for name, value in merged.items() if value is not None}
+            parents = before if after is None else after
+            step.draft.put(Entity.RESOURCE, update.reference, payload=_payload(parents, kept))
+            owner = await _owner(step, update.reference)
+            return ResourceState(update.reference, tuple(sorted(parents)), kept, owner)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
@@ -115,8 +166,8 @@ class Resources:
         """
 
         async def plan(step: Step) -> None:
-            type_ = _registrable(step, reference)
-            await _ask(step, type_.deleted_with, reference)
+            type_ = registrable(step, reference)
+            await ask_on(step, type_.deleted_with, reference)
             if await step.draft.entry(Entity.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{step.tenant}`")
             inside = await step.draft.related(Relation.CHILDREN, reference)
@@ -151,51 +202,28 @@ class Resources:
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
 
-def _registrable(step: Step, reference: str) -> ResourceType:
-    known = {name: type_ for name, type_ in step.schema.resources.items() if type_.instances is InstanceOf.RESOURCES}
-    name, id_ = split_ref(reference)
-    if name not in known or not id_ or id_ == ANY:
-        message = f"`{reference}` can't be registered: {near(name, known, one_of(known))}"
-        raise InvalidInput(Violation("name", message))
-    return known[name]
-
-
-async def _require_right(step: Step, type_: ResourceType, resource: ResourceState) -> None:
-    """Require that the actor may register this: by an action on the type as a whole, or on the parent it names."""
-    on, _, action = type_.registered_with.partition(":")
-    if on == type_.name or not action:
-        await _ask(step, action, ref(type_.name, ANY))
-        return
-    parent = next((parent for parent in resource.parents if split_ref(parent)[0] == on), None)
-    if parent is None and not step.caller.is_platform:
-        raise InvalidInput(Violation("resource.parents", f"expected the `{on}` that a `{type_.name}` is made in"))
-    await _ask(step, action, parent or "")
-
-
-async def _ask(step: Step, action: str, reference: str) -> None:
-    if step.caller.is_platform:
-        return
-    if not action:
-        raise NotPermitted(f"only the platform can do this to `{reference}`", why="no_operation")
-    await step.ask_action(action, reference)
-
-
 async def _put(step: Step, resource: ResourceState) -> ResourceState:
     if await step.draft.entry(Entity.RESOURCE, resource.reference) is not None:
         raise AlreadyExists(f"there is a `{resource.reference}` already")
     owner = resource.owner or ("" if step.caller.is_platform else step.caller.actor)
     if not step.caller.is_platform and owner != step.caller.actor:
         raise NotPermitted("a member registers resources for itself", why=NO_AUTHORITY)
-    payload: dict[str, Json] = {
-        "parents": [*sorted(set(resource.parents))],
-        "properties": dict(resource.properties or {}),
-    }
+    payload = _payload(resource.parents, resource.properties)
     step.draft.put(Entity.RESOURCE, resource.reference, payload=payload)
     if owner:
         key = (OWNER, resource.reference, owner)
         await step.draft.load([(Entity.GRANT, key)])
         step.draft.put(Entity.GRANT, *key, payload={})
-    return ResourceState(resource.reference, tuple(sorted(set(resource.parents))), resource.properties, owner)
+    return replace(resource, parents=tuple(sorted({*resource.parents})), owner=owner)
+
+
+def _payload(parents: Iterable[str], properties: Properties) -> Payload:
+    return {"parents": [*sorted({*parents})], "properties": dict(properties)}
+
+
+async def _owner(step: Step, reference: str) -> str:
+    held = await step.draft.related(Relation.GRANTS_ON, reference)
+    return next((holder for _, (role, _, holder) in held if role == OWNER), "")
 
 
 async def _require_two(step: Step, order: HandOver) -> None:

@@ -49,6 +49,14 @@ MEMBERSHIP_REASONS: Final = frozenset(
     }
 )
 """The reasons that are decided before any row."""
+ACTIONS_ON_ONE: Final[Mapping[str, str]] = {
+    "viewed_with": "Viewed",
+    "cloned_with": "Cloned",
+    "updated_with": "Its properties are set",
+    "moved_with": "Moved",
+    "deleted_with": "Deleted",
+}
+"""What is done to a registered resource by who is allowed an action on it, in words."""
 _DEFAULTS: Final[Mapping[str, Json]] = {"string": "", "integer": 0, "number": 0.0, "boolean": False}
 _NO_DENIAL: Final = frozenset({Reason.ALLOWED_BY_RULE, Reason.NO_MATCHING_RULE})
 
@@ -127,7 +135,8 @@ def _resource(name: str, given: Any) -> ResourceType:
         frozenset(given.get("parents", ())),
         InstanceOf(given.get("of", InstanceOf.RESOURCES)),
         _properties(given.get("properties", {}), Source.STORED),
-        **{name: given.get(name, "") for name in ("registered_with", "viewed_with", "cloned_with", "deleted_with")},
+        registered_with=given.get("registered_with", ""),
+        **{name: given.get(name, "") for name in ACTIONS_ON_ONE},
     )
 
 
@@ -269,8 +278,8 @@ def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
         path = ("resources", type_.name)
         if type_.registered_with:
             places.append(((*path, "registered_with"), *_question(type_.registered_with)))
-        given = {key: getattr(type_, key) for key in ("viewed_with", "cloned_with", "deleted_with")}
-        places += [((*path, key), type_.name, action) for key, action in given.items() if action]
+        given = ((key, getattr(type_, key)) for key in ACTIONS_ON_ONE)
+        places += [((*path, key), type_.name, action) for key, action in given if action]
     for place, name, action in places:
         declared = schema.resources.get(name)
         if declared is None:

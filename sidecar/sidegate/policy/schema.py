@@ -135,8 +135,8 @@ class ResourceType:
     """A type of resource: its actions, the types its parents may have, and its properties.
 
     `registered_with` is the `type:action` that lets a member register one, on the type as a whole or on the parent of
-    that type; `viewed_with`, `cloned_with` and `deleted_with` are actions on the resource, the first for its record
-    and who holds what on it. What is "" is for the platform alone.
+    that type; `viewed_with` (its record, and who holds what on it), `cloned_with`, `updated_with` (its properties),
+    `moved_with` (its parents) and `deleted_with` are actions on the resource. What is "" is for the platform alone.
     """
 
     name: str
@@ -147,6 +147,8 @@ class ResourceType:
     registered_with: str = ""
     viewed_with: str = ""
     cloned_with: str = ""
+    updated_with: str = ""
+    moved_with: str = ""
     deleted_with: str = ""
 
 

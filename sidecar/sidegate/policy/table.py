@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from sidegate.policy.declaration import MEMBER_BUILT_IN
+from sidegate.policy.declaration import ACTIONS_ON_ONE, MEMBER_BUILT_IN
 from sidegate.policy.load import load_pack
 from sidegate.policy.matrix import Cells, Holder, Verdict, who_may
 from sidegate.policy.rowcheck import ANYONE
@@ -106,9 +106,8 @@ def _about(type_: ResourceType) -> Iterator[str]:
         yield f"Stands in: {', '.join(f'`{name}`' for name in sorted(type_.parents))}."
     if type_.registered_with:
         yield f"Registered by who is allowed `{type_.registered_with}`."
-    done = (("Viewed", type_.viewed_with), ("Cloned", type_.cloned_with), ("Deleted", type_.deleted_with))
-    for what, action in done:
-        if action:
+    for key, what in ACTIONS_ON_ONE.items():
+        if action := getattr(type_, key):
             yield f"{what} by who is allowed `{action}` on it."
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.resources import HandOver, Resources, ResourceState
-from sidegate.model import ref, split_ref
-from sidegate.server.callers import bytes_of, caller_of, read_back, reader_of
+from sidegate.membership.resources import HandOver, Resources, ResourceState, ResourceUpdate
+from sidegate.model import Json, Properties, ref, split_ref
+from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
 from sidegate.server.names import RESOURCES, ids_of, name_of, tenant_of
 from sidegate.server.properties import read_properties, write_properties
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.validation import Inspection, quoted
+
+_PARENTS: Final = "parents"
+_PROPERTIES: Final = "properties"
 
 
 class ResourceHandler:
@@ -27,12 +32,7 @@ class ResourceHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, reference = _named(message.resource.name, "resource.name")
-        inspection = Inspection()
-        for position, parent in enumerate(message.resource.parents):
-            inspection.identifier(f"resource.parents[{position}]", parent)
-        properties = read_properties(message.resource.properties, "resource.properties", inspection)
-        inspection.finish()
-        parents = tuple(dict.fromkeys(message.resource.parents))
+        parents, properties = _content(message.resource)
         written = await self._resources.register(
             tenant,
             ResourceState(reference, parents, properties, _owner(message.owner)),
@@ -71,6 +71,21 @@ class ResourceHandler:
             lambda state: bytes_of(pb.CloneResourceResponse(resource=_resource(tenant, state))),
         )
         return read_back(pb.CloneResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def update_resource(self, message: pb.UpdateResourceRequest) -> pb.UpdateResourceResponse:
+        """Set properties of a resource, and what it stands in.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.resource.name, "resource.name")
+        written = await self._resources.update(
+            tenant,
+            _update(reference, message),
+            caller_of(message),
+            lambda state: bytes_of(pb.UpdateResourceResponse(resource=_resource(tenant, state))),
+        )
+        return read_back(pb.UpdateResourceResponse, written, tenant, tokens=self._tokens)
 
     async def delete_resource(self, message: pb.DeleteResourceRequest) -> pb.DeleteResourceResponse:
         """Delete a resource.
@@ -112,6 +127,35 @@ def _named(name: str, field: str) -> tuple[str, str]:
     return tenant, reference
 
 
+def _content(resource: pb.RegisteredResource) -> tuple[tuple[str, ...], Properties]:
+    """Return the parents and the properties that a message names."""
+    inspection = Inspection()
+    for position, parent in enumerate(resource.parents):
+        inspection.identifier(f"resource.parents[{position}]", parent)
+    properties = read_properties(resource.properties, "resource.properties", inspection)
+    inspection.finish()
+    return tuple(dict.fromkeys(resource.parents)), properties
+
+
+def _update(reference: str, message: pb.UpdateResourceRequest) -> ResourceUpdate:
+    paths = masked(
+        message,
+        known=lambda path: path in (_PARENTS, _PROPERTIES) or path.startswith(f"{_PROPERTIES}."),
+        expected="`parents`, `properties` or `properties.<name>`",
+    )
+    parents, given = _content(message.resource)
+    whole = _PROPERTIES in paths
+    named = [path.removeprefix(f"{_PROPERTIES}.") for path in paths if path.startswith(f"{_PROPERTIES}.")]
+    properties: dict[str, Json] = {**given} if whole else {name: given.get(name) for name in named}
+    return ResourceUpdate(
+        reference,
+        parents if _PARENTS in paths else None,
+        properties if whole or named else None,
+        whole=whole,
+        etag=message.resource.etag,
+    )
+
+
 def _owner(member: str) -> str:
     return ref("member", member) if member else ""
 
@@ -120,6 +164,7 @@ def _resource(tenant: str, state: ResourceState) -> pb.RegisteredResource:
     return pb.RegisteredResource(
         name=name_of(tenant, RESOURCES, state.reference),
         parents=state.parents,
-        properties=write_properties(state.properties or {}),
+        properties=write_properties(state.properties),
         owner=state.owner,
+        etag=state.etag,
     )

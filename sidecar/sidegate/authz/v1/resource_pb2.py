@@ -22,56 +22,61 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sidegate/authz/v1/resource.proto\x12\x11sidegate.authz.v1\x1a\x1cgoogle/protobuf/struct.proto\"o\n\x12RegisteredResource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07parents\x18\x02 \x03(\t\x12+\n\nproperties\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05owner\x18\x04 \x01(\t\"\x84\x01\n\x17RegisterResourceRequest\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12\r\n\x05owner\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"e\n\x18RegisterResourceResponse\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12\x10\n\x08revision\x18\x02 \x01(\t\"1\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\"N\n\x13GetResourceResponse\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\"h\n\x14\x43loneResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63lone_id\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"b\n\x15\x43loneResourceResponse\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12\x10\n\x08revision\x18\x02 \x01(\t\"H\n\x15\x44\x65leteResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"*\n\x16\x44\x65leteResourceResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\"\x80\x01\n\x0fHandOverRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x11\n\tresources\x18\x05 \x03(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"7\n\x10HandOverResponse\x12\x11\n\tresources\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t\"Q\n\x0fSetQuotaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"3\n\x10SetQuotaResponse\x12\r\n\x05quota\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t\"X\n\x14\x41llocateQuotaRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\\\n\x15\x41llocateQuotaResponse\x12\x0f\n\x07members\x18\x01 \x01(\x03\x12\r\n\x05share\x18\x02 \x01(\x03\x12\x11\n\tremainder\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\t\"V\n\x13\x43onsumeQuotaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"7\n\x14\x43onsumeQuotaResponse\x12\r\n\x05quota\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t\"V\n\x13ReleaseQuotaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"7\n\x14ReleaseQuotaResponse\x12\r\n\x05quota\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t2\xfc\x03\n\x0fResourceService\x12k\n\x10RegisterResource\x12*.sidegate.authz.v1.RegisterResourceRequest\x1a+.sidegate.authz.v1.RegisterResourceResponse\x12\\\n\x0bGetResource\x12%.sidegate.authz.v1.GetResourceRequest\x1a&.sidegate.authz.v1.GetResourceResponse\x12\x62\n\rCloneResource\x12\'.sidegate.authz.v1.CloneResourceRequest\x1a(.sidegate.authz.v1.CloneResourceResponse\x12\x65\n\x0e\x44\x65leteResource\x12(.sidegate.authz.v1.DeleteResourceRequest\x1a).sidegate.authz.v1.DeleteResourceResponse\x12S\n\x08HandOver\x12\".sidegate.authz.v1.HandOverRequest\x1a#.sidegate.authz.v1.HandOverResponse2\x89\x03\n\x0cQuotaService\x12S\n\x08SetQuota\x12\".sidegate.authz.v1.SetQuotaRequest\x1a#.sidegate.authz.v1.SetQuotaResponse\x12\x62\n\rAllocateQuota\x12\'.sidegate.authz.v1.AllocateQuotaRequest\x1a(.sidegate.authz.v1.AllocateQuotaResponse\x12_\n\x0c\x43onsumeQuota\x12&.sidegate.authz.v1.ConsumeQuotaRequest\x1a\'.sidegate.authz.v1.ConsumeQuotaResponse\x12_\n\x0cReleaseQuota\x12&.sidegate.authz.v1.ReleaseQuotaRequest\x1a\'.sidegate.authz.v1.ReleaseQuotaResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sidegate/authz/v1/resource.proto\x12\x11sidegate.authz.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"}\n\x12RegisteredResource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07parents\x18\x02 \x03(\t\x12+\n\nproperties\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"\x84\x01\n\x17RegisterResourceRequest\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12\r\n\x05owner\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"e\n\x18RegisterResourceResponse\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12\x10\n\x08revision\x18\x02 \x01(\t\"1\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\"N\n\x13GetResourceResponse\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\"h\n\x14\x43loneResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63lone_id\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"b\n\x15\x43loneResourceResponse\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xa4\x01\n\x15UpdateResourceRequest\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"c\n\x16UpdateResourceResponse\x12\x37\n\x08resource\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.RegisteredResource\x12\x10\n\x08revision\x18\x02 \x01(\t\"H\n\x15\x44\x65leteResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"*\n\x16\x44\x65leteResourceResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\"\x80\x01\n\x0fHandOverRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x11\n\tresources\x18\x05 \x03(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"7\n\x10HandOverResponse\x12\x11\n\tresources\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t\"Q\n\x0fSetQuotaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"3\n\x10SetQuotaResponse\x12\r\n\x05quota\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t\"X\n\x14\x41llocateQuotaRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\\\n\x15\x41llocateQuotaResponse\x12\x0f\n\x07members\x18\x01 \x01(\x03\x12\r\n\x05share\x18\x02 \x01(\x03\x12\x11\n\tremainder\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\t\"V\n\x13\x43onsumeQuotaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"7\n\x14\x43onsumeQuotaResponse\x12\r\n\x05quota\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t\"V\n\x13ReleaseQuotaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"7\n\x14ReleaseQuotaResponse\x12\r\n\x05quota\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\t2\xe3\x04\n\x0fResourceService\x12k\n\x10RegisterResource\x12*.sidegate.authz.v1.RegisterResourceRequest\x1a+.sidegate.authz.v1.RegisterResourceResponse\x12\\\n\x0bGetResource\x12%.sidegate.authz.v1.GetResourceRequest\x1a&.sidegate.authz.v1.GetResourceResponse\x12\x62\n\rCloneResource\x12\'.sidegate.authz.v1.CloneResourceRequest\x1a(.sidegate.authz.v1.CloneResourceResponse\x12\x65\n\x0eUpdateResource\x12(.sidegate.authz.v1.UpdateResourceRequest\x1a).sidegate.authz.v1.UpdateResourceResponse\x12\x65\n\x0e\x44\x65leteResource\x12(.sidegate.authz.v1.DeleteResourceRequest\x1a).sidegate.authz.v1.DeleteResourceResponse\x12S\n\x08HandOver\x12\".sidegate.authz.v1.HandOverRequest\x1a#.sidegate.authz.v1.HandOverResponse2\x89\x03\n\x0cQuotaService\x12S\n\x08SetQuota\x12\".sidegate.authz.v1.SetQuotaRequest\x1a#.sidegate.authz.v1.SetQuotaResponse\x12\x62\n\rAllocateQuota\x12\'.sidegate.authz.v1.AllocateQuotaRequest\x1a(.sidegate.authz.v1.AllocateQuotaResponse\x12_\n\x0c\x43onsumeQuota\x12&.sidegate.authz.v1.ConsumeQuotaRequest\x1a\'.sidegate.authz.v1.ConsumeQuotaResponse\x12_\n\x0cReleaseQuota\x12&.sidegate.authz.v1.ReleaseQuotaRequest\x1a\'.sidegate.authz.v1.ReleaseQuotaResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sidegate.authz.v1.resource_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTEREDRESOURCE']._serialized_start=85
-  _globals['_REGISTEREDRESOURCE']._serialized_end=196
-  _globals['_REGISTERRESOURCEREQUEST']._serialized_start=199
-  _globals['_REGISTERRESOURCEREQUEST']._serialized_end=331
-  _globals['_REGISTERRESOURCERESPONSE']._serialized_start=333
-  _globals['_REGISTERRESOURCERESPONSE']._serialized_end=434
-  _globals['_GETRESOURCEREQUEST']._serialized_start=436
-  _globals['_GETRESOURCEREQUEST']._serialized_end=485
-  _globals['_GETRESOURCERESPONSE']._serialized_start=487
-  _globals['_GETRESOURCERESPONSE']._serialized_end=565
-  _globals['_CLONERESOURCEREQUEST']._serialized_start=567
-  _globals['_CLONERESOURCEREQUEST']._serialized_end=671
-  _globals['_CLONERESOURCERESPONSE']._serialized_start=673
-  _globals['_CLONERESOURCERESPONSE']._serialized_end=771
-  _globals['_DELETERESOURCEREQUEST']._serialized_start=773
-  _globals['_DELETERESOURCEREQUEST']._serialized_end=845
-  _globals['_DELETERESOURCERESPONSE']._serialized_start=847
-  _globals['_DELETERESOURCERESPONSE']._serialized_end=889
-  _globals['_HANDOVERREQUEST']._serialized_start=892
-  _globals['_HANDOVERREQUEST']._serialized_end=1020
-  _globals['_HANDOVERRESPONSE']._serialized_start=1022
-  _globals['_HANDOVERRESPONSE']._serialized_end=1077
-  _globals['_SETQUOTAREQUEST']._serialized_start=1079
-  _globals['_SETQUOTAREQUEST']._serialized_end=1160
-  _globals['_SETQUOTARESPONSE']._serialized_start=1162
-  _globals['_SETQUOTARESPONSE']._serialized_end=1213
-  _globals['_ALLOCATEQUOTAREQUEST']._serialized_start=1215
-  _globals['_ALLOCATEQUOTAREQUEST']._serialized_end=1303
-  _globals['_ALLOCATEQUOTARESPONSE']._serialized_start=1305
-  _globals['_ALLOCATEQUOTARESPONSE']._serialized_end=1397
-  _globals['_CONSUMEQUOTAREQUEST']._serialized_start=1399
-  _globals['_CONSUMEQUOTAREQUEST']._serialized_end=1485
-  _globals['_CONSUMEQUOTARESPONSE']._serialized_start=1487
-  _globals['_CONSUMEQUOTARESPONSE']._serialized_end=1542
-  _globals['_RELEASEQUOTAREQUEST']._serialized_start=1544
-  _globals['_RELEASEQUOTAREQUEST']._serialized_end=1630
-  _globals['_RELEASEQUOTARESPONSE']._serialized_start=1632
-  _globals['_RELEASEQUOTARESPONSE']._serialized_end=1687
-  _globals['_RESOURCESERVICE']._serialized_start=1690
-  _globals['_RESOURCESERVICE']._serialized_end=2198
-  _globals['_QUOTASERVICE']._serialized_start=2201
-  _globals['_QUOTASERVICE']._serialized_end=2594
+  _globals['_REGISTEREDRESOURCE']._serialized_start=119
+  _globals['_REGISTEREDRESOURCE']._serialized_end=244
+  _globals['_REGISTERRESOURCEREQUEST']._serialized_start=247
+  _globals['_REGISTERRESOURCEREQUEST']._serialized_end=379
+  _globals['_REGISTERRESOURCERESPONSE']._serialized_start=381
+  _globals['_REGISTERRESOURCERESPONSE']._serialized_end=482
+  _globals['_GETRESOURCEREQUEST']._serialized_start=484
+  _globals['_GETRESOURCEREQUEST']._serialized_end=533
+  _globals['_GETRESOURCERESPONSE']._serialized_start=535
+  _globals['_GETRESOURCERESPONSE']._serialized_end=613
+  _globals['_CLONERESOURCEREQUEST']._serialized_start=615
+  _globals['_CLONERESOURCEREQUEST']._serialized_end=719
+  _globals['_CLONERESOURCERESPONSE']._serialized_start=721
+  _globals['_CLONERESOURCERESPONSE']._serialized_end=819
+  _globals['_UPDATERESOURCEREQUEST']._serialized_start=822
+  _globals['_UPDATERESOURCEREQUEST']._serialized_end=986
+  _globals['_UPDATERESOURCERESPONSE']._serialized_start=988
+  _globals['_UPDATERESOURCERESPONSE']._serialized_end=1087
+  _globals['_DELETERESOURCEREQUEST']._serialized_start=1089
+  _globals['_DELETERESOURCEREQUEST']._serialized_end=1161
+  _globals['_DELETERESOURCERESPONSE']._serialized_start=1163
+  _globals['_DELETERESOURCERESPONSE']._serialized_end=1205
+  _globals['_HANDOVERREQUEST']._serialized_start=1208
+  _globals['_HANDOVERREQUEST']._serialized_end=1336
+  _globals['_HANDOVERRESPONSE']._serialized_start=1338
+  _globals['_HANDOVERRESPONSE']._serialized_end=1393
+  _globals['_SETQUOTAREQUEST']._serialized_start=1395
+  _globals['_SETQUOTAREQUEST']._serialized_end=1476
+  _globals['_SETQUOTARESPONSE']._serialized_start=1478
+  _globals['_SETQUOTARESPONSE']._serialized_end=1529
+  _globals['_ALLOCATEQUOTAREQUEST']._serialized_start=1531
+  _globals['_ALLOCATEQUOTAREQUEST']._serialized_end=1619
+  _globals['_ALLOCATEQUOTARESPONSE']._serialized_start=1621
+  _globals['_ALLOCATEQUOTARESPONSE']._serialized_end=1713
+  _globals['_CONSUMEQUOTAREQUEST']._serialized_start=1715
+  _globals['_CONSUMEQUOTAREQUEST']._serialized_end=1801
+  _globals['_CONSUMEQUOTARESPONSE']._serialized_start=1803
+  _globals['_CONSUMEQUOTARESPONSE']._serialized_end=1858
+  _globals['_RELEASEQUOTAREQUEST']._serialized_start=1860
+  _globals['_RELEASEQUOTAREQUEST']._serialized_end=1946
+  _globals['_RELEASEQUOTARESPONSE']._serialized_start=1948
+  _globals['_RELEASEQUOTARESPONSE']._serialized_end=2003
+  _globals['_RESOURCESERVICE']._serialized_start=2006
+  _globals['_RESOURCESERVICE']._serialized_end=2617
+  _globals['_QUOTASERVICE']._serialized_start=2620
+  _globals['_QUOTASERVICE']._serialized_end=3013
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Templates, documents and whatever else a pack lets be registered; who takes them
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
@@ -29,10 +30,13 @@ class RegisteredResource(_message.Message):
     PARENTS_FIELD_NUMBER: _builtins.int
     PROPERTIES_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, such as "tenants/acme/resources/template:nda"."""
     owner: _builtins.str
     """Output only: "member:<id>" or "group:<id>"; empty where nobody owns it."""
+    etag: _builtins.str
+    """What it looked like, but for its owner; an update that carries it fails where the resource has changed since."""
     @_builtins.property
     def parents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it stands in, such as "template:nda", at most one of each type."""
@@ -48,10 +52,11 @@ class RegisteredResource(_message.Message):
         parents: _abc.Iterable[_builtins.str] | None = ...,
         properties: _struct_pb2.Struct | None = ...,
         owner: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["properties", b"properties"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "owner", b"owner", "parents", b"parents", "properties", b"properties"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "owner", b"owner", "parents", b"parents", "properties", b"properties"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,6 +241,74 @@ class CloneResourceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloneResourceResponse: _TypeAlias = CloneResourceResponse  # noqa: Y015
+
+@_typing.final
+class UpdateResourceRequest(_message.Message):
+    """UpdateResourceRequest sets what a resource is and where it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Who asks: "platform" or "member:<id>"; empty means the platform."""
+    request_id: _builtins.str
+    """A unique ID of the request: the same request with the same ID is done once, and answered alike for a day."""
+    @_builtins.property
+    def resource(self) -> Global___RegisteredResource:
+        """The resource, with the new values and, where it matters, its etag."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Some of "parents", "properties" for all of them, and "properties.<name>" for some; a named one that is not given is
+        taken away.
+        """
+
+    def __init__(
+        self,
+        *,
+        resource: Global___RegisteredResource | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "request_id", b"request_id", "resource", b"resource", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateResourceRequest: _TypeAlias = UpdateResourceRequest  # noqa: Y015
+
+@_typing.final
+class UpdateResourceResponse(_message.Message):
+    """UpdateResourceResponse carries the resource as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.str
+    """The revision that was made, an opaque token for at_least_as_fresh."""
+    @_builtins.property
+    def resource(self) -> Global___RegisteredResource:
+        """The resource."""
+
+    def __init__(
+        self,
+        *,
+        resource: Global___RegisteredResource | None = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateResourceResponse: _TypeAlias = UpdateResourceResponse  # noqa: Y015
 
 @_typing.final
 class DeleteResourceRequest(_message.Message):

@@ -50,6 +50,11 @@ class ResourceServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceResponse.FromString,
                 _registered_method=True)
+        self.UpdateResource = channel.unary_unary(
+                '/sidegate.authz.v1.ResourceService/UpdateResource',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.UpdateResourceRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.UpdateResourceResponse.FromString,
+                _registered_method=True)
         self.DeleteResource = channel.unary_unary(
                 '/sidegate.authz.v1.ResourceService/DeleteResource',
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.DeleteResourceRequest.SerializeToString,
@@ -87,6 +92,13 @@ class ResourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateResource(self, request, context):
+        """UpdateResource sets properties of a resource, and what it stands in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteResource(self, request, context):
         """DeleteResource deletes a resource with all that is held on it; one that others stand in stays.
         """
@@ -118,6 +130,11 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.CloneResource,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceResponse.SerializeToString,
+            ),
+            'UpdateResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateResource,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.UpdateResourceRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.UpdateResourceResponse.SerializeToString,
             ),
             'DeleteResource': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteResource,
@@ -212,6 +229,33 @@ class ResourceService:
             '/sidegate.authz.v1.ResourceService/CloneResource',
             sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.ResourceService/UpdateResource',
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.UpdateResourceRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.UpdateResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

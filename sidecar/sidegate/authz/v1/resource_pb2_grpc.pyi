@@ -22,6 +22,8 @@ class ResourceServiceStub:
     """GetResource returns a resource."""
     CloneResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.CloneResourceRequest, _resource_pb2.CloneResourceResponse]
     """CloneResource makes a resource like another; it belongs to who cloned it."""
+    UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.UpdateResourceRequest, _resource_pb2.UpdateResourceResponse]
+    """UpdateResource sets properties of a resource, and what it stands in."""
     DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.DeleteResourceRequest, _resource_pb2.DeleteResourceResponse]
     """DeleteResource deletes a resource with all that is held on it; one that others stand in stays."""
     HandOver: _aio.UnaryUnaryMultiCallable[_resource_pb2.HandOverRequest, _resource_pb2.HandOverResponse]
@@ -53,6 +55,14 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_resource_pb2.CloneResourceRequest, _abc.Awaitable[_resource_pb2.CloneResourceResponse]],
     ) -> _abc.Awaitable[_resource_pb2.CloneResourceResponse]:
         """CloneResource makes a resource like another; it belongs to who cloned it."""
+
+    @_abc_1.abstractmethod
+    def UpdateResource(
+        self,
+        request: _resource_pb2.UpdateResourceRequest,
+        context: _aio.ServicerContext[_resource_pb2.UpdateResourceRequest, _abc.Awaitable[_resource_pb2.UpdateResourceResponse]],
+    ) -> _abc.Awaitable[_resource_pb2.UpdateResourceResponse]:
+        """UpdateResource sets properties of a resource, and what it stands in."""
 
     @_abc_1.abstractmethod
     def DeleteResource(
