@@ -96,6 +96,11 @@ def is_database(address: str) -> bool:
     return bool(_FILE.fullmatch(address) or _SERVER.fullmatch(address))
 
 
+def is_file(address: str) -> bool:
+    """Return whether the address of a database is that of a file."""
+    return bool(_FILE.fullmatch(address))
+
+
 def redacted(address: str) -> str:
     """Return what may be shown of an address: the whole of a file's, of a server's no user, password or parameter.
 

@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sidegate.addresses import is_database, redacted, redis_address
+from sidegate.addresses import is_database, is_file, redacted, redis_address
 from sidegate.documents import Document, nearest, parse_document
 from sidegate.errors import Fault, FaultyFiles, SettingsError
 
@@ -221,11 +221,11 @@ class Remembering(BaseModel):
         gt=0,
         le=3600,
     )
-    hints: Literal["auto", "off", "store"] = _setting(
+    hints: Literal["auto", "off", "store", "redis"] = _setting(
         "auto",
-        "What tells a sidecar at once that another one wrote: the store (PostgreSQL). auto takes what there is. "
-        "Without hints a write is seen within poll_interval.",
-        expected="`auto`, `off` or `store`",
+        "What tells a sidecar at once that another one wrote: the store, where it is PostgreSQL, or redis. auto takes "
+        "the first of them that there is. Without hints a write is seen within poll_interval.",
+        expected="`auto`, `off`, `store` with a PostgreSQL database, or `redis` with a redis",
     )
     max_tenants: int = _setting(
         1_000,
@@ -408,6 +408,10 @@ class _Origins:
             message = f"`{settings.poll_interval:g}` must be less than max_staleness, `{settings.max_staleness:g}`"
             yield self._at(name, f"a poll_interval of {message}")
         yield from self._redis_faults(settings)
+        if settings.hints == "redis" and settings.redis is None:
+            yield self._at("hints", "`redis` is not right without a redis: expected the setting `redis` with it")
+        if settings.hints == "store" and is_file(settings.database.get_secret_value()):
+            yield self._at("hints", f"`store` is not right: the database `{settings.database}` gives no hints")
 
     def _redis_faults(self, settings: Settings) -> Iterator[Fault]:
         files = {name: getattr(settings, name) for name in ("redis_ca", "redis_certificate", "redis_key")}

@@ -4,53 +4,91 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from sidegate import bootstrap
+from sidegate.bootstrap.hinting import chosen_hints
 from sidegate.config import load_settings
+from sidegate.errors import SettingsError
 from sidegate.model import Decision, TenantFacts
 from sidegate.ports import Hints
 from sidegate_adapters.sql import open_store
-from sidegate_adapters.sql.opening import store_hints
 from support.changes import changes_between
 from support.deciding import apply, ask
 from support.postgres_server import PostgresServer
+from support.valkey_server import valkey_cluster, valkey_server
 
 PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """Hints, what makes a hint, and what cuts the connection on which they are heard."""
+    """Hints, what makes one, what cuts the connection on which they are heard, and the server behind them."""
 
     hints: Hints
     write: Callable[[], Awaitable[object]]
     cut: Callable[[], Awaitable[object]]
+    stop: Callable[[], object]
+    start: Callable[[], object]
 
 
-@pytest.fixture(params=["postgresql"])
-async def case(postgres: PostgresServer) -> AsyncIterator[Case]:
-    async with postgres.database() as address:
-        store = await open_store(address)
-        hints = store_hints(address)
-        numbers = iter(range(100))
+@pytest.fixture(params=["postgresql", "redis"])
+async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
+    made = of_postgresql(request.getfixturevalue("postgres")) if request.param == "postgresql" else of_redis()
+    async with made as case:
+        yield case
+        await case.hints.close()
+
+
+@asynccontextmanager
+async def of_postgresql(server: PostgresServer) -> AsyncIterator[Case]:
+    async with server.database() as address:
+        hints = chosen(database=address)
+        store = await open_store(address, written=hints.publish)
+        numbers = count()
 
         async def write() -> None:
             tenant = f"t{next(numbers)}"
             changes = changes_between(None, TenantFacts(tenant))
             await store.write({tenant: changes}, expected={tenant: 0}, actor="platform")
-            hints.publish()
 
         async def cut() -> None:
             listening = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
-            await postgres.execute(listening)
+            await server.execute(listening)
 
-        yield Case(hints, write, cut)
-        await hints.close()
+        yield Case(hints, write, cut, server.stop, server.start)
         await store.close()
+
+
+@asynccontextmanager
+async def of_redis() -> AsyncIterator[Case]:
+    with valkey_server() as server, TemporaryDirectory() as directory:
+        hints = chosen(redis=server.address)
+        store = await open_store(f"sqlite:///{directory}/facts.db", written=hints.publish)
+        numbers = count()
+
+        async def write() -> None:
+            tenant = f"t{next(numbers)}"
+            changes = changes_between(None, TenantFacts(tenant))
+            await store.write({tenant: changes}, expected={tenant: 0}, actor="platform")
+
+        async def cut() -> None:
+            server.execute("CLIENT", "KILL", "TYPE", "pubsub")
+
+        yield Case(hints, write, cut, server.kill, server.start)
+        await store.close()
+
+
+def chosen(**settings: str) -> Hints:
+    """Return the hints that a sidecar with these settings uses."""
+    hints = chosen_hints(load_settings(settings))
+    assert hints is not None
+    return hints
 
 
 async def heard(told: AsyncIterator[None]) -> None:
@@ -100,27 +138,66 @@ async def test_a_lost_connection_is_made_anew_and_tells_what_was_missed(case):
         await heard(told)
 
 
-async def test_a_server_that_is_away_is_waited_for(postgres, case):
+async def test_a_server_that_is_away_is_waited_for(case):
     """While the server is down nothing is raised, and when it is back hints come again."""
     async with aclosing(case.hints.listen()) as told:
         await heard(told)
-        postgres.stop()
+        case.stop()
         waiting = asyncio.create_task(heard(told))
         await asyncio.sleep(0.3)
         assert not case.hints.connected
-        postgres.start()
+        case.start()
         await waiting
 
 
-async def test_a_write_of_another_sidecar_is_seen_without_a_poll(postgres):
+async def test_a_redis_that_is_away_does_not_hold_up_a_write():
+    """What is to be told while Redis is away nobody waits to tell, and whoever listens looks once it is back."""
+    async with of_redis() as case, aclosing(case.hints.listen()) as told:
+        await heard(told)
+        case.stop()
+        for _ in range(20):
+            await case.write()
+        case.start()
+        await heard(told)
+        await case.hints.close()
+
+
+async def test_hints_pass_through_a_cluster():
+    """Whoever listens at any node hears what is published at any other."""
+    with valkey_cluster() as nodes:
+        listening, publishing = (chosen(redis=f"redis+cluster://127.0.0.1:{node.port}") for node in nodes[:2])
+        async with aclosing(listening.listen()) as told:
+            await heard(told)
+            publishing.publish()
+            await heard(told)
+        await listening.close()
+        await publishing.close()
+
+
+@pytest.mark.parametrize("by", ["store", "redis"])
+async def test_a_write_of_another_sidecar_is_seen_without_a_poll(postgres, by):
     """With hints a revocation elsewhere is in force here although this sidecar would not look for a minute."""
     facts = "tenants: {acme: {members: {uma: {roles: [owner]}, vic: {}}}}"
+    handed_over = facts.replace("uma: {roles: [owner]}", "uma: {}").replace("vic: {}", "vic: {roles: [owner]}")
     async with postgres.database() as address:
-        settings = load_settings({"database": address, "poll_interval": 59, "max_staleness": 60})
-        async with bootstrap.deciding(settings) as one, bootstrap.deciding(settings) as other:
-            await apply(one, facts)
-            await in_force(other, 1)
-            await apply(
-                one, facts.replace("uma: {roles: [owner]}", "uma: {}").replace("vic: {}", "vic: {roles: [owner]}")
-            )
-            assert not (await in_force(other, 2)).allowed
+        with valkey_server() as server:
+            flags = {"database": address, "redis": server.address, "hints": by}
+            settings = load_settings({**flags, "poll_interval": 59, "max_staleness": 60})
+            async with bootstrap.deciding(settings) as one, bootstrap.deciding(settings) as other:
+                await apply(one, facts)
+                assert (await in_force(other, 1)).allowed
+                await apply(one, handed_over)
+                assert not (await in_force(other, 2)).allowed
+
+
+def test_hints_come_from_what_there_is():
+    """The store comes first, then Redis, then nothing; what is asked for and is not there is a fault that says so."""
+    redis, postgres = "redis://127.0.0.1", "postgresql://127.0.0.1/facts"
+    assert chosen_hints(load_settings({})) is None
+    assert chosen_hints(load_settings({"database": postgres, "redis": redis, "hints": "off"})) is None
+    assert "RedisHints('sidegate:hints'" in repr(chosen(redis=redis))
+    assert "PostgresHints" in repr(chosen(database=postgres, redis=redis))
+    assert "RedisHints" in repr(chosen(database=postgres, redis=redis, hints="redis"))
+    for given, told in ({"hints": "redis"}, "without a redis"), ({"hints": "store"}, "gives no hints"):
+        with pytest.raises(SettingsError, match=told):
+            load_settings(given)

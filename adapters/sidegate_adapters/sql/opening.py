@@ -17,8 +17,10 @@ _BACKENDS: Mapping[str, Callable[[str], Awaitable[Engines]]] = {
 }
 
 
-async def open_store(address: str) -> SqlFactsStore:
+async def open_store(address: str, *, written: Callable[[], None] | None = None) -> SqlFactsStore:
     """Open the store at `sqlite:///facts.db` or `postgresql://user:password@host/database`, its schema the newest.
+
+    `written` is called after each write.
 
     Raises:
         StartError: the address names no database that can be used, or one with a newer schema.
@@ -29,7 +31,7 @@ async def open_store(address: str) -> SqlFactsStore:
         raise StartError("the store's address must be a URL such as `sqlite:///facts.db`")
     if scheme not in _BACKENDS:
         raise StartError(f"the store's address starts with `{scheme}`: it must be one of {', '.join(_BACKENDS)}")
-    return SqlFactsStore(await _BACKENDS[scheme](address))
+    return SqlFactsStore(await _BACKENDS[scheme](address), written=written or (lambda: None))
 
 
 def store_hints(address: str) -> Hints | None:

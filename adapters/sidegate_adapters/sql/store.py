@@ -41,7 +41,8 @@ class SqlFactsStore:
     the middle of a statement can keep their locks.
     """
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, *, written: Callable[[], None]) -> None:
+        self._written = written
         self._readers = engines.readers
         self._writers = engines.writers
         self._place = engines.place
@@ -95,7 +96,9 @@ class SqlFactsStore:
             made = writing.Work(changed, needed, actor, at=datetime.now(UTC), receipt=receipt)
             return writing.write(connection, made)
 
-        return await self._write(work)
+        revisions = await self._write(work)
+        self._written()
+        return revisions
 
     async def changes_after(self, sequence: int, *, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes with a greater sequence, in order, over all tenants."""

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from sidegate.bootstrap.background import background
+from sidegate.bootstrap.hinting import chosen_hints
 from sidegate.config import Settings
 from sidegate.decision.guarded import Guarded
 from sidegate.decision.measured import Measured, Measurement
 from sidegate.decision.resolved import Resolved
 from sidegate.engine import ENGINES
-from sidegate.errors import StartError
 from sidegate.membership.commander import Commander
 from sidegate.membership.facts import FactsKeeper
 from sidegate.membership.follower import Follower
@@ -54,7 +54,7 @@ from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
-from sidegate_adapters.sql.opening import open_store, store_hints
+from sidegate_adapters.sql.opening import open_store
 
 DEMO_TENANT = "demo"
 DEMO_FACTS = "standard/demo.yaml"
@@ -160,8 +160,8 @@ async def deciding(
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
-    hints = _hints(settings)
-    store = await open_store(settings.database.get_secret_value())
+    hints = chosen_hints(settings)
+    store = await open_store(settings.database.get_secret_value(), written=hints.publish if hints else None)
     try:
         snapshots = Snapshots(
             store,
@@ -187,20 +187,8 @@ async def deciding(
             yield core
     finally:
         await store.close()
-
-
-def _hints(settings: Settings) -> Hints | None:
-    """Return where hints come from, None where from nowhere.
-
-    Raises:
-        StartError: the store is to give them and can't.
-    """
-    if settings.hints == "off":
-        return None
-    hints = store_hints(settings.database.get_secret_value())
-    if hints is None and settings.hints == "store":
-        raise StartError(f"hints can't come from the store: the database `{settings.database}` gives none")
-    return hints
+        if hints is not None:
+            await hints.close()
 
 
 @contextmanager
