@@ -20,7 +20,8 @@ class Seals:
     def seal(self, purpose: str, *parts: str) -> str:
         """Return a token of texts, which can be read by anyone and changed by nobody."""
         content = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
-        return urlsafe_b64encode(self._mac(purpose, content) + content).decode("ascii").rstrip("=")
+        # With the content first, a list, no token begins with a dash, which a command line would take for an option.
+        return urlsafe_b64encode(content + self._mac(purpose, content)).decode("ascii").rstrip("=")
 
     def open(self, purpose: str, token: str, *, field: str) -> tuple[str, ...]:
         """Return the texts of a token.
@@ -32,7 +33,7 @@ class Seals:
             raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         except ValueError:
             raw = b""
-        mac, content = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        content, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(purpose, content)):
             raise InvalidInput(
                 Violation(field, "is not right: expected a token as an answer of this server carried it")

@@ -13,8 +13,9 @@ parts = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])
 
 @given(parts)
 def test_what_is_sealed_is_opened(texts):
-    """A token opens to exactly its texts, for its purpose only and by its key only."""
+    """A token opens to exactly its texts, for its purpose and by its key only; it begins with a letter."""
     token = SEALS.seal("page", *texts)
+    assert token[0].isalpha()
     assert SEALS.open("page", token, field="f") == tuple(texts)
     for seals, purpose in ((SEALS, "deletion"), (Seals(b"another key of many bytes"), "page")):
         with pytest.raises(InvalidInput):
