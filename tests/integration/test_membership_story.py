@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 from support.cli import environment, sidecar
@@ -16,13 +17,15 @@ _MARK = "--- what comes is the output of command"
 
 
 def steps() -> list[tuple[str, str]]:
-    """Return each command of the page with the output that it shows."""
+    """Return each command of the page, which goes on in lines after `>`, with the output that it shows."""
     text = (ROOT / "docs/membership.md").read_text(encoding="utf-8")
     found = []
     for block in _BLOCK.findall(text):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            found.append((command, output))
+            first, *rest = part.split("\n")
+            more = [*takewhile(lambda line: line.startswith("> "), rest)]
+            command = "\n".join([first, *(line.removeprefix("> ") for line in more)])
+            found.append((command, "\n".join(rest[len(more) :])))
     return found
 
 
@@ -43,6 +46,7 @@ def test_the_story_is_as_shown(tmp_path):
         run = subprocess.run(
             ["bash", "-c", "\n".join(lines)],
             env=environment(PATH=path, NO_COLOR="1", COLUMNS="200"),
+            cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -151,6 +151,8 @@ def _unexplained(error: aio.AioRpcError, target: Target) -> str:
             return f"no server answers at `{address}`; start one with `sidegate serve`, or name it with --address"
         case StatusCode.DEADLINE_EXCEEDED:
             return f"no answer from `{address}` within {target.timeout:g} s"
+        case StatusCode.RESOURCE_EXHAUSTED if "larger than max" in (error.details() or ""):
+            return f"the request is larger than `{address}` takes: send it in parts"
         case StatusCode.UNIMPLEMENTED:
             return f"the server at `{address}` does not know this call: {error.details()}"
         case code:

@@ -21,11 +21,29 @@ def read_text(path: str) -> str:
     Raises:
         Failure: it can't be read, or is not UTF-8.
     """
+    return decoded_text(read_bytes(path), path)
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what a file or standard input holds.
+
+    Raises:
+        Failure: it can't be read.
+    """
     try:
-        raw = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
-        return raw.decode("utf-8")
+        return sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def decoded_text(raw: bytes, path: str) -> str:
+    """Return the text that bytes of a file are.
+
+    Raises:
+        Failure: they are not UTF-8.
+    """
+    try:
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Failure(f"`{path}` is not UTF-8 text: byte {error.start} is not right", exit_code=BAD_INPUT) from error
 

@@ -8,6 +8,7 @@ from sidegate.cli.commands import LazyGroup
 
 COMMANDS = {
     "invite": ("Invite people by e-mail, mobile number or account ID.", "sidegate.cli.memberinvite:invite"),
+    "sheet": ("Write an empty spreadsheet of people to invite to FILE.", "sidegate.cli.membersheet:sheet"),
     "accept": ("Accept an invitation by its TOKEN.", "sidegate.cli.memberinvite:accept"),
     "resend": ("Make a new invitation for the pending MEMBER.", "sidegate.cli.memberinvite:resend"),
     "cancel": ("Withdraw the invitation of the pending MEMBER.", "sidegate.cli.memberinvite:cancel"),

@@ -12,7 +12,8 @@ from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
 from sidegate.cli.acting import Acting, acting, decoded
 from sidegate.cli.commands import Command
-from sidegate.cli.inputs import read_text
+from sidegate.cli.inputs import decoded_text, read_bytes
+from sidegate.spreadsheets.archive import is_spreadsheet
 
 _DAYS = click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it works.  [default: 7]")
 _TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone, one a line.")
@@ -23,11 +24,13 @@ _TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone
     examples=(
         ("Two people", "sidegate member invite --tenant acme 'uma@acme.example; +628123456789'"),
         ("An administrator", "sidegate member invite --tenant acme tina@acme.example --role admin"),
-        ("A table, all of it or nothing", "sidegate member invite --tenant acme --csv people.csv"),
+        ("A spreadsheet, all of it or nothing", "sidegate member invite --tenant acme --file people.xlsx"),
+        ("A CSV, with a result for each line", "sidegate member invite --tenant acme --file people.csv --partial"),
     ),
 )
 @click.argument("addresses", nargs=-1)
-@click.option("--csv", "table", metavar="FILE", help="A table: email, phone, account, name, roles, groups.")
+@click.option("--file", "table", metavar="FILE", help="A table, .xlsx or CSV; `sidegate member sheet` writes one.")
+@click.option("--sheet", default="", metavar="NAME", help="The sheet, of an .xlsx file that has several.")
 @click.option("--role", "roles", multiple=True, help="A role on the tenant, for all who have none.")
 @click.option("--partial", is_flag=True, help="Invite the rows that are right, and tell the others.")
 @click.option("--check", "validate_only", is_flag=True, help="Check everything, and invite nobody.")
@@ -44,7 +47,7 @@ def invite(by: Acting, *, addresses: tuple[str, ...], table: str | None, **optio
     request = pb.InviteMembersRequest(
         parent=by.parent,
         addresses=";".join(addresses),
-        csv=read_text(table) if table else "",
+        **(_table(table) if table else {}),
         ttl=_ttl(days),
         actor=by.actor,
         request_id=by.request_id,
@@ -105,6 +108,12 @@ def cancel(by: Acting, *, member: str) -> None:
     """
     request = pb.CancelInvitationRequest(name=by.name("members", member), actor=by.actor, request_id=by.request_id)
     by.tell(by.call(MembershipServiceStub, "CancelInvitation", request), f"the invitation of {member} is withdrawn")
+
+
+def _table(path: str) -> dict[str, Any]:
+    """Return the field of a request for what a file holds, whatever its name says."""
+    raw = read_bytes(path)
+    return {"spreadsheet": raw} if is_spreadsheet(raw) else {"csv": decoded_text(raw, path)}
 
 
 def _results(answer: Any, *, token_only: bool, written: bool) -> Iterator[str]:

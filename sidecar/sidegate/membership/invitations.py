@@ -83,8 +83,8 @@ class Invitations:
         async def plan(step: Step) -> Sequence[InviteResult]:
             await step.ask(Operation.INVITE_MEMBER)
             if not 0 < len(order.invitees) <= MAX_INVITEES:
-                message = f"`{len(order.invitees)}` rows: expected 1 to {MAX_INVITEES}"
-                raise InvalidInput(Violation("invitees", message))
+                found = f"more than {MAX_INVITEES} rows" if order.invitees else "no rows"
+                raise InvalidInput(Violation("invitees", f"has {found}: expected 1 to {MAX_INVITEES}"))
             await _read_ahead(step, order.invitees)
             mark = step.draft.mark()
             results = [await self._row(step, invitee, order) for invitee in order.invitees]

@@ -1,20 +1,16 @@
-"""Whom an invitation is for: by e-mail, mobile number or account ID, from texts and tables (EF-11, EF-12)."""
+"""Whom an invitation is for: by e-mail, mobile number or account ID (EF-11)."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from io import StringIO
 from typing import Final
 
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.finding import near, one_of
 
 MAX_INVITEES: Final = 10_000
-COLUMNS: Final = ("email", "phone", "account", "name", "roles", "groups")
-"""The columns of a table; `roles` and `groups` hold names separated by semicolons."""
+_PART: Final = re.compile(r"[^;\n]+")
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f-\x9f]{1,64}@[^\s@\x00-\x1f\x7f-\x9f]{1,255}")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _LOOKS_LIKE_PHONE = re.compile(r"\+?[\d\s().-]{7,}")
@@ -25,7 +21,10 @@ _FILLING = re.compile(r"[\s().-]")
 
 @dataclass(frozen=True, slots=True)
 class Invitee:
-    """One who shall be invited; `place` says where the request names them, for errors."""
+    """One who shall be invited; `place` says where the request names them, for errors.
+
+    `faults` are what is wrong with the place itself, such as a cell that holds no text.
+    """
 
     place: str
     email: str = ""
@@ -35,6 +34,7 @@ class Invitee:
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     id: str = ""
+    faults: tuple[Violation, ...] = ()
 
     @property
     def member(self) -> str:
@@ -44,8 +44,8 @@ class Invitee:
 
 def from_addresses(text: str) -> Iterator[Invitee]:
     """Yield who stands in a text of addresses separated by semicolons; empty places are passed over."""
-    parts = re.split(r"[;\n]", text)
-    for position, part in enumerate(part for part in map(str.strip, parts) if part):
+    parts = (found[0].strip() for found in _PART.finditer(text))
+    for position, part in enumerate(filter(None, parts)):
         place = f"addresses[{position}]"
         if "@" in part:
             yield Invitee(place, email=part)
@@ -53,27 +53,6 @@ def from_addresses(text: str) -> Iterator[Invitee]:
             yield Invitee(place, phone=part)
         else:
             yield Invitee(place, account=part)
-
-
-def from_csv(text: str) -> Iterator[Invitee]:
-    """Yield who stands in a table with a header; the place of each is its line.
-
-    Raises:
-        InvalidInput: the header or the table itself is wrong.
-    """
-    reader = csv.reader(StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        _require_header(header)
-        for row in reader:
-            if not any(map(str.strip, row)):
-                continue
-            place = f"csv:{reader.line_num}"
-            if len(row) > len(header):
-                raise InvalidInput(Violation(place, f"`{len(row)}` fields are too many: expected {len(header)}"))
-            yield _from_row(place, dict(zip(header, map(str.strip, row), strict=False)))
-    except csv.Error as error:
-        raise InvalidInput(Violation(f"csv:{reader.line_num}", f"not a table: {error}")) from error
 
 
 def checked(invitee: Invitee) -> Invitee:
@@ -85,7 +64,7 @@ def checked(invitee: Invitee) -> Invitee:
     phone = _FILLING.sub("", invitee.phone)
     phone = "+" + phone[2:] if phone.startswith("00") else phone
     made = replace(invitee, email=invitee.email.strip(), phone=phone, name=invitee.name.strip())
-    if found := [*_faults(made)]:
+    if found := made.faults or (*_faults(made),):
         raise InvalidInput(*found)
     return made
 
@@ -118,30 +97,3 @@ def _faults(invitee: Invitee) -> Iterator[Violation]:
         yield Violation(f"{place}.account", message)
     if _CONTROL.search(invitee.name) or len(invitee.name) > 256:  # noqa: PLR2004 - the limit of all names
         yield Violation(f"{place}.name", "is not right: expected up to 256 characters without control characters")
-
-
-def _require_header(header: list[str]) -> None:
-    if not header:
-        raise InvalidInput(Violation("csv", f"is empty: expected a header of {', '.join(COLUMNS)}"))
-    unknown = [name for name in header if name not in COLUMNS]
-    if unknown:
-        hint = near(unknown[0], COLUMNS, one_of(COLUMNS))
-        raise InvalidInput(Violation("csv:1", f"unknown column `{unknown[0]}`: {hint}"))
-    if len(set(header)) < len(header):
-        raise InvalidInput(Violation("csv:1", "a column stands twice: expected each once"))
-
-
-def _from_row(place: str, row: dict[str, str]) -> Invitee:
-    return Invitee(
-        place,
-        email=row.get("email", ""),
-        phone=row.get("phone", ""),
-        account=row.get("account", ""),
-        name=row.get("name", ""),
-        roles=_names(row.get("roles", "")),
-        groups=_names(row.get("groups", "")),
-    )
-
-
-def _names(cell: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in cell.split(";") if name.strip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain, islice
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,8 +15,9 @@ from sidegate.entries import member_payload
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.etags import etag_of
 from sidegate.membership.invitations import DEFAULT_TTL, InviteOrder, InviteResult
-from sidegate.membership.invitees import Invitee, from_addresses, from_csv
+from sidegate.membership.invitees import MAX_INVITEES, Invitee, from_addresses
 from sidegate.membership.members import Held, Leaving
+from sidegate.membership.tables import from_csv, from_spreadsheet
 from sidegate.model import MemberQuery, MemberRecord, MemberStatus
 from sidegate.server.moments import write_moment
 from sidegate.server.names import MEMBERS, name_of
@@ -67,15 +69,15 @@ def write_result(tenant: str, result: InviteResult) -> pb.InvitationResult:
 
 
 def read_invitation(message: pb.InviteMembersRequest) -> InviteOrder:
-    """Return whom a request invites.
+    """Return whom a request invites; of too many, one more than can be invited.
 
     Raises:
-        InvalidInput: the table can't be read, or the time to live is not right.
+        InvalidInput: a table can't be read, or the time to live is not right.
     """
-    rows = (*_rows(message), *from_addresses(message.addresses), *(from_csv(message.csv) if message.csv else ()))
+    ttl = read_ttl(message.ttl if message.HasField("ttl") else None)
     default = tuple(message.roles)
-    invitees = [row if row.roles else replace(row, roles=default) for row in rows]
-    return InviteOrder(invitees, each=message.partial, ttl=read_ttl(message.ttl if message.HasField("ttl") else None))
+    rows = islice(chain.from_iterable(_forms(message)), MAX_INVITEES + 1)
+    return InviteOrder([row if row.roles else replace(row, roles=default) for row in rows], message.partial, ttl)
 
 
 def read_ttl(duration: Duration | None) -> timedelta:
@@ -122,6 +124,17 @@ def read_leaving(member: str, message: pb.DeactivateMemberRequest | pb.DeleteMem
         expected = "expected the ID of a member where documents are transferred, and nothing elsewhere"
         raise InvalidInput(Violation("transfer_to", expected))
     return Leaving(member, held, message.transfer_to)
+
+
+def _forms(message: pb.InviteMembersRequest) -> Iterator[Iterator[Invitee]]:
+    yield _rows(message)
+    yield from_addresses(message.addresses)
+    if message.csv:
+        yield from_csv(message.csv)
+    if message.spreadsheet:
+        yield from_spreadsheet(message.spreadsheet, message.sheet)
+    elif message.sheet:
+        raise InvalidInput(Violation("sheet", "names a sheet of no spreadsheet: expected both, or neither"))
 
 
 def _rows(message: pb.InviteMembersRequest) -> Iterator[Invitee]:

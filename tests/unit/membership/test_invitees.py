@@ -1,34 +1,11 @@
-"""Whom texts and tables invite."""
-
-import csv
-from io import StringIO
+"""Whom texts invite."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidegate.errors import InvalidInput
-from sidegate.membership.invitees import COLUMNS, Invitee, checked, from_addresses, from_csv
-
-cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters=";\ufeff"), max_size=6)
-rows = st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, cells)), max_size=4)
-
-
-@given(rows)
-def test_what_a_table_says_is_read(written):
-    """EF-12: whatever a spreadsheet writes as CSV comes back, but for the whitespace at the ends of cells."""
-    text = StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(written)
-
-    expected = [{name: cell.strip() for name, cell in row.items()} for row in written]
-    read = [
-        {"roles": ";".join(row.roles), "groups": ";".join(row.groups)}
-        | {name: getattr(row, name) for name in ("email", "phone", "account", "name")}
-        for row in from_csv(text.getvalue())
-    ]
-    assert read == [row for row in expected if any(row.values())]
+from sidegate.membership.invitees import Invitee, checked, from_addresses
 
 
 @given(st.text(max_size=60))

@@ -237,7 +237,7 @@ Global___Invitee: _TypeAlias = Invitee  # noqa: Y015
 
 @_typing.final
 class InviteMembersRequest(_message.Message):
-    """InviteMembersRequest says whom to invite, in any of three forms; their rows add up."""
+    """InviteMembersRequest says whom to invite, in any of four forms; their rows add up, to 10000 at most."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -251,6 +251,8 @@ class InviteMembersRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SPREADSHEET_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The tenant, such as "tenants/acme"."""
     addresses: _builtins.str
@@ -265,6 +267,12 @@ class InviteMembersRequest(_message.Message):
     """Who asks: "platform" or "member:<id>"; empty means the platform."""
     request_id: _builtins.str
     """A unique ID of the request: the same request with the same ID is done once, and answered alike for a day."""
+    spreadsheet: _builtins.bytes
+    """A spreadsheet as an .xlsx file of up to 8 MiB, with a header as in csv in the first row that is not blank. All cells
+    are texts: formulas, numbers, merged cells and what is hidden are refused, with the row or the cell.
+    """
+    sheet: _builtins.str
+    """The name of the sheet in the spreadsheet; empty means the only one."""
     @_builtins.property
     def invitees(self) -> _containers.RepeatedCompositeFieldContainer[Global___Invitee]:
         """Rows."""
@@ -290,10 +298,12 @@ class InviteMembersRequest(_message.Message):
         validate_only: _builtins.bool = ...,
         actor: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        spreadsheet: _builtins.bytes = ...,
+        sheet: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "addresses", b"addresses", "csv", b"csv", "invitees", b"invitees", "parent", b"parent", "partial", b"partial", "request_id", b"request_id", "roles", b"roles", "ttl", b"ttl", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "addresses", b"addresses", "csv", b"csv", "invitees", b"invitees", "parent", b"parent", "partial", b"partial", "request_id", b"request_id", "roles", b"roles", "sheet", b"sheet", "spreadsheet", b"spreadsheet", "ttl", b"ttl", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,7 +321,7 @@ class InviteMembersResponse(_message.Message):
     """The revision that was made, an opaque token for at_least_as_fresh; empty where validate_only was set."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvitationResult]:
-        """A result per row, in their order: invitees, addresses, csv."""
+        """A result per row, in their order: invitees, addresses, csv, spreadsheet."""
 
     def __init__(
         self,
@@ -337,7 +347,7 @@ class InvitationResult(_message.Message):
     MEMBER_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     place: _builtins.str
-    """Where the row stands, such as "invitees[0]", "addresses[2]" or "csv:4" for line 4."""
+    """Where the row stands, such as "invitees[0]", "addresses[2]", "csv:4" for line 4 or "spreadsheet:4" for row 4."""
     @_builtins.property
     def member(self) -> Global___Member:
         """The pending member, with its invitation."""
