@@ -8,9 +8,11 @@ from sidegate.cli.commands import LazyGroup
 
 COMMANDS = {
     "list": ("List changes of the tenant, the newest first.", "sidegate.cli.historylist:list_"),
+    "watch": ("Follow changes as they are written.", "sidegate.cli.historywatch:watch"),
 }
 EXAMPLES = (
     ("What happened to a document", "sidegate history list --tenant acme --resource document:contract"),
+    ("What happens from now on", "sidegate history watch --tenant acme"),
     ("What somebody did", "sidegate history list --tenant acme --by member:uma"),
 )
 

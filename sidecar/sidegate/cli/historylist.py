@@ -14,9 +14,9 @@ from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.cli.acting import Acting, asking
 from sidegate.cli.commands import Command
+from sidegate.cli.conditions import conditions
 from sidegate.cli.console import console, print_table
 from sidegate.cli.moments import Moment
-from sidegate.model import Entity
 
 HEADERS = ("time", "actor", "change", "kind", "of", "details")
 
@@ -31,24 +31,19 @@ HEADERS = ("time", "actor", "change", "kind", "of", "details")
         ("For a script", "sidegate history list --tenant acme --kind grant --limit 1000 --json"),
     ),
 )
-@click.option("--member", default="", help="Changes that name this member.")
-@click.option("--role", default="", help="Changes that name this role.")
-@click.option("--group", default="", help="Changes that name this group.")
-@click.option("--resource", default="", help="Changes that name this resource: <type>:<id>.")
-@click.option("--by", "author", default="", help="Changes that this actor made, such as member:uma or platform.")
-@click.option("--kind", type=click.Choice([entity.value for entity in Entity]), help="Changes of this kind of thing.")
+@conditions
 @click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01T09:00:00Z.")
 @click.option("--to", "end_time", type=Moment(), help="Before this time.")
 @click.option("--oldest-first", is_flag=True, help="The oldest change first.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
 @click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
 @asking
-def list_(by: Acting, *, limit: int, author: str, **conditions: Any) -> None:
+def list_(by: Acting, *, limit: int, author: str, **asked: Any) -> None:
     """List changes of the tenant, the newest first.
 
     Every condition that is given must hold. The tenant may be deleted by now.
     """
-    request = pb.ListChangesRequest(parent=by.parent, page_size=limit, actor=author, requester=by.actor, **conditions)
+    request = pb.ListChangesRequest(parent=by.parent, page_size=limit, actor=author, requester=by.actor, **asked)
     answer = by.call(HistoryServiceStub, "ListChanges", request)
     if by.as_json:
         by.tell(answer)
