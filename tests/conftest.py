@@ -1,10 +1,14 @@
 """What tests of several rooms start once."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from support.postgres_server import PostgresServer, postgres_server
+
+# Tests that talk gRPC also start servers: the library's handlers of forks can crash the child before it is one.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ SEED = int(os.environ.get("SIDEGATE_HISTORY_SEED", "1"))
 @pytest.mark.timeout(SECONDS + 180)
 async def test_every_claim_holds_whatever_goes_wrong():
     """Each fault once, in an order of chance: no claim is broken, and when it is over all sidecars agree."""
-    async with cluster() as servers:
+    # The store's own hints are what the other tests of this room run with.
+    async with cluster(lambda name: () if name == "two" else ("--hints", "redis")) as servers:
         done = await run(servers, {digest(): STANDARD}, FAULTS, seed=SEED, seconds=SECONDS)
     broken = done.broken()
     assert not broken, done.told(broken)

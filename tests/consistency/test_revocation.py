@@ -88,7 +88,7 @@ async def revoked_once(servers: Cluster, client: Client, switch: Switch) -> None
 @asynccontextmanager
 async def harmed(servers: Cluster) -> AsyncIterator[asyncio.Task[Schedule]]:
     """Inflict faults meanwhile, and leave when all is well again."""
-    inflicting = asyncio.create_task(harm(servers, Random(2), HARSH, seconds=0))
+    inflicting = asyncio.create_task(harm(servers, Random(2), [HARSH], seconds=0))
     try:
         yield inflicting
     finally:

@@ -68,7 +68,7 @@ async def test_each_answer_belongs_to_one_pack(packs):
         exchanged.append(monotonic())
 
     async with cluster(lambda _: ("--policies", packs)) as servers:
-        done = await run(servers, {old: STANDARD, new: NEW_RULES}, [packs_exchanged], seed=5, seconds=0)
+        done = await run(servers, {old: STANDARD, new: NEW_RULES}, [[packs_exchanged]], seed=5, seconds=0)
     broken = done.broken()
     assert not broken, done.told(broken)
     assert done.agreed

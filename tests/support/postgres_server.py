@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -87,7 +87,8 @@ class PostgresServer:
         if self._process is not None:
             tasks = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
             for pid in (self._process.pid, *map(int, tasks.read_text().split())):
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):  # one that has just ended
+                    os.kill(pid, number)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:

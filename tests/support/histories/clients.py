@@ -22,12 +22,11 @@ from support.histories.record import Answer, Demand, Mode, Operation, Outcome, Q
 from support.histories.timeline import Timeline, timeline
 from support.histories.world import FACTS, Switch, Turn, switches
 
-PATIENCE = 1.5
+PATIENCE = 0.8
 """Seconds after which a client gives a call up."""
 OWN_BOUND = 0.3
 """Seconds that a reader asks for with MAX_STALENESS."""
 _PAUSE = 0.1
-_MODES = (*Mode, Mode.AT_LEAST_AS_FRESH, Mode.FULLY_CONSISTENT)
 # What tells for sure that nothing was written.
 _REFUSALS = {
     grpc.StatusCode.ABORTED,
@@ -106,9 +105,14 @@ class Client:
             self._told(tenant, answer.revision)
         return read
 
+    def question(self, tenant: str) -> Question:
+        """Choose what to ask, mostly about what was turned last."""
+        last = self.notes.turned.get(tenant)
+        return (last if last and self.random.random() < 0.6 else self.random.choice(switches(tenant))).question
+
     def demand(self, tenant: str) -> Demand:
         """Choose how fresh the next answer must be: a token is this client's own, or what another was told last."""
-        mode = self.random.choice(_MODES)
+        mode = self.random.choice([*Mode])
         if mode is Mode.AT_LEAST_AS_FRESH:
             tokens = [held[tenant] for held in (self.held, self.notes.tokens) if tenant in held]
             return Demand(mode, token=self.random.choice(tokens)) if tokens else Demand()
@@ -128,13 +132,19 @@ async def write_on(client: Client, tenants: Sequence[str]) -> None:
 
 
 async def read_on(client: Client, tenants: Sequence[str]) -> None:
-    """Ask until cancelled, mostly about what was turned last."""
+    """Ask until cancelled, in every mode."""
     while True:
         tenant = client.random.choice(tenants)
-        last = client.notes.turned.get(tenant)
-        switch = last if last and client.random.random() < 0.6 else client.random.choice(switches(tenant))
-        read = await client.ask(tenant, switch.question, client.demand(tenant))
+        read = await client.ask(tenant, client.question(tenant), client.demand(tenant))
         await asyncio.sleep(client.random.uniform(0, 0.01 if read.answer else _PAUSE))
+
+
+async def watch_on(client: Client, tenants: Sequence[str]) -> None:
+    """Ask until cancelled what memory answers, and never wait for more."""
+    while True:
+        tenant = client.random.choice(tenants)
+        await client.ask(tenant, client.question(tenant), Demand())
+        await asyncio.sleep(client.random.uniform(0, 0.03))
 
 
 def check_request(tenant: str, question: Question, demand: Demand) -> authz.CheckRequest:

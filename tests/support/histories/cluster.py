@@ -1,4 +1,4 @@
-"""Three sidecars on one PostgreSQL, each behind links of its own, all of them real processes that can be harmed."""
+"""Three sidecars on one PostgreSQL and one Redis, each behind links of its own: real processes that can be harmed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.cli import Sidecar, sidecar
 from support.faulty_link import FaultyLink, faulty_link
 from support.postgres_server import PostgresServer, postgres_server
+from support.valkey_server import ValkeyServer, valkey_server
 
-NAMES = ("one", "two", "three")
 BOUND = 1.0
 """The servers' bound in seconds: small, so that it is reached often."""
-_FLAGS = ("--max-staleness", BOUND, "--poll-interval", 0.1, "--drain", 0, "--max-tenants", 2, "--max-resources", 4)
+DATABASE = "histories"
+_COMMON = ("--max-staleness", BOUND, "--poll-interval", 0.1, "--drain", 0)
+# One as it comes, one that no hint ever reaches, and one whose memory holds less than there is.
+_FLAGS = {"one": (), "two": ("--hints", "off"), "three": ("--max-tenants", 2, "--max-resources", 4)}
+NAMES = tuple(_FLAGS)
 _SOCKET = ".s.PGSQL.5432"
 _RECONNECT = [
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -32,12 +36,13 @@ _ENDLESS = 3600.0
 
 @dataclass
 class Node:
-    """One sidecar: where it stands, its link to the database, and its process, if there is one."""
+    """One sidecar: where it stands, its links to the servers, and its process, if there is one."""
 
     name: str
     directory: Path
     flags: tuple[object, ...]
     database: FaultyLink
+    redis: FaultyLink
     channel: grpc.aio.Channel
     starts: int = 0
     _running: ExitStack = field(default_factory=ExitStack)
@@ -65,7 +70,11 @@ class Node:
         assert self._sidecar is not None
         self.signal(signal.SIGCONT)
         await asyncio.to_thread(self._sidecar.stop, number)
-        await asyncio.to_thread(self._running.close)
+        await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
+        """End it, if it runs."""
+        self._running.close()
 
     def signal(self, number: int) -> None:
         """Send a signal to the process: SIGSTOP pauses it, SIGCONT lets it go on."""
@@ -88,7 +97,7 @@ class Cluster:
 
     nodes: Sequence[Node]
     postgres: PostgresServer
-    database: str
+    valkey: ValkeyServer
 
     async def ready(self) -> bool:
         """Return whether all sidecars say that they serve."""
@@ -97,35 +106,47 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    flags: Callable[[str], Sequence[object]] = lambda _name: (), names: Sequence[str] = NAMES
+    flags: Callable[[str], Sequence[object]] = lambda _name: (),
 ) -> AsyncIterator[Cluster]:
-    """Start the servers and then the sidecars, each with flags of its own; end them all."""
+    """Start the servers and then the sidecars, with more flags for each, and end them all."""
     async with AsyncExitStack() as stack:
         # Not under pytest's directory: its path may be too long for a socket.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sidegate-cluster-")))
-        postgres = await asyncio.to_thread(stack.enter_context, postgres_server(durable=True))
-        await postgres.execute("CREATE DATABASE histories")
-        for name in names:
+        servers = (
+            await asyncio.to_thread(stack.enter_context, postgres_server(durable=True)),
+            await asyncio.to_thread(stack.enter_context, valkey_server()),
+        )
+        await servers[0].execute(f"CREATE DATABASE {DATABASE}")
+        for name in NAMES:
             (directory / name).mkdir()
         nodes = [
-            await stack.enter_async_context(_node(name, directory / name, postgres, flags(name))) for name in names
+            await stack.enter_async_context(_node(name, directory / name, servers, (*_FLAGS[name], *flags(name))))
+            for name in NAMES
         ]
         first, *others = nodes
         await first.start()  # which makes the tables
         await asyncio.gather(*(node.start() for node in others))
-        yield Cluster(nodes, postgres, "histories")
+        yield Cluster(nodes, *servers)
 
 
 @asynccontextmanager
-async def _node(name: str, directory: Path, postgres: PostgresServer, flags: Sequence[object]) -> AsyncIterator[Node]:
+async def _node(
+    name: str, directory: Path, servers: tuple[PostgresServer, ValkeyServer], flags: Sequence[object]
+) -> AsyncIterator[Node]:
+    postgres, valkey = servers
     async with AsyncExitStack() as stack:
-        link = await stack.enter_async_context(faulty_link(postgres.directory / _SOCKET, directory / _SOCKET))
-        address = f"postgresql://postgres@/histories?host={directory}"
-        socket = f"unix:{directory}/sidecar.sock"
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(socket, options=_RECONNECT))
-        node = Node(name, directory, ("--database", address, *_FLAGS, *flags), link, channel)
+        database = await stack.enter_async_context(faulty_link(postgres.directory / _SOCKET, directory / _SOCKET))
+        redis = await stack.enter_async_context(faulty_link(("127.0.0.1", valkey.port)))
+        channel = await stack.enter_async_context(
+            grpc.aio.insecure_channel(f"unix:{directory}/sidecar.sock", options=_RECONNECT)
+        )
+        address = f"postgresql://postgres@/{DATABASE}?host={directory}"
+        shared = "redis://{}:{}".format(*redis.place)
+        node = Node(
+            name, directory, ("--database", address, "--redis", shared, *_COMMON, *flags), database, redis, channel
+        )
         try:
             yield node
         finally:
             node.signal(signal.SIGCONT)
-            await asyncio.to_thread(node._running.close)
+            await asyncio.to_thread(node.end)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from itertools import cycle, islice
 from random import Random
 from time import monotonic
 from typing import TypeAlias
 
-from support.histories.cluster import BOUND, Cluster
+from support.histories.cluster import BOUND, DATABASE, Cluster
 
 Fault: TypeAlias = Callable[[Cluster, Random], AbstractAsyncContextManager[None]]
 Schedule: TypeAlias = list[tuple[float, str]]
@@ -49,7 +50,7 @@ async def database_paused(cluster: Cluster, _: Random) -> AsyncIterator[None]:
 @asynccontextmanager
 async def connections_ended(cluster: Cluster, _: Random) -> AsyncIterator[None]:
     """PostgreSQL ends all connections."""
-    ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'histories'"
+    ending = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'"
     await cluster.postgres.execute(ending)
     try:
         yield
@@ -114,34 +115,95 @@ async def one_killed(cluster: Cluster, random: Random) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def redis_lost(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+    """Redis is killed, and starts again empty."""
+    await asyncio.to_thread(cluster.valkey.kill)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(cluster.valkey.start)
+
+
+@asynccontextmanager
+async def redis_paused(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+    """Redis stands still, its connections open."""
+    cluster.valkey.pause()
+    try:
+        yield
+    finally:
+        cluster.valkey.resume()
+
+
+@asynccontextmanager
+async def redis_slow(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+    """Each message between the sidecars and Redis takes longer than a request may spend on it."""
+    for node in cluster.nodes:
+        node.redis.slow(0.03)
+    try:
+        yield
+    finally:
+        for node in cluster.nodes:
+            node.redis.mend()
+
+
+@asynccontextmanager
+async def hints_dropped(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+    """No hint arrives: who listens at PostgreSQL is sent away, and what passes to and from Redis is held up."""
+    for node in cluster.nodes:
+        node.redis.silence()
+    await cluster.postgres.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen %'"
+    )
+    try:
+        yield
+    finally:
+        for node in cluster.nodes:
+            node.redis.mend()
+
+
+@asynccontextmanager
 async def calm(_cluster: Cluster, _random: Random) -> AsyncIterator[None]:
     """Nothing goes wrong."""
     yield
 
 
-FAULTS: Sequence[Fault] = (
-    database_restarted,
-    database_crashes,
-    database_paused,
-    connections_ended,
-    database_slow,
-    one_cut_off,
-    one_in_the_dark,
-    one_paused,
-    one_killed,
+FAULTS: Sequence[Sequence[Fault]] = (
+    (
+        database_restarted,
+        database_crashes,
+        database_paused,
+        connections_ended,
+        database_slow,
+        one_cut_off,
+        one_in_the_dark,
+        one_paused,
+        one_killed,
+        calm,
+    ),
+    (redis_lost, redis_paused, redis_slow, hints_dropped, calm),
 )
+"""Of each kind one goes wrong at a time, beside one of the other."""
 
 
-async def harm(cluster: Cluster, random: Random, faults: Sequence[Fault], *, seconds: float) -> Schedule:
-    """Inflict every fault once, in an order of chance, and again as long as there is time; return what was when."""
+async def harm(cluster: Cluster, random: Random, kinds: Sequence[Sequence[Fault]], *, seconds: float) -> Schedule:
+    """Inflict every fault at least once, in an order of chance, as long as there is time; return what was when."""
     schedule: Schedule = []
     ends = monotonic() + seconds
     while not schedule or monotonic() < ends:
-        for fault in random.sample(faults, len(faults)):
-            # Long enough to pass the bound, short enough that what waits for it is still there.
-            async with fault(cluster, random):
-                schedule.append((monotonic(), f"{fault.__name__} begins"))
-                await asyncio.sleep(BOUND * random.uniform(0.8, 1.6))
-            schedule.append((monotonic(), f"{fault.__name__} is over"))
-            await asyncio.sleep(random.uniform(0.5, 1.0))
+        for together in _rounds(kinds, random):
+            names = " and ".join(fault.__name__ for fault in together)
+            async with AsyncExitStack() as stack:
+                for fault in together:
+                    await stack.enter_async_context(fault(cluster, random))
+                schedule.append((monotonic(), f"begins: {names}"))
+                # Long enough to pass the bound.
+                await asyncio.sleep(BOUND * random.uniform(1.0, 2.2))
+            schedule.append((monotonic(), f"over: {names}"))
+            await asyncio.sleep(random.uniform(0.4, 0.8))
     return schedule
+
+
+def _rounds(kinds: Sequence[Sequence[Fault]], random: Random) -> Iterator[tuple[Fault, ...]]:
+    """Yield one fault of each kind, shuffled, until each of every kind has come."""
+    longest = max(map(len, kinds))
+    return zip(*(islice(cycle(random.sample(kind, len(kind))), longest) for kind in kinds), strict=True)

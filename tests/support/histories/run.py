@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeAlias
 
 from support.histories.claims import Broken, History, broken_claims
-from support.histories.clients import Client, Notes, eventually, read_on, settle, told_timeline, write_on
-from support.histories.cluster import BOUND, Cluster
+from support.histories.clients import Client, Notes, eventually, read_on, settle, told_timeline, watch_on, write_on
+from support.histories.cluster import BOUND, Cluster, Node
 from support.histories.nemesis import Fault, Schedule, harm
 from support.histories.record import Demand, Mode, Read
 from support.histories.truth import Truth
 from support.histories.world import TENANTS, switches
 
-WRITERS = 3
+Work: TypeAlias = Callable[[Client, Sequence[str]], Awaitable[None]]
 READERS = 6
 
 
@@ -41,15 +42,14 @@ class Run:
 
 
 async def run(
-    cluster: Cluster, truths: Mapping[str, Truth], faults: Sequence[Fault], *, seed: int, seconds: float
+    cluster: Cluster, truths: Mapping[str, Truth], faults: Sequence[Sequence[Fault]], *, seed: int, seconds: float
 ) -> Run:
     """Let clients write and read while one fault follows another; then wait until all is well, and ask once more."""
     random, notes = Random(seed), Notes()
     settled = await settle(cluster.nodes[0], TENANTS)
     clients = [
-        asyncio.create_task(work(Client(f"{name}{number}", cluster.nodes, notes, Random(random.random())), TENANTS))
-        for name, work, count in (("writer", write_on, WRITERS), ("reader", read_on, READERS))
-        for number in range(count)
+        asyncio.create_task(work(Client(name, sidecars, notes, Random(random.random())), TENANTS))
+        for name, work, sidecars in _clients(cluster)
     ]
     try:
         schedule = await harm(cluster, random, faults, seconds=seconds)
@@ -63,6 +63,15 @@ async def run(
     agreed = await _agree(Client("last", cluster.nodes, notes, random))
     timelines = {tenant: await told_timeline(cluster.nodes[0], tenant, settled[tenant]) for tenant in TENANTS}
     return Run(seed, schedule, History(notes.operations, timelines, truths, BOUND), agreed)
+
+
+def _clients(cluster: Cluster) -> Iterator[tuple[str, Work, Sequence[Node]]]:
+    """Yield clients' names, what they do, and where; some stay with one sidecar, so that none is waited for by all."""
+    for node in cluster.nodes:
+        yield f"writer on {node.name}", write_on, [node]
+        yield f"watcher on {node.name}", watch_on, [node]
+    for number in range(READERS):
+        yield f"reader {number}", read_on, cluster.nodes
 
 
 async def _agree(client: Client) -> bool:

@@ -1,0 +1,125 @@
+"""Without the database a sidecar answers from memory until the bound and then refuses; it recovers by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from random import Random
+from time import monotonic
+
+import pytest
+
+from support.histories import nemesis
+from support.histories.clients import Client, eventually, settle
+from support.histories.cluster import BOUND, Cluster, Node
+from support.histories.record import Demand, Mode, Outcome, Question, Read
+from support.histories.world import switches
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ANN = Question("ann", "view", "document:d1")
+FROM_MEMORY, FROM_THE_STORE = Demand(), Demand(Mode.FULLY_CONSISTENT)
+WAYS = {"stopped": nemesis.database_restarted, "crashed": nemesis.database_crashes, "paused": nemesis.database_paused}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_memory_answers_until_the_bound(servers, client, way):
+    """From the moment that the database is gone there are answers for the bound, then none; then all is as before."""
+    await settle(servers.nodes[0], ["warm"])
+    assert all([await allowed(client, node, FROM_THE_STORE) for node in servers.nodes])
+    async with WAYS[way](servers, Random(0)):
+        gone = monotonic()
+        for reads in await asyncio.gather(
+            *(asked_until_past(client, node, gone + 2 * BOUND) for node in servers.nodes)
+        ):
+            answered = [read for read in reads if read.answer]
+            assert any(read.asked > gone for read in answered), "memory did not answer"
+            assert max(read.asked for read in answered) <= gone + BOUND
+            assert {code(read) for read in reads if not read.answer} == {"UNAVAILABLE"}
+        await eventually(lambda: none_ready(servers), "no sidecar says that it serves")
+    await eventually(servers.ready, "all sidecars are ready again")
+    assert all([await allowed(client, node, FROM_THE_STORE) for node in servers.nodes])
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_needs_the_database_is_refused_in_time(servers, client, way):
+    """A tenant not in memory, an answer of the store itself: UNAVAILABLE in time. How a write ends, nobody knows."""
+    cold = f"cold-{way}"
+    await settle(servers.nodes[0], ["warm", cold])
+    assert await allowed(client, servers.nodes[1], FROM_THE_STORE)
+    async with WAYS[way](servers, Random(0)):
+        node, switch = servers.nodes[1], switches("warm")[0]
+        *reads, write = await asyncio.gather(
+            client.ask(cold, ANN, FROM_MEMORY, at=node),
+            client.ask("warm", ANN, FROM_THE_STORE, at=node),
+            client.turn("warm", switch, switch.on, at=node),
+        )
+        assert [code(read) for read in reads] == ["UNAVAILABLE"] * 2
+        assert write.outcome is Outcome.UNKNOWN
+    await eventually(servers.ready, "all sidecars are ready again")
+
+
+@pytest.mark.parametrize("fault", ["cut", "silence"])
+async def test_a_token_is_never_answered_by_less(servers, client, fault):
+    """A sidecar that can't see what a token stands for says so in time, and answers as soon as it can."""
+    await settle(servers.nodes[0], ["warm"])
+    here, there = servers.nodes[:2]
+    assert await allowed(client, there, FROM_THE_STORE)
+    switch = switches("warm")[0]
+    getattr(there.database, fault)()
+    try:
+        write = await client.turn("warm", switch, switch.on, at=here)
+        demand = Demand(Mode.AT_LEAST_AS_FRESH, write.revision)
+        read = await client.ask("warm", switch.question, demand, at=there)
+        assert code(read) == "UNAVAILABLE"
+    finally:
+        there.database.mend()
+    await eventually(servers.ready, "all sidecars are ready again")
+    read = await client.ask("warm", switch.question, demand, at=there)
+    assert read.answer
+    assert read.answer.allowed
+
+
+async def test_a_sidecar_that_stood_still_knows_that_it_is_late(servers, client):
+    """After a pause longer than the bound no question is answered from what was known before it."""
+    await settle(servers.nodes[0], ["warm"])
+    here, there = servers.nodes[:2]
+    switch = switches("warm")[0]
+    assert (await client.turn("warm", switch, switch.on, at=here)).revision
+    assert (await client.ask("warm", switch.question, FROM_THE_STORE, at=there)).answer
+    there.signal(signal.SIGSTOP)
+    try:
+        revoked = await client.turn("warm", switch, switch.off, at=here)
+        await asyncio.sleep(BOUND)
+        late = [asyncio.create_task(client.ask("warm", switch.question, FROM_MEMORY, at=there)) for _ in range(20)]
+        await asyncio.sleep(0.1)
+    finally:
+        there.signal(signal.SIGCONT)
+    for read in await asyncio.gather(*late):
+        assert read.asked > revoked.told + BOUND
+        assert read.answer is None or not read.answer.allowed, read
+    await eventually(servers.ready, "all sidecars are ready again")
+
+
+def code(read: Read) -> str:
+    """Return the status of a call that had no answer."""
+    return read.failure.partition(":")[0]
+
+
+async def allowed(client: Client, node: Node, demand: Demand) -> bool:
+    """Return whether a sidecar lets the owner view a document."""
+    read = await client.ask("warm", ANN, demand, at=node)
+    return read.answer is not None and read.answer.allowed
+
+
+async def asked_until_past(client: Client, node: Node, moment: float) -> list[Read]:
+    """Ask a sidecar again and again until a moment is past, and it refuses."""
+    reads = [await client.ask("warm", ANN, FROM_MEMORY, at=node)]
+    while reads[-1].asked < moment:
+        await asyncio.sleep(0.01)
+        reads.append(await client.ask("warm", ANN, FROM_MEMORY, at=node))
+    return reads
+
+
+async def none_ready(servers: Cluster) -> bool:
+    """Return whether no sidecar says that it serves."""
+    return not any([await node.ready() for node in servers.nodes])
