@@ -373,6 +373,23 @@ class MemberQuery:
     ids: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ResourceRecord:
+    """A registered resource as lists show it; `owner` is a reference, "" where nobody owns it."""
+
+    resource: StoredResource
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceQuery:
+    """Which resources to list: every condition that is given must hold; `parent` and `owner` are references."""
+
+    type: str = ""
+    parent: str = ""
+    owner: str = ""
+
+
 class Relation(StrEnum):
     """What can be looked up by an index, and by which value."""
 

@@ -25,6 +25,8 @@ from sidegate.model import (
     RecordedChange,
     Relation,
     Request,
+    ResourceQuery,
+    ResourceRecord,
     RoleLinks,
     Row,
     StoredResource,
@@ -232,6 +234,12 @@ class MembershipStore(FactsStore, Protocol):
         self, tenant: str, entity: Entity, *, after: str, limit: int
     ) -> tuple[Mapping[EntryKey, Payload], int]:
         """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
+        ...
+
+    async def resource_page(
+        self, tenant: str, query: ResourceQuery, *, after: str, limit: int
+    ) -> tuple[Sequence[ResourceRecord], int]:
+        """Return up to `limit` resources that the query asks for and that come after a reference, by type and ID."""
         ...
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:

@@ -63,7 +63,7 @@ async def entries(
                 require_storable(identity)
             columns = [KINDS[entity].table.c[name] for name in identities[0]]
             found |= await _found(
-                connection, tenant, entity, _any_of(columns, [tuple(one.values()) for one in identities])
+                connection, tenant, entity, any_of(columns, [tuple(one.values()) for one in identities])
             )
     return found, row["revision"]
 
@@ -84,7 +84,7 @@ async def related(
             continue
         index = _INDEXES[relation]
         wanted = [split_ref(value) if len(index.columns) > 1 else (value,) for value in batch]
-        where = _any_of(index.columns, wanted)
+        where = any_of(index.columns, wanted)
         if relation is Relation.GRANTS_AS:
             where &= (grants.c.scope_type == "tenant") & (grants.c.scope_id == tenant)
         found |= await _found(connection, tenant, index.entity, where)
@@ -119,28 +119,29 @@ async def _found(
     kind = KINDS[entity]
     rows = (await connection.execute(select(kind.table).where(kind.table.c.tenant == tenant, where))).mappings()
     found: dict[EntryKey, Payload] = {(entity, kind.key(row)): kind.payload(row) for row in rows}
-    return await _with_parents(connection, tenant, found) if entity is Entity.RESOURCE else found
+    return await with_parents(connection, tenant, found) if entity is Entity.RESOURCE else found
 
 
 async def _children(connection: AsyncConnection, tenant: str, parents: Sequence[str]) -> dict[EntryKey, Payload]:
-    above = _any_of(
+    above = any_of(
         (resource_parents.c.parent_type, resource_parents.c.parent_id), [split_ref(parent) for parent in parents]
     )
     query = select(resource_parents.c.type, resource_parents.c.id).where(resource_parents.c.tenant == tenant, above)
     references = [(row.type, row.id) for row in await connection.execute(query.distinct())]
     found: dict[EntryKey, Payload] = {}
     for batch in _batches(references):
-        where = _any_of((resources.c.type, resources.c.id), batch)
+        where = any_of((resources.c.type, resources.c.id), batch)
         found |= await _found(connection, tenant, Entity.RESOURCE, where)
     return found
 
 
-async def _with_parents(
+async def with_parents(
     connection: AsyncConnection, tenant: str, found: Mapping[EntryKey, Payload]
 ) -> dict[EntryKey, Payload]:
+    """Return resources with the parents that their own rows don't tell."""
     above: defaultdict[str, list[str]] = defaultdict(list)
     for batch in _batches(reference for _, (reference,) in found):
-        where = _any_of((resource_parents.c.type, resource_parents.c.id), [split_ref(one) for one in batch])
+        where = any_of((resource_parents.c.type, resource_parents.c.id), [split_ref(one) for one in batch])
         query = select(resource_parents).where(resource_parents.c.tenant == tenant, where)
         for row in await connection.execute(query):
             above[ref(row.type, row.id)].append(ref(row.parent_type, row.parent_id))
@@ -150,7 +151,7 @@ async def _with_parents(
     }
 
 
-def _any_of(columns: Sequence[Column[str]], values: Sequence[tuple[str, ...]]) -> ColumnElement[bool]:
+def any_of(columns: Sequence[Column[str]], values: Sequence[tuple[str, ...]]) -> ColumnElement[bool]:
     """Return the condition that the columns hold one of the values; a first column in common stands alone.
 
     Both databases then walk an index from its start, also where a list of rows would make them scan.
@@ -159,7 +160,7 @@ def _any_of(columns: Sequence[Column[str]], values: Sequence[tuple[str, ...]]) -
     if len(columns) == 1:
         return columns[0].in_([value[0] for value in values])
     if len(first) == 1:
-        return and_(columns[0] == first.pop(), _any_of(columns[1:], [value[1:] for value in values]))
+        return and_(columns[0] == first.pop(), any_of(columns[1:], [value[1:] for value in values]))
     return tuple_(*columns).in_(values)
 
 

@@ -20,13 +20,15 @@ from sidegate.model import (
     Receipt,
     RecordedChange,
     Relation,
+    ResourceQuery,
+    ResourceRecord,
     StoredResource,
     TenantFacts,
     TenantQuery,
     TenantRecord,
     TenantSize,
 )
-from sidegate_adapters.sql import companies, deployment, history, lookups, people, reading, writing
+from sidegate_adapters.sql import companies, deployment, history, lookups, people, reading, registered, writing
 from sidegate_adapters.sql.engines import Engines, dispose
 from sidegate_adapters.sql.failures import retried, translated
 
@@ -149,6 +151,14 @@ class SqlFactsStore:
     ) -> tuple[Mapping[EntryKey, Payload], int]:
         """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
         return await self._read(lambda connection: lookups.page(connection, tenant, entity, after=after, limit=limit))
+
+    async def resource_page(
+        self, tenant: str, query: ResourceQuery, *, after: str, limit: int
+    ) -> tuple[Sequence[ResourceRecord], int]:
+        """Return up to `limit` resources that the query asks for and that come after a reference, by type and ID."""
+        return await self._read(
+            lambda connection: registered.resource_page(connection, tenant, query, after=after, limit=limit)
+        )
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; False where there is no such member."""

@@ -130,7 +130,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             history=HistoryHandler(History(core.history, reader), _watching(core, settings), tokens, seals),
             roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
             groups=GroupHandler(Groups(commander, reader), tokens, seals),
-            resources=ResourceHandler(Resources(commander, reader), tokens),
+            resources=ResourceHandler(Resources(commander, reader), tokens, seals),
             quotas=QuotaHandler(Quotas(commander), tokens),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)

@@ -17,6 +17,7 @@ from sidegate.server.properties import write_properties
 
 COMMANDS = {
     "register": ("Make RESOURCE known, with its owner.", "sidegate.cli.resource:register"),
+    "list": ("List the registered resources of the tenant.", "sidegate.cli.resourcelist:list_"),
     "show": ("Show RESOURCE.", "sidegate.cli.resource:show"),
     "clone": ("Make one like RESOURCE, with the ID CLONE.", "sidegate.cli.resource:clone"),
     "update": ("Set properties of RESOURCE, and what it stands in.", "sidegate.cli.resource:update"),

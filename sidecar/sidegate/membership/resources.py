@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidegate.entries import Payload
@@ -14,7 +14,18 @@ from sidegate.membership.people import member_of
 from sidegate.membership.reader import Reader
 from sidegate.membership.registering import ask_on, registrable, require_moving, require_registering
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
-from sidegate.model import NO_PROPERTIES, Entity, Json, MemberStatus, Properties, Relation, ref, split_ref
+from sidegate.model import (
+    NO_PROPERTIES,
+    Entity,
+    Json,
+    MemberStatus,
+    Properties,
+    Relation,
+    ResourceQuery,
+    ResourceRecord,
+    ref,
+    split_ref,
+)
 from sidegate.policy.schema import OWNER, Operation
 
 
@@ -83,6 +94,22 @@ class Resources:
             return ResourceState(reference, tuple(found["parents"]), found["properties"], await _owner(step, reference))
 
         return await self._reader.read(tenant, caller, look)
+
+    async def list(
+        self, tenant: str, query: ResourceQuery, caller: Caller, *, after: str, limit: int
+    ) -> Sequence[ResourceState]:
+        """Return a page of resources, by type and ID.
+
+        Raises:
+            NotPermitted: the pack denies it.
+            NotFound: there is no such tenant.
+        """
+
+        async def look(step: Step) -> Sequence[ResourceRecord]:
+            await step.ask(Operation.LIST_RESOURCES)
+            return await step.draft.read(lambda store: store.resource_page(tenant, query, after=after, limit=limit))
+
+        return [_state(record) for record in await self._reader.read(tenant, caller, look)]
 
     async def register(
         self, tenant: str, resource: ResourceState, caller: Caller, respond: Callable[[ResourceState], bytes]
@@ -215,6 +242,11 @@ async def _put(step: Step, resource: ResourceState) -> ResourceState:
         await step.draft.load([(Entity.GRANT, key)])
         step.draft.put(Entity.GRANT, *key, payload={})
     return replace(resource, parents=tuple(sorted({*resource.parents})), owner=owner)
+
+
+def _state(record: ResourceRecord) -> ResourceState:
+    resource = record.resource
+    return ResourceState(resource.ref, tuple(sorted(resource.parents)), resource.properties, record.owner)
 
 
 def _payload(parents: Iterable[str], properties: Properties) -> Payload:

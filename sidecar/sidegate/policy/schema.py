@@ -55,6 +55,7 @@ class Operation(StrEnum):
     LIST_GROUPS = "list_groups"
     GET_GROUP = "get_group"
     LIST_GRANTS = "list_grants"
+    LIST_RESOURCES = "list_resources"
     VIEW_QUOTA = "view_quota"
     VIEW_HISTORY = "view_history"
     VIEW_ACTIVITY = "view_activity"

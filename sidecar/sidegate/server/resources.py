@@ -7,11 +7,13 @@ from typing import Final
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.resources import HandOver, Resources, ResourceState, ResourceUpdate
-from sidegate.model import Json, Properties, ref, split_ref
+from sidegate.model import Json, Properties, ResourceQuery, ref, split_ref
 from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
 from sidegate.server.names import RESOURCES, ids_of, name_of, tenant_of
+from sidegate.server.pages import Pages
 from sidegate.server.properties import read_properties, write_properties
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.seals import Seals
 from sidegate.server.validation import Inspection, quoted
 
 _PARENTS: Final = "parents"
@@ -21,9 +23,10 @@ _PROPERTIES: Final = "properties"
 class ResourceHandler:
     """Reads and writes registered resources; errors are Sidegate's own, for the transport to tell."""
 
-    def __init__(self, resources: Resources, tokens: RevisionTokens) -> None:
+    def __init__(self, resources: Resources, tokens: RevisionTokens, seals: Seals) -> None:
         self._resources = resources
         self._tokens = tokens
+        self._pages = Pages(seals)
 
     async def register_resource(self, message: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:
         """Make a resource known.
@@ -51,6 +54,24 @@ class ResourceHandler:
         tenant, reference = _named(message.name, "name")
         found = await self._resources.get(tenant, reference, reader_of(message))
         return pb.GetResourceResponse(resource=_resource(tenant, found))
+
+    async def list_registered_resources(
+        self, message: pb.ListRegisteredResourcesRequest
+    ) -> pb.ListRegisteredResourcesResponse:
+        """Return a page of resources.
+
+        Raises:
+            InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: the pack denies it.
+            NotFound: there is no such tenant.
+        """
+        tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
+        query = _query(message)
+        found = await self._resources.list(tenant, query, reader_of(message), after=page.after, limit=page.limit)
+        resources, token = self._pages.cut(page, found, lambda state: state.reference)
+        return pb.ListRegisteredResourcesResponse(
+            resources=[_resource(tenant, one) for one in resources], next_page_token=token
+        )
 
     async def clone_resource(self, message: pb.CloneResourceRequest) -> pb.CloneResourceResponse:
         """Make a resource like another.
@@ -125,6 +146,20 @@ def _named(name: str, field: str) -> tuple[str, str]:
         message = f"{quoted(name)} is not right: expected `type:id` at its end, such as `template:nda`"
         raise InvalidInput(Violation(field, message))
     return tenant, reference
+
+
+def _query(message: pb.ListRegisteredResourcesRequest) -> ResourceQuery:
+    inspection = Inspection()
+    if message.type:
+        inspection.word("type", message.type, example="document")
+    for field, example in (("inside", "template:nda"), ("owner", "member:uma")):
+        reference = getattr(message, field)
+        type_, id_ = split_ref(reference)
+        if reference and not (type_ and id_):
+            inspection.add(field, f"{quoted(reference)} is not right: expected `type:id`, such as `{example}`")
+        inspection.label(field, reference)
+    inspection.finish()
+    return ResourceQuery(message.type, parent=message.inside, owner=message.owner)
 
 
 def _content(resource: pb.RegisteredResource) -> tuple[tuple[str, ...], Properties]:

@@ -177,6 +177,80 @@ class GetResourceResponse(_message.Message):
 Global___GetResourceResponse: _TypeAlias = GetResourceResponse  # noqa: Y015
 
 @_typing.final
+class ListRegisteredResourcesRequest(_message.Message):
+    """ListRegisteredResourcesRequest asks for resources; every condition that is given must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    INSIDE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The tenant, such as "tenants/acme"."""
+    page_size: _builtins.int
+    """How many at most, up to 1000; 0 means 50."""
+    page_token: _builtins.str
+    """The token of the next page, from the answer before; the conditions must be the same."""
+    type: _builtins.str
+    """The type, such as "document"."""
+    inside: _builtins.str
+    """What they stand in themselves, such as "template:nda"."""
+    owner: _builtins.str
+    """Who owns them: "member:<id>" or "group:<id>"."""
+    actor: _builtins.str
+    """Who asks: "platform" or "member:<id>"; empty means the platform."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        type: _builtins.str = ...,
+        inside: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "inside", b"inside", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegisteredResourcesRequest: _TypeAlias = ListRegisteredResourcesRequest  # noqa: Y015
+
+@_typing.final
+class ListRegisteredResourcesResponse(_message.Message):
+    """ListRegisteredResourcesResponse is a page of resources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty where this is the last one."""
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisteredResource]:
+        """The resources, by type and ID."""
+
+    def __init__(
+        self,
+        *,
+        resources: _abc.Iterable[Global___RegisteredResource] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegisteredResourcesResponse: _TypeAlias = ListRegisteredResourcesResponse  # noqa: Y015
+
+@_typing.final
 class CloneResourceRequest(_message.Message):
     """CloneResourceRequest names a resource and the ID of the clone."""
 

@@ -45,6 +45,11 @@ class ResourceServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.GetResourceRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.GetResourceResponse.FromString,
                 _registered_method=True)
+        self.ListRegisteredResources = channel.unary_unary(
+                '/sidegate.authz.v1.ResourceService/ListRegisteredResources',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesResponse.FromString,
+                _registered_method=True)
         self.CloneResource = channel.unary_unary(
                 '/sidegate.authz.v1.ResourceService/CloneResource',
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceRequest.SerializeToString,
@@ -80,6 +85,13 @@ class ResourceServiceServicer:
 
     def GetResource(self, request, context):
         """GetResource returns a resource.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRegisteredResources(self, request, context):
+        """ListRegisteredResources returns the registered resources of a tenant by type and ID, page by page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +137,11 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.GetResource,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.GetResourceRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.GetResourceResponse.SerializeToString,
+            ),
+            'ListRegisteredResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRegisteredResources,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesResponse.SerializeToString,
             ),
             'CloneResource': grpc.unary_unary_rpc_method_handler(
                     servicer.CloneResource,
@@ -202,6 +219,33 @@ class ResourceService:
             '/sidegate.authz.v1.ResourceService/GetResource',
             sidegate_dot_authz_dot_v1_dot_resource__pb2.GetResourceRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_resource__pb2.GetResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRegisteredResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.ResourceService/ListRegisteredResources',
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

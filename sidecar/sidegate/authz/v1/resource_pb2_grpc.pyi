@@ -20,6 +20,8 @@ class ResourceServiceStub:
     """RegisterResource makes a resource known, with its owner, its parents and its properties."""
     GetResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.GetResourceRequest, _resource_pb2.GetResourceResponse]
     """GetResource returns a resource."""
+    ListRegisteredResources: _aio.UnaryUnaryMultiCallable[_resource_pb2.ListRegisteredResourcesRequest, _resource_pb2.ListRegisteredResourcesResponse]
+    """ListRegisteredResources returns the registered resources of a tenant by type and ID, page by page."""
     CloneResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.CloneResourceRequest, _resource_pb2.CloneResourceResponse]
     """CloneResource makes a resource like another; it belongs to who cloned it."""
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.UpdateResourceRequest, _resource_pb2.UpdateResourceResponse]
@@ -47,6 +49,14 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_resource_pb2.GetResourceRequest, _abc.Awaitable[_resource_pb2.GetResourceResponse]],
     ) -> _abc.Awaitable[_resource_pb2.GetResourceResponse]:
         """GetResource returns a resource."""
+
+    @_abc_1.abstractmethod
+    def ListRegisteredResources(
+        self,
+        request: _resource_pb2.ListRegisteredResourcesRequest,
+        context: _aio.ServicerContext[_resource_pb2.ListRegisteredResourcesRequest, _abc.Awaitable[_resource_pb2.ListRegisteredResourcesResponse]],
+    ) -> _abc.Awaitable[_resource_pb2.ListRegisteredResourcesResponse]:
+        """ListRegisteredResources returns the registered resources of a tenant by type and ID, page by page."""
 
     @_abc_1.abstractmethod
     def CloneResource(

@@ -1,0 +1,89 @@
+"""Lists of registered resources, each page read along an index in the order of references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Select, and_, exists, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate.entries import resource_from_entry
+from sidegate.model import Entity, ResourceQuery, ResourceRecord, ref, split_ref
+from sidegate_adapters.sql.lookups import any_of, with_parents
+from sidegate_adapters.sql.rows import KINDS, require_storable
+from sidegate_adapters.sql.tables import grants, resource_parents, resources, tenants
+
+_OWNER = "owner"
+
+
+async def resource_page(
+    connection: AsyncConnection, tenant: str, query: ResourceQuery, *, after: str, limit: int
+) -> tuple[list[ResourceRecord], int]:
+    """Return up to `limit` resources after a reference, by reference, with the tenant's revision."""
+    for text in (query.type, query.parent, query.owner, after):
+        require_storable({"text": text})
+    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    if revision is None:
+        return [], 0
+    wanted, type_, id_ = _wanted(tenant, query)
+    if query.type:
+        wanted = wanted.where(type_ == query.type, id_ > split_ref(after)[1]).order_by(id_)
+    else:
+        wanted = wanted.where(tuple_(type_, id_) > tuple_(*split_ref(after))).order_by(type_, id_)
+    kind = KINDS[Entity.RESOURCE]
+    rows = (await connection.execute(wanted.limit(limit))).mappings()
+    payloads = {(Entity.RESOURCE, kind.key(row)): kind.payload(row) for row in rows}
+    found = await with_parents(connection, tenant, payloads)
+    owners = await _owners(connection, tenant, [reference for _, (reference,) in found])
+    return [
+        ResourceRecord(resource_from_entry(reference, payload), owners.get(reference, ""))
+        for (_, (reference,)), payload in found.items()
+    ], revision
+
+
+def _wanted(tenant: str, query: ResourceQuery) -> tuple[Select[*tuple[Any, ...]], Column[str], Column[str]]:
+    """Return the resources without page and type, and the columns of the index that the page is read along.
+
+    What somebody owns is the shorter way, then what stands in a parent: who asks for both walks the first.
+    """
+    if query.owner:
+        holder_type, holder_id = split_ref(query.owner)
+        held = and_(grants.c.tenant == tenant, grants.c.holder_type == holder_type, grants.c.holder_id == holder_id)
+        joined = (resources.c.tenant == tenant) & _same(grants.c.scope_type, grants.c.scope_id)
+        wanted = select(resources).select_from(grants).join(resources, joined).where(held, grants.c.role == _OWNER)
+        if query.parent:
+            wanted = wanted.where(exists().where(_inside(tenant, query.parent), *_parent_of_row()))
+        return wanted, grants.c.scope_type, grants.c.scope_id
+    if query.parent:
+        joined = (resources.c.tenant == tenant) & _same(resource_parents.c.type, resource_parents.c.id)
+        wanted = select(resources).select_from(resource_parents).join(resources, joined)
+        return wanted.where(_inside(tenant, query.parent)), resource_parents.c.type, resource_parents.c.id
+    return select(resources).where(resources.c.tenant == tenant), resources.c.type, resources.c.id
+
+
+def _same(type_: Column[str], id_: Column[str]) -> ColumnElement[bool]:
+    return and_(resources.c.type == type_, resources.c.id == id_)
+
+
+def _inside(tenant: str, parent: str) -> ColumnElement[bool]:
+    type_, id_ = split_ref(parent)
+    above = resource_parents.c
+    return and_(above.tenant == tenant, above.parent_type == type_, above.parent_id == id_)
+
+
+def _parent_of_row() -> tuple[ColumnElement[bool], ...]:
+    return resource_parents.c.type == resources.c.type, resource_parents.c.id == resources.c.id
+
+
+async def _owners(connection: AsyncConnection, tenant: str, references: Sequence[str]) -> dict[str, str]:
+    """Return who owns what of some resources; of several owners the first, as `load_resource` tells them."""
+    if not references:
+        return {}
+    on_them = any_of((grants.c.scope_type, grants.c.scope_id), [split_ref(one) for one in references])
+    held = select(grants).where(grants.c.tenant == tenant, on_them, grants.c.role == _OWNER)
+    ordered = held.order_by(grants.c.holder_type.desc(), grants.c.holder_id.desc())
+    return {
+        ref(row.scope_type, row.scope_id): ref(row.holder_type, row.holder_id)
+        for row in await connection.execute(ordered)
+    }

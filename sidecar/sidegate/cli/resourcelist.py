@@ -1,0 +1,55 @@
+"""Resources, listed."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate.authz.v1 import resource_pb2 as pb
+from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
+from sidegate.cli.acting import Acting, asking, decoded
+from sidegate.cli.acting import reference as holder_reference
+from sidegate.cli.commands import Command
+from sidegate.cli.console import console, plain, print_table
+
+_HEADERS = ("resource", "in", "owner", "properties")
+
+
+@click.command(
+    "list",
+    cls=Command,
+    examples=(
+        ("All of them", "sidegate resource list --tenant acme"),
+        ("What uma owns in a template", "sidegate resource list --tenant acme --in template:nda --owner uma"),
+    ),
+)
+@click.option("--type", "type_", default="", help="Those of this type, such as document.")
+@click.option("--in", "inside", default="", metavar="PARENT", help="Those that stand in this themselves.")
+@click.option("--owner", default="", metavar="HOLDER", help="Those of this member, or group:ID.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
+@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
+@asking
+def list_(by: Acting, *, type_: str, owner: str, limit: int, **given: str) -> None:
+    """List the registered resources of the tenant.
+
+    Every condition that is given must hold.
+    """
+    request = pb.ListRegisteredResourcesRequest(
+        parent=by.parent,
+        type=type_,
+        owner=holder_reference(owner) if owner else "",
+        page_size=limit,
+        actor=by.actor,
+        **given,
+    )
+    answer = by.call(ResourceServiceStub, "ListRegisteredResources", request)
+    if by.as_json:
+        by.tell(answer)
+        return
+    print_table(console(), _HEADERS, [_row(resource) for resource in answer.resources])
+    if answer.next_page_token:
+        click.echo(f"\nThere are more: --page {answer.next_page_token}")
+
+
+def _row(resource: pb.RegisteredResource) -> tuple[str, ...]:
+    properties = (f"{name}={value}" for name, value in plain(resource.properties).items())
+    return decoded(resource.name), ", ".join(resource.parents), resource.owner, ", ".join(properties)

@@ -1,0 +1,84 @@
+"""What every MembershipStore lists of registered resources: by type, by what they stand in, by who owns them."""
+
+import pytest
+
+from sidegate.model import Grant, Group, Member, ResourceQuery, ResourceRecord, StoredResource, TenantFacts
+from support.changes import changes_between
+
+RESOURCES = {
+    resource.ref: resource
+    for resource in (
+        StoredResource("template", "nda", properties={"n": 1}),
+        StoredResource("template", "nda:2"),
+        StoredResource("document", "d1", frozenset({"template:nda", "group:sales"}), {"status": "draft"}),
+        StoredResource("document", "d2", frozenset({"template:nda"})),
+        StoredResource("document", "d3", frozenset({"template:nda:2"})),
+        StoredResource("document", "D4"),
+        StoredResource("a", "z"),
+    )
+}
+OWNERS = {
+    "template:nda": "member:uma",
+    "document:d1": "member:uma",
+    "document:d3": "member:uma",
+    "document:d2": "group:sales",
+}
+ACME = TenantFacts(
+    "acme",
+    members={"uma": Member("uma")},
+    groups={"sales": Group("sales")},
+    resources=RESOURCES,
+    grants=frozenset(
+        {
+            *(Grant("owner", scope, holder) for scope, holder in OWNERS.items()),
+            Grant("owner", "tenant:acme", "member:uma"),
+            Grant("viewer", "document:d2", "member:uma"),
+        }
+    ),
+)
+IN_ORDER = ["a:z", "document:D4", "document:d1", "document:d2", "document:d3", "template:nda", "template:nda:2"]
+
+
+@pytest.fixture
+async def filled(store):
+    """A store with two tenants that have resources of the same names."""
+    other = TenantFacts("globex", resources={"document:d1": StoredResource("document", "d1")})
+    changes = {"acme": changes_between(None, ACME), "globex": changes_between(None, other)}
+    await store.write(changes, expected={}, actor="platform")
+    return store
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, IN_ORDER),
+        ({"type": "document"}, IN_ORDER[1:5]),
+        ({"type": "docu"}, []),
+        ({"parent": "template:nda"}, ["document:d1", "document:d2"]),
+        ({"parent": "template:nda:2"}, ["document:d3"]),
+        ({"parent": "group:sales", "type": "document"}, ["document:d1"]),
+        ({"parent": "template:nda", "type": "template"}, []),
+        ({"owner": "member:uma"}, ["document:d1", "document:d3", "template:nda"]),
+        ({"owner": "member:uma", "type": "document"}, ["document:d1", "document:d3"]),
+        ({"owner": "member:uma", "parent": "template:nda"}, ["document:d1"]),
+        ({"owner": "group:sales"}, ["document:d2"]),
+        ({"owner": "member:nobody"}, []),
+    ],
+)
+async def test_conditions_must_all_hold_and_pages_lose_nothing(filled, query, expected):
+    """Whatever is asked, in one page or one by one, each resource comes once, whole, in the order of its reference."""
+    records = [ResourceRecord(RESOURCES[reference], OWNERS.get(reference, "")) for reference in expected]
+    assert await filled.resource_page("acme", ResourceQuery(**query), after="", limit=99) == (records, 1)
+    paged, after = [], ""
+    while True:
+        page, _ = await filled.resource_page("acme", ResourceQuery(**query), after=after, limit=1)
+        if not page:
+            break
+        paged += page
+        after = page[-1].resource.ref
+    assert paged == records
+
+
+async def test_of_an_unknown_tenant_there_is_nothing(filled):
+    """A tenant that is not there has no resources, and revision 0."""
+    assert await filled.resource_page("nobody", ResourceQuery(), after="", limit=9) == ([], 0)
