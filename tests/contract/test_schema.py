@@ -6,7 +6,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
-from sidegate.model import ChangeQuery, Grant, Group, Member, Relation, StoredResource, TenantFacts
+from sidegate.model import (
+    ChangeQuery,
+    Grant,
+    Group,
+    Member,
+    MemberQuery,
+    MemberStatus,
+    Relation,
+    StoredResource,
+    TenantFacts,
+)
 from sidegate_adapters.sql import SqlFactsStore, open_store, schema
 from sidegate_adapters.sql.tables import metadata
 from support.changes import changes_between
@@ -69,6 +79,28 @@ async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFac
     assert await reopened.secret("one") != secret
     found, _ = await reopened.related("acme", Relation.EMAIL, ["ümit@acme.example"])
     assert [key for _, key in found] == [("uma",)]
+    await reopened.close()
+
+
+async def test_the_step_to_counted_seats_counts_them(address: str, store: SqlFactsStore) -> None:
+    """From members that were never counted and folded, the step up leads to their seats and to lists by any text."""
+    people = {id_: Member(id_, name=f"Ünal {id_}") for id_ in map("m{}".format, range(1_200))}
+    facts = TenantFacts("acme", members={**people, "z": Member("z", MemberStatus.INACTIVE, name="Zoë")})
+    one = {"uma": Member("uma", MemberStatus.PENDING)}
+    changes = {
+        "acme": changes_between(None, facts),
+        "globex": changes_between(None, TenantFacts("globex", members=one)),
+    }
+    await store.write({**changes, "empty": changes_between(None, TenantFacts("empty"))}, expected={}, actor="platform")
+
+    async with store._writers.begin() as connection:
+        await connection.run_sync(lambda it: schema.downgrade(it, "0005"))
+    reopened = await open_store(address)
+
+    assert [await reopened.seats(tenant) for tenant in ("acme", "globex", "empty")] == [(1_200, 1), (1, 1), (0, 1)]
+    for text, expected in (("ZOË", ["z"]), ("ÜNAL M1199", ["m1199"])):
+        found, _ = await reopened.members("acme", MemberQuery(text=text), after="", limit=9)
+        assert [record.member.id for record in found] == expected
     await reopened.close()
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import TypeVar
 
-from sqlalchemy import Column, ColumnElement, and_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Text, and_, column, select, tuple_
+from sqlalchemy import values as _values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Key, Payload
 from sidegate.model import Entity, Receipt, Relation, ref, split_ref
+from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.rows import KINDS, require_storable, tenant_of_row
 from sidegate_adapters.sql.tables import grants, group_members, members, receipts, resource_parents, resources, tenants
 
-_T = TypeVar("_T")
 _BATCH = 500
 """Values per query, well under the number of variables that either database takes."""
 _TENANT: EntryKey = (Entity.TENANT, ())
@@ -57,7 +56,7 @@ async def entries(
         if entity is not Entity.TENANT:
             by_entity[entity].append(key)
     for entity, wanted in by_entity.items():
-        for batch in _batches(dict.fromkeys(wanted)):
+        for batch in batches(dict.fromkeys(wanted), _BATCH):
             identities = [KINDS[entity].identity(key) for key in batch]
             for identity in identities:
                 require_storable(identity)
@@ -76,7 +75,7 @@ async def related(
     if revision is None:
         return {}, 0
     found: dict[EntryKey, Payload] = {}
-    for batch in _batches(dict.fromkeys(values)):
+    for batch in batches(dict.fromkeys(values), _BATCH):
         for value in batch:
             require_storable({"value": value})
         if relation is Relation.CHILDREN:
@@ -129,7 +128,7 @@ async def _children(connection: AsyncConnection, tenant: str, parents: Sequence[
     query = select(resource_parents.c.type, resource_parents.c.id).where(resource_parents.c.tenant == tenant, above)
     references = [(row.type, row.id) for row in await connection.execute(query.distinct())]
     found: dict[EntryKey, Payload] = {}
-    for batch in _batches(references):
+    for batch in batches(references, _BATCH):
         where = any_of((resources.c.type, resources.c.id), batch)
         found |= await _found(connection, tenant, Entity.RESOURCE, where)
     return found
@@ -140,7 +139,7 @@ async def with_parents(
 ) -> dict[EntryKey, Payload]:
     """Return resources with the parents that their own rows don't tell."""
     above: defaultdict[str, list[str]] = defaultdict(list)
-    for batch in _batches(reference for _, (reference,) in found):
+    for batch in batches((reference for _, (reference,) in found), _BATCH):
         where = any_of((resource_parents.c.type, resource_parents.c.id), [split_ref(one) for one in batch])
         query = select(resource_parents).where(resource_parents.c.tenant == tenant, where)
         for row in await connection.execute(query):
@@ -154,17 +153,12 @@ async def with_parents(
 def any_of(columns: Sequence[Column[str]], values: Sequence[tuple[str, ...]]) -> ColumnElement[bool]:
     """Return the condition that the columns hold one of the values; a first column in common stands alone.
 
-    Both databases then walk an index from its start, also where a list of rows would make them scan.
+    Both databases then walk an index from its start. SQLite does so for rows that are selected, not for listed ones.
     """
     first = {value[0] for value in values}
     if len(columns) == 1:
         return columns[0].in_([value[0] for value in values])
     if len(first) == 1:
         return and_(columns[0] == first.pop(), any_of(columns[1:], [value[1:] for value in values]))
-    return tuple_(*columns).in_(values)
-
-
-def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
+    wanted = _values(*(column(one.name, Text) for one in columns), name="wanted").data([*values]).cte()
+    return tuple_(*columns).in_(select(wanted))

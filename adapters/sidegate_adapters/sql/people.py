@@ -1,27 +1,19 @@
-"""Lists of members, the seats they take, and when they were seen."""
+"""Lists of members, and when they were seen."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, exists, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import member_from_entry
-from sidegate.model import Entity, Invitation, MemberQuery, MemberRecord, MemberStatus
+from sidegate.model import Entity, Invitation, MemberQuery, MemberRecord
 from sidegate_adapters.sql.rows import KINDS, require_storable
-from sidegate_adapters.sql.tables import grants, group_members, invitations, members, tenants
-
-_SEATED = (MemberStatus.ACTIVE.value, MemberStatus.PENDING.value)
-
-
-async def seats(connection: AsyncConnection, tenant: str) -> tuple[int, int]:
-    """Return how many members are active or invited, with the tenant's revision."""
-    seated = select(func.count()).where(members.c.tenant == tenant, members.c.status.in_(_SEATED)).scalar_subquery()
-    row = (await connection.execute(select(tenants.c.revision, seated).where(tenants.c.id == tenant))).first()
-    return (0, 0) if row is None else (row[1], row[0])
+from sidegate_adapters.sql.tables import ON_TENANT, grants, group_members, invitations, members, tenants
 
 
 async def members_page(
@@ -31,12 +23,11 @@ async def members_page(
     revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
     if revision is None:
         return [], 0
-    asked = (query.role, query.group, query.text, *query.ids, after)
-    for text in asked:
-        require_storable({"text": text})
-    conditions = [members.c.tenant == tenant, members.c.id > after, *_conditions(tenant, query)]
-    page = select(members).where(*conditions).order_by(members.c.id).limit(limit)
-    rows = (await connection.execute(page)).mappings().all()
+    for asked in (query.role, query.group, query.text, *query.ids, after):
+        require_storable({"text": asked})
+    wanted, id_ = _wanted(tenant, query)
+    further = id_.in_([one for one in query.ids if one > after]) if query.ids else id_ > after
+    rows = (await connection.execute(wanted.where(further).order_by(id_).limit(limit))).mappings().all()
     ids = [row["id"] for row in rows]
     roles = await _roles(connection, tenant, ids)
     groups = await _groups(connection, tenant, ids)
@@ -63,45 +54,58 @@ async def record_access(connection: AsyncConnection, tenant: str, member: str, a
     return bool(await connection.scalar(select(exists().where(this))))
 
 
-def _conditions(tenant: str, query: MemberQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if query.ids:
-        found.append(members.c.id.in_(query.ids))
-    if query.status is not None:
-        found.append(members.c.status == query.status.value)
+def _wanted(tenant: str, query: MemberQuery) -> tuple[Select[*tuple[Any, ...]], Column[str]]:
+    """Return the members that are asked for, and the column of their IDs in the index that the page is read along.
+
+    Who holds a role, or stands in a group, lies together in the order of IDs: a page starts there, not at the members.
+    """
+    wanted, id_ = select(members), members.c.id
     if query.role:
         held = (grants.c.tenant == tenant) & (grants.c.scope_type == "tenant") & (grants.c.scope_id == tenant)
         held &= (grants.c.role == query.role) & (grants.c.holder_type == "member")
-        found.append(exists().where(held, grants.c.holder_id == members.c.id))
+        wanted, id_ = wanted.join(grants, held & (grants.c.holder_id == id_)), grants.c.holder_id
     if query.group:
         inside = (group_members.c.tenant == tenant) & (group_members.c.group_id == query.group)
         inside &= group_members.c.holder_type == "member"
-        found.append(exists().where(inside, group_members.c.holder_id == members.c.id))
+        wanted, id_ = wanted.join(group_members, inside & (group_members.c.holder_id == id_)), group_members.c.holder_id
+    return wanted.where(members.c.tenant == tenant, *_conditions(query)), id_
+
+
+def _conditions(query: MemberQuery) -> Iterator[ColumnElement[bool]]:
+    if query.status is not None:
+        yield members.c.status == query.status.value
     if query.text:
-        columns = (members.c.id, members.c.name, members.c.phone)
-        folded = members.c.email_key.contains(query.text.casefold(), autoescape=True)
-        found.append(or_(folded, *(column.icontains(query.text, autoescape=True) for column in columns)))
-    return found
+        yield members.c.text_key.contains(query.text.casefold(), autoescape=True)
 
 
 async def _roles(connection: AsyncConnection, tenant: str, ids: Sequence[str]) -> defaultdict[str, list[str]]:
-    by_member: defaultdict[str, list[str]] = defaultdict(list)
-    held = select(grants.c.holder_id, grants.c.role).where(
-        grants.c.tenant == tenant, grants.c.holder_type == "member", grants.c.holder_id.in_(ids)
-    )
-    on_tenant = held.where(grants.c.scope_type == "tenant", grants.c.scope_id == tenant).order_by(grants.c.role)
-    for row in await connection.execute(on_tenant):
-        by_member[row.holder_id].append(row.role)
-    return by_member
+    held = (grants.c.tenant == tenant) & text(ON_TENANT) & (grants.c.scope_id == tenant)
+    held &= (grants.c.holder_type == "member") & grants.c.holder_id.in_(ids)
+    joined = members.outerjoin(grants, held & (grants.c.holder_id == members.c.id))
+    return await _by_member(connection, select(members.c.id, grants.c.role).select_from(joined), tenant, ids)
 
 
 async def _groups(connection: AsyncConnection, tenant: str, ids: Sequence[str]) -> defaultdict[str, list[str]]:
+    inside = (group_members.c.tenant == tenant) & (group_members.c.holder_type == "member")
+    inside &= group_members.c.holder_id.in_(ids)
+    joined = members.outerjoin(group_members, inside & (group_members.c.holder_id == members.c.id))
+    return await _by_member(connection, select(members.c.id, group_members.c.group_id).select_from(joined), tenant, ids)
+
+
+async def _by_member(
+    connection: AsyncConnection, beside: Select[str, str], tenant: str, ids: Sequence[str]
+) -> defaultdict[str, list[str]]:
+    """Return the names that an outer join has beside each member, sorted.
+
+    The join makes SQLite look for each member, the list of IDs keeps PostgreSQL to them: each, without statistics,
+    would take the one for the other and read what all of the tenant have.
+    """
     by_member: defaultdict[str, list[str]] = defaultdict(list)
-    inside = select(group_members.c.holder_id, group_members.c.group_id).where(
-        group_members.c.tenant == tenant, group_members.c.holder_type == "member", group_members.c.holder_id.in_(ids)
-    )
-    for row in await connection.execute(inside.order_by(group_members.c.group_id)):
-        by_member[row.holder_id].append(row.group_id)
+    for id_, name in await connection.execute(beside.where(members.c.tenant == tenant, members.c.id.in_(ids))):
+        if name is not None:
+            by_member[id_].append(name)
+    for names in by_member.values():
+        names.sort()
     return by_member
 
 

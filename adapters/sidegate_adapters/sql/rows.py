@@ -23,7 +23,7 @@ class Kind:
 
     table: Table
     identity: Callable[[Key], Row]
-    columns: Callable[[Payload], Row]
+    columns: Callable[[Key, Payload], Row]
     key: Callable[[RowMapping], Key]
     payload: Callable[[RowMapping], Payload]
 
@@ -77,8 +77,10 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _member_columns(payload: Payload) -> Row:
-    return {"phone": "", **payload, "email_key": str(payload["email"]).casefold()}
+def _member_columns(key: Key, payload: Payload) -> Row:
+    texts = {"phone": "", **payload}
+    text = "\n".join((key[0], *(str(texts[name]) for name in ("name", "email", "phone"))))
+    return {**texts, "email_key": str(payload["email"]).casefold(), "text_key": text.casefold()}
 
 
 def _member_payload(row: RowMapping) -> Payload:
@@ -98,35 +100,35 @@ KINDS: Mapping[Entity, Kind] = {
     Entity.GROUP: Kind(
         tables.groups,
         identity=lambda key: {"id": key[0]},
-        columns=lambda payload: payload,
+        columns=lambda _, payload: payload,
         key=lambda row: (row["id"],),
         payload=lambda row: {"name": row["name"]},
     ),
     Entity.ROLE: Kind(
         tables.roles,
         identity=lambda key: {"name": key[0]},
-        columns=lambda payload: payload,
+        columns=lambda _, payload: payload,
         key=lambda row: (row["name"],),
         payload=lambda row: {"permissions": row["permissions"]},
     ),
     Entity.RESOURCE: Kind(
         tables.resources,
         identity=lambda key: _typed("", key[0]),
-        columns=lambda payload: {"properties": payload["properties"]},
+        columns=lambda _, payload: {"properties": payload["properties"]},
         key=lambda row: (ref(row["type"], row["id"]),),
         payload=lambda row: {"parents": [], "properties": row["properties"]},
     ),
     Entity.GROUP_MEMBER: Kind(
         tables.group_members,
         identity=lambda key: {"group_id": key[0], **_typed("holder_", key[1])},
-        columns=_nothing,
+        columns=lambda *_: {},
         key=lambda row: (row["group_id"], ref(row["holder_type"], row["holder_id"])),
         payload=_nothing,
     ),
     Entity.GRANT: Kind(
         tables.grants,
         identity=lambda key: {"role": key[0], **_typed("scope_", key[1]), **_typed("holder_", key[2])},
-        columns=_nothing,
+        columns=lambda *_: {},
         key=lambda row: (
             row["role"],
             ref(row["scope_type"], row["scope_id"]),
@@ -137,7 +139,7 @@ KINDS: Mapping[Entity, Kind] = {
     Entity.INVITATION: Kind(
         tables.invitations,
         identity=lambda key: {"member": key[0]},
-        columns=lambda payload: payload,
+        columns=lambda _, payload: payload,
         key=lambda row: (row["member"],),
         payload=lambda row: {"id": row["id"], "expires_at": row["expires_at"]},
     ),

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from sidegate.errors import StartError
 from sidegate_adapters.sql.engines import ANY, Engines, migrate
+from sidegate_adapters.sql.sqlite_sizes import tell_sizes
 
 _BEGIN = "sidegate_begin"
 _READING = {_BEGIN: "BEGIN"}
@@ -48,6 +49,8 @@ async def opened(address: str) -> Engines:
     try:
         await _log_ahead(engine)
         await migrate(engines.writers)
+        async with engines.writers.begin() as connection:
+            await connection.run_sync(tell_sizes)
     except (SQLAlchemyError, OSError) as error:
         await engine.dispose()
         raise StartError(_complaint(database, error)) from error

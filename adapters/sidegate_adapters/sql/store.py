@@ -28,7 +28,7 @@ from sidegate.model import (
     TenantRecord,
     TenantSize,
 )
-from sidegate_adapters.sql import companies, deployment, history, lookups, people, reading, registered, writing
+from sidegate_adapters.sql import companies, deployment, history, lookups, people, reading, registered, seats, writing
 from sidegate_adapters.sql.engines import Engines, dispose
 from sidegate_adapters.sql.failures import retried, translated
 
@@ -128,7 +128,7 @@ class SqlFactsStore:
 
     async def seats(self, tenant: str) -> tuple[int, int]:
         """Return how many members are active or invited, with the tenant's revision."""
-        return await self._read(lambda connection: people.seats(connection, tenant))
+        return await self._read(lambda connection: seats.taken(connection, tenant))
 
     async def members(
         self, tenant: str, query: MemberQuery, *, after: str, limit: int

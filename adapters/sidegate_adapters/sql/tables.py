@@ -98,6 +98,8 @@ tenants = Table(
     Column("revision", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("suspended", Boolean, nullable=False, server_default=text("false")),
+    # How many members are active or invited: moved by each write, since counting them would walk the whole tenant.
+    Column("seats", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("id"),
     Index(None, "suspended", "id"),
 )
@@ -117,11 +119,13 @@ members = Table(
     Column("email_key", _NAME, nullable=False, server_default=text("''")),
     # When the member was seen is no change of the facts: it is written beside them.
     Column("last_access_at", UtcDateTime),
+    # All that a text is looked for in, a line each, folded like the e-mail.
+    Column("text_key", _NAME, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("tenant", "id"),
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
     Index(None, "tenant", "email_key"),
     Index(None, "tenant", "phone"),
-    Index(None, "tenant", "status"),
+    Index(None, "tenant", "status", "id"),
     sqlite_with_rowid=False,
 )
 groups = Table(
@@ -182,6 +186,8 @@ resource_parents = Table(
     Index(None, "tenant", "parent_type", "parent_id", "type", "id"),
     sqlite_with_rowid=False,
 )
+ON_TENANT = "scope_type = 'tenant'"
+"""The condition of an index, in the words that a query must use to be led there."""
 # The scope's type stands first in the key, so that a core is one range per type and never walks the documents' grants.
 grants = Table(
     "grants",
@@ -195,6 +201,13 @@ grants = Table(
     PrimaryKeyConstraint("tenant", "scope_type", "scope_id", "role", "holder_type", "holder_id"),
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
     Index(None, "tenant", "holder_type", "holder_id", "role", "scope_type", "scope_id"),
+    # What someone holds on the tenant itself is found among any number of documents.
+    Index(
+        None,
+        *("tenant", "holder_type", "holder_id", "role", "scope_id"),
+        sqlite_where=text(ON_TENANT),
+        postgresql_where=text(ON_TENANT),
+    ),
     sqlite_with_rowid=False,
 )
 # No foreign key to the member: a member that goes by a facts document takes its invitation along.

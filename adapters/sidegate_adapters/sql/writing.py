@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain, islice
-from typing import Any, TypeVar
+from itertools import chain
+from typing import Any
 from zlib import crc32
 
 from sqlalchemy import Executable, Table, and_, bindparam, case, delete, func, insert, select, update
@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sidegate.entries import EntryKey, Key, Payload, subjects_of
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
 from sidegate.model import Change, Entity, Receipt
+from sidegate_adapters.sql import seats
+from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable, tenant_columns
 from sidegate_adapters.sql.tables import (
     change_subjects,
@@ -29,7 +31,6 @@ from sidegate_adapters.sql.tables import (
     tenants,
 )
 
-_T = TypeVar("_T")
 _BATCH = 1_000
 """Rows per statement; between two of them the event loop serves others."""
 _CLAIM, _CLAIMS = 0x51DE, 16
@@ -62,6 +63,11 @@ class _Net:
     def tenant(self) -> Mapping[str, Any] | None:
         """The tenant's own new payload, None where it is left as it was or gone."""
         return self.entries.get(_TENANT)
+
+    @property
+    def members(self) -> dict[str, Payload | None]:
+        """The last state of each member that the changes are about."""
+        return {key[0]: payload for (entity, key), payload in self.entries.items() if entity is Entity.MEMBER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
     await _claim(
         connection, sorted(tenant for tenant in {*work.changes, *work.expected} if not work.expected.get(tenant))
     )
-    for batch in _batches(sorted({*work.changes, *work.expected})):
+    for batch in batches(sorted({*work.changes, *work.expected}), _BATCH):
         # In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
         query = select(tenants.c.id, tenants.c.revision).where(tenants.c.id.in_(batch)).order_by(tenants.c.id)
         stored.update((await connection.execute(query.with_for_update())).all())
@@ -128,7 +134,7 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
             raise RevisionConflict(
                 f"the tenant `{tenant}` is at revision {here}, not {expected}: read it again and retry"
             )
-    for batch in _batches(tenant for tenant in sorted(work.changes) if tenant not in stored):
+    for batch in batches([tenant for tenant in sorted(work.changes) if tenant not in stored], _BATCH):
         # One that was removed and comes again goes on counting: no revision ever names two states.
         query = select(changes.c.tenant, func.max(changes.c.revision)).where(changes.c.tenant.in_(batch))
         stored.update((await connection.execute(query.group_by(changes.c.tenant))).all())
@@ -163,11 +169,11 @@ async def _put_tenants(
     bumped: list[Row] = []
     for tenant, net in nets.items():
         if net.tenant is not None and (net.wiped or work.expected.get(tenant, 0) == 0):
-            made.append(
-                {"id": tenant, **tenant_columns(net.tenant), "revision": revisions[tenant], "created_at": work.at}
-            )
+            row = {"id": tenant, **tenant_columns(net.tenant), "revision": revisions[tenant], "created_at": work.at}
+            made.append({**row, "seats": seats.among(net.members)})
         elif not net.wiped:
-            bumped.append({"of": tenant, "revision": revisions[tenant]})
+            more = await seats.more(connection, tenant, net.members)
+            bumped.append({"of": tenant, "revision": revisions[tenant], "more": more})
             if net.tenant is not None:
                 altered.append({"of": tenant, **tenant_columns(net.tenant)})
     try:
@@ -175,7 +181,8 @@ async def _put_tenants(
     except IntegrityError as error:
         raise RevisionConflict("another writer made the same tenant first: read it again and retry") from error
     this = update(tenants).where(tenants.c.id == bindparam("of"))
-    await _execute_many(connection, this.values(revision=bindparam("revision")), bumped)
+    counted = this.values(revision=bindparam("revision"), seats=tenants.c.seats + bindparam("more"))
+    await _execute_many(connection, counted, bumped)
     stated = this.values({name: bindparam(name) for name in ("pack", "settings", "suspended")})
     await _execute_many(connection, stated, altered)
 
@@ -217,7 +224,7 @@ def _rows(kind: Kind, entries: Iterable[_Entry], *, at: datetime) -> Iterator[Ro
     made = {"created_at": at} if "created_at" in kind.table.c else {}
     for entry in entries:
         if entry.payload is not None:
-            yield {**_identity(kind, entry), **kind.columns(entry.payload), **made}
+            yield {**_identity(kind, entry), **kind.columns(entry.key, entry.payload), **made}
 
 
 def _upsert(connection: AsyncConnection, table: Table) -> Executable:
@@ -294,13 +301,7 @@ def _plain(payload: Payload | None) -> dict[str, Any] | None:
 
 
 async def _execute_many(connection: AsyncConnection, statement: Executable, rows: Iterable[Row]) -> None:
-    for batch in _batches(rows):
+    for batch in batches(rows, _BATCH):
         for row in batch:
             require_storable(row)
         await connection.execute(statement, batch)
-
-
-def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch

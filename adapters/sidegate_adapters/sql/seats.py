@@ -1,0 +1,39 @@
+"""The seats that a tenant's members take (EF-13), counted beside the tenant as they change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate.entries import Payload
+from sidegate.model import MemberStatus
+from sidegate_adapters.sql.batches import batches
+from sidegate_adapters.sql.tables import members, tenants
+
+_SEATED = (MemberStatus.ACTIVE.value, MemberStatus.PENDING.value)
+_BATCH = 1_000
+
+
+async def taken(connection: AsyncConnection, tenant: str) -> tuple[int, int]:
+    """Return how many members are active or invited, with the tenant's revision."""
+    row = (await connection.execute(select(tenants.c.seats, tenants.c.revision).where(tenants.c.id == tenant))).first()
+    return (0, 0) if row is None else (row.seats, row.revision)
+
+
+def among(people: Mapping[str, Payload | None]) -> int:
+    """Return how many of these members take a seat; None stands for one that is gone."""
+    return sum(payload is not None and payload["status"] in _SEATED for payload in people.values())
+
+
+async def more(connection: AsyncConnection, tenant: str, people: Mapping[str, Payload | None]) -> int:
+    """Return how many more seats are taken once these members are so.
+
+    What they take until then is counted from their rows, not from what a writer says of them: the counter can't drift.
+    """
+    count = among(people)
+    for batch in batches(people, _BATCH):
+        stored = (members.c.tenant == tenant) & members.c.id.in_(batch) & members.c.status.in_(_SEATED)
+        count -= await connection.scalar(select(func.count()).where(stored)) or 0
+    return count

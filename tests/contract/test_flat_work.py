@@ -1,0 +1,156 @@
+"""What the databases do for one step or one page, in a small company and in a large one among many others.
+
+Times are not compared but what is read: operations of SQLite, rows and pages of PostgreSQL. They are the same each run.
+"""
+
+import re
+from functools import partial
+
+from sidegate.entries import member_payload
+from sidegate.model import (
+    Change,
+    ChangeQuery,
+    Entity,
+    Member,
+    MemberQuery,
+    MemberStatus,
+    Receipt,
+    Relation,
+    TenantQuery,
+)
+from support.filled_store import analyze, company, fill, member_id, tenant_id
+from support.work import done_for
+
+SMALL, LARGE = tenant_id(7), tenant_id(60)
+WHO, GROUP, DOCUMENT = member_id(5), "g1000003", "document:d1000003"
+PERSON = f"member:{WHO}"
+LISTS = {
+    "all": MemberQuery(),
+    "invited": MemberQuery(status=MemberStatus.PENDING),
+    "active": MemberQuery(status=MemberStatus.ACTIVE),
+    "admins": MemberQuery(role="admin"),
+    "members": MemberQuery(role="member"),
+    "nobody": MemberQuery(role="nobody"),
+    "group": MemberQuery(group=GROUP),
+    "active in a role": MemberQuery(role="member", status=MemberStatus.ACTIVE),
+    "text of many": MemberQuery(text="person"),
+    "named": MemberQuery(ids=(member_id(1), WHO, "nobody")),
+}
+RELATED = {
+    Relation.GRANTS_OF: (PERSON, f"group:{GROUP}"),
+    Relation.GRANTS_ON: (DOCUMENT, "document:d1000004", "template:none"),
+    Relation.GRANTS_AS: ("owner",),
+    Relation.GROUPS_OF: (PERSON, f"group:{GROUP}"),
+    Relation.INSIDE: (GROUP,),
+    Relation.CHILDREN: ("template:t", "group:none"),
+    Relation.EMAIL: ("nobody@acme.example", f"{WHO}@{LARGE}.example"),
+    Relation.PHONE: ("+6281", "+6282"),
+}
+ENTRIES = (
+    (Entity.TENANT, ()),
+    (Entity.MEMBER, (WHO,)),
+    (Entity.MEMBER, ("nobody",)),
+    (Entity.GROUP, (GROUP,)),
+    (Entity.GROUP_MEMBER, (GROUP, PERSON)),
+    (Entity.ROLE, ("Reviewer",)),
+    (Entity.RESOURCE, (DOCUMENT,)),
+    (Entity.RESOURCE, ("template:t",)),
+    (Entity.GRANT, ("owner", DOCUMENT, PERSON)),
+    (Entity.GRANT, ("viewer", "document:d1000004", f"group:{GROUP}")),
+    (Entity.INVITATION, (WHO,)),
+)
+HISTORIES = {
+    "whole": ChangeQuery(),
+    "kind": ChangeQuery(entity=Entity.MEMBER),
+    "actor": ChangeQuery(actor="platform"),
+    "member": ChangeQuery((PERSON,)),
+    "member on a document": ChangeQuery((PERSON, DOCUMENT), oldest_first=True),
+}
+
+
+def calls(store):
+    """Return what is asked of the store in one step or for one page, of any tenant."""
+    return {
+        **{f"list {name}": partial(store.members, query=query, after="", limit=6) for name, query in LISTS.items()},
+        **{
+            f"list {name} further on": partial(store.members, query=query, after=member_id(70), limit=6)
+            for name, query in LISTS.items()
+        },
+        **{str(relation): partial(_related, store, relation, values) for relation, values in RELATED.items()},
+        "entries": partial(store.entries, keys=ENTRIES),
+        "groups": partial(store.page, entity=Entity.GROUP, after=GROUP, limit=6),
+        "roles": partial(store.page, entity=Entity.ROLE, after="", limit=6),
+        "seats": store.seats,
+        "tenants": partial(_tenants, store),
+        "a document": partial(store.load_resource, reference=DOCUMENT),
+        "receipt": partial(store.receipt, request_id="r1"),
+        **{f"history {name}": partial(store.history, query=one, after=0, limit=6) for name, one in HISTORIES.items()},
+        "newest revision": store.revision_at,
+        "write": partial(_write, store),
+    }
+
+
+async def test_no_step_reads_more_in_a_larger_company(store):
+    """In a company thirty times as large as the others each statement of a step or a page does no more."""
+    await fill(store, 0, 60)
+    await fill(store, 60, 61, members=3_000)
+    if store._readers.dialect.name == "postgresql":
+        await analyze(store)
+    scans, grown = {}, {}
+    for name, call in calls(store).items():
+        small, large = [await done_for(store, partial(call, tenant)) for tenant in (SMALL, LARGE)]
+        scans |= {done.statement: done.plan for done in large if _scans(done.plan)}
+        # The slack is for pages that only the large one fills; a scan of it is three thousand rows at the least.
+        if sum(done.work for done in large) > 2 * sum(done.work for done in small) + 300:
+            grown[name] = [(done.work, done.statement, done.plan) for done in large if done.work > 100]
+    assert scans == {}
+    assert grown == {}
+
+
+async def test_companies_made_by_sql_are_those_of_the_store(store):
+    """The companies that fill a database are what the store would have written, with its seats and its history."""
+    await fill(store, 0, 3)
+
+    assert await store.load("t1000002") == (company("t1000002", 100), 1)
+    assert await store.seats("t1000002") == (98, 1)
+    found, _ = await store.members("t1000002", MemberQuery(text="PERSON 99"), after="", limit=9)
+    assert [record.member.id for record in found] == [member_id(99)]
+    told = await store.history("t1000002", ChangeQuery((f"member:{member_id(99)}",)), after=0, limit=9)
+    assert [change.change for change in told] == [
+        Change(Entity.MEMBER, (member_id(99),), None, member_payload(company("t1000002", 100).members[member_id(99)]))
+    ]
+    assert (await store.head(), len(await store.changes_after(0, limit=1_000))) == (303, 303)
+    await store.write({"t1000002": [_renamed(99)]}, expected={"t1000002": 1}, actor="platform")
+
+
+def _scans(plan):
+    return re.search(r"Seq Scan|^SCAN (?!CONSTANT|\d+ CONSTANT|wanted|\(subquery)", plan, re.MULTILINE)
+
+
+async def _related(store, relation, values, tenant):
+    return await store.related(tenant, relation, values)
+
+
+async def _tenants(store, tenant):
+    return await store.tenant_page(TenantQuery(suspended=False), after=tenant[:-1], limit=6)
+
+
+async def _write(store, tenant):
+    _, revision = await store.seats(tenant)
+    fresh = f"member:{member_id(revision + 50)}"
+    changes = [
+        _renamed(revision),
+        Change(Entity.MEMBER, ("nobody",), {}, None),
+        Change(Entity.GRANT, ("signer", DOCUMENT, fresh), None, {}),
+        Change(Entity.GRANT, ("viewer", "document:d1000004", f"group:{GROUP}"), {}, None),
+        Change(Entity.GROUP_MEMBER, (GROUP, PERSON), None, {}),
+        Change(Entity.RESOURCE, (DOCUMENT,), {}, {"parents": ["template:t"], "properties": {}}),
+        Change(Entity.TENANT, (), {}, {"pack": "", "settings": {"seats": revision}}),
+    ]
+    receipt = Receipt(f"r{revision}", b"digest", b"response")
+    await store.write({tenant: changes}, expected={tenant: revision}, actor="platform", receipt=receipt)
+
+
+def _renamed(number):
+    id_ = member_id(number)
+    return Change(Entity.MEMBER, (id_,), {}, member_payload(Member(id_, name="Renamed")))
