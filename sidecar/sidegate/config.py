@@ -227,6 +227,14 @@ class Remembering(BaseModel):
         "the first of them that there is. Without hints a write is seen within poll_interval.",
         expected="`auto`, `off`, `store` with a PostgreSQL database, or `redis` with a redis",
     )
+    verify_interval: float = _setting(
+        10.0,
+        "The least seconds between two comparisons of a tenant in memory with the store; large ones are compared "
+        "less often. 0: never.",
+        expected="seconds, 0 to 86400",
+        ge=0,
+        le=86_400,
+    )
     max_tenants: int = _setting(
         1_000,
         "The most tenants in memory; the least recently used goes first.",

@@ -51,6 +51,10 @@ class Program(Protocol):
         """
         ...
 
+    def rows(self) -> Iterable[Row]:
+        """Return every row, whatever their order."""
+        ...
+
     def with_rows(self, added: Iterable[Row] = (), removed: Iterable[Row] = ()) -> Program:
         """Return a program with `removed` taken out and `added` appended; this one stays as it is.
 

@@ -34,6 +34,7 @@ from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.steps import Steps
 from sidegate.membership.tenants import Tenants
+from sidegate.membership.verifier import Verifier
 from sidegate.membership.watching import Watching
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
@@ -180,8 +181,12 @@ async def deciding(
         )
         facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
         core = Core(decider, facts, store, store, packs, follower, snapshots, hints, settings.max_staleness)
-        heeding = () if hints is None else (follower.heed(hints),)
-        async with background(follower.run(), *heeding):
+        work = [follower.run()]
+        if hints is not None:
+            work.append(follower.heed(hints))
+        if settings.verify_interval:
+            work.append(Verifier(snapshots, follower, interval=settings.verify_interval, observer=observer).run())
+        async with background(*work):
             if settings.demo:
                 await _seed_demo(core)
             yield core

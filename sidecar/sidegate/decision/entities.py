@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sidegate.engine.entity import Entity
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.snapshot import ResourceFacts
+from sidegate.membership.resourcefacts import ResourceFacts
 from sidegate.model import Json, Member, Properties, Request, Resource, ref
 from sidegate.policy.schema import Property, ResourceType, Schema, Source
 

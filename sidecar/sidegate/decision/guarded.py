@@ -105,7 +105,8 @@ class Guarded:
     def _too_late(self, request: Request, needed: float) -> Unavailable:
         """Return what a request without any patience left is told."""
         age = self._follower.staleness()
-        behind = request.consistency.revision - self._snapshots.revision(request.tenant)
+        held = self._snapshots.peek(request.tenant)
+        behind = request.consistency.revision - (held.revision if held else 0)
         if self._follower.seen_at < needed:
             return TooStale(f"the store was not seen in time: the newest view is {age:.1f} s old", staleness=age)
         if behind > 0:

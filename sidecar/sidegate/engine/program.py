@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidegate.engine.blueprint import Blueprint
@@ -82,6 +82,16 @@ class IndexedProgram:
         plus, minus = [tuple(row) for row in added], [tuple(row) for row in removed]
         with collector_rests(len(plus)):
             return self._with(plus, minus)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row, whatever their order."""
+        roles = self._parts.blueprint.definition.roles
+        for section, rules in self._parts.rules.items():
+            for _, row, _ in rules:
+                yield section, *row
+        for section, graph in self._graphs.items():
+            for row in graph.rows():
+                yield section, *row[1 : 1 + roles[section].width]
 
     def _with(self, added: Sequence[Row], removed: Sequence[Row]) -> IndexedProgram:
         parts = self._parts

@@ -127,6 +127,10 @@ class ReferenceProgram:
         rows = [*without(self._rows, removed), *added]
         return ReferenceProgram(self._setting, checked(self._setting.definition, rows))
 
+    def rows(self) -> Iterable[Row]:
+        """Return every row."""
+        return self._rows
+
     def _enforcer(self, context: EnforceContext, links: RoleLinks) -> Any:
         """Build an enforcer that has seen no request yet: its role managers remember the names they are asked about."""
         model = self._setting.model()

@@ -54,6 +54,10 @@ class PatternGraph:
         """
         return PatternGraph([*without(self._rows, removed), *added], self._match, self._domains)
 
+    def rows(self) -> Iterable[Row]:
+        """Return the row of each link."""
+        return self._rows
+
     def _graph(self, domain: str) -> _Graph:
         links = list(self._links.get(domain, ()))
         for stored, others in self._links.items():

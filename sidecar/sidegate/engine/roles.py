@@ -46,6 +46,10 @@ class RoleGraph(Protocol):
         """
         ...
 
+    def rows(self) -> Iterable[Row]:
+        """Return the row of each link, whatever their order; a domain is there also where the definition has none."""
+        ...
+
 
 class DomainPatterns:
     """Which stored domains hold in a domain, where a built-in function matches them."""
@@ -139,7 +143,7 @@ class LinkGraph:
         """
         plus, minus = list(added), list(removed)
         if not minus and len(plus) >= self._size:
-            return LinkGraph([*self._rows(), *plus], self._domains)
+            return LinkGraph([*self.rows(), *plus], self._domains)
         graph = object.__new__(LinkGraph)
         graph._domains, graph._base, graph._size = self._domains, self._base, self._size
         graph._changed = self._changed
@@ -157,6 +161,14 @@ class LinkGraph:
     def domains(self) -> Iterable[str]:
         """Return every domain that has links, "" where the definition has none."""
         return {**dict.fromkeys(self._base), **dict.fromkeys(self._changed)}
+
+    def rows(self) -> Iterable[Row]:
+        """Yield all links as rows with a domain, without their order, which does not count."""
+        for domain in self.domains():
+            holders = {**self._base.get(domain, {}), **dict(self._changed.get(domain) or {})}
+            for holder, roles in holders.items():
+                for role in roles:
+                    yield ("g", holder, role, domain)
 
     def chain_beyond(self, name: str, domain: str) -> list[str]:
         """Return a chain of links from `name` to a role that is too far for the walk, [] if there is none."""
@@ -233,14 +245,6 @@ class LinkGraph:
         roles.remove(row[2])
         self._put(_domain(row), row[1], tuple(roles))
         self._size -= 1
-
-    def _rows(self) -> Iterable[Row]:
-        """Yield all links as rows with a domain, without their order, which does not count."""
-        for domain in self.domains():
-            holders = {**self._base.get(domain, {}), **dict(self._changed.get(domain) or {})}
-            for holder, roles in holders.items():
-                for role in roles:
-                    yield ("g", holder, role, domain)
 
 
 def _domain(row: Row) -> str:

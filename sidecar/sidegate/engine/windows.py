@@ -98,6 +98,10 @@ class WindowGraph:
         """
         return WindowGraph([*without(self._rows, removed), *added], domain=self._domain)
 
+    def rows(self) -> Iterable[Row]:
+        """Return the row of each link."""
+        return self._rows
+
 
 def _now() -> datetime:
     return datetime.now()  # noqa: DTZ005 - Casbin's windows are in the local time of the machine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -23,6 +23,10 @@ class BoundedMap(Generic[K, V]):
 
     def __repr__(self) -> str:
         return f"BoundedMap({len(self)} of {self._limit})"
+
+    def keys(self) -> Sequence[K]:
+        """Return all keys, the least recently used one first."""
+        return list(self._entries)
 
     def get(self, key: K) -> V | None:
         """Return the entry and mark it as used; None where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -13,20 +13,11 @@ from rpds import HashTrieMap
 from sidegate.errors import Unavailable
 from sidegate.membership.bounded import BoundedMap
 from sidegate.membership.patching import TenantSnapshot, patched, tenant_entity, touched_resources
+from sidegate.membership.resourcefacts import ResourceFacts, read_resource, unstored
 from sidegate.membership.rows import tenant_rows
-from sidegate.model import (
-    ANY,
-    NO_LINKS,
-    NO_PROPERTIES,
-    Properties,
-    RecordedChange,
-    RoleLinks,
-    TenantFacts,
-    ref,
-    split_ref,
-)
+from sidegate.model import RecordedChange, TenantFacts, ref
 from sidegate.policy.keeper import PackKeeper
-from sidegate.policy.schema import HeldBy, InstanceOf, ResourceType, Schema
+from sidegate.policy.schema import ResourceType
 from sidegate.ports import FactsReader
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
@@ -37,20 +28,6 @@ TOUCHES: Final = 8
 """Reads for first touches that may wait for the store at once; the feed and writes find a connection besides."""
 SEEN_LIMIT: Final = 10_000
 """Changes that a load under way takes along."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceFacts:
-    """What is stored about one resource: where it stands, its properties, and who holds what on it.
-
-    It holds for snapshots of its `lineage`, until a change is about it.
-    """
-
-    lineage: object
-    registered: bool
-    ancestors: Mapping[str, str]
-    properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
-    links: RoleLinks = NO_LINKS
 
 
 @dataclass(slots=True)
@@ -67,8 +44,9 @@ class _Flight:
 
     def see(self, changes: Sequence[RecordedChange]) -> None:
         """Take changes that what is read may or may not hold; too many cost more than to read again."""
-        self.seen.extend(changes)
-        self.void = self.void or len(self.seen) > SEEN_LIMIT
+        self.void = self.void or len(self.seen) + len(changes) > SEEN_LIMIT
+        if not self.void:
+            self.seen.extend(changes)
 
 
 class Snapshots:
@@ -104,10 +82,25 @@ class Snapshots:
         """Return how many tenants and how many resources are in memory."""
         return len(self._tenants), len(self._resources)
 
-    def revision(self, tenant: str) -> int:
-        """Return the revision of a tenant that is in memory, 0 where it is not."""
-        held = self._tenants.peek(tenant)
-        return 0 if held is None else held.revision
+    def tenants(self) -> Sequence[str]:
+        """Return the tenants in memory."""
+        return self._tenants.keys()
+
+    def resources(self) -> Sequence[tuple[str, str]]:
+        """Return the resources in memory, each as tenant and reference."""
+        return self._resources.keys()
+
+    def peek(self, tenant: str) -> TenantSnapshot | None:
+        """Return a tenant's snapshot that is in memory; that is no use of it."""
+        return self._tenants.peek(tenant)
+
+    def drop(self, tenant: str) -> None:
+        """Let a tenant go, which its next touch loads anew; with it go the resources of its lineage."""
+        self._tenants.drop(tenant)
+
+    def drop_resource(self, tenant: str, reference: str) -> None:
+        """Let a resource go."""
+        self._resources.drop((tenant, reference))
 
     def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
         """Bring a tenant that is held to the last of these changes, which must be whole revisions in their order.
@@ -121,7 +114,7 @@ class Snapshots:
         held = self._tenants.peek(tenant)
         if held is None or held.revision >= changes[-1].revision:
             return
-        for reference in touched_resources(changes):
+        for reference in touched_resources([recorded for recorded in changes if recorded.revision > held.revision]):
             self._resources.drop((tenant, reference))
             self._unregistered.drop((tenant, reference))
         if snapshot := patched(held, changes, self._packs.core_scopes):
@@ -163,23 +156,31 @@ class Snapshots:
         if not task.cancelled():
             task.exception()  # whoever waited may have been cancelled; the next touch tells the error again
 
+    async def read(self, tenant: str) -> TenantSnapshot | None:
+        """Return what the store holds of a tenant now, past all that is in memory; None where the tenant is unknown.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+            Unavailable: the tenant names a pack that is not loaded here.
+        """
+        loaded = await self._store.load_core(tenant, self._packs.core_scopes)
+        # In a thread, since a large tenant takes long and others wait on this loop meanwhile.
+        return None if loaded is None else await asyncio.to_thread(self._compile, *loaded)
+
     async def _load(self, tenant: str) -> TenantSnapshot | None:
         """Read a tenant until what was read can be brought to what was seen meanwhile."""
         flight = self._flights[tenant]
         while True:
             async with self._touching:
                 flight.begin()
-                loaded = await self._store.load_core(tenant, self._packs.core_scopes)
-            if loaded is not None:
-                # In a thread, since a large tenant takes long and others wait on this loop meanwhile.
-                read = await asyncio.to_thread(self._compile, *loaded)
-                snapshot = None if flight.void else patched(read, flight.seen, self._packs.core_scopes)
-                if snapshot is not None:
-                    self._tenants.put(tenant, snapshot)
-                    return snapshot
-            elif not flight.seen and not flight.void:
+                read = await self.read(tenant)
+            if read is None and not flight.seen and not flight.void:
                 self._unknown.put(tenant, True)
                 return None
+            snapshot = None if read is None or flight.void else patched(read, flight.seen, self._packs.core_scopes)
+            if snapshot is not None:
+                self._tenants.put(tenant, snapshot)
+                return snapshot
             self._observer.count(SyncEvent.RELOAD)
 
     def _compile(self, facts: TenantFacts, revision: int) -> TenantSnapshot:
@@ -204,65 +205,28 @@ class Snapshots:
         Raises:
             StoreUnavailable: the store does not answer.
         """
+        if known := unstored(snapshot, type_, id_):
+            return known
         reference = ref(type_.name, id_)
-        if id_ == ANY:
-            return ResourceFacts(snapshot.lineage, registered=False, ancestors={})
-        if type_.instances is not InstanceOf.RESOURCES:
-            links = RoleLinks.of(_held_by_member(snapshot.pack.pack.schema, (reference,)))
-            return ResourceFacts(snapshot.lineage, registered=True, ancestors={}, links=links)
         key = snapshot.tenant, reference
         if self._tenants.peek(snapshot.tenant) is snapshot:
             held = self._resources.get(key) or self._unregistered.get(key)
             if held is not None and held.lineage is snapshot.lineage:
                 return held
         async with self._touching:
-            loaded = await self._load_resource(snapshot, reference)
+            loaded = await read_resource(self._store, snapshot, reference)
         if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:
             (self._resources if loaded.registered else self._unregistered).put(key, loaded)
         return loaded
 
-    async def _load_resource(self, snapshot: TenantSnapshot, reference: str) -> ResourceFacts | None:
-        """Read a resource and what it stands in; None where any of it is at another revision than the snapshot."""
-        schema, lineage = snapshot.pack.pack.schema, snapshot.lineage
-        resource, grants, revision = await self._store.load_resource(snapshot.tenant, reference)
-        if revision != snapshot.revision:
+    async def same_resource(self, tenant: str, reference: str) -> bool | None:
+        """Return whether a resource in memory is what the store holds; None where that can't be told now.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        snapshot, held = self._tenants.peek(tenant), self._resources.peek((tenant, reference))
+        if snapshot is None or held is None or held.lineage is not snapshot.lineage:
             return None
-        if resource is None:
-            return ResourceFacts(lineage, registered=False, ancestors={})
-        ancestors = dict(map(_by_type, resource.parents))
-        waiting = list(resource.parents)
-        while waiting:  # each type is entered once, so this ends
-            parent = waiting.pop(0)
-            declared = schema.resources.get(split_ref(parent)[0])
-            if declared is None or not declared.parents:
-                continue
-            stored, _, at = await self._store.load_resource(snapshot.tenant, parent)
-            if at != revision:
-                return None
-            for type_, name in map(_by_type, stored.parents if stored else ()):
-                if type_ not in ancestors:
-                    ancestors[type_] = name
-                    waiting.append(name)
-        links = [(grant.holder, grant.role, grant.scope) for grant in grants]
-        links.extend(_held_by_member(schema, (reference, *ancestors.values())))
-        return ResourceFacts(lineage, True, ancestors, resource.properties, RoleLinks.of(links))
-
-
-def _by_type(reference: str) -> tuple[str, str]:
-    return split_ref(reference)[0], reference
-
-
-def _held_by_member(schema: Schema, references: tuple[str, ...]) -> list[tuple[str, str, str]]:
-    """Return the links of what is declared `of: member`: the member of that ID holds its `held_by: member` roles."""
-    links: list[tuple[str, str, str]] = []
-    for reference in references:
-        type_, id_ = split_ref(reference)
-        declared = schema.resources.get(type_)
-        if declared is None or declared.instances is not InstanceOf.MEMBER:
-            continue
-        links.extend(
-            (ref("member", id_), role.name, reference)
-            for role in schema.roles.values()
-            if role.held_by is HeldBy.MEMBER and type_ in role.on
-        )
-    return links
+        stored = await read_resource(self._store, snapshot, reference)
+        return None if stored is None else held.same(stored)

@@ -25,6 +25,8 @@ _SYNC_COUNTERS = {
     SyncEvent.GAP: ("sidegate_sync_gaps", "Times that the feed did not go on from where it was."),
     SyncEvent.JOIN: ("sidegate_snapshot_load_joins", "First touches of a tenant that joined a load under way."),
     SyncEvent.RELOAD: ("sidegate_snapshot_reloads", "Tenants that changes alone could not bring up to date."),
+    SyncEvent.VERIFIED: ("sidegate_drift_checks", "Comparisons of memory with the store that found both the same."),
+    SyncEvent.DRIFTED: ("sidegate_drift_repairs", "Tenants and resources that were not what the store holds."),
     SyncEvent.TENANT_EVICTED: ("sidegate_tenant_evictions", "Tenants that went out of memory for others."),
     SyncEvent.RESOURCE_EVICTED: ("sidegate_resource_evictions", "Resources that went out of memory for others."),
 }

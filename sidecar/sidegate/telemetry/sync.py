@@ -15,6 +15,8 @@ class SyncEvent(StrEnum):
     GAP = "gap"
     JOIN = "join"
     RELOAD = "reload"
+    VERIFIED = "verified"
+    DRIFTED = "drifted"
     TENANT_EVICTED = "tenant_evicted"
     RESOURCE_EVICTED = "resource_evicted"
 

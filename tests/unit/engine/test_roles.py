@@ -164,3 +164,24 @@ def test_a_subject_that_is_no_text_holds_itself_only(engine):
     assert not program.evaluate([1]).allowed
     with pytest.raises(EvaluationError):
         program.evaluate([["1"]])
+
+
+@pytest.mark.parametrize(
+    ("roles", "matcher", "row", "options"),
+    [
+        ("g = _, _", "g(r.sub, p.sub)", ("g", "n", "r"), {}),
+        ("g = _, _, _", "g(r.sub, p.sub, r.dom)", ("g", "n", "r", ""), {}),
+        ("g = _, _, _", "g(r.sub, p.sub, r.dom)", ("g", "n", "r", "/d/*"), {"domain_match": {"g": "keyMatch"}}),
+        ("g = _, _", "g(r.sub, p.sub)", ("g", "/n/*", "r"), {"role_match": {"g": "keyMatch"}}),
+        ("g = _, _, (_, _)", "g(r.sub, p.sub)", ("g", "n", "r", "_", "2026-01-31 23:59:59"), {}),
+        ("g2 = _, _\ng = _, _", "g(r.sub, p.sub) && g2(r.sub, p.sub)", ("g2", "n", "r"), {}),
+    ],
+)
+def test_a_program_tells_its_rows(engine, roles, matcher, row, options):
+    """Whatever kind of links it has, and after changes, a program returns exactly the rows that it holds."""
+    rows = [("p", "r", "d"), ("p", "r", "e"), row, (*row[:2], "q", *row[3:])]
+    program = ENGINES[engine].compile(model(roles, matcher), rows, **options)
+    assert sorted(program.rows()) == sorted(rows)
+    grown = program.with_rows([("p", "s", "d"), (*row[:2], "s", *row[3:])], [rows[0], row])
+    assert sorted(grown.rows()) == sorted([*rows[1:2], rows[3], ("p", "s", "d"), (*row[:2], "s", *row[3:])])
+    assert sorted(program.rows()) == sorted(rows)

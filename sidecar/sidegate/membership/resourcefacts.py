@@ -1,0 +1,95 @@
+"""What is stored about one resource, as decisions need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sidegate.membership.patching import TenantSnapshot
+from sidegate.model import ANY, NO_LINKS, NO_PROPERTIES, Properties, RoleLinks, ref, split_ref
+from sidegate.policy.schema import HeldBy, InstanceOf, ResourceType, Schema
+from sidegate.ports import FactsReader
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFacts:
+    """What is stored about one resource: where it stands, its properties, and who holds what on it.
+
+    It holds for snapshots of its `lineage`, until a change is about it.
+    """
+
+    lineage: object
+    registered: bool
+    ancestors: Mapping[str, str]
+    properties: Properties = field(default_factory=lambda: NO_PROPERTIES)
+    links: RoleLinks = NO_LINKS
+
+    def same(self, other: ResourceFacts) -> bool:
+        """Return whether two say the same of a resource, in whatever order."""
+        alike = (self.registered, self.ancestors, self.properties) == (
+            other.registered,
+            other.ancestors,
+            other.properties,
+        )
+        return alike and sorted(self.links.triples()) == sorted(other.links.triples())
+
+
+def unstored(snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
+    """Return what is known of a resource without asking the store; None where it must be asked."""
+    if id_ == ANY:
+        return ResourceFacts(snapshot.lineage, registered=False, ancestors={})
+    if type_.instances is not InstanceOf.RESOURCES:
+        links = RoleLinks.of(_held_by_member(snapshot.pack.pack.schema, (ref(type_.name, id_),)))
+        return ResourceFacts(snapshot.lineage, registered=True, ancestors={}, links=links)
+    return None
+
+
+async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference: str) -> ResourceFacts | None:
+    """Return a resource with what it stands in; None where any of it is at another revision than the snapshot.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    schema, lineage = snapshot.pack.pack.schema, snapshot.lineage
+    resource, grants, revision = await store.load_resource(snapshot.tenant, reference)
+    if revision != snapshot.revision:
+        return None
+    if resource is None:
+        return ResourceFacts(lineage, registered=False, ancestors={})
+    ancestors = dict(map(_by_type, resource.parents))
+    waiting = list(resource.parents)
+    while waiting:  # each type is entered once, so this ends
+        parent = waiting.pop(0)
+        declared = schema.resources.get(split_ref(parent)[0])
+        if declared is None or not declared.parents:
+            continue
+        stored, _, at = await store.load_resource(snapshot.tenant, parent)
+        if at != revision:
+            return None
+        for type_, name in map(_by_type, stored.parents if stored else ()):
+            if type_ not in ancestors:
+                ancestors[type_] = name
+                waiting.append(name)
+    links = [(grant.holder, grant.role, grant.scope) for grant in grants]
+    links.extend(_held_by_member(schema, (reference, *ancestors.values())))
+    return ResourceFacts(lineage, True, ancestors, resource.properties, RoleLinks.of(links))
+
+
+def _by_type(reference: str) -> tuple[str, str]:
+    return split_ref(reference)[0], reference
+
+
+def _held_by_member(schema: Schema, references: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """Return the links of what is declared `of: member`: the member of that ID holds its `held_by: member` roles."""
+    links: list[tuple[str, str, str]] = []
+    for reference in references:
+        type_, id_ = split_ref(reference)
+        declared = schema.resources.get(type_)
+        if declared is None or declared.instances is not InstanceOf.MEMBER:
+            continue
+        links.extend(
+            (ref("member", id_), role.name, reference)
+            for role in schema.roles.values()
+            if role.held_by is HeldBy.MEMBER and type_ in role.on
+        )
+    return links
