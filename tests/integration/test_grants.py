@@ -86,6 +86,16 @@ async def test_only_the_representative_makes_administrators(company, role):
     await refused(company.grant("member", "member:uma", actor="member:cam"), "ALREADY_EXISTS")
 
 
+async def test_who_edits_the_texts_of_notifications(company):
+    """EF-04: representative and company admin edit them, others don't; with the role taken away it ends at once."""
+    may = {who: (await company.check(who, "edit", "notification"))[0] for who in ("ann", "cam", "uma", "dan")}
+    assert may == {"ann": True, "cam": True, "uma": False, "dan": False}
+    await company.grant("company_admin", "member:uma", actor="member:ann")
+    assert await company.check("uma", "edit", "notification") == (True, "allowed_by_rule")
+    await company.revoke("company_admin", "member:uma", actor="member:ann")
+    assert await company.check("uma", "edit", "notification") == (False, "no_matching_rule")
+
+
 async def test_nobody_raises_themselves_through_a_group(company):
     """EF-05: into a group that holds a role goes only who is put there with authority over that role."""
     add = role_pb2.AddGroupMembersRequest(name=company.group("admins"), members=["member:cam"], actor="member:cam")

@@ -11,6 +11,7 @@ from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1 import tenant_pb2
 from support.companies import ACTIVE, PENDING, refused
 from support.grpc_server import until
+from support.watching import listed
 
 TABLE = """\
 name,email,roles,phone
@@ -32,6 +33,12 @@ async def test_an_invitation_carries_details_and_role(found):
     assert answer.results[0].member.invitation.token
     assert member.invitation.token == ""
     assert member.invitation.expire_time == answer.results[0].member.invitation.expire_time
+    changes = await listed(company.channel, company.parent, member="uma@acme.example")
+    told = {one.change.entity: dict(one.change.after) for one in changes}
+    assert told.keys() == {"member", "invitation", "grant"}
+    assert (told["member"]["email"], told["member"]["status"]) == ("uma@acme.example", "pending")
+    assert told["invitation"]["expires_at"]
+    assert {(one.actor, one.revision) for one in changes} == {("member:ann", answer.revision)}
 
 
 async def test_the_new_to_an_organisation_wait_and_then_join(found):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import grpc
 import pytest
 
 from sidegate import bootstrap
+from sidegate.authz.v1.tenant_pb2 import DeleteTenantRequest
+from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
+from sidegate.documents import Document
+from sidegate.membership.reading import facts_of
+from sidegate.membership.writing import write_facts
+from sidegate.model import Decision, Request
 from sidegate.policy.testfile import find_test_files, read_test_files
 from sidegate.policy.testrun import run_tests
+from sidegate.server.remote import RemoteSidecar
 
 POLICIES = Path(__file__).parents[2] / "policies"
 PACKS = sorted(place.parent.name for place in POLICIES.glob("*/pack.yaml"))
@@ -24,6 +33,46 @@ async def test_every_check_of_the_pack_holds(pack, through, engine):
     files = read_test_files(find_test_files(POLICIES / pack))
     async with bootstrap.answerer(through, POLICIES, engine) as answerer:
         results = await run_tests(files, answerer)
+    assert len(results) >= 50
+    failed = [f"{r.file}:{r.line} {r.asked}: expected {r.expected}, got {r.got}" for r in results if not r.passed]
+    assert failed == []
+
+
+@dataclass
+class OneSidecar:
+    """Answers policy tests by a sidecar that runs already: for each file the tenants of the one before are deleted."""
+
+    channel: grpc.aio.Channel
+    tenants: tuple[str, ...] = ()
+
+    async def prepare(self, pack: str, facts: Document) -> None:
+        await self.close()
+        given = facts_of(facts).tenants.values()
+        document = write_facts([replace(tenant, pack=tenant.pack or pack) for tenant in given])
+        self.tenants = tuple(tenant.id for tenant in given)
+        await RemoteSidecar(self.channel).apply(document, source="policy test")
+
+    async def decide(self, request: Request) -> Decision:
+        return await RemoteSidecar(self.channel).decide(request)
+
+    async def close(self) -> None:
+        delete = TenantServiceStub(self.channel).DeleteTenant
+        for tenant in self.tenants:
+            name = f"tenants/{tenant}"
+            told = await delete(DeleteTenantRequest(name=name))
+            await delete(DeleteTenantRequest(name=name, confirmation_token=told.confirmation_token))
+
+
+@pytest.mark.parametrize("pack", PACKS)
+async def test_every_check_of_the_pack_holds_on_both_databases(sidecar_address, pack):
+    """The decision side of every rule is answered as expected over gRPC from facts in SQLite and in PostgreSQL."""
+    files = read_test_files(find_test_files(POLICIES / pack))
+    async with grpc.aio.insecure_channel(sidecar_address) as channel:
+        answerer = OneSidecar(channel)
+        try:
+            results = await run_tests(files, answerer)
+        finally:
+            await answerer.close()
     assert len(results) >= 50
     failed = [f"{r.file}:{r.line} {r.asked}: expected {r.expected}, got {r.got}" for r in results if not r.passed]
     assert failed == []
