@@ -13,6 +13,7 @@ from sidegate.cli.commands import Command
 
 _KEEP = click.option("--keep-documents", is_flag=True, help="Its documents stay where they are.")
 _TRANSFER = click.option("--transfer-to", default="", metavar="MEMBER", help="This member takes its documents.")
+_DELETE = click.option("--delete-documents", is_flag=True, help="Its documents are deleted.")
 
 
 @click.command(
@@ -62,22 +63,24 @@ def seen(by: Acting, *, member: str) -> None:
 @click.argument("member")
 @_KEEP
 @_TRANSFER
+@_DELETE
 @acting
-def deactivate(by: Acting, *, member: str, keep_documents: bool, transfer_to: str) -> None:
+def deactivate(by: Acting, *, member: str, transfer_to: str, keep_documents: bool, delete_documents: bool) -> None:
     """Pause MEMBER, who keeps its roles.
 
     Who still holds documents is paused only if it is said what becomes of them.
     """
     request = pb.DeactivateMemberRequest(
         name=by.name("members", member),
-        held_documents=_held(keep=keep_documents, transfer_to=transfer_to),
+        held_documents=_held(transfer_to, keep=keep_documents, delete=delete_documents),
         transfer_to=transfer_to,
         actor=by.actor,
         request_id=by.request_id,
     )
     answer = by.call(MembershipServiceStub, "DeactivateMember", request)
-    moved = f", and {transfer_to} took {answer.documents} documents" if transfer_to else ""
-    by.tell(answer, f"{member} is inactive{moved}")
+    taken = f", and {transfer_to} took {answer.documents} documents" if transfer_to else ""
+    gone = f", and {answer.documents} documents are deleted" if delete_documents else ""
+    by.tell(answer, f"{member} is inactive{taken}{gone}")
 
 
 @click.command(cls=Command, examples=(("Let somebody in again", "sidegate member activate --tenant acme uma"),))
@@ -104,20 +107,23 @@ def activate(by: Acting, *, member: str) -> None:
 @click.option("--confirm", "token", default="", metavar="TOKEN", help="The token of the call before.")
 @click.option("--yes", is_flag=True, help="Ask and confirm in one.")
 @_TRANSFER
+@_DELETE
 @acting
-def delete(by: Acting, *, member: str, token: str, yes: bool, transfer_to: str) -> None:
+def delete(by: Acting, *, member: str, token: str, yes: bool, **documents: Any) -> None:
     """Delete MEMBER with all it holds.
 
     The first call deletes nothing and returns a token; the second carries it. A deleted member can be invited again
     and has nothing left over.
     """
+    heir = documents["transfer_to"]
+    held = _held(heir, delete=documents["delete_documents"])
 
     def request(confirmation: str) -> pb.DeleteMemberRequest:
         return pb.DeleteMemberRequest(
             name=by.name("members", member),
             confirmation_token=confirmation,
-            held_documents=_held(keep=False, transfer_to=transfer_to),
-            transfer_to=transfer_to,
+            held_documents=held,
+            transfer_to=heir,
             actor=by.actor,
             request_id=by.request_id if confirmation else "",
         )
@@ -136,9 +142,11 @@ def delete(by: Acting, *, member: str, token: str, yes: bool, transfer_to: str) 
     )
 
 
-def _held(*, keep: bool, transfer_to: str) -> pb.HeldDocuments.ValueType:
-    if keep and transfer_to:
-        raise click.UsageError("--keep-documents and --transfer-to exclude each other")
+def _held(transfer_to: str, *, keep: bool = False, delete: bool = False) -> pb.HeldDocuments.ValueType:
+    if keep + delete + bool(transfer_to) > 1:
+        raise click.UsageError("--keep-documents, --transfer-to and --delete-documents exclude one another")
     if transfer_to:
         return pb.HELD_DOCUMENTS_TRANSFER
+    if delete:
+        return pb.HELD_DOCUMENTS_DELETE
     return pb.HELD_DOCUMENTS_KEEP if keep else pb.HELD_DOCUMENTS_UNSPECIFIED

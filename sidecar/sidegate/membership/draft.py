@@ -96,10 +96,11 @@ class Draft:
                 self._index(key, payload)
         keys = dict.fromkeys(key for value in values for key in sorted(self._by_relation[relation, value]))
         now = {key: self._now(key) for key in keys}
+        wanted = {(relation, value) for value in values}
         return {
             key: payload
             for key, payload in now.items()
-            if payload is not None and any((relation, value) in {*_relations(key, payload)} for value in values)
+            if payload is not None and not wanted.isdisjoint(_relations(key, payload))
         }
 
     async def seats(self) -> int:

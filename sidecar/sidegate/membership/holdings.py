@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from sidegate.errors import DocumentsHeld
 from sidegate.membership.step import Step
 from sidegate.model import Entity, Relation, ref
 from sidegate.policy.schema import OWNER, InstanceOf
@@ -33,6 +34,37 @@ async def hand_over(step: Step, references: Iterable[str], *, former: str, heir:
         if resource is not None and moved.keys() & {*resource["parents"]}:
             parents = sorted(moved.get(parent, parent) for parent in resource["parents"])
             step.draft.put(Entity.RESOURCE, reference, payload={**resource, "parents": parents})
+
+
+async def take_away(step: Step, references: Iterable[str]) -> None:
+    """Draft that registered resources are gone, with all that is held on them.
+
+    Raises:
+        DocumentsHeld: others stand in one of them.
+    """
+    wanted = sorted({*references})
+    others = await _standing_in(step, wanted)
+    if others:
+        parent, count = others[0]
+        raise DocumentsHeld(f"{count} resources stand in `{parent}`: delete or move them first", count=count)
+    await step.draft.load((Entity.RESOURCE, (reference,)) for reference in wanted)
+    for entity, key in await step.draft.related(Relation.GRANTS_ON, *wanted):
+        step.draft.remove(entity, *key)
+    for reference in wanted:
+        if await step.draft.entry(Entity.RESOURCE, reference) is not None:
+            step.draft.remove(Entity.RESOURCE, reference)
+
+
+async def _standing_in(step: Step, references: Sequence[str]) -> list[tuple[str, int]]:
+    """Return which of some resources others than these stand in, each with how many."""
+    await step.draft.related(Relation.CHILDREN, *references)  # all at once, so that none is asked for alone
+    among = {(reference,) for reference in references}
+    found = []
+    for reference in references:
+        inside = await step.draft.related(Relation.CHILDREN, reference)
+        if count := sum(key not in among for _, key in inside):
+            found.append((reference, count))
+    return found
 
 
 def _places(step: Step, member: str) -> tuple[str, ...]:

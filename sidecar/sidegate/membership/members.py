@@ -21,7 +21,7 @@ from sidegate.errors import (
 )
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.etags import etag_of, require_fresh
-from sidegate.membership.holdings import hand_over, holdings_of
+from sidegate.membership.holdings import hand_over, holdings_of, take_away
 from sidegate.membership.invitees import require_email, require_phone
 from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
 from sidegate.membership.reader import Reader
@@ -39,6 +39,7 @@ class Held(Enum):
     UNSAID = 0
     KEPT = 1
     TRANSFERRED = 2
+    DELETED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Members:
         """Pause an active member, who keeps its roles (EL-07); its documents need a choice (MS-12).
 
         Raises:
-            NotPermitted: the pack denies it, or the transfer.
+            NotPermitted: the pack denies it, or what becomes of the documents.
             DocumentsHeld: the member holds documents, and nothing says what becomes of them.
             LastHolder: the member is the one holder of a role that exactly one holds.
             WrongState: the member is not active.
@@ -199,22 +200,26 @@ class Members:
         """Delete a member with all it holds; `confirmed` is the etag that a first call without it returned (EL-09).
 
         Raises:
-            NotPermitted: the pack denies it, or the transfer.
-            DocumentsHeld: the member holds documents, and nothing says who takes them.
+            NotPermitted: the pack denies it, or what becomes of the documents.
+            DocumentsHeld: the member holds documents, and nothing says who takes them or that they go.
             LastHolder: the member is the one holder of a role that exactly one holds.
-            StaleEtag: the member was altered since the first call.
+            StaleEtag: the member was altered since the first call, or other documents would go with it.
         """
 
         async def plan(step: Step) -> Left:
             await step.ask(Operation.DELETE_MEMBER, leaving.member)
             stored = await member_of(step, leaving.member)
             await _require_replaceable(step, stored.id)
-            etag = etag_of(member_payload(stored))
+            held = await holdings_of(step, stored.id)
+            gone = held if leaving.held is Held.DELETED else ()
+            etag = etag_of({**member_payload(stored), "documents": [*gone]})
             if not confirmed:
-                held = await holdings_of(step, stored.id)
+                if gone:
+                    await step.ask(Operation.DELETE_DOCUMENTS)
                 return Left((await records_of(step, [stored.id]))[stored.id], len(held), etag)
             if confirmed != etag:
-                raise StaleEtag(f"member `{stored.id}` was altered since the deletion was asked for: ask again")
+                changed = "was altered, or holds other documents," if gone else "was altered"
+                raise StaleEtag(f"member `{stored.id}` {changed} since the deletion was asked for: ask again")
             documents = await _settle(step, leaving, kept=False)
             await take_out(step, stored.id)
             return Left(None, documents)
@@ -254,8 +259,11 @@ async def _settle(step: Step, leaving: Leaving, *, kept: bool) -> int:
         await step.ask(Operation.TRANSFER_DOCUMENTS)
         await _require_heir(step, leaving)
         await hand_over(step, held, former=leaving.member, heir=leaving.heir)
+    elif leaving.held is Held.DELETED:
+        await step.ask(Operation.DELETE_DOCUMENTS)
+        await take_away(step, held)
     elif leaving.held is Held.UNSAID or not kept:
-        choices = "transfer them or keep them where they are" if kept else "transfer them first"
+        choices = "transfer them, keep them where they are or delete them" if kept else "transfer or delete them"
         raise DocumentsHeld(f"`{leaving.member}` still holds {len(held)} documents: {choices}", count=len(held))
     return len(held)
 

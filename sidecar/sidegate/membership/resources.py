@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidegate.entries import Payload
-from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound, NotPermitted, Violation, WrongState
+from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.etags import etag_of, require_fresh
-from sidegate.membership.holdings import hand_over, holdings_of
+from sidegate.membership.holdings import hand_over, holdings_of, take_away
 from sidegate.membership.people import member_of
 from sidegate.membership.reader import Reader
 from sidegate.membership.registering import ask_on, registrable, require_moving, require_registering
@@ -197,13 +197,7 @@ class Resources:
             await ask_on(step, type_.deleted_with, reference)
             if await step.draft.entry(Entity.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{step.tenant}`")
-            inside = await step.draft.related(Relation.CHILDREN, reference)
-            if inside:
-                message = f"{len(inside)} resources stand in `{reference}`: delete or move them first"
-                raise DocumentsHeld(message, count=len(inside))
-            for entity, key in await step.draft.related(Relation.GRANTS_ON, reference):
-                step.draft.remove(entity, *key)
-            step.draft.remove(Entity.RESOURCE, reference)
+            await take_away(step, [reference])
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 

@@ -72,6 +72,7 @@ class Operation(StrEnum):
     ASSIGN_ROLE = "assign_role"
     DELEGATE = "delegate"
     TRANSFER_DOCUMENTS = "transfer_documents"
+    DELETE_DOCUMENTS = "delete_documents"
     CREATE_ROLE = "create_role"
     UPDATE_ROLE = "update_role"
     DELETE_ROLE = "delete_role"

@@ -63,6 +63,8 @@ class _HeldDocumentsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeldDoc
     """They stay the member's; not for a member that is deleted."""
     HELD_DOCUMENTS_TRANSFER: _HeldDocuments.ValueType  # 2
     """They become another member's."""
+    HELD_DOCUMENTS_DELETE: _HeldDocuments.ValueType  # 3
+    """They are deleted, for whom the pack lets; where others stand in one of them the call fails with DOCUMENTS_HELD."""
 
 class HeldDocuments(_HeldDocuments, metaclass=_HeldDocumentsEnumTypeWrapper):
     """HeldDocuments is what becomes of the documents that a leaving member holds: those it owns, and those in its place."""
@@ -73,6 +75,8 @@ HELD_DOCUMENTS_KEEP: HeldDocuments.ValueType  # 1
 """They stay the member's; not for a member that is deleted."""
 HELD_DOCUMENTS_TRANSFER: HeldDocuments.ValueType  # 2
 """They become another member's."""
+HELD_DOCUMENTS_DELETE: HeldDocuments.ValueType  # 3
+"""They are deleted, for whom the pack lets; where others stand in one of them the call fails with DOCUMENTS_HELD."""
 Global___HeldDocuments: _TypeAlias = HeldDocuments  # noqa: Y015
 
 @_typing.final
@@ -977,7 +981,9 @@ class DeleteMemberRequest(_message.Message):
     confirmation_token: _builtins.str
     """The token of the first call; without it nothing is deleted, and the answer carries one."""
     held_documents: Global___HeldDocuments.ValueType
-    """What becomes of the documents that it holds."""
+    """What becomes of the documents that it holds. Where they are deleted, the first call says so too, and its token
+    confirms the deletion of those that it held then.
+    """
     transfer_to: _builtins.str
     """The ID of the member that takes them, where they are transferred."""
     actor: _builtins.str
