@@ -1,0 +1,39 @@
+"""docs/consistency.md names the claims and tests that hold each promise: all are there, and none is left out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from support.histories.claims import CLAIMS
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/consistency.md").read_text()
+_FILE = re.compile(r"\]\(\.\./(tests/[\w/]+\.py)\)((?:(?:, )?\s*::test_\w+)*)")
+NAMED = sorted({(file, name) for file, names in _FILE.findall(TEXT) for name in re.findall(r"test_\w+", names) or [""]})
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_a_test_that_the_page_names_exists(file, name):
+    """Each test that a promise stands on is a test of its file."""
+    tree = ast.parse((ROOT / file).read_text())
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assert not name or name in defined
+
+
+def test_every_claim_of_the_checker_stands_on_the_page():
+    """What the checker decides is what the page promises, claim by claim."""
+    rows = [line for line in TEXT.splitlines() if line.startswith("| ")]
+    told = set(re.findall(r"`(\w+)`", "".join(row.split(" | ")[1] for row in rows if row.count(" | ") == 2)))
+    claims = {claim.__name__ for claim in CLAIMS}
+    assert claims <= told
+    assert {name for name in told if "_" in name and name not in claims} <= {"max_staleness"}
+
+
+def test_the_page_names_every_test_file_of_the_room():
+    """No proof of consistency stands aside unread."""
+    room = {f"tests/consistency/{path.name}" for path in (ROOT / "tests/consistency").glob("test_*.py")}
+    assert room - {file for file, _ in NAMED} == {"tests/consistency/test_claims.py"}
