@@ -37,6 +37,7 @@ from sidegate.model import (
     ref,
     split_ref,
 )
+from sidegate.usage import quota_use
 
 Key: TypeAlias = tuple[str, ...]
 EntryKey: TypeAlias = tuple[Entity, Key]
@@ -78,6 +79,16 @@ def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
     )
 
 
+def actor_subject(group: str) -> str:
+    """Return what the changes are found by whose actor stood in a group, given by its reference."""
+    return f"actor/{group}"
+
+
+def quota_subject(holder: str = "*") -> str:
+    """Return what the changes of quota are found by: a member's, those in a group, or all; no type has a `/` in it."""
+    return f"quota/{holder}"
+
+
 def subjects_of(tenant: str, change: Change) -> frozenset[str]:
     """Return references of the things that a change names, in whose histories it belongs."""
     match change.entity, change.key:
@@ -91,6 +102,9 @@ def subjects_of(tenant: str, change: Change) -> frozenset[str]:
             return frozenset({ref("role", role), scope, holder})
         case Entity.INVITATION, (member,):
             return frozenset({ref("member", member)})
+        case Entity.MEMBER, (member,) if quota_use(change):
+            holder = ref("member", member)
+            return frozenset({holder, quota_subject(holder), quota_subject()})
         case entity, (id_,):
             return frozenset({ref(entity.value, id_)})
         case entity, key:

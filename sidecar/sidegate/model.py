@@ -270,6 +270,14 @@ class Entity(StrEnum):
     INVITATION = "invitation"
 
 
+class Cause(StrEnum):
+    """Why a member's quota changed; what is not said was set by hand, shared out, or applied with a document."""
+
+    UNSAID = ""
+    CONSUMED = "consumed"
+    RELEASED = "released"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One stored thing made (`before` None), altered, or removed (`after` None); both are plain JSON objects."""
@@ -278,6 +286,7 @@ class Change:
     key: tuple[str, ...]
     before: Mapping[str, Json] | None
     after: Mapping[str, Json] | None
+    cause: Cause = Cause.UNSAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,11 +305,13 @@ class RecordedChange:
 class ChangeQuery:
     """Which changes of a tenant to tell: every condition that is given must hold.
 
-    `subjects` are references that a change must all name; `until` is the first moment that is too late.
+    `subjects` are references that a change must all name; `actor_group` is a group in which its actor stood when it was
+    made, or in a group inside it; `until` is the first moment that is too late.
     """
 
     subjects: tuple[str, ...] = ()
     actor: str = ""
+    actor_group: str = ""
     entity: Entity | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -6,7 +6,7 @@ One test suite per port runs over every implementation (tests/contract).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from sidegate.entries import EntryKey, Payload
@@ -35,6 +35,7 @@ from sidegate.model import (
     TenantRecord,
     TenantSize,
 )
+from sidegate.usage import QuotaTotal, UsageQuery
 
 
 class Program(Protocol):
@@ -265,6 +266,15 @@ class HistoryStore(Protocol):
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`.
 
         0 is before the first one, whichever way the order goes.
+        """
+        ...
+
+    async def quota_totals(
+        self, tenant: str, query: UsageQuery, *, after: tuple[date, str], limit: int
+    ) -> tuple[Sequence[QuotaTotal], int]:
+        """Return up to `limit` totals by period and holder, beyond a start and a holder; and the tenant's revision.
+
+        A period has only what the query's days have of it, and is told only where something was used.
         """
         ...
 

@@ -71,23 +71,32 @@ def test_the_members_are_listed_safely(report):
     assert (leo["roles"], leo["groups"], leo["status"]) == ("member", "sales", "active")
 
 
-def test_quotas_are_told_over_time(report):
-    """Each member's quota and each group's sum, with what it was before."""
-    rows = [(row["kind"], row["of"], row["before"], row["after"]) for row in report("quota")]
-    assert rows[:3] == [("member", "bob", "", "3"), ("member", "leo", "", "1"), ("group", "sales", "0", "3")]
-    assert sorted(rows[3:]) == [
-        ("group", "sales", "3", "5"),
-        ("group", "sales", "5", "6"),
-        ("member", "bob", "3", "5"),
+def test_the_use_of_quota_is_told_by_step(report):
+    """MS-13: members and groups with what they were assigned by day; entry by entry, with who did it."""
+    rows = report("quota")
+    assert [(row["kind"], row["of"], row["consumed"], row["assigned"]) for row in rows] == [
+        ("group", "sales", "0", "5"),
+        ("member", "bob", "0", "5"),
+        ("member", "leo", "0", "1"),
     ]
+    assert {row["time"][10:] for row in rows} == {"T00:00:00Z"}
+    entries = report("quota", "--step", "entry", "--member", "bob")
+    assert [(row["assigned"], row["left"], row["actor"]) for row in entries] == [
+        ("3", "3", "'@ops"),
+        ("2", "5", "'@ops"),
+    ]
+    assert report("quota", "--step", "month", "--group", "sales", "--to", "2020-01-01") == []
 
 
-def test_a_quota_report_knows_what_was_before_its_time(report):
-    """From a time on, the first row still tells the quota of before."""
-    last = report("audit")[-1]["time"]
-    rows = report("quota", "--from", last)
-    assert ("bob", "3", "5") in [(row["of"], row["before"], row["after"]) for row in rows]
-    assert len(rows) == 3
+def test_a_report_is_written_for_whom_the_pack_lets(report):
+    """MS-13: the owner exports, and a member learns by a sentence and the exit code that it may not."""
+    for words in (("audit",), ("members",), ("quota",)):
+        assert report(*words, "--actor", "member:ann") == report(*words)
+        refused = sidegate(
+            "report", *words, "--tenant", "acme", "--output", "-", "--actor", "member:bob", "--address", report.address
+        )
+        assert refused.code == 1
+        assert "NOT_PERMITTED" in refused.err
 
 
 def test_an_unknown_tenant_leaves_no_file(report, tmp_path):

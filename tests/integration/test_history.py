@@ -4,6 +4,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.authz.v1 import role_pb2
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from support.companies import refused
 
@@ -126,3 +127,51 @@ async def test_a_tenant_that_never_was_is_not_found(company):
     """A name that no change ever had is NOT_FOUND, not an empty history."""
     asked = pb.ListChangesRequest(parent="tenants/never")
     await refused(HistoryServiceStub(company.channel).ListChanges(asked), "NOT_FOUND")
+
+
+async def team_work(found):
+    """Make a company whose admin bob is in sales, a part of emea, while he invites eve, and out of it afterwards."""
+    company = await found("mekari-sign")
+    await company.join("bob", roles=["admin"])
+    await company.join("mia", roles=["member"])
+    await company.make_group("sales", "member:bob")
+    await company.make_group("emea", "group:sales")
+    await company.invite("eve", actor="member:bob")
+    leave = role_pb2.RemoveGroupMembersRequest(name=company.group("sales"), members=["member:bob"])
+    await company.groups.RemoveGroupMembers(leave)
+    await company.invite("ugo", actor="member:bob")
+    return company
+
+
+async def test_activity_is_told_by_team(found):
+    """MS-07: what members did while they stood in a team, or in one inside it, and nothing that they did elsewhere."""
+    company = await team_work(found)
+    for group in ("sales", "emea"):
+        changes = await listed(company, actor_group=group, oldest_first=True)
+        assert told(changes) == [("member", "eve", True), ("invitation", "eve", True)]
+        assert {one.actor for one in changes} == {"member:bob"}
+        assert told(await listed(company, actor_group=group, page_size=1)) == [("invitation", "eve", True)]
+    assert await listed(company, actor_group="sales", member="ugo") == []
+    assert await listed(company, actor_group="nobody") == []
+    for group in ("*", " "):
+        refusal = await refused(listed(company, actor_group=group), "INVALID_INPUT")
+        assert set(refusal.violations) == {"actor_group"}
+
+
+async def test_the_pack_says_who_sees_the_activity_of_a_team(found):
+    """MS-04, MS-07: owner and admin see a team's; of one member's the owner and the member; of all the owner alone."""
+    company = await team_work(found)
+    expected = {
+        ("actor_group", "sales"): {"ann", "bob"},
+        ("actor_group", "unknown"): {"ann", "bob"},
+        ("member", "mia"): {"ann", "mia"},
+        ("actor", "member:mia"): {"ann", "mia"},
+        ("kind", "member"): {"ann"},
+    }
+    for (condition, value), readers in expected.items():
+        for actor in ("ann", "bob", "mia"):
+            call = listed(company, requester=f"member:{actor}", **{condition: value})
+            if actor in readers:
+                await call
+            else:
+                await refused(call, "NOT_PERMITTED")

@@ -93,3 +93,97 @@ async def test_many_at_once_take_what_is_there_and_no_more(company):
 
     assert sorted(left for left in ended if isinstance(left, int)) == [0, 1, 2, 3, 4]
     assert (await company.get("mia")).quota == 0
+
+
+async def usage(company, **query):
+    """Return the whole use of quota that a query finds, page by page."""
+    found, token = [], ""
+    while True:
+        request = pb.ListQuotaUsageRequest(parent=company.parent, page_size=2, page_token=token, **query)
+        page = await company.quotas.ListQuotaUsage(request)
+        found += page.usage
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def sums(used):
+    return [(getattr(one, one.WhichOneof("holder")), one.consumed, one.released, one.assigned) for one in used]
+
+
+async def spend(company):
+    """Share, take and give back; mia is in the team sales meanwhile, and bob is not."""
+    await company.make_group("sales", "member:mia")
+    await allocate(company, 8)
+    await company.consume("mia", 2)
+    await company.quotas.ReleaseQuota(pb.ReleaseQuotaRequest(name=company.name("mia"), amount=1))
+    await company.consume("bob")
+
+
+async def test_the_use_of_quota_is_told_by_day(company):
+    """MS-08, MS-13: what each member and each team consumed, got back and was assigned, on the day."""
+    await spend(company)
+    told = await usage(company)
+    assert sums(told) == [
+        ("sales", 2, 1, 2),
+        ("ann", 0, 0, 2),
+        ("bob", 1, 0, 2),
+        ("leo", 0, 0, 2),
+        ("mia", 2, 1, 2),
+    ]
+    assert {one.start_time.seconds % 86400 for one in told} == {0}
+    for step in (pb.QUOTA_STEP_DAY, pb.QUOTA_STEP_WEEK, pb.QUOTA_STEP_MONTH):
+        assert sums(await usage(company, step=step)) == sums(told)
+        assert sums(await usage(company, step=step, member="mia")) == [("mia", 2, 1, 2)]
+        assert sums(await usage(company, step=step, group="sales")) == [("sales", 2, 1, 2)]
+    assert await usage(company, end_time=told[0].start_time) == []
+    assert await usage(company, start_time=told[0].start_time) == told
+
+
+async def test_the_use_of_quota_is_told_entry_by_entry(company):
+    """MS-08: each change of a quota by itself, the oldest first, with who made it and what was left."""
+    await spend(company)
+    told = await usage(company, step=pb.QUOTA_STEP_ENTRY, member="mia")
+    assert sums(told) == [("mia", 0, 0, 2), ("mia", 2, 0, 0), ("mia", 0, 1, 0)]
+    assert [one.quota for one in told] == [2, 0, 1]
+    assert {one.actor for one in told} == {"platform"}
+    assert await usage(company, step=pb.QUOTA_STEP_ENTRY, group="sales") == told
+    assert len(await usage(company, step=pb.QUOTA_STEP_ENTRY)) == 7
+    assert await usage(company, step=pb.QUOTA_STEP_ENTRY, start_time=told[1].start_time, member="mia") == told[1:]
+
+
+READERS = {
+    "one's own": ({"member": "mia"}, {"ann", "bob", "mia"}),
+    "a team's": ({"group": "sales"}, {"ann", "bob"}),
+    "everyone's": ({}, {"ann", "bob"}),
+    "a report": ({"for_report": True}, {"ann"}),
+}
+
+
+@pytest.mark.parametrize("step", [pb.QUOTA_STEP_ENTRY, pb.QUOTA_STEP_MONTH])
+async def test_the_pack_says_who_sees_the_use_of_quota(company, step):
+    """MS-05, MS-08, MS-13: owner and admins see everyone's, a member its own, and the owner alone exports reports."""
+    await spend(company)
+    for query, readers in READERS.values():
+        for actor in ("ann", "bob", "mia", "leo", "out", "stranger"):
+            call = usage(company, step=step, actor=f"member:{actor}", **query)
+            if actor in readers:
+                assert await call
+            else:
+                await refused(call, "NOT_PERMITTED")
+
+
+async def test_wrong_conditions_of_usage_are_named(company):
+    """Each wrong field at once; a tenant that never was is NOT_FOUND, and a token belongs to its question."""
+    wrong = pb.ListQuotaUsageRequest(parent=company.parent, member="*", step=9, page_size=1)
+    wrong.start_time.seconds = 2**60
+    told = await refused(company.quotas.ListQuotaUsage(wrong), "INVALID_INPUT")
+    assert set(told.violations) == {"member", "step", "start_time"}
+    never = pb.ListQuotaUsageRequest(parent="tenants/never")
+    await refused(company.quotas.ListQuotaUsage(never), "NOT_FOUND")
+    assert await usage(company) == []
+    await spend(company)
+    asked = pb.ListQuotaUsageRequest(parent=company.parent, page_size=1)
+    token = (await company.quotas.ListQuotaUsage(asked)).next_page_token
+    other = pb.ListQuotaUsageRequest(parent=company.parent, page_token=token, step=pb.QUOTA_STEP_ENTRY)
+    assert set((await refused(company.quotas.ListQuotaUsage(other), "INVALID_INPUT")).violations) == {"page_token"}

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.entries import EntryKey, Payload, from_entries
-from sidegate.model import Change, ChangeQuery, Entity, RecordedChange, TenantFacts
+from sidegate.entries import EntryKey, Payload, actor_subject, from_entries
+from sidegate.model import Change, ChangeQuery, Entity, RecordedChange, TenantFacts, ref
 from sidegate_adapters.sql.reading import batched_rows, recorded
 from sidegate_adapters.sql.rows import require_storable
 from sidegate_adapters.sql.tables import change_subjects, changes
@@ -23,7 +23,7 @@ async def page(
     connection: AsyncConnection, tenant: str, query: ChangeQuery, *, after: int, limit: int
 ) -> list[RecordedChange]:
     """Return up to `limit` changes in the query's order, beyond the sequence `after`, 0 for the order's beginning."""
-    for text in (tenant, query.actor, *query.subjects):
+    for text in (tenant, query.actor, query.actor_group, *query.subjects):
         require_storable({"text": text})
     lowest, highest = await _bounds(connection, tenant, query)
     wanted, sequence = _wanted(tenant, query)
@@ -69,8 +69,9 @@ async def tenants_ever(connection: AsyncConnection) -> list[str]:
 
 def _wanted(tenant: str, query: ChangeQuery) -> tuple[Select[*tuple[Any, ...]], Column[int]]:
     """Return the changes without bounds and order, and the column that orders them in the index they are read by."""
-    if query.subjects:
-        leading, *others = query.subjects
+    subjects = (*query.subjects, *([actor_subject(ref("group", query.actor_group))] if query.actor_group else ()))
+    if subjects:
+        leading, *others = subjects
         sequence: Column[int] = change_subjects.c.sequence
         joined = changes.join(change_subjects, changes.c.sequence == sequence)
         wanted = select(changes).select_from(joined).where(*_names(tenant, leading))

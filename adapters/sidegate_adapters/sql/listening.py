@@ -10,8 +10,8 @@ from typing import Any, Final
 import asyncpg
 
 from sidegate_adapters.backoff import growing_pauses
+from sidegate_adapters.sql.appending import HINT_CHANNEL
 from sidegate_adapters.sql.postgresql import connect
-from sidegate_adapters.sql.writing import HINT_CHANNEL
 
 _QUIET_SECONDS: Final = 5.0
 """After so long without a hint the connection is asked whether it lives."""

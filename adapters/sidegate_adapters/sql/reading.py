@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
-from sidegate.model import Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
+from sidegate.model import Cause, Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
 from sidegate_adapters.sql.rows import FACTS, KINDS, tenant_of_row
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
@@ -114,7 +114,9 @@ async def _add_parents(connection: AsyncConnection, tenant: str, entries: dict[E
 
 def recorded(row: RowMapping) -> RecordedChange:
     """Return the change that a row tells."""
-    change = Change(Entity(row["entity"]), row["key"], before=row["before"], after=row["after"])
+    change = Change(
+        Entity(row["entity"]), row["key"], before=row["before"], after=row["after"], cause=Cause(row["cause"])
+    )
     return RecordedChange(
         sequence=row["sequence"],
         tenant=row["tenant"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -28,7 +28,20 @@ from sidegate.model import (
     TenantRecord,
     TenantSize,
 )
-from sidegate_adapters.sql import companies, deployment, history, lookups, people, reading, registered, seats, writing
+from sidegate.usage import QuotaTotal, UsageQuery
+from sidegate_adapters.sql import (
+    companies,
+    deployment,
+    history,
+    lookups,
+    people,
+    quotas,
+    reading,
+    registered,
+    seats,
+    writing,
+)
+from sidegate_adapters.sql.appending import Work
 from sidegate_adapters.sql.engines import Engines, dispose
 from sidegate_adapters.sql.failures import retried, translated
 
@@ -95,7 +108,7 @@ class SqlFactsStore:
 
         def work(connection: AsyncConnection) -> Awaitable[Mapping[str, int]]:
             # The time is taken once the transaction has its turn, so that times grow with the sequence.
-            made = writing.Work(changed, needed, actor, at=datetime.now(UTC), receipt=receipt)
+            made = Work(changed, needed, actor, at=datetime.now(UTC), receipt=receipt)
             return writing.write(connection, made)
 
         revisions = await self._write(work)
@@ -172,6 +185,12 @@ class SqlFactsStore:
     async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`."""
         return await self._read(lambda connection: history.page(connection, tenant, query, after=after, limit=limit))
+
+    async def quota_totals(
+        self, tenant: str, query: UsageQuery, *, after: tuple[date, str], limit: int
+    ) -> tuple[Sequence[QuotaTotal], int]:
+        """Return up to `limit` totals by period and holder, beyond a start and a holder, with the tenant's revision."""
+        return await self._read(lambda connection: quotas.page(connection, tenant, query, after=after, limit=limit))
 
     async def revision_at(self, tenant: str, at: datetime | None = None) -> int:
         """Return the newest revision that was made until then, 0 where there is none."""

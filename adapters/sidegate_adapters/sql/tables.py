@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKeyConstraint,
@@ -249,6 +250,8 @@ changes = Table(
     Column("after", _OBJECT),
     Column("actor", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    # Why a quota changed; empty where it was set, and everywhere else.
+    Column("cause", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("sequence"),
     UniqueConstraint("tenant", "revision", "position"),
     Index(None, "tenant", "sequence"),
@@ -264,6 +267,21 @@ change_subjects = Table(
     _name("subject"),
     Column("sequence", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant", "subject", "sequence"),
+    sqlite_with_rowid=False,
+)
+# The use of quota by day, so that a year of it is read in as many rows as it has days, however much was sent. A holder
+# is a member, or a group in which members stood when they used theirs.
+quota_days = Table(
+    "quota_days",
+    metadata,
+    _name("tenant"),
+    _name("holder"),
+    Column("day", Date, nullable=False),
+    Column("consumed", BigInteger, nullable=False),
+    Column("released", BigInteger, nullable=False),
+    Column("assigned", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "holder", "day"),
+    Index(None, "tenant", "day", "holder"),
     sqlite_with_rowid=False,
 )
 # One counter row instead of the database's own numbering: a sequence of PostgreSQL is drawn before the commit,

@@ -10,21 +10,20 @@ from itertools import chain
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import Executable, Table, and_, bindparam, case, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.entries import EntryKey, Key, Payload, subjects_of
+from sidegate.entries import EntryKey, Key, Payload
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
 from sidegate.model import Change, Entity, Receipt
 from sidegate_adapters.sql import seats
+from sidegate_adapters.sql.appending import Work, append
 from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable, tenant_columns
+from sidegate_adapters.sql.statements import execute_many, upsert
 from sidegate_adapters.sql.tables import (
-    change_subjects,
     changes,
-    feed,
     invitations,
     receipts,
     resource_parents,
@@ -32,24 +31,10 @@ from sidegate_adapters.sql.tables import (
 )
 
 _BATCH = 1_000
-"""Rows per statement; between two of them the event loop serves others."""
 _CLAIM, _CLAIMS = 0x51DE, 16
 """PostgreSQL's advisory locks for tenants without a row: their class, and how many there are."""
 _TENANT: EntryKey = (Entity.TENANT, ())
 RECEIPTS_KEPT = timedelta(hours=24)
-HINT_CHANNEL = "sidegate"
-"""Where PostgreSQL tells that a write was committed; each database has channels of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What to write: the changes of each tenant that has any, from which revisions, by whom and when."""
-
-    changes: Mapping[str, Sequence[Change]]
-    expected: Mapping[str, int]
-    actor: str
-    at: datetime
-    receipt: Receipt | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +78,7 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, int]:
     await _put_entries(connection, nets, at=work.at)
     if work.receipt is not None:
         await _keep_receipt(connection, work, work.receipt, revisions=revisions)
-    await _append(connection, work, revisions)
+    await append(connection, work, revisions)
     return revisions
 
 
@@ -153,10 +138,10 @@ async def _claim(connection: AsyncConnection, absent: Sequence[str]) -> None:
 
 async def _wipe(connection: AsyncConnection, wiped: Sequence[str]) -> None:
     for table in (resource_parents, *(kind.table for kind in reversed([*KINDS.values()]))):
-        await _execute_many(
+        await execute_many(
             connection, delete(table).where(table.c.tenant == bindparam("of")), ({"of": tenant} for tenant in wiped)
         )
-    await _execute_many(
+    await execute_many(
         connection, delete(tenants).where(tenants.c.id == bindparam("of")), ({"of": tenant} for tenant in wiped)
     )
 
@@ -177,14 +162,14 @@ async def _put_tenants(
             if net.tenant is not None:
                 altered.append({"of": tenant, **tenant_columns(net.tenant)})
     try:
-        await _execute_many(connection, insert(tenants), made)
+        await execute_many(connection, insert(tenants), made)
     except IntegrityError as error:
         raise RevisionConflict("another writer made the same tenant first: read it again and retry") from error
     this = update(tenants).where(tenants.c.id == bindparam("of"))
     counted = this.values(revision=bindparam("revision"), seats=tenants.c.seats + bindparam("more"))
-    await _execute_many(connection, counted, bumped)
+    await execute_many(connection, counted, bumped)
     stated = this.values({name: bindparam(name) for name in ("pack", "settings", "suspended")})
-    await _execute_many(connection, stated, altered)
+    await execute_many(connection, stated, altered)
 
 
 async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *, at: datetime) -> None:
@@ -197,23 +182,23 @@ async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *,
     of_resource = [resource_parents.c[name] == bindparam(name) for name in ("tenant", "type", "id")]
     touched = chain(put[Entity.RESOURCE], gone[Entity.RESOURCE])
     identities = (_identity(KINDS[Entity.RESOURCE], entry) for entry in touched)
-    await _execute_many(connection, delete(resource_parents).where(and_(*of_resource)), identities)
+    await execute_many(connection, delete(resource_parents).where(and_(*of_resource)), identities)
     for entity, kind in reversed([*KINDS.items()]):
         this = and_(*(column == bindparam(column.name) for column in kind.table.primary_key))
         rows = (_identity(kind, entry) for entry in gone[entity])
-        await _execute_many(connection, delete(kind.table).where(this), rows)
+        await execute_many(connection, delete(kind.table).where(this), rows)
     of_member = (invitations.c.tenant == bindparam("of")) & (invitations.c.member == bindparam("who"))
     left = ({"of": entry.tenant, "who": entry.key[0]} for entry in gone[Entity.MEMBER])
-    await _execute_many(connection, delete(invitations).where(of_member), left)
+    await execute_many(connection, delete(invitations).where(of_member), left)
     for entity, kind in KINDS.items():
-        await _execute_many(connection, _upsert(connection, kind.table), _rows(kind, put[entity], at=at))
+        await execute_many(connection, upsert(connection, kind.table), _rows(kind, put[entity], at=at))
     parents = (
         {"tenant": entry.tenant, **row}
         for entry in put[Entity.RESOURCE]
         if entry.payload is not None
         for row in parent_rows(entry.key, entry.payload)
     )
-    await _execute_many(connection, insert(resource_parents), parents)
+    await execute_many(connection, insert(resource_parents), parents)
 
 
 def _identity(kind: Kind, entry: _Entry) -> Row:
@@ -227,81 +212,21 @@ def _rows(kind: Kind, entries: Iterable[_Entry], *, at: datetime) -> Iterator[Ro
             yield {**_identity(kind, entry), **kind.columns(entry.key, entry.payload), **made}
 
 
-def _upsert(connection: AsyncConnection, table: Table) -> Executable:
-    insert_or = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert_or(table)
-    kept = {*table.primary_key.columns.keys(), "created_at", "last_access_at"}
-    altered = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
-    if not altered:
-        return statement.on_conflict_do_nothing()
-    return statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=altered)
-
-
 async def _keep_receipt(
     connection: AsyncConnection, work: Work, receipt: Receipt, *, revisions: Mapping[str, int]
 ) -> None:
     """Keep what the request is answered, and let the old receipts of the same tenants go."""
     old = (receipts.c.tenant == bindparam("of")) & (receipts.c.at < bindparam("since"))
     since = work.at - RECEIPTS_KEPT
-    await _execute_many(
+    await execute_many(
         connection, delete(receipts).where(old), ({"of": tenant, "since": since} for tenant in revisions)
     )
     kept = {"request_id": receipt.request_id, "digest": receipt.digest, "response": receipt.response, "at": work.at}
     try:
-        await _execute_many(
+        await execute_many(
             connection,
             insert(receipts),
             ({"tenant": tenant, **kept, "revision": revision} for tenant, revision in revisions.items()),
         )
     except IntegrityError as error:
         raise RevisionConflict("the same request came twice at once: read its receipt and answer that") from error
-
-
-async def _append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> None:
-    count = sum(map(len, work.changes.values()))
-    # Last of all, since on PostgreSQL every other writer waits from here until the commit.
-    now = bindparam("now", work.at, type_=feed.c.at.type)
-    counter = update(feed).values(head=feed.c.head + count, at=case((feed.c.at > now, feed.c.at), else_=now))
-    told = (func.pg_notify(HINT_CHANNEL, ""),) if connection.dialect.name == "postgresql" else ()
-    counter = counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
-    newest = (await connection.execute(counter)).one()
-    first = newest.head - count + 1
-    await _execute_many(connection, insert(changes), _change_rows(work, revisions, first=first, at=newest.at))
-    await _execute_many(connection, insert(change_subjects), _subject_rows(work, first=first))
-
-
-def _subject_rows(work: Work, *, first: int) -> Iterator[Row]:
-    in_order = ((tenant, change) for tenant in sorted(work.changes) for change in work.changes[tenant])
-    for sequence, (tenant, change) in enumerate(in_order, first):
-        for subject in subjects_of(tenant, change):
-            yield {"tenant": tenant, "subject": subject, "sequence": sequence}
-
-
-def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int, at: datetime) -> Iterator[Row]:
-    sequence = first
-    for tenant in sorted(work.changes):
-        for position, change in enumerate(work.changes[tenant]):
-            yield {
-                "sequence": sequence,
-                "tenant": tenant,
-                "revision": revisions[tenant],
-                "position": position,
-                "entity": change.entity.value,
-                "key": change.key,
-                "before": _plain(change.before),
-                "after": _plain(change.after),
-                "actor": work.actor,
-                "at": at,
-            }
-            sequence += 1
-
-
-def _plain(payload: Payload | None) -> dict[str, Any] | None:
-    return None if payload is None else dict(payload)
-
-
-async def _execute_many(connection: AsyncConnection, statement: Executable, rows: Iterable[Row]) -> None:
-    for batch in batches(rows, _BATCH):
-        for row in batch:
-            require_storable(row)
-        await connection.execute(statement, batch)

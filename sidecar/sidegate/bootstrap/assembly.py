@@ -34,6 +34,7 @@ from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.steps import Steps
 from sidegate.membership.tenants import Tenants
+from sidegate.membership.usage import Usage
 from sidegate.membership.verifier import Verifier
 from sidegate.membership.watching import Watching
 from sidegate.policy.keeper import PackKeeper, bundled_packs
@@ -132,7 +133,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
             groups=GroupHandler(Groups(commander, reader), tokens, seals),
             resources=ResourceHandler(Resources(commander, reader), tokens, seals),
-            quotas=QuotaHandler(Quotas(commander), tokens),
+            quotas=QuotaHandler(Quotas(commander), Usage(core.history, reader), tokens, seals),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, listening, on_call=metrics.observe_call)

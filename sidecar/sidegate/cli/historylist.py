@@ -32,6 +32,7 @@ HEADERS = ("time", "actor", "change", "kind", "of", "details")
     ),
 )
 @conditions
+@click.option("--by-group", "actor_group", default="", help="Changes made by members of this group.")
 @click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01T09:00:00Z.")
 @click.option("--to", "end_time", type=Moment(), help="Before this time.")
 @click.option("--oldest-first", is_flag=True, help="The oldest change first.")

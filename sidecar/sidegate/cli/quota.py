@@ -13,6 +13,7 @@ COMMANDS = {
     "set": ("Set what MEMBER has left to QUOTA.", "sidegate.cli.quota:set_"),
     "allocate": ("Share TOTAL evenly among all active members.", "sidegate.cli.quota:allocate"),
     "consume": ("Take from what MEMBER has left.", "sidegate.cli.quota:consume"),
+    "usage": ("List how much quota was consumed, released and assigned.", "sidegate.cli.quotausage:usage"),
     "release": ("Give back to MEMBER what was taken.", "sidegate.cli.quota:release"),
 }
 EXAMPLES = (

@@ -9,7 +9,7 @@ from sidegate.cli.commands import LazyGroup
 COMMANDS = {
     "audit": ("Write every change of the tenant, the oldest first.", "sidegate.cli.reports:audit"),
     "members": ("Write the members of the tenant.", "sidegate.cli.reports:members"),
-    "quota": ("Write how the quotas of members and groups changed.", "sidegate.cli.reports:quota"),
+    "quota": ("Write how much quota members and groups used.", "sidegate.cli.reports:quota"),
 }
 EXAMPLES = (
     ("Who did what in March", "sidegate report audit --tenant acme --from 2026-03-01 --to 2026-04-01 --output a.csv"),

@@ -17,13 +17,14 @@ from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1 import membership_pb2
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
+from sidegate.authz.v1.resource_pb2_grpc import QuotaServiceStub
 from sidegate.cli.acting import actor_option, encoded
 from sidegate.cli.client import Target, answered, connected, target_options
 from sidegate.cli.commands import Command
 from sidegate.cli.historylist import did_of
 from sidegate.cli.memberlist import member_cells
 from sidegate.cli.moments import Moment
-from sidegate.cli.quotas import Quotas
+from sidegate.cli.quotausage import HEADERS, usage_cells, usage_options, usage_request
 from sidegate.cli.sheets import write_sheet
 
 Rows = AsyncIterator[Sequence[str]]
@@ -43,7 +44,6 @@ MEMBERS: Final = (
     "last access",
     "created",
 )
-QUOTA: Final = ("time", "actor", "kind", "of", "before", "after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +134,26 @@ def members(report: Report) -> None:
 
 @click.command(
     cls=Command,
-    examples=(("Since March", "sidegate report quota --tenant acme --from 2026-03-01 --output quota.csv"),),
+    examples=(
+        ("March by day", "sidegate report quota --tenant acme --from 2026-03-01 --to 2026-04-01 --output quota.csv"),
+        ("By month", "sidegate report quota --tenant acme --step month --output quota.csv"),
+    ),
 )
-@_times
+@usage_options
 @_reporting
-def quota(report: Report, *, start_time: Timestamp | None, end_time: Timestamp | None) -> None:
-    """Write how the quotas of members and groups changed.
+def quota(report: Report, **options: Any) -> None:
+    """Write how much quota members and groups used.
 
-    The oldest change comes first. A group's quota is that of the members that stand in it themselves, together.
+    By time; within a step groups, then members. What members used counts for the groups that they stood in then.
     """
 
     async def rows() -> Rows:
-        quotas = Quotas()
-        # From the very beginning, whatever is shown: what a group has comes from all that went before.
-        async for recorded in _changes(report, end_time=end_time):
-            for altered in quotas.follow(recorded.change):
-                if start_time is None or recorded.time.ToNanoseconds() >= start_time.ToNanoseconds():
-                    yield (*_when(recorded), altered.kind, altered.id, _number(altered.before), _number(altered.after))
+        request = usage_request(report.parent, page_size=_PAGE, actor=report.actor, for_report=True, **options)
+        async for page in report.pages(QuotaServiceStub, "ListQuotaUsage", request):
+            for used in page.usage:
+                yield (used.start_time.ToJsonString(), *usage_cells(used))
 
-    report.write(QUOTA, rows())
+    report.write(HEADERS, rows())
 
 
 async def _changes(
@@ -187,7 +188,3 @@ def _whole(text: str) -> int | float:
     """Return a number without the point that the wire gives to whole ones."""
     number = float(text)
     return int(number) if number.is_integer() else number
-
-
-def _number(quota: int | None) -> str:
-    return "" if quota is None else str(quota)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from sidegate.entries import EntryKey, Payload, member_payload
 from sidegate.errors import NotFound, RevisionConflict
 from sidegate.membership.difference import between
 from sidegate.model import (
+    Cause,
     Change,
     Entity,
     Member,
@@ -41,6 +43,7 @@ class Draft:
         self._revision: int | None = None
         self._stored: dict[EntryKey, Payload | None] = {}
         self._drafted: dict[EntryKey, Payload | None] = {}
+        self._causes: dict[EntryKey, Cause] = {}
         self._journal: list[tuple[EntryKey, bool, Payload | None]] = []
         self._asked: set[tuple[Relation, str]] = set()
         self._seats: int | None = None
@@ -155,6 +158,10 @@ class Draft:
         """Draft an entry as new or altered."""
         self._draft((entity, key), payload)
 
+    def explain(self, entity: Entity, *key: str, cause: Cause) -> None:
+        """Say why an entry is drafted."""
+        self._causes[entity, key] = cause
+
     def remove(self, entity: Entity, *key: str) -> None:
         """Draft an entry as gone."""
         self._draft((entity, key), None)
@@ -177,7 +184,8 @@ class Draft:
         """Return the changes from what is stored to what is drafted, in an order that leaves nothing dangling."""
         before = {key: payload for key in self._drafted if (payload := self._stored[key]) is not None}
         after = {key: payload for key, payload in self._drafted.items() if payload is not None}
-        return between(before, after)
+        changes = between(before, after)
+        return tuple(replace(one, cause=self._causes.get((one.entity, one.key), one.cause)) for one in changes)
 
     def known(self) -> dict[EntryKey, Payload]:
         """Return all entries that were read or drafted and are there, what is drafted last."""

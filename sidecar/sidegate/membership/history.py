@@ -34,22 +34,44 @@ class History:
         async def look(step: Step) -> Sequence[RecordedChange]:
             if not caller.is_platform:
                 await _require_right(step, query)
-            found = await self._store.history(tenant, query, after=after, limit=limit)
-            if not caller.is_platform and any(recorded.revision > step.draft.revision for recorded in found):
-                raise RevisionConflict(f"the tenant `{tenant}` changed while its history was read")
-            return found
+            return await changes_within(step, self._store, query, after=after, limit=limit)
 
         found = await self._reader.read(tenant, caller, look)
-        if not found and not await self._store.revision_at(tenant):
-            raise NotFound(f"there never was a tenant `{tenant}`")
+        await require_ever(self._store, tenant, found)
         return found
 
 
+async def changes_within(
+    step: Step, store: HistoryStore, query: ChangeQuery, *, after: int, limit: int
+) -> Sequence[RecordedChange]:
+    """Return the changes that a query asks for; to a member none that is newer than what it was asked about.
+
+    Raises:
+        RevisionConflict: another writer came in between.
+    """
+    found = await store.history(step.tenant, query, after=after, limit=limit)
+    if not step.caller.is_platform and any(recorded.revision > step.draft.revision for recorded in found):
+        raise RevisionConflict(f"the tenant `{step.tenant}` changed while its history was read")
+    return found
+
+
+async def require_ever(store: HistoryStore, tenant: str, found: Sequence[object]) -> None:
+    """Require that there is or was a tenant of which nothing was found.
+
+    Raises:
+        NotFound: there never was one.
+    """
+    if not found and not await store.revision_at(tenant):
+        raise NotFound(f"there never was a tenant `{tenant}`")
+
+
 async def _require_right(step: Step, query: ChangeQuery) -> None:
-    """Ask about the member whom the changes name or who made them, else about all that happens (MS-04)."""
+    """Ask about the member whom the changes name or who made them, or the team (MS-04, MS-07), else about all."""
     named = chain(query.subjects, [query.actor])
     member = next((split_ref(one)[1] for one in named if one.startswith("member:")), None)
-    if member is None:
-        await step.ask(Operation.VIEW_AUDIT)
-    else:
+    if member is not None:
         await step.ask_about(Operation.VIEW_HISTORY, {InstanceOf.MEMBER: member})
+    elif query.actor_group:
+        await step.ask_about(Operation.VIEW_ACTIVITY, {InstanceOf.GROUP: query.actor_group})
+    else:
+        await step.ask(Operation.VIEW_AUDIT)

@@ -10,7 +10,7 @@ from sidegate.errors import InvalidInput, NotPermitted, QuotaExhausted, Violatio
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.people import member_of, put_member
 from sidegate.membership.step import Caller, Step
-from sidegate.model import MemberStatus
+from sidegate.model import Cause, Entity, MemberStatus
 from sidegate.policy.schema import Operation
 
 MAX_QUOTA: Final = 2**53
@@ -76,6 +76,9 @@ class Quotas:
     ) -> Written:
         """Take from what a member has left, never below zero (MS-08).
 
+        No pack lets a member do it: the application takes quota when it sends, for whoever sends. A member that could
+        take or give back quota by itself would be its own meter.
+
         Raises:
             NotPermitted: somebody else than the platform asks.
             NotFound: there is no such member.
@@ -93,6 +96,7 @@ class Quotas:
             if left < 0:
                 raise QuotaExhausted(f"member `{member}` has {stored.quota or 0} left, and {amount} are needed")
             put_member(step, replace(stored, quota=left))
+            step.draft.explain(Entity.MEMBER, member, cause=Cause.CONSUMED)
             return left
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -114,6 +118,7 @@ class Quotas:
             quota = (stored.quota or 0) + amount
             _require_amount(quota, "amount", least=0)
             put_member(step, replace(stored, quota=quota))
+            step.draft.explain(Entity.MEMBER, member, cause=Cause.RELEASED)
             return quota
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.membership.history import History
@@ -15,7 +14,7 @@ from sidegate.model import ChangeQuery, RecordedChange
 from sidegate.server.callers import reader_of
 from sidegate.server.conditions import read_conditions
 from sidegate.server.facts import write_change
-from sidegate.server.moments import read_moment, write_moment
+from sidegate.server.moments import read_range, write_moment
 from sidegate.server.names import name_of, tenant_of
 from sidegate.server.pages import Pages
 from sidegate.server.revision import RevisionTokens
@@ -81,11 +80,10 @@ def read_change_query(message: pb.ListChangesRequest) -> ChangeQuery:
     """
     inspection = Inspection()
     conditions = read_conditions(message, inspection)
-    since, until = (_moment(message, field, inspection) for field in ("start_time", "end_time"))
+    since, until = read_range(message, inspection)
+    if message.actor_group:
+        inspection.identifier("actor_group", message.actor_group)
     inspection.finish()
-    return replace(conditions, since=since, until=until, oldest_first=message.oldest_first)
-
-
-def _moment(message: pb.ListChangesRequest, field: str, inspection: Inspection) -> datetime | None:
-    given = {name.name for name, _ in message.ListFields()}
-    return read_moment(getattr(message, field), field, inspection) if field in given else None
+    return replace(
+        conditions, actor_group=message.actor_group, since=since, until=until, oldest_first=message.oldest_first
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,6 +17,15 @@ def read_moment(moment: Timestamp, field: str, inspection: Inspection) -> dateti
     except (ValueError, OverflowError):
         inspection.add(field, "is no time: expected one of the years 1 to 9999")
         return None
+
+
+def read_range(message: Any, inspection: Inspection) -> tuple[datetime | None, datetime | None]:
+    """Return the start and the end that a message gives, None where it gives none; wrong ones go to `inspection`."""
+    start, end = (
+        read_moment(getattr(message, field), field, inspection) if message.HasField(field) else None
+        for field in ("start_time", "end_time")
+    )
+    return start, end
 
 
 def write_moment(at: datetime | None) -> Timestamp | None:

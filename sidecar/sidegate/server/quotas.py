@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.membership.quotas import Quotas, Shared
-from sidegate.server.callers import bytes_of, caller_of, read_back
+from sidegate.membership.usage import Usage
+from sidegate.server.callers import bytes_of, caller_of, read_back, reader_of
 from sidegate.server.names import MEMBERS, ids_of, tenant_of
+from sidegate.server.pages import Pages
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.seals import Seals
+from sidegate.server.usage import read_place, read_usage_query, write_entry, write_place, write_total
 
 
 class QuotaHandler:
-    """Sets, shares, takes and gives back quota; errors are Sidegate's own, for the transport to tell."""
+    """Sets, shares, takes, gives back and tells quota; errors are Sidegate's own, for the transport to tell."""
 
-    def __init__(self, quotas: Quotas, tokens: RevisionTokens) -> None:
+    def __init__(self, quotas: Quotas, usage: Usage, tokens: RevisionTokens, seals: Seals) -> None:
         self._quotas = quotas
+        self._usage = usage
         self._tokens = tokens
+        self._pages = Pages(seals)
 
     async def set_quota(self, message: pb.SetQuotaRequest) -> pb.SetQuotaResponse:
         """Set what one member has left.
@@ -75,3 +81,22 @@ class QuotaHandler:
             lambda left: bytes_of(pb.ReleaseQuotaResponse(quota=left)),
         )
         return read_back(pb.ReleaseQuotaResponse, written, tenant, tokens=self._tokens)
+
+    async def list_quota_usage(self, message: pb.ListQuotaUsageRequest) -> pb.ListQuotaUsageResponse:
+        """Return a page of what was used.
+
+        Raises:
+            InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there never was such a tenant.
+        """
+        tenant, caller = tenant_of(message.parent, "parent"), reader_of(message)
+        query, page = read_usage_query(message), self._pages.open(message)
+        if message.step == pb.QUOTA_STEP_ENTRY:
+            last = int(page.after or 0)
+            changes = await self._usage.entries(tenant, query, caller, after=last, limit=page.limit)
+            entries, token = self._pages.cut(page, changes, lambda recorded: str(recorded.sequence))
+            return pb.ListQuotaUsageResponse(usage=map(write_entry, entries), next_page_token=token)
+        found = await self._usage.totals(tenant, query, caller, after=read_place(page.after), limit=page.limit)
+        totals, token = self._pages.cut(page, found, write_place)
+        return pb.ListQuotaUsageResponse(usage=map(write_total, totals), next_page_token=token)

@@ -1,7 +1,7 @@
 """How SQLite answers what history asks: by an index in the order of the page, never by a scan or a sort."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from sidegate.model import ChangeQuery, Entity, Member, TenantFacts
+from sidegate.usage import Period, UsageQuery
 from sidegate_adapters.sql import SqlFactsStore, open_store
 from support.changes import changes_between
 
@@ -19,6 +20,8 @@ CONDITIONS = [
     ({"entity": Entity.GRANT}, "ix_changes_tenant_entity_sequence"),
     ({"actor": "member:uma"}, "ix_changes_tenant_actor_sequence"),
     ({"subjects": ("member:uma",)}, "PRIMARY KEY (tenant=? AND subject=?"),
+    ({"actor_group": "sales"}, "PRIMARY KEY (tenant=? AND subject=?"),
+    ({"subjects": ("member:uma",), "actor_group": "sales"}, "PRIMARY KEY (tenant=? AND subject=?"),
     ({"subjects": ("member:uma", "role:admin")}, "PRIMARY KEY (tenant=? AND subject=?"),
     ({"subjects": ("member:uma",), "entity": Entity.GRANT, "actor": "platform"}, "PRIMARY KEY (tenant=? AND subject=?"),
 ]
@@ -69,3 +72,22 @@ async def test_the_past_is_read_in_one_range(store: SqlFactsStore) -> None:
     for call in calls:
         for plan in await plans(store, call):
             assert not any("SCAN" in step or "TEMP B-TREE" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("period", Period)
+@pytest.mark.parametrize("holder", ["", "member:uma"])
+async def test_the_use_of_quota_is_read_in_one_range(store: SqlFactsStore, period: Period, holder: str) -> None:
+    """The days of one holder, or of all, are a range of an index in the order of the page, from wherever it begins.
+
+    Within one week or month the holders are sorted, so that no page reads more than that.
+    """
+    state = TenantFacts("globex", members={"uma": Member("uma", quota=3)})
+    await store.write({"globex": changes_between(None, state)}, expected={}, actor="platform")
+    for times, after in product(TIMES, ((date.min, ""), (date(2020, 1, 1), "member:a"))):
+        query = UsageQuery(holder, **times, period=period)
+        found = await plans(store, store.quota_totals("globex", query, after=after, limit=5))
+        flat = [step for plan in found for step in plan]
+        assert not any("SCAN" in step for step in flat), found
+        assert sum("TEMP B-TREE" in step for step in flat) <= (period is not Period.DAY), found
+        index = "PRIMARY KEY (tenant=? AND holder=? AND day" if holder else "ix_quota_days_tenant_day_holder (tenant=?"
+        assert any(index in step for step in flat), found

@@ -83,6 +83,7 @@ class ListChangesRequest(_message.Message):
     OLDEST_FIRST_FIELD_NUMBER: _builtins.int
     REQUESTER_FIELD_NUMBER: _builtins.int
     FOR_REPORT_FIELD_NUMBER: _builtins.int
+    ACTOR_GROUP_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The tenant, such as "tenants/acme"; it may be deleted by now."""
     page_size: _builtins.int
@@ -107,6 +108,8 @@ class ListChangesRequest(_message.Message):
     """Who asks: "platform" or "member:<id>"; empty means the platform. Elsewhere this is `actor`, which here is a condition."""
     for_report: _builtins.bool
     """The answer goes into a report that leaves the application: the pack's `export_report` must allow that too."""
+    actor_group: _builtins.str
+    """The ID of a group: changes made by a member that stood in it then, or in a group inside it."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Not before this time."""
@@ -132,10 +135,11 @@ class ListChangesRequest(_message.Message):
         oldest_first: _builtins.bool = ...,
         requester: _builtins.str = ...,
         for_report: _builtins.bool = ...,
+        actor_group: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "end_time", b"end_time", "for_report", b"for_report", "group", b"group", "kind", b"kind", "member", b"member", "oldest_first", b"oldest_first", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "requester", b"requester", "resource", b"resource", "role", b"role", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "actor_group", b"actor_group", "end_time", b"end_time", "for_report", b"for_report", "group", b"group", "kind", b"kind", "member", b"member", "oldest_first", b"oldest_first", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "requester", b"requester", "resource", b"resource", "role", b"role", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ class HistoryServiceStub:
     """HistoryService tells the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
-    wrote them; `view_audit` for all others.
+    wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
     """
 
     def __init__(self, channel):
@@ -54,7 +54,7 @@ class HistoryServiceServicer:
     """HistoryService tells the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
-    wrote them; `view_audit` for all others.
+    wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
     """
 
     def ListChanges(self, request, context):
@@ -104,7 +104,7 @@ class HistoryService:
     """HistoryService tells the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
-    wrote them; `view_audit` for all others.
+    wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
     """
 
     @staticmethod

@@ -16,7 +16,7 @@ class HistoryServiceStub:
     """HistoryService tells the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
-    wrote them; `view_audit` for all others.
+    wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -38,7 +38,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """HistoryService tells the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
-    wrote them; `view_audit` for all others.
+    wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
     """
 
     @_abc_1.abstractmethod

@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +21,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _QuotaStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuotaStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuotaStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUOTA_STEP_UNSPECIFIED: _QuotaStep.ValueType  # 0
+    """Not said: by day."""
+    QUOTA_STEP_ENTRY: _QuotaStep.ValueType  # 1
+    """Nothing is added up: each change of a member's quota by itself."""
+    QUOTA_STEP_DAY: _QuotaStep.ValueType  # 2
+    """By day."""
+    QUOTA_STEP_WEEK: _QuotaStep.ValueType  # 3
+    """By week."""
+    QUOTA_STEP_MONTH: _QuotaStep.ValueType  # 4
+    """By month."""
+
+class QuotaStep(_QuotaStep, metaclass=_QuotaStepEnumTypeWrapper):
+    """QuotaStep is over what the use of quota is added up. Days are those of UTC, weeks start on Monday."""
+
+QUOTA_STEP_UNSPECIFIED: QuotaStep.ValueType  # 0
+"""Not said: by day."""
+QUOTA_STEP_ENTRY: QuotaStep.ValueType  # 1
+"""Nothing is added up: each change of a member's quota by itself."""
+QUOTA_STEP_DAY: QuotaStep.ValueType  # 2
+"""By day."""
+QUOTA_STEP_WEEK: QuotaStep.ValueType  # 3
+"""By week."""
+QUOTA_STEP_MONTH: QuotaStep.ValueType  # 4
+"""By month."""
+Global___QuotaStep: _TypeAlias = QuotaStep  # noqa: Y015
 
 @_typing.final
 class RegisteredResource(_message.Message):
@@ -756,3 +790,157 @@ class ReleaseQuotaResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseQuotaResponse: _TypeAlias = ReleaseQuotaResponse  # noqa: Y015
+
+@_typing.final
+class ListQuotaUsageRequest(_message.Message):
+    """ListQuotaUsageRequest asks how much quota was used; every condition that is given must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MEMBER_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    FOR_REPORT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The tenant, such as "tenants/acme"; it may be deleted by now."""
+    page_size: _builtins.int
+    """How many at most, up to 1000; 0 means 50."""
+    page_token: _builtins.str
+    """The token of the next page, from the answer before; the conditions must be the same."""
+    member: _builtins.str
+    """The ID of a member."""
+    group: _builtins.str
+    """The ID of a group: what members used while they stood in it, or in a group inside it."""
+    step: Global___QuotaStep.ValueType
+    """Over what it is added up."""
+    actor: _builtins.str
+    """Who asks: "platform" or "member:<id>"; empty means the platform."""
+    for_report: _builtins.bool
+    """The answer goes into a report that leaves the application: the pack's `export_report` must allow that too."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Not before this time; unless the step is the entry, the whole day that it is in."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Before this time; unless the step is the entry, the whole day that it is in."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        member: _builtins.str = ...,
+        group: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        step: Global___QuotaStep.ValueType = ...,
+        actor: _builtins.str = ...,
+        for_report: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group", b"group", "holder", b"holder", "member", b"member", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "end_time", b"end_time", "for_report", b"for_report", "group", b"group", "holder", b"holder", "member", b"member", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "start_time", b"start_time", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_holder: _TypeAlias = _typing.Literal["member", "group"]  # noqa: Y015
+    _WhichOneofArgType_holder: _TypeAlias = _typing.Literal["holder", b"holder"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_holder) -> _WhichOneofReturnType_holder | None: ...
+
+Global___ListQuotaUsageRequest: _TypeAlias = ListQuotaUsageRequest  # noqa: Y015
+
+@_typing.final
+class ListQuotaUsageResponse(_message.Message):
+    """ListQuotaUsageResponse is a page of what was used; steps without any use are left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty where this is the last one."""
+    @_builtins.property
+    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuotaUsage]:
+        """What was used, by time; within a step groups by ID, then members by ID."""
+
+    def __init__(
+        self,
+        *,
+        usage: _abc.Iterable[Global___QuotaUsage] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuotaUsageResponse: _TypeAlias = ListQuotaUsageResponse  # noqa: Y015
+
+@_typing.final
+class QuotaUsage(_message.Message):
+    """QuotaUsage is what one member used, or the members of one group, in one step.
+
+    What is left at the end is what was left at the start + assigned + released - consumed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    MEMBER_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    CONSUMED_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
+    member: _builtins.str
+    """The ID of a member."""
+    group: _builtins.str
+    """The ID of a group."""
+    consumed: _builtins.int
+    """How much ConsumeQuota took."""
+    released: _builtins.int
+    """How much ReleaseQuota gave back."""
+    assigned: _builtins.int
+    """How much was set, shared out or applied with facts, less what was taken away by the same; so it can be negative."""
+    actor: _builtins.str
+    """Of an entry: who did it, as history tells it."""
+    quota: _builtins.int
+    """Of an entry: what the member had left after it; unset where it had no quota any more."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the step, or the time of the entry."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        member: _builtins.str = ...,
+        group: _builtins.str = ...,
+        consumed: _builtins.int = ...,
+        released: _builtins.int = ...,
+        assigned: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        quota: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota", b"_quota", "group", b"group", "holder", b"holder", "member", b"member", "quota", b"quota", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota", b"_quota", "actor", b"actor", "assigned", b"assigned", "consumed", b"consumed", "group", b"group", "holder", b"holder", "member", b"member", "quota", b"quota", "released", b"released", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__quota: _TypeAlias = _typing.Literal["quota"]  # noqa: Y015
+    _WhichOneofArgType__quota: _TypeAlias = _typing.Literal["_quota", b"_quota"]  # noqa: Y015
+    _WhichOneofReturnType_holder: _TypeAlias = _typing.Literal["member", "group"]  # noqa: Y015
+    _WhichOneofArgType_holder: _TypeAlias = _typing.Literal["holder", b"holder"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quota) -> _WhichOneofReturnType__quota | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_holder) -> _WhichOneofReturnType_holder | None: ...
+
+Global___QuotaUsage: _TypeAlias = QuotaUsage  # noqa: Y015

@@ -395,6 +395,11 @@ class QuotaServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ReleaseQuotaRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ReleaseQuotaResponse.FromString,
                 _registered_method=True)
+        self.ListQuotaUsage = channel.unary_unary(
+                '/sidegate.authz.v1.QuotaService/ListQuotaUsage',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListQuotaUsageRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListQuotaUsageResponse.FromString,
+                _registered_method=True)
 
 
 class QuotaServiceServicer:
@@ -416,7 +421,8 @@ class QuotaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConsumeQuota(self, request, context):
-        """ConsumeQuota takes from what a member has left, never below zero: then QUOTA_EXHAUSTED. Only the platform does.
+        """ConsumeQuota takes from what a member has left, never below zero: then QUOTA_EXHAUSTED. Only the platform does, when
+        the member sends: nobody is their own meter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -424,6 +430,15 @@ class QuotaServiceServicer:
 
     def ReleaseQuota(self, request, context):
         """ReleaseQuota gives back what was taken. Only the platform does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuotaUsage(self, request, context):
+        """ListQuotaUsage returns how much quota was used over time, page by page, the oldest first.
+
+        A member is asked about by the tenant's own pack: `view_quota` of the member that is named, else of all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -451,6 +466,11 @@ def add_QuotaServiceServicer_to_server(servicer, server):
                     servicer.ReleaseQuota,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ReleaseQuotaRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ReleaseQuotaResponse.SerializeToString,
+            ),
+            'ListQuotaUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotaUsage,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListQuotaUsageRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListQuotaUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -562,6 +582,33 @@ class QuotaService:
             '/sidegate.authz.v1.QuotaService/ReleaseQuota',
             sidegate_dot_authz_dot_v1_dot_resource__pb2.ReleaseQuotaRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_resource__pb2.ReleaseQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuotaUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.QuotaService/ListQuotaUsage',
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.ListQuotaUsageRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.ListQuotaUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

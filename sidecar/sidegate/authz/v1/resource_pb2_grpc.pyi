@@ -101,9 +101,16 @@ class QuotaServiceStub:
     AllocateQuota: _aio.UnaryUnaryMultiCallable[_resource_pb2.AllocateQuotaRequest, _resource_pb2.AllocateQuotaResponse]
     """AllocateQuota shares a quota evenly among all active members; what is left over goes one each to the first by ID."""
     ConsumeQuota: _aio.UnaryUnaryMultiCallable[_resource_pb2.ConsumeQuotaRequest, _resource_pb2.ConsumeQuotaResponse]
-    """ConsumeQuota takes from what a member has left, never below zero: then QUOTA_EXHAUSTED. Only the platform does."""
+    """ConsumeQuota takes from what a member has left, never below zero: then QUOTA_EXHAUSTED. Only the platform does, when
+    the member sends: nobody is their own meter.
+    """
     ReleaseQuota: _aio.UnaryUnaryMultiCallable[_resource_pb2.ReleaseQuotaRequest, _resource_pb2.ReleaseQuotaResponse]
     """ReleaseQuota gives back what was taken. Only the platform does."""
+    ListQuotaUsage: _aio.UnaryUnaryMultiCallable[_resource_pb2.ListQuotaUsageRequest, _resource_pb2.ListQuotaUsageResponse]
+    """ListQuotaUsage returns how much quota was used over time, page by page, the oldest first.
+
+    A member is asked about by the tenant's own pack: `view_quota` of the member that is named, else of all.
+    """
 
 class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
     """QuotaService keeps how much each member may still send."""
@@ -130,7 +137,9 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_pb2.ConsumeQuotaRequest,
         context: _aio.ServicerContext[_resource_pb2.ConsumeQuotaRequest, _abc.Awaitable[_resource_pb2.ConsumeQuotaResponse]],
     ) -> _abc.Awaitable[_resource_pb2.ConsumeQuotaResponse]:
-        """ConsumeQuota takes from what a member has left, never below zero: then QUOTA_EXHAUSTED. Only the platform does."""
+        """ConsumeQuota takes from what a member has left, never below zero: then QUOTA_EXHAUSTED. Only the platform does, when
+        the member sends: nobody is their own meter.
+        """
 
     @_abc_1.abstractmethod
     def ReleaseQuota(
@@ -139,5 +148,16 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_resource_pb2.ReleaseQuotaRequest, _abc.Awaitable[_resource_pb2.ReleaseQuotaResponse]],
     ) -> _abc.Awaitable[_resource_pb2.ReleaseQuotaResponse]:
         """ReleaseQuota gives back what was taken. Only the platform does."""
+
+    @_abc_1.abstractmethod
+    def ListQuotaUsage(
+        self,
+        request: _resource_pb2.ListQuotaUsageRequest,
+        context: _aio.ServicerContext[_resource_pb2.ListQuotaUsageRequest, _abc.Awaitable[_resource_pb2.ListQuotaUsageResponse]],
+    ) -> _abc.Awaitable[_resource_pb2.ListQuotaUsageResponse]:
+        """ListQuotaUsage returns how much quota was used over time, page by page, the oldest first.
+
+        A member is asked about by the tenant's own pack: `view_quota` of the member that is named, else of all.
+        """
 
 def add_QuotaServiceServicer_to_server(servicer: QuotaServiceServicer, server: _aio.Server) -> None: ...

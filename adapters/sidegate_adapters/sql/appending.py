@@ -1,0 +1,105 @@
+"""The changes of a write as the feed tells them, and by what they are found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import bindparam, case, func, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate.entries import Payload, actor_subject, quota_subject, subjects_of
+from sidegate.model import Change, Receipt, ref
+from sidegate.usage import QuotaUse, quota_use
+from sidegate_adapters.sql import quotas, teams
+from sidegate_adapters.sql.rows import Row
+from sidegate_adapters.sql.statements import execute_many
+from sidegate_adapters.sql.tables import change_subjects, changes, feed
+
+HINT_CHANNEL = "sidegate"
+"""Where PostgreSQL tells that a write was committed; each database has channels of its own."""
+Teams: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
+"""The groups that members stand in after a write, by tenant and member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to write: the changes of each tenant that has any, from which revisions, by whom and when."""
+
+    changes: Mapping[str, Sequence[Change]]
+    expected: Mapping[str, int]
+    actor: str
+    at: datetime
+    receipt: Receipt | None = None
+
+
+async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> None:
+    """Append the changes to the feed, with what they are found by and the use of quota that they mean."""
+    count = sum(map(len, work.changes.values()))
+    stood = {tenant: await _teams(connection, tenant, work) for tenant in work.changes}
+    # Last of all, since on PostgreSQL every other writer waits from here until the commit.
+    now = bindparam("now", work.at, type_=feed.c.at.type)
+    counter = update(feed).values(head=feed.c.head + count, at=case((feed.c.at > now, feed.c.at), else_=now))
+    told = (func.pg_notify(HINT_CHANNEL, ""),) if connection.dialect.name == "postgresql" else ()
+    counter = counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
+    newest = (await connection.execute(counter)).one()
+    first = newest.head - count + 1
+    await execute_many(connection, insert(changes), _change_rows(work, revisions, first=first, at=newest.at))
+    await execute_many(connection, insert(change_subjects), _subject_rows(work, stood, first=first))
+    for tenant, changed in work.changes.items():
+        await quotas.add_up(connection, tenant, _uses(changed, stood[tenant]), day=newest.at.date())
+
+
+async def _teams(connection: AsyncConnection, tenant: str, work: Work) -> Mapping[str, frozenset[str]]:
+    """Return the groups in which whoever acts stands, and all whose quota changes."""
+    members = {ref("member", change.key[0]) for change in work.changes[tenant] if quota_use(change)}
+    if work.actor.startswith("member:"):
+        members.add(work.actor)
+    return await teams.groups_of(connection, tenant, members)
+
+
+def _subject_rows(work: Work, stood: Teams, *, first: int) -> Iterator[Row]:
+    in_order = ((tenant, change) for tenant in sorted(work.changes) for change in work.changes[tenant])
+    for sequence, (tenant, change) in enumerate(in_order, first):
+        by = stood[tenant].get(work.actor, ())
+        used = stood[tenant].get(ref("member", change.key[0]), ()) if quota_use(change) else ()
+        for subject in {*subjects_of(tenant, change), *map(actor_subject, by), *map(quota_subject, used)}:
+            yield {"tenant": tenant, "subject": subject, "sequence": sequence}
+
+
+def _uses(changed: Iterable[Change], stood: Mapping[str, frozenset[str]]) -> Mapping[str, QuotaUse]:
+    """Return what the changes mean for the quota of each member and of the groups that it stands in."""
+    uses: defaultdict[str, QuotaUse] = defaultdict(QuotaUse)
+    for change in changed:
+        if use := quota_use(change):
+            member = ref("member", change.key[0])
+            for holder in (member, *stood[member]):
+                uses[holder] += use
+    return uses
+
+
+def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int, at: datetime) -> Iterator[Row]:
+    sequence = first
+    for tenant in sorted(work.changes):
+        for position, change in enumerate(work.changes[tenant]):
+            yield {
+                "sequence": sequence,
+                "tenant": tenant,
+                "revision": revisions[tenant],
+                "position": position,
+                "entity": change.entity.value,
+                "key": change.key,
+                "before": _plain(change.before),
+                "after": _plain(change.after),
+                "actor": work.actor,
+                "cause": change.cause.value,
+                "at": at,
+            }
+            sequence += 1
+
+
+def _plain(payload: Payload | None) -> dict[str, Any] | None:
+    return None if payload is None else dict(payload)

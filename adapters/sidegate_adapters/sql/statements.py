@@ -1,0 +1,38 @@
+"""Statements that are sent for many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Executable, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate_adapters.sql.batches import batches
+from sidegate_adapters.sql.rows import Row, require_storable
+
+_BATCH = 1_000
+"""Rows per statement; between two of them the event loop serves others."""
+
+
+async def execute_many(connection: AsyncConnection, statement: Executable, rows: Iterable[Row]) -> None:
+    """Execute a statement for each row.
+
+    Raises:
+        InvalidInput: a row holds what can't be stored.
+    """
+    for batch in batches(rows, _BATCH):
+        for row in batch:
+            require_storable(row)
+        await connection.execute(statement, batch)
+
+
+def upsert(connection: AsyncConnection, table: Table) -> Executable:
+    """Return the statement that makes a row, or alters what stands there but its key and when it was made and seen."""
+    insert_or = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert_or(table)
+    kept = {*table.primary_key.columns.keys(), "created_at", "last_access_at"}
+    altered = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
+    if not altered:
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=altered)
