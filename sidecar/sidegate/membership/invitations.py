@@ -24,6 +24,7 @@ from sidegate.membership.granting import give_roles, put_into_groups
 from sidegate.membership.invitees import MAX_INVITEES, Invitee, checked, require_email, require_phone
 from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
 from sidegate.membership.step import Caller, Step
+from sidegate.membership.turns import in_turns
 from sidegate.model import Entity, Invitation, Member, MemberRecord, MemberStatus, Relation, ref
 from sidegate.policy.schema import Operation
 
@@ -87,7 +88,7 @@ class Invitations:
                 raise InvalidInput(Violation("invitees", f"has {found}: expected 1 to {MAX_INVITEES}"))
             await _read_ahead(step, order.invitees)
             mark = step.draft.mark()
-            results = [await self._row(step, invitee, order) for invitee in order.invitees]
+            results = [await self._row(step, invitee, order) async for invitee in in_turns(order.invitees)]
             failures = [result for result in results if result.failure is not None]
             if failures and not order.each:
                 if all(isinstance(result.failure, SeatsTaken) for result in failures):
