@@ -1,9 +1,11 @@
-"""Every published rule with a decision side has checks that name its ID."""
+"""Every published rule has checks of its decision side, and tests of the running service that name its ID."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,10 @@ from sidegate.documents import parse_document
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT.parent / "shared/rules.md"
+TESTS = ROOT / "tests"
+BOTH = "sidecar_address"
+"""The fixture that starts a sidecar per database; who asks for it goes through gRPC on both."""
+_ID = re.compile(r"\b(?:MS|EL|EF|ST)-\d\d\b")
 _ROW = re.compile(r"^\| (?P<id>[A-Z]{2}-\d\d) \|(?P<rule>[^|]*)\|(?P<decision>[^|]*)\|(?P<store>[^|]*)\|$")
 
 
@@ -31,6 +37,30 @@ def declared_rules() -> set[str]:
     for path in ROOT.glob("policies/*/pack.yaml"):
         found |= set(parse_document(path.read_text(), str(path)).value["rules"])
     return found
+
+
+def functions(path: Path) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return the functions of a module by name, tests and fixtures among them."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, kinds)}
+
+
+def reaches(name: str, known: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> bool:
+    """Return whether a function asks for the sidecars on both databases, itself or by a fixture."""
+    if name == BOTH:
+        return True
+    asked = [argument.arg for argument in known[name].args.args] if name in known else []
+    return any(reaches(argument, known) for argument in asked)
+
+
+def on_both_databases() -> Iterator[tuple[str, str]]:
+    """Yield name and docstring of each test that goes through gRPC on both databases."""
+    shared = functions(TESTS / "integration/conftest.py")
+    for path in (TESTS / "integration").glob("test_*.py"):
+        known = shared | functions(path)
+        for name, node in functions(path).items():
+            if name.startswith("test_") and reaches(name, known):
+                yield f"{path.name}::{name}", ast.get_docstring(node) or ""
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +89,34 @@ def test_every_decision_side_has_checks(published):
         if lacking := wanted - expected[id_]:
             missing.append(f"{id_}: {sorted(lacking)}")
     assert missing == []
+
+
+def test_the_shared_sidecars_run_on_both_databases():
+    """What the tests below take for both databases is SQLite and PostgreSQL."""
+    fixture = functions(TESTS / "integration/conftest.py")[BOTH]
+    (params,) = [
+        ast.literal_eval(keyword.value)
+        for call in fixture.decorator_list
+        if isinstance(call, ast.Call)
+        for keyword in call.keywords
+        if keyword.arg == "params"
+    ]
+    assert sorted(params) == ["postgresql", "sqlite"]
+
+
+def test_every_published_rule_goes_through_grpc_on_both_databases(published):
+    """A rule counts as working when a test that names its ID passes through the running service, on either store."""
+    named = {id_ for _, docstring in on_both_databases() for id_ in _ID.findall(docstring)}
+    assert sorted(set(published) - named) == []
+
+
+def test_no_test_names_a_rule_that_is_none(published):
+    """A test that names an unknown ID proves something else than it says."""
+    known = set(published) | declared_rules()
+    named = {
+        (path.name, id_)
+        for path in TESTS.rglob("test_*.py")
+        for node in functions(path).values()
+        for id_ in _ID.findall(ast.get_docstring(node) or "")
+    }
+    assert sorted(pair for pair in named if pair[1] not in known) == []
