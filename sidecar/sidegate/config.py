@@ -235,6 +235,12 @@ class Remembering(BaseModel):
         ge=0,
         le=86_400,
     )
+    snapshot_directory: Path | None = _setting(
+        None,
+        "A directory of this sidecar's own, where it keeps the tenants in memory for its next start, which then "
+        "loads only what changed since. Unset: nothing is kept.",
+        expected="a directory that others can't write, or where none is yet",
+    )
     max_tenants: int = _setting(
         1_000,
         "The most tenants in memory; the least recently used goes first.",

@@ -5,7 +5,7 @@ One test suite per port runs over every implementation (tests/contract).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -312,4 +312,24 @@ class Hints(Protocol):
 
     async def close(self) -> None:
         """Release all connections."""
+        ...
+
+
+class Shelf(Protocol):
+    """Keeps bytes by name on this machine; only what was put there by the same deployment ever comes back."""
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Keep something by a name, whole or not at all.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """Return what is kept by a name; None where nothing is, or where it is cut, forged or another name's."""
+        ...
+
+    async def keep_only(self, names: Collection[str]) -> None:
+        """Remove all that is kept by other names."""
         ...

@@ -8,8 +8,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 
-from sidegate.bootstrap.background import background
+from sidegate.bootstrap.background import Work, background
 from sidegate.bootstrap.hinting import chosen_hints
 from sidegate.config import Settings
 from sidegate.decision.guarded import Guarded
@@ -24,6 +26,7 @@ from sidegate.membership.groups import Groups
 from sidegate.membership.history import History
 from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
+from sidegate.membership.lastgood import LastGood
 from sidegate.membership.members import Members
 from sidegate.membership.past import Past
 from sidegate.membership.places import Places
@@ -39,7 +42,7 @@ from sidegate.membership.verifier import Verifier
 from sidegate.membership.watching import Watching
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 from sidegate.policy.schema import Schema
-from sidegate.ports import Decider, Hints, HistoryStore, MembershipStore
+from sidegate.ports import Decider, Hints, HistoryStore, MembershipStore, Shelf
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
@@ -56,6 +59,7 @@ from sidegate.server.tenants import TenantHandler
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
+from sidegate_adapters.files.shelf import open_shelf
 from sidegate_adapters.sql.opening import open_store
 
 DEMO_TENANT = "demo"
@@ -173,6 +177,10 @@ async def deciding(
             observer=observer,
         )
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
+        shelf = _shelf(settings)
+        kept = None if shelf is None else LastGood(shelf, snapshots, follower, packs)
+        if kept is not None:
+            await kept.restore()
         await follower.catch_up()
         decider = Guarded(
             Measured(Resolved(snapshots, catch_up=follower.catch_up), observe=observe),
@@ -182,15 +190,23 @@ async def deciding(
         )
         facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
         core = Core(decider, facts, store, store, packs, follower, snapshots, hints, settings.max_staleness)
-        work = [follower.run()]
+        work: list[Work] = [follower.run]
         if hints is not None:
-            work.append(follower.heed(hints))
+            work.append(partial(follower.heed, hints))
         if settings.verify_interval:
-            work.append(Verifier(snapshots, follower, interval=settings.verify_interval, observer=observer).run())
-        async with background(*work):
-            if settings.demo:
-                await _seed_demo(core)
-            yield core
+            work.append(Verifier(snapshots, follower, interval=settings.verify_interval, observer=observer).run)
+        if kept is not None:
+            work.append(kept.run)
+        try:
+            async with background(*work):
+                if settings.demo:
+                    await _seed_demo(core)
+                yield core
+            if kept is not None:
+                await kept.save()
+        finally:
+            await follower.close()
+            await snapshots.close()
     finally:
         await store.close()
         if hints is not None:
@@ -220,6 +236,19 @@ async def _seed_demo(core: Core) -> None:
     if DEMO_TENANT not in await core.store.tenants():
         text = (bundled_packs() / DEMO_FACTS).read_text(encoding="utf-8")
         await core.facts.apply(text, DEMO_FACTS, actor="platform")
+
+
+def _shelf(settings: Settings) -> Shelf | None:
+    """Return where memory is kept on disk, None where it is not.
+
+    Raises:
+        StartError: the directory can't be had.
+    """
+    if settings.snapshot_directory is None:
+        return None
+    secret = settings.token_key
+    key = None if secret is None else sha256(b"sidegate shelf\0" + secret.get_secret_value().encode()).digest()
+    return open_shelf(settings.snapshot_directory, key)
 
 
 def _watching(core: Core, settings: Settings) -> Watching:

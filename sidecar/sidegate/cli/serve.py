@@ -34,6 +34,7 @@ METAVARS = {
     "redis_ca": "FILE",
     "redis_certificate": "FILE",
     "redis_key": "FILE",
+    "snapshot_directory": "DIRECTORY",
     "socket_mode": "MODE",
 }
 

@@ -11,6 +11,8 @@ from sidegate.ports import FactsStore
 
 PAGE: Final = 1000
 """Changes read at once."""
+FARTHEST: Final = 100_000
+"""Changes after which it is quicker to read all tenants anew."""
 
 
 class Feed:
@@ -34,6 +36,15 @@ class Feed:
         """The newest change that was read, 0 where there is none."""
         return self._sequence or 0
 
+    @property
+    def anchor(self) -> RecordedChange | None:
+        """The newest change that was read, None where it is not known."""
+        return self._anchor
+
+    def resume(self, anchor: RecordedChange) -> None:
+        """Go on from a change that was read by an earlier process."""
+        self._anchor, self._sequence = anchor, anchor.sequence
+
     async def read(self) -> Mapping[str, Sequence[RecordedChange]] | None:
         """Return by tenant what changed since the last read, in whole revisions; None where that can't be told.
 
@@ -51,7 +62,8 @@ class Feed:
         while more:
             head, told = await self._store.feed(sequence, limit=PAGE)
             more = len(told) == PAGE
-            if not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence)):
+            too_far = head - self._sequence > FARTHEST
+            if too_far or not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence)):
                 await self._begin()
                 return None
             for recorded in told[1:] if anchor else told:

@@ -11,6 +11,7 @@ from typing import Protocol
 from sidegate.errors import Unavailable
 from sidegate.membership.arrivals import Arrivals
 from sidegate.membership.clock import elapsed
+from sidegate.membership.ending import ended
 from sidegate.membership.feed import Feed
 from sidegate.model import RecordedChange
 from sidegate.ports import FactsStore, Hints
@@ -71,6 +72,15 @@ class Follower:
         """The moment that memory shows at least: when the last complete look began."""
         return self._seen_at
 
+    @property
+    def anchor(self) -> RecordedChange | None:
+        """The newest change that memory has followed, None where it is not known."""
+        return self._feed.anchor
+
+    def resume(self, anchor: RecordedChange) -> None:
+        """Follow, with the first look, all changes since the one that an earlier process saw last."""
+        self._feed.resume(anchor)
+
     def staleness(self) -> float:
         """Return the age in seconds of the newest complete view; infinite before the first."""
         return self._clock() - self._seen_at
@@ -114,6 +124,10 @@ class Follower:
         """Wait until the next look ends, well or not."""
         await self._ended.wait()
 
+    async def close(self) -> None:
+        """End the looks that are under way, so that nothing asks the store any more."""
+        await ended({task for task in (self._running, self._next) if task is not None})
+
     async def _pause(self) -> None:
         try:
             async with asyncio.timeout(self._poll_interval):
@@ -131,12 +145,12 @@ class Follower:
             self._observer.count(SyncEvent.LOOK_FAILED)
             raise
         finally:
-            ended, self._ended = self._ended, asyncio.Event()
-            ended.set()
+            this, self._ended = self._ended, asyncio.Event()
+            this.set()
 
     async def _look(self) -> None:
         began = self._clock()
-        first = self._seen_at == float("-inf")
+        first = self._feed.anchor is None and self._seen_at == float("-inf")
         found = await self._feed.read()
         if found is not None:
             self._hand_on(found)

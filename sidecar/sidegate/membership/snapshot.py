@@ -12,6 +12,7 @@ from rpds import HashTrieMap
 
 from sidegate.errors import Unavailable
 from sidegate.membership.bounded import BoundedMap
+from sidegate.membership.ending import ended
 from sidegate.membership.patching import TenantSnapshot, patched, tenant_entity, touched_resources
 from sidegate.membership.resourcefacts import ResourceFacts, read_resource, unstored
 from sidegate.membership.rows import tenant_rows
@@ -94,6 +95,10 @@ class Snapshots:
         """Return a tenant's snapshot that is in memory; that is no use of it."""
         return self._tenants.peek(tenant)
 
+    def restore(self, snapshot: TenantSnapshot) -> None:
+        """Hold a snapshot that an earlier process held, before anything is followed."""
+        self._tenants.put(snapshot.tenant, snapshot)
+
     def drop(self, tenant: str) -> None:
         """Let a tenant go, which its next touch loads anew; with it go the resources of its lineage."""
         self._tenants.drop(tenant)
@@ -129,6 +134,10 @@ class Snapshots:
             kept.clear()
         for flight in self._flights.values():
             flight.void = True
+
+    async def close(self) -> None:
+        """End the loads that are under way, so that nothing asks the store any more."""
+        await ended([flight.task for flight in self._flights.values()])
 
     async def tenant(self, tenant: str) -> TenantSnapshot | None:
         """Return a tenant's snapshot, from memory but for the first touch; None where the tenant is unknown.

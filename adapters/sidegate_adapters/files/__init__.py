@@ -1,0 +1,1 @@
+"""What a sidecar keeps in files of its own."""

@@ -1,0 +1,116 @@
+"""Signed files in a directory of the sidecar's own."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import secrets
+from collections.abc import Collection
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from sidegate.errors import StartError
+
+_MAGIC: Final = b"sidegate\x01"
+_MAC_BYTES: Final = 32
+_KEY_BYTES: Final = 32
+_SUFFIX: Final = ".kept"
+_KEY_FILE: Final = "key"
+_OTHERS_WRITE: Final = 0o022
+
+
+class FileShelf:
+    """A `Shelf` in a directory; each file is written beside its place and moved there whole."""
+
+    def __init__(self, directory: Path, key: bytes) -> None:
+        self._directory = directory
+        self._key = key
+
+    def __repr__(self) -> str:
+        return f"FileShelf({str(self._directory)!r})"
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Keep something by a name.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        await asyncio.to_thread(self._put, name, content)
+
+    async def get(self, name: str) -> bytes | None:
+        """Return what is kept by a name; None where nothing is, or nothing that this sidecar wrote."""
+        return await asyncio.to_thread(self._get, name)
+
+    async def keep_only(self, names: Collection[str]) -> None:
+        """Remove all that is kept by other names."""
+        await asyncio.to_thread(self._keep_only, names)
+
+    def _put(self, name: str, content: bytes) -> None:
+        _write(self._path(name), _MAGIC + self._mac(name, content) + content)
+
+    def _get(self, name: str) -> bytes | None:
+        try:
+            read = self._path(name).read_bytes()
+        except OSError:
+            return None
+        start = len(_MAGIC) + _MAC_BYTES
+        mac, content = read[len(_MAGIC) : start], read[start:]
+        signed = read.startswith(_MAGIC) and hmac.compare_digest(mac, self._mac(name, content))
+        return content if signed else None
+
+    def _keep_only(self, names: Collection[str]) -> None:
+        kept = {self._path(name) for name in names}
+        for path in self._directory.glob(f"*{_SUFFIX}"):
+            if path not in kept:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _path(self, name: str) -> Path:
+        return self._directory / (sha256(name.encode()).hexdigest() + _SUFFIX)
+
+    def _mac(self, name: str, content: bytes) -> bytes:
+        named = name.encode()
+        return hmac.digest(self._key, len(named).to_bytes(8, "big") + named + content, "sha256")
+
+
+def open_shelf(directory: Path, key: bytes | None = None) -> FileShelf:
+    """Return the shelf in a directory, made where there is none; without a key it has one of its own beside it.
+
+    Raises:
+        StartError: it can't be had, or others could write to it.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if directory.stat().st_mode & _OTHERS_WRITE:
+            raise StartError(f"the directory `{directory}` can be written by others: allow it to its owner alone")
+        return FileShelf(directory, key or _own_key(directory / _KEY_FILE))
+    except OSError as error:
+        reason = (error.strerror or "not readable").lower()
+        raise StartError(f"the directory `{directory}` can't be written: {reason}") from error
+
+
+def _own_key(path: Path) -> bytes:
+    with suppress(FileNotFoundError):
+        key = path.read_bytes()
+        if len(key) == _KEY_BYTES:
+            return key
+    key = secrets.token_bytes(_KEY_BYTES)
+    _write(path, key)
+    return key
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that only its owner reads, whole or not at all, also where the machine stops meanwhile."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

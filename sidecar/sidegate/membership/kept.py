@@ -1,0 +1,87 @@
+"""Snapshots and changes as plain JSON values, and back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from rpds import HashTrieMap
+
+from sidegate.engine.entity import Entity as Properties
+from sidegate.engine.entity import properties_of
+from sidegate.entries import member_from_entry, member_payload
+from sidegate.membership.checksum import checksum
+from sidegate.membership.patching import TenantSnapshot
+from sidegate.model import Change, Entity, RecordedChange
+from sidegate.policy.keeper import PackKeeper
+
+Kept: TypeAlias = Mapping[str, Any]
+
+
+def kept_snapshot(snapshot: TenantSnapshot) -> Kept:
+    """Return all that a snapshot holds beside its pack, with its checksum."""
+    rows = Counter(snapshot.program.rows()) - Counter(snapshot.pack.program.rows())
+    return {
+        "tenant": snapshot.tenant,
+        "revision": snapshot.revision,
+        "pack": snapshot.pack.pack.schema.name,
+        "digest": snapshot.pack.pack.digest,
+        "suspended": snapshot.suspended,
+        "entity": dict(properties_of(snapshot.entity)),
+        "members": {id_: member_payload(member) for id_, member in snapshot.members.items()},
+        "rows": list(rows.elements()),
+        "checksum": checksum(snapshot),
+    }
+
+
+def restored_snapshot(kept: Kept, packs: PackKeeper) -> TenantSnapshot | None:
+    """Return the snapshot that was kept; None where its pack is another one by now.
+
+    Raises:
+        RowError: a row does not fit the pack.
+    """
+    pack = packs.get(kept["pack"])
+    if pack is None or pack.pack.digest != kept["digest"]:
+        return None
+    snapshot = TenantSnapshot(
+        tenant=kept["tenant"],
+        revision=kept["revision"],
+        pack=pack,
+        suspended=kept["suspended"],
+        entity=Properties(kept["entity"]),
+        members=HashTrieMap({id_: member_from_entry(id_, payload) for id_, payload in kept["members"].items()}),
+        program=pack.program.with_rows(added=map(tuple, kept["rows"])),
+        lineage=object(),
+    )
+    return snapshot if checksum(snapshot) == kept["checksum"] else None
+
+
+def change_to_json(recorded: RecordedChange) -> Kept:
+    """Return a change as a plain value."""
+    change = recorded.change
+    return {
+        "sequence": recorded.sequence,
+        "tenant": recorded.tenant,
+        "revision": recorded.revision,
+        "entity": change.entity.value,
+        "key": list(change.key),
+        "before": change.before and dict(change.before),
+        "after": change.after and dict(change.after),
+        "actor": recorded.actor,
+        "at": recorded.at.isoformat(),
+    }
+
+
+def change_from_json(kept: Kept) -> RecordedChange:
+    """Return the change that a plain value tells."""
+    change = Change(Entity(kept["entity"]), tuple(kept["key"]), kept["before"], kept["after"])
+    return RecordedChange(
+        sequence=kept["sequence"],
+        tenant=kept["tenant"],
+        revision=kept["revision"],
+        change=change,
+        actor=kept["actor"],
+        at=datetime.fromisoformat(kept["at"]),
+    )
