@@ -152,6 +152,17 @@ async def test_streams_end_with_the_server(script):
             assert told.retry is not None
 
 
+async def test_a_stream_with_ever_more_to_tell_ends_with_the_server():
+    """A stop finds a stream between two writes, too, and its reader gets the word."""
+    handler = Scripted(flood)
+    async with serving(history=handler, grace=3600.0) as server, channel(server) as wire:
+        watch = Watch(wire)
+        await watch.next()
+        ending = asyncio.create_task(failure(watch.end()))
+        await asyncio.wait_for(server.stop(), 60)
+        assert (await ending).info.reason == "STOPPING"
+
+
 def _narrow(server) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(server.addresses[0], options=NARROW)
 

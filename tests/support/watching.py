@@ -52,8 +52,9 @@ class Watch:
 
     async def end(self) -> None:
         """Read on until the stream ends, and raise the error that it ends with."""
-        while True:
-            await self.next()
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                await self.next()
 
 
 @asynccontextmanager

@@ -127,13 +127,15 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
         steps = Steps(core.store, core.decider, _schemas(core.packs))
         commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
+        watching = _watching(core, settings)
+        metrics.show_watchers(watching.count)
         handlers = Handlers(
             authorization,
             Facts(core.facts, tokens),
             core.ready,
             tenants=TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
             members=MemberHandler(Members(commander, reader), Invitations(commander), tokens, seals),
-            history=HistoryHandler(History(core.history, reader), _watching(core, settings), tokens, seals),
+            history=HistoryHandler(History(core.history, reader), watching, tokens, seals),
             roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
             groups=GroupHandler(Groups(commander, reader), tokens, seals),
             resources=ResourceHandler(Resources(commander, reader), tokens, seals),

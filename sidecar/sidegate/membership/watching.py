@@ -44,6 +44,13 @@ class Watching:
         self._max_watchers = max_watchers
         self._watchers = 0
 
+    def __repr__(self) -> str:
+        return f"Watching({self._watchers} of {self._max_watchers}, {self._follower!r})"
+
+    def count(self) -> int:
+        """Return how many watch."""
+        return self._watchers
+
     async def watch(self, order: WatchOrder) -> AsyncGenerator[Told, None]:
         """Yield what comes after the start, for ever; a yield waits until the one before was taken.
 

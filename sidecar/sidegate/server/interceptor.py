@@ -19,6 +19,8 @@ from sidegate.telemetry.calls import CallHook, FinishedCall, ignore_call
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
+_WORD = "the server stops: go on elsewhere, or here once it is back"
+
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the library is untyped and demands its class
     """Guards the calls; `services` are those whose streams it guards, too: others' tell their own errors."""
@@ -111,9 +113,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         Raises:
             Stopping: the server stops.
         """
+        if self._stopping:
+            raise Stopping(_WORD)
         try:
             # A write must not be stopped like this: the library can send no status after one that was cancelled.
-            async with asyncio.timeout(0 if self._stopping else None) as until:
+            async with asyncio.timeout(None) as until:
                 self._awaited.add(until)
                 try:
                     return await anext(responses, None)
@@ -122,7 +126,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         except TimeoutError:
             if not until.expired():
                 raise
-            raise Stopping("the server stops: go on elsewhere, or here once it is back") from None
+            raise Stopping(_WORD) from None
 
     @contextmanager
     def _at_the_callers_pace(self) -> Iterator[None]:

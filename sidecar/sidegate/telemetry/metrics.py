@@ -112,6 +112,11 @@ class Metrics:
         self._decisions.labels(decision.outcome, decision.reason).inc()
         self._decision_seconds.observe(decision.seconds)
 
+    def show_watchers(self, count: Callable[[], int]) -> None:
+        """Show from now on how many watch, whenever somebody asks."""
+        watchers = Gauge("sidegate_watchers", "Streams of WatchChanges under way.", registry=self.registry)
+        watchers.set_function(count)
+
     def serve(self, host: str, port: int) -> MetricsServer:
         """Answer `GET /metrics` over HTTP from a thread; port 0 lets the system choose one.
 

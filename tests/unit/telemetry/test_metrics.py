@@ -68,6 +68,7 @@ def test_the_page_of_metrics_names_every_one_and_no_other() -> None:
     """docs/metrics.md and the registry agree on names and kinds."""
     metrics = Metrics()
     metrics.sync.show(lambda: 0.0, lambda: (0, 0), lambda: True)
+    metrics.show_watchers(lambda: 0)
     known = {(family.name, family.type) for family in metrics.registry.collect()}
 
     page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
