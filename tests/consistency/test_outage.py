@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from support.histories import nemesis
-from support.histories.clients import Client, eventually, settle
+from support.histories.clients import OWN_BOUND, Client, eventually, settle
 from support.histories.cluster import BOUND, Cluster, Node
 from support.histories.record import Demand, Mode, Outcome, Question, Read
 from support.histories.world import switches
@@ -59,8 +59,9 @@ async def test_what_needs_the_database_is_refused_in_time(servers, client, way):
 
 
 @pytest.mark.parametrize("fault", ["cut", "silence"])
-async def test_a_token_is_never_answered_by_less(servers, client, fault):
-    """A sidecar that can't see what a token stands for says so in time, and answers as soon as it can."""
+@pytest.mark.parametrize("mode", [Mode.AT_LEAST_AS_FRESH, Mode.FULLY_CONSISTENT, Mode.MAX_STALENESS])
+async def test_no_demand_is_answered_by_less(servers, client, fault, mode):
+    """A sidecar that can't see what a question demands says so in time, and answers as soon as it can."""
     await settle(servers.nodes[0], ["warm"])
     here, there = servers.nodes[:2]
     assert await allowed(client, there, FROM_THE_STORE)
@@ -68,7 +69,8 @@ async def test_a_token_is_never_answered_by_less(servers, client, fault):
     getattr(there.database, fault)()
     try:
         write = await client.turn("warm", switch, switch.on, at=here)
-        demand = Demand(Mode.AT_LEAST_AS_FRESH, write.revision)
+        await asyncio.sleep(OWN_BOUND)
+        demand = Demand(mode, token=write.revision, bound=OWN_BOUND if mode is Mode.MAX_STALENESS else None)
         read = await client.ask("warm", switch.question, demand, at=there)
         assert code(read) == "UNAVAILABLE"
     finally:

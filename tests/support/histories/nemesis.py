@@ -168,6 +168,7 @@ async def calm(_cluster: Cluster, _random: Random) -> AsyncIterator[None]:
 
 
 FAULTS: Sequence[Sequence[Fault]] = (
+    (redis_lost, redis_paused, redis_slow, hints_dropped, calm),
     (
         database_restarted,
         database_crashes,
@@ -180,9 +181,8 @@ FAULTS: Sequence[Sequence[Fault]] = (
         one_killed,
         calm,
     ),
-    (redis_lost, redis_paused, redis_slow, hints_dropped, calm),
 )
-"""Of each kind one goes wrong at a time, beside one of the other."""
+"""Of each kind one goes wrong at a time, beside one of the other; what needs the database to go wrong comes first."""
 
 
 async def harm(cluster: Cluster, random: Random, kinds: Sequence[Sequence[Fault]], *, seconds: float) -> Schedule:
