@@ -255,6 +255,30 @@ class Remembering(BaseModel):
     )
 
 
+class Caching(BaseModel):
+    """Which decisions are remembered."""
+
+    cache: Literal["off", "cold", "always"] = _setting(
+        "cold",
+        "Where decisions are remembered: nowhere; in memory, and in Redis those that needed the store; or all of "
+        "them in both. Without redis it is memory alone.",
+        expected="`off`, `cold` or `always`, which goes with redis",
+    )
+    cache_entries: int = _setting(
+        10_000,
+        "The most decisions in memory; the least recently used goes first.",
+        expected="a whole number, 1 or more",
+        ge=1,
+    )
+    cache_ttl: float = _setting(
+        300.0,
+        "Seconds that a decision is remembered at most. A change of facts or rules ends it at once, whatever this is.",
+        expected="seconds, above 0, at most 86400",
+        gt=0,
+        le=86_400,
+    )
+
+
 class Observing(BaseModel):
     """What the server tells about itself."""
 
@@ -285,12 +309,13 @@ COMPONENTS: tuple[type[BaseModel], ...] = (
     Sharing,
     Deciding,
     Remembering,
+    Caching,
     Observing,
     Trying,
 )
 
 
-class Settings(Trying, Observing, Remembering, Deciding, Sharing, Storing, Listening, BaseSettings):
+class Settings(Trying, Observing, Caching, Remembering, Deciding, Sharing, Storing, Listening, BaseSettings):
     """All settings of the server; they never change while it runs."""
 
     model_config = SettingsConfigDict(
@@ -433,6 +458,8 @@ class _Origins:
         for name, path in files.items():
             if path is not None and not secured:
                 yield self._at(name, f"`{path}` has no effect without TLS: expected a `redis` that begins `rediss`")
+        if settings.cache == "always" and settings.redis is None:
+            yield self._at("cache", "`always` remembers decisions in Redis: expected `redis` with it")
         for name, other in (("redis_certificate", "redis_key"), ("redis_key", "redis_certificate")):
             if files[name] is not None and files[other] is None:
                 yield self._at(name, f"`{files[name]}` is half of a pair: expected {other} with it")

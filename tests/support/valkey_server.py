@@ -76,7 +76,7 @@ class ValkeyServer:
     def execute(self, *words: object, **options: object) -> object:
         """Run one command, as an administrator; `options` are those of the connection."""
         with closing(redis.Redis(port=self.port, **options)) as client:
-            return client.execute_command(*map(str, words))
+            return client.execute_command(*(word if isinstance(word, bytes) else str(word) for word in words))
 
     def _listens(self) -> bool:
         assert self._process is not None

@@ -84,6 +84,16 @@ async def disconnect(client: Client) -> None:
             await pool.sentinel_manager.aclose()
 
 
+async def rediscover(client: Client) -> None:
+    """Let a cluster's nodes be asked with the next command which of them holds what; commands under way may fail.
+
+    The library does so by itself after a single command that failed, and not after a pipeline.
+    """
+    if isinstance(client, RedisCluster):
+        with suppress(*FAILURES):
+            await client.aclose()
+
+
 def _master(address: RedisAddress, options: dict[str, Any], connections: int) -> Redis:
     """Return a client of the master that the sentinels name, asked again whenever it connects."""
     ours = {**options, **_account(address.sentinel_account), "db": 0, "ssl": address.tls}

@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import sha256
 
 from sidegate.bootstrap.background import Work, background
+from sidegate.bootstrap.caching import cached
 from sidegate.bootstrap.hinting import chosen_hints
 from sidegate.config import Settings
 from sidegate.decision.guarded import Guarded
@@ -56,6 +57,7 @@ from sidegate.server.revision import RevisionTokens
 from sidegate.server.roles import RoleHandler
 from sidegate.server.seals import Seals
 from sidegate.server.tenants import TenantHandler
+from sidegate.telemetry.cache import UNCOUNTED, CacheObserver
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
@@ -119,7 +121,9 @@ async def run(settings: Settings, *, announce: Callable[[Running], None]) -> Non
 async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Run a sidecar that listens on all its addresses, and stop it gracefully."""
     metrics = Metrics()
-    async with deciding(settings, observe=metrics.observe_decision, observer=metrics.sync) as core:
+    async with deciding(
+        settings, observe=metrics.observe_decision, observer=metrics.sync, caching=metrics.cache
+    ) as core:
         hints = core.hints
         metrics.sync.show(core.follower.staleness, core.snapshots.held, lambda: hints is not None and hints.connected)
         key = await _token_key(settings, core.store)
@@ -165,6 +169,7 @@ async def deciding(
     *,
     observe: Callable[[Measurement], None] = lambda _: None,
     observer: SyncObserver = UNOBSERVED,
+    caching: CacheObserver = UNCOUNTED,
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
@@ -184,31 +189,33 @@ async def deciding(
         if kept is not None:
             await kept.restore()
         await follower.catch_up()
-        decider = Guarded(
-            Measured(Resolved(snapshots, catch_up=follower.catch_up), observe=observe),
-            follower=follower,
-            snapshots=snapshots,
-            max_staleness=settings.max_staleness,
-        )
-        facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
-        core = Core(decider, facts, store, store, packs, follower, snapshots, hints, settings.max_staleness)
-        work: list[Work] = [follower.run]
-        if hints is not None:
-            work.append(partial(follower.heed, hints))
-        if settings.verify_interval:
-            work.append(Verifier(snapshots, follower, interval=settings.verify_interval, observer=observer).run)
-        if kept is not None:
-            work.append(kept.run)
-        try:
-            async with background(*work):
-                if settings.demo:
-                    await _seed_demo(core)
-                yield core
+        resolved = Resolved(snapshots, catch_up=follower.catch_up)
+        async with cached(resolved, settings, store=store, snapshots=snapshots, observer=caching) as answering:
+            decider = Guarded(
+                Measured(answering, observe=observe),
+                follower=follower,
+                snapshots=snapshots,
+                max_staleness=settings.max_staleness,
+            )
+            facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
+            core = Core(decider, facts, store, store, packs, follower, snapshots, hints, settings.max_staleness)
+            work: list[Work] = [follower.run]
+            if hints is not None:
+                work.append(partial(follower.heed, hints))
+            if settings.verify_interval:
+                work.append(Verifier(snapshots, follower, interval=settings.verify_interval, observer=observer).run)
             if kept is not None:
-                await kept.save()
-        finally:
-            await follower.close()
-            await snapshots.close()
+                work.append(kept.run)
+            try:
+                async with background(*work):
+                    if settings.demo:
+                        await _seed_demo(core)
+                    yield core
+                if kept is not None:
+                    await kept.save()
+            finally:
+                await follower.close()
+                await snapshots.close()
     finally:
         await store.close()
         if hints is not None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from sidegate.addresses import redis_address
+from sidegate.bootstrap.sharing import redis_client
 from sidegate.config import Settings
 from sidegate.ports import Hints
-from sidegate_adapters.redis.connecting import Certificates, connect
 from sidegate_adapters.redis.hints import RedisHints
 from sidegate_adapters.sql.opening import store_hints
 
@@ -22,7 +21,5 @@ def chosen_hints(settings: Settings) -> Hints | None:
     of_store = None if settings.hints == "redis" else store_hints(settings.database.get_secret_value())
     if of_store is not None or settings.redis is None or settings.hints == "store":
         return of_store
-    certificates = Certificates(settings.redis_ca, settings.redis_certificate, settings.redis_key)
-    address = redis_address(settings.redis.get_secret_value())
-    client = partial(connect, address, certificates=certificates, connections=_CONNECTIONS)
+    client = partial(redis_client, settings, connections=_CONNECTIONS)
     return RedisHints(client, f"{settings.redis_prefix}:{CHANNEL}")

@@ -8,7 +8,7 @@ from sidegate.decision.entities import context_entity, resource_entity, subject_
 from sidegate.errors import TooStale
 from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.snapshot import Snapshots
-from sidegate.model import Answer, Decision, Member, MemberStatus, Reason, Request, Subject
+from sidegate.model import Answer, Decision, MemberStatus, Reason, Request
 from sidegate.policy.keeper import CompiledPack
 
 ATTEMPTS = 8
@@ -49,18 +49,10 @@ class Resolved:
     async def _decide(self, request: Request, snapshot: TenantSnapshot) -> Decision | None:
         """Decide from this snapshot; None where the resource can't be read at its revision any more."""
         pack = snapshot.pack
-        if snapshot.suspended:
-            return _refused(Reason.TENANT_SUSPENDED, snapshot)
-        member = _member(request.subject, snapshot)
-        if member is None:
-            return _refused(Reason.NOT_A_MEMBER, snapshot)
-        if member.status is not MemberStatus.ACTIVE:
-            return _refused(_BY_STATUS[member.status], snapshot)
-        type_ = pack.pack.schema.resources.get(request.resource.type)
-        if type_ is None:
-            return _refused(Reason.UNKNOWN_RESOURCE_TYPE, snapshot)
-        if request.action not in pack.actions[type_.name]:
-            return _refused(Reason.UNKNOWN_ACTION, snapshot)
+        reason = refusal(request, snapshot)
+        if reason is not None:
+            return _refused(reason, snapshot)
+        member, type_ = snapshot.members[request.subject.id], pack.pack.schema.resources[request.resource.type]
         facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
         if facts is None:
             return None
@@ -74,8 +66,21 @@ class Resolved:
         return _explained(snapshot.program.evaluate(values, facts.links), pack, snapshot)
 
 
-def _member(subject: Subject, snapshot: TenantSnapshot) -> Member | None:
-    return snapshot.members.get(subject.id) if subject.type == "member" else None
+def refusal(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why a request is denied before any rule is asked, None where the rules decide."""
+    if snapshot.suspended:
+        return Reason.TENANT_SUSPENDED
+    pack = snapshot.pack
+    member = snapshot.members.get(request.subject.id) if request.subject.type == "member" else None
+    if member is None:
+        return Reason.NOT_A_MEMBER
+    if member.status is not MemberStatus.ACTIVE:
+        return _BY_STATUS[member.status]
+    if request.resource.type not in pack.actions:
+        return Reason.UNKNOWN_RESOURCE_TYPE
+    if request.action not in pack.actions[request.resource.type]:
+        return Reason.UNKNOWN_ACTION
+    return None
 
 
 def _refused(reason: Reason, snapshot: TenantSnapshot) -> Decision:

@@ -28,6 +28,9 @@ BUILT_INS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 
+OF_THE_CLOCK: Final = frozenset({"timeMatch"})
+"""The built-ins whose answer depends on more than their arguments."""
+
 
 def signatures(definition: Definition, functions: Mapping[str, MatchFunction]) -> dict[str, int | None]:
     """Return name -> number of arguments, None for registered functions, which count their own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -16,7 +16,7 @@ from sidegate.membership.ending import ended
 from sidegate.membership.patching import TenantSnapshot, patched, tenant_entity, touched_resources
 from sidegate.membership.resourcefacts import ResourceFacts, read_resource, unstored
 from sidegate.membership.rows import tenant_rows
-from sidegate.model import RecordedChange, TenantFacts, ref
+from sidegate.model import RecordedChange, Resource, TenantFacts, ref
 from sidegate.policy.keeper import PackKeeper
 from sidegate.policy.schema import ResourceType
 from sidegate.ports import FactsReader
@@ -104,8 +104,10 @@ class Snapshots:
         self._tenants.drop(tenant)
 
     def drop_resource(self, tenant: str, reference: str) -> None:
-        """Let a resource go."""
+        """Let a resource go that was not as the store has it; a new lineage ends what was decided from it, too."""
         self._resources.drop((tenant, reference))
+        if held := self._tenants.peek(tenant):
+            self._tenants.replace(tenant, replace(held, lineage=object()))
 
     def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
         """Bring a tenant that is held to the last of these changes, which must be whole revisions in their order.
@@ -138,6 +140,12 @@ class Snapshots:
     async def close(self) -> None:
         """End the loads that are under way, so that nothing asks the store any more."""
         await ended([flight.task for flight in self._flights.values()])
+
+    def holds(self, snapshot: TenantSnapshot, resource: Resource) -> bool:
+        """Whether what is stored about a resource is in memory, at the snapshot's revision."""
+        type_ = snapshot.pack.pack.schema.resources[resource.type]
+        known = unstored(snapshot, type_, resource.id) or self._held(snapshot, ref(resource.type, resource.id))
+        return known is not None
 
     async def tenant(self, tenant: str) -> TenantSnapshot | None:
         """Return a tenant's snapshot, from memory but for the first touch; None where the tenant is unknown.
@@ -217,16 +225,21 @@ class Snapshots:
         if known := unstored(snapshot, type_, id_):
             return known
         reference = ref(type_.name, id_)
-        key = snapshot.tenant, reference
-        if self._tenants.peek(snapshot.tenant) is snapshot:
-            held = self._resources.get(key) or self._unregistered.get(key)
-            if held is not None and held.lineage is snapshot.lineage:
-                return held
+        held = self._held(snapshot, reference)
+        if held is not None:
+            return held
         async with self._touching:
             loaded = await read_resource(self._store, snapshot, reference)
         if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:
-            (self._resources if loaded.registered else self._unregistered).put(key, loaded)
+            (self._resources if loaded.registered else self._unregistered).put((snapshot.tenant, reference), loaded)
         return loaded
+
+    def _held(self, snapshot: TenantSnapshot, reference: str) -> ResourceFacts | None:
+        if self._tenants.peek(snapshot.tenant) is not snapshot:
+            return None
+        key = snapshot.tenant, reference
+        held = self._resources.get(key) or self._unregistered.get(key)
+        return held if held is not None and held.lineage is snapshot.lineage else None
 
     async def same_resource(self, tenant: str, reference: str) -> bool | None:
         """Return whether a resource in memory is what the store holds; None where that can't be told now.

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from unicodedata import normalize
 
 import sidegate
 from sidegate.documents import nearest
+from sidegate.engine.signatures import OF_THE_CLOCK
 from sidegate.errors import EngineError, Fault, ModelError, PackError, RowError
 from sidegate.model import Obligation, Reason
 from sidegate.policy.load import MODEL, POLICY, SCHEMA, load_pack
@@ -23,6 +25,7 @@ class CompiledPack:
 
     `actions` maps each resource type to its actions, `denials` each rule's ID to the reason and obligations
     of its denials, `membership_rules` each reason that is decided before any row to the rule's ID.
+    `repeatable` says that the same question of the same facts is answered alike at any time.
     """
 
     pack: Pack
@@ -30,6 +33,7 @@ class CompiledPack:
     actions: Mapping[str, frozenset[str]]
     denials: Mapping[str, tuple[str, tuple[Obligation, ...]]]
     membership_rules: Mapping[str, str]
+    repeatable: bool
 
 
 class PackKeeper:
@@ -80,6 +84,7 @@ def compile_pack(pack: Pack, engine: Engine) -> CompiledPack:
         actions=MappingProxyType({name: frozenset(type_.actions) for name, type_ in schema.resources.items()}),
         denials=MappingProxyType(_denials(schema)),
         membership_rules=MappingProxyType(_membership_rules(schema)),
+        repeatable=_repeatable(pack),
     )
 
 
@@ -100,6 +105,15 @@ def _membership_rules(schema: Schema) -> dict[str, str]:
         for rule in schema.rules.values()
         if rule.reason and EnforcedBy.MEMBERSHIP in rule.enforced_by
     }
+
+
+def _repeatable(pack: Pack) -> bool:
+    """Return whether no function that looks at the clock is named anywhere in the rules, in whatever letters.
+
+    Nothing else that rules can call depends on more than the question and the facts, and no tenant can add a call.
+    """
+    texts = (pack.model_text, *(field for row in pack.rows for field in row))
+    return not any(name in normalize("NFKC", text) for text in texts for name in OF_THE_CLOCK)
 
 
 def _placed(error: EngineError, pack: Pack) -> Fault:

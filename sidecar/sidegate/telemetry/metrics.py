@@ -11,6 +11,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from sidegate.errors import StartError
+from sidegate.telemetry.cache import CacheEvent
 from sidegate.telemetry.calls import FinishedCall
 from sidegate.telemetry.sync import SyncEvent
 
@@ -46,6 +47,44 @@ class DecisionRecord(Protocol):
     @property
     def seconds(self) -> float:
         """How long it took."""
+
+
+_CACHE_COUNTERS = {
+    CacheEvent.HIT_MEMORY: ("sidegate_cache_memory_hits", "Decisions that were in memory."),
+    CacheEvent.HIT_SHARED: ("sidegate_cache_shared_hits", "Decisions that were in Redis."),
+    CacheEvent.MISS: ("sidegate_cache_misses", "Decisions that were in no cache and could be."),
+    CacheEvent.JOIN: ("sidegate_cache_joins", "Questions that joined the same one under way."),
+    CacheEvent.BYPASS: ("sidegate_cache_bypasses", "Questions that no cache was asked."),
+    CacheEvent.REJECTED: ("sidegate_cache_rejections", "Entries in Redis that no sidecar of this database sealed."),
+    CacheEvent.EVICTED: ("sidegate_cache_evictions", "Decisions that went out of memory for others."),
+    CacheEvent.READ_FAILED: ("sidegate_cache_read_failures", "Reads that Redis did not answer in time."),
+    CacheEvent.WRITE_DROPPED: ("sidegate_cache_dropped_writes", "Decisions that were not written to Redis."),
+}
+_BREAKER_STATES = ("closed", "half_open", "open")
+
+
+class CacheMetrics:
+    """A `CacheObserver` that keeps metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._counters = {
+            event: Counter(name, text, registry=registry) for event, (name, text) in _CACHE_COUNTERS.items()
+        }
+        self._breaker = Gauge(
+            "sidegate_cache_breaker",
+            "1 at the state of the circuit breaker before Redis.",
+            ("state",),
+            registry=registry,
+        )
+
+    def count(self, event: CacheEvent) -> None:
+        """Count one event."""
+        self._counters[event].inc()
+
+    def breaker(self, state: str) -> None:
+        """Note whether the shared cache is asked."""
+        for each in _BREAKER_STATES:
+            self._breaker.labels(each).set(each == state)
 
 
 class SyncMetrics:
@@ -101,6 +140,7 @@ class Metrics:
             "sidegate_decision_seconds", "How long decisions took.", buckets=_BUCKETS, registry=self.registry
         )
         self.sync = SyncMetrics(self.registry)
+        self.cache = CacheMetrics(self.registry)
 
     def observe_call(self, call: FinishedCall) -> None:
         """Count one finished call."""

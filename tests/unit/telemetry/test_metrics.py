@@ -8,6 +8,7 @@ from urllib.request import urlopen
 import pytest
 
 from sidegate.errors import StartError
+from sidegate.telemetry.cache import CacheEvent
 from sidegate.telemetry.calls import FinishedCall
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.sync import SyncEvent
@@ -88,7 +89,24 @@ def test_what_a_sidecar_tells_of_following_is_scraped() -> None:
 
     told = {sample.name: sample.value for family in metrics.registry.collect() for sample in family.samples}
 
-    assert len([name for name in told if name.endswith("_total")]) == len(SyncEvent)
+    assert len([name for name, value in told.items() if name.endswith("_total") and value == 1]) == len(SyncEvent)
     assert told["sidegate_sync_lag_seconds_sum"] == 0.02
     assert (told["sidegate_staleness_seconds"], told["sidegate_hints_connected"]) == (2.5, 1.0)
     assert (told["sidegate_tenants_held"], told["sidegate_resources_held"]) == (3.0, 40.0)
+
+
+def test_what_a_sidecar_tells_of_remembered_decisions_is_scraped() -> None:
+    """Each event has a counter of its own, and the breaker shows the one state that it is in."""
+    metrics = Metrics()
+    for event in CacheEvent:
+        metrics.cache.count(event)
+    for state in ("closed", "open", "half_open"):
+        metrics.cache.breaker(state)
+
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+
+    assert len([sample for sample in samples if sample.name.endswith("_total") and sample.value == 1]) == len(
+        CacheEvent
+    )
+    states = {sample.labels["state"]: sample.value for sample in samples if sample.name == "sidegate_cache_breaker"}
+    assert states == {"closed": 0, "half_open": 1, "open": 0}

@@ -1,0 +1,54 @@
+"""What remembers decisions: memory, and Redis where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from sidegate.bootstrap.sharing import redis_client
+from sidegate.config import Settings
+from sidegate.decision.cached import Cached, Tiers
+from sidegate.decision.remembered import RememberedDecisions
+from sidegate.decision.sealed import SealedDecisions
+from sidegate.membership.snapshot import Snapshots
+from sidegate.ports import Decider, FactsStore, SharedCache
+from sidegate.telemetry.cache import CacheEvent, CacheObserver
+from sidegate_adapters.redis.breaker import Breaker
+from sidegate_adapters.redis.cache import CONNECTIONS, Hooks, RedisCache
+
+_SECRET = "decision-cache"  # noqa: S105 - the name of a secret, not one
+
+
+@asynccontextmanager
+async def cached(
+    delegate: Decider, settings: Settings, *, store: FactsStore, snapshots: Snapshots, observer: CacheObserver
+) -> AsyncIterator[Decider]:
+    """Yield the delegate with the caches before it that the settings ask for."""
+    if settings.cache == "off":
+        yield delegate
+        return
+    remembered = RememberedDecisions(settings.cache_entries, settings.cache_ttl, observer=observer)
+    cache = _shared_cache(settings, observer)
+    if cache is None:
+        yield Cached(delegate, snapshots=snapshots, tiers=Tiers(remembered), observer=observer)
+        return
+    try:
+        secret = await store.secret(_SECRET)
+        shared = SealedDecisions(cache, secret, engine=settings.engine, seconds=settings.cache_ttl, observer=observer)
+        tiers = Tiers(remembered, shared, always=settings.cache == "always")
+        yield Cached(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
+    finally:
+        await cache.close()
+
+
+def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:
+    if settings.redis is None:
+        return None
+    return RedisCache(
+        redis_client(settings, connections=CONNECTIONS),
+        prefix=settings.redis_prefix,
+        timeout=settings.redis_timeout,
+        breaker=Breaker(observe=observer.breaker),
+        hooks=Hooks(partial(observer.count, CacheEvent.READ_FAILED), partial(observer.count, CacheEvent.WRITE_DROPPED)),
+    )
