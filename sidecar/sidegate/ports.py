@@ -247,6 +247,10 @@ class MembershipStore(FactsStore, Protocol):
         """Return up to `limit` resources that the query asks for and that come after a reference, by type and ID."""
         ...
 
+    async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], int]:
+        """Return how many resources of each type stand in a parent themselves."""
+        ...
+
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; this is no change of the facts. False: no such member."""
         ...

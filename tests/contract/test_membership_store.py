@@ -1,5 +1,6 @@
 """What every MembershipStore keeps beside the facts: lookups by an index, lists, seats, receipts, invitations."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -205,6 +206,17 @@ async def test_a_tenants_size_counts_its_members_and_resources(filled):
     assert await filled.size("acme") == (TenantSize(members=3, resources=3), 1)
     assert await filled.size("globex") == (TenantSize(members=1, resources=0), 1)
     assert await filled.size("nobody") == (TenantSize(members=0, resources=0), 0)
+
+
+async def test_what_stands_in_a_parent_is_counted_by_type(filled):
+    """Each type with its number, of what stands in the parent itself; nothing, where nothing does."""
+    counts, revision = await filled.counts("acme", "group:sales")
+    inside, _ = await filled.related("acme", Relation.CHILDREN, ["group:sales"])
+    assert counts == Counter(reference.partition(":")[0] for _, (reference,) in inside)
+    assert sum(counts.values()) > 0
+    assert await filled.counts("acme", "group:nobody") == ({}, revision)
+    assert await filled.counts("globex", "group:sales") == ({}, 1)
+    assert await filled.counts("nobody", "group:sales") == ({}, 0)
 
 
 async def test_a_receipt_is_kept_with_its_write(filled):

@@ -36,6 +36,10 @@ def reads(company, actor, pack):
             company.resources.GetResource,
             resource_pb2.GetResourceRequest(name=company.resource("document:d"), actor=actor),
         ),
+        "count of leo's workspace": partial(
+            company.resources.CountResources,
+            resource_pb2.CountResourcesRequest(name=company.resource("workspace:leo"), actor=actor),
+        ),
         "history of leo": partial(history, history_pb2.ListChangesRequest(member="leo", **changes)),
         "what leo did": partial(history, history_pb2.ListChangesRequest(actor="member:leo", **changes)),
         "audit": partial(history, history_pb2.ListChangesRequest(**changes)),
@@ -48,7 +52,8 @@ def reads(company, actor, pack):
 
 
 TABLES = {
-    # MS-01 to MS-06: owner and admins see users and teams; MS-04, MS-13: history of others and reports are the owner's.
+    # MS-01 to MS-06, MS-11: owner and admins see users, teams and how much is in workspaces; MS-04, MS-13: the history
+    # of others and reports are the owner's.
     "mekari-sign": {
         "tenant": {"ann"},
         "members": {"ann", "adam"},
@@ -61,6 +66,7 @@ TABLES = {
         "grants of leo": {"ann", "adam"},
         "grants on a document": {"ann", "leo"},
         "document": {"ann", "leo"},
+        "count of leo's workspace": {"ann", "adam"},
         "history of leo": {"ann", "leo"},
         "what leo did": {"ann", "leo"},
         "audit": {"ann"},
@@ -119,6 +125,7 @@ TABLES = {
         "grants of leo": {"ann", "adam"},
         "grants on a document": {"ann", "leo"},
         "document": {"ann", "leo"},
+        "count of leo's workspace": {"ann", "adam"},
         "history of leo": {"ann"},
         "what leo did": {"ann"},
         "audit": {"ann"},
@@ -146,7 +153,7 @@ async def peopled(found, pack):
 
 @pytest.mark.parametrize("pack", TABLES)
 async def test_each_pack_says_who_reads_what(found, pack):
-    """MS-04, MS-05, MS-13, EL-11, EL-13, EF-01, EF-03: each read is allowed to whom the table says, and to no other."""
+    """MS-04, MS-05, MS-11, MS-13, EL-11, EL-13, EF-01, EF-03: each read is for whom the table says, and no other."""
     company = await peopled(found, pack)
     told = {read: set() for read in EVERYTHING}
     for actor in ("ann", "adam", "mia", "leo", "pia", "eve"):
@@ -165,7 +172,7 @@ async def test_the_platform_reads_everything(found, actor):
     """No pack is asked about the platform, which is also who asks where nobody is named."""
     company = await peopled(found, "engagelab")
     calls = reads(company, actor, "engagelab")
-    for read in ("document", "grants on a document"):
+    for read in ("document", "grants on a document", "count of leo's workspace"):
         del calls[read]
     await asyncio.gather(*(call() for call in calls.values()))
     assert (await failure(reads(company, actor, "engagelab")["document"]())).info.reason == "NOT_FOUND"
@@ -275,3 +282,25 @@ async def test_a_wrong_actor_is_named(found, actor):
     request = membership_pb2.ListMembersRequest(parent=company.parent, actor=actor)
     told = await refused(company.members.ListMembers(request), "INVALID_INPUT")
     assert set(told.violations) == {"actor"}
+
+
+async def test_a_workspace_is_monitored_by_counts(found):
+    """MS-11: how much is in a workspace or a folder and when whose it is did something, and never a name of it."""
+    company = await peopled(found, "mekari-sign")
+    await company.register("document:e", "workspace:leo", "group:sales", actor="member:leo")
+    await company.register("document:f", "group:sales")
+
+    async def count(reference, actor="member:adam"):
+        request = resource_pb2.CountResourcesRequest(name=company.resource(reference), actor=actor)
+        answer = await company.resources.CountResources(request)
+        return {one.type: one.count for one in answer.counts}, answer.HasField("last_change_time")
+
+    assert await count("workspace:leo") == ({"document": 2}, True)
+    assert await count("workspace:mia") == ({}, True)
+    assert await count("workspace:pia") == ({}, False)
+    assert await count("group:sales", actor="") == ({"document": 2}, True)
+    assert await count("document:d", actor="") == ({}, False)
+    for nobody in ("workspace:nobody", "group:nobody", "document:nothing"):
+        await refused(count(nobody, actor=""), "NOT_FOUND")
+    await refused(count("workspace:nobody", actor="member:mia"), "NOT_PERMITTED")
+    await refused(count("workspace", actor=""), "INVALID_INPUT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, and_, exists, select, tuple_
+from sqlalchemy import Column, ColumnElement, Select, and_, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import resource_from_entry
@@ -40,6 +40,15 @@ async def resource_page(
         ResourceRecord(resource_from_entry(reference, payload), owners.get(reference, ""))
         for (_, (reference,)), payload in found.items()
     ], revision
+
+
+async def counts(connection: AsyncConnection, tenant: str, parent: str) -> tuple[dict[str, int], int]:
+    """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
+    require_storable({"parent": parent})
+    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    type_ = resource_parents.c.type
+    counted = select(type_, func.count()).where(_inside(tenant, parent)).group_by(type_).order_by(type_)
+    return {row[0]: row[1] for row in await connection.execute(counted)}, revision or 0
 
 
 def _wanted(tenant: str, query: ResourceQuery) -> tuple[Select[*tuple[Any, ...]], Column[str], Column[str]]:

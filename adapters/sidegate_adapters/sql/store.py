@@ -173,6 +173,10 @@ class SqlFactsStore:
             lambda connection: registered.resource_page(connection, tenant, query, after=after, limit=limit)
         )
 
+    async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], int]:
+        """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
+        return await self._read(lambda connection: registered.counts(connection, tenant, parent))
+
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; False where there is no such member."""
         return await self._write(lambda connection: people.record_access(connection, tenant, member, at))

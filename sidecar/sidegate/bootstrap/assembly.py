@@ -29,6 +29,7 @@ from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
 from sidegate.membership.lastgood import LastGood
 from sidegate.membership.members import Members
+from sidegate.membership.monitoring import Monitoring
 from sidegate.membership.past import Past
 from sidegate.membership.places import Places
 from sidegate.membership.quotas import Quotas
@@ -142,7 +143,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             history=HistoryHandler(History(core.history, reader), watching, tokens, seals),
             roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
             groups=GroupHandler(Groups(commander, reader), tokens, seals),
-            resources=ResourceHandler(Resources(commander, reader), tokens, seals),
+            resources=ResourceHandler(Resources(commander, reader), Monitoring(core.history, reader), tokens, seals),
             quotas=QuotaHandler(Quotas(commander), Usage(core.history, reader), tokens, seals),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)

@@ -19,6 +19,7 @@ COMMANDS = {
     "register": ("Make RESOURCE known, with its owner.", "sidegate.cli.resource:register"),
     "list": ("List the registered resources of the tenant.", "sidegate.cli.resourcelist:list_"),
     "show": ("Show RESOURCE.", "sidegate.cli.resource:show"),
+    "count": ("Tell how many resources stand in RESOURCE, and not which.", "sidegate.cli.resourcelist:count"),
     "clone": ("Make one like RESOURCE, with the ID CLONE.", "sidegate.cli.resource:clone"),
     "update": ("Set properties of RESOURCE, and what it stands in.", "sidegate.cli.resource:update"),
     "delete": ("Delete RESOURCE with all that is held on it.", "sidegate.cli.resource:delete"),

@@ -50,6 +50,29 @@ def list_(by: Acting, *, type_: str, owner: str, limit: int, **given: str) -> No
         click.echo(f"\nThere are more: --page {answer.next_page_token}")
 
 
+@click.command(
+    "count",
+    cls=Command,
+    examples=(
+        ("How much somebody has", "sidegate resource count --tenant acme workspace:uma"),
+        ("What is in a team's folder", "sidegate resource count --tenant acme group:sales"),
+    ),
+)
+@click.argument("resource")
+@asking
+def count(by: Acting, *, resource: str) -> None:
+    """Tell how many resources stand in RESOURCE, and not which.
+
+    And when whose it is, the member or the team, last changed anything.
+    """
+    request = pb.CountResourcesRequest(name=by.name("resources", resource), actor=by.actor)
+    answer = by.call(ResourceServiceStub, "CountResources", request)
+    lines = [f"  {one.type:<12}{one.count}" for one in answer.counts]
+    if answer.HasField("last_change_time"):
+        lines.append(f"  last change {answer.last_change_time.ToDatetime():%Y-%m-%d %H:%M}")
+    by.tell(answer, resource, *lines)
+
+
 def _row(resource: pb.RegisteredResource) -> tuple[str, ...]:
     properties = (f"{name}={value}" for name, value in plain(resource.properties).items())
     return decoded(resource.name), ", ".join(resource.parents), resource.owner, ", ".join(properties)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from sidegate.errors import InvalidInput, NotFound, NotPermitted, RevisionConflict, Violation
 from sidegate.membership.draft import Draft
@@ -138,13 +138,16 @@ class Step:
             NotPermitted: the pack denies it, or leaves it to the platform.
             NotFound: there is no such tenant.
         """
-        if self.caller.is_platform:
-            self._require_tenant()
-            return
-        declared = self.schema.resources.get(split_ref(resource)[0])
-        if declared is None or not declared.viewed_with:
-            raise NotPermitted(f"only the platform can see the record of `{resource}`", why="no_operation")
-        await self.ask_action(declared.viewed_with, resource)
+        await self._ask_declared("viewed_with", resource)
+
+    async def ask_monitor(self, resource: str) -> None:
+        """Require that the actor may see how much stands in a resource, by the action that its type declares for that.
+
+        Raises:
+            NotPermitted: the pack denies it, or leaves it to the platform.
+            NotFound: there is no such tenant.
+        """
+        await self._ask_declared("monitored_with", resource)
 
     async def require_authority(self, role: str) -> None:
         """Require that the actor has authority over a role on the tenant (EF-03, EF-05).
@@ -171,6 +174,16 @@ class Step:
             waiting = {ref("group", key[0]) for _, key in above} - found
             found |= waiting
         return frozenset(found)
+
+    async def _ask_declared(self, key: Literal["viewed_with", "monitored_with"], resource: str) -> None:
+        if self.caller.is_platform:
+            self._require_tenant()
+            return
+        declared = self.schema.resources.get(split_ref(resource)[0])
+        action: str = getattr(declared, key, "")
+        if not action:
+            raise NotPermitted(f"only the platform can look at `{resource}`", why="no_operation")
+        await self.ask_action(action, resource)
 
     def _require_tenant(self) -> None:
         if not self.draft.revision:

@@ -51,6 +51,7 @@ MEMBERSHIP_REASONS: Final = frozenset(
 """The reasons that are decided before any row."""
 ACTIONS_ON_ONE: Final[Mapping[str, str]] = {
     "viewed_with": "Viewed",
+    "monitored_with": "Monitored, by activity and counts,",
     "cloned_with": "Cloned",
     "updated_with": "Its properties are set",
     "moved_with": "Moved",

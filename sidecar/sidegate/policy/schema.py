@@ -137,8 +137,9 @@ class ResourceType:
     """A type of resource: its actions, the types its parents may have, and its properties.
 
     `registered_with` is the `type:action` that lets a member register one, on the type as a whole or on the parent of
-    that type; `viewed_with` (its record, and who holds what on it), `cloned_with`, `updated_with` (its properties),
-    `moved_with` (its parents) and `deleted_with` are actions on the resource. What is "" is for the platform alone.
+    that type; `viewed_with` (its record, and who holds what on it), `monitored_with` (how much stands in it, and the
+    activity), `cloned_with`, `updated_with` (its properties), `moved_with` (its parents) and `deleted_with` are actions
+    on the resource. What is "" is for the platform alone.
     """
 
     name: str
@@ -148,6 +149,7 @@ class ResourceType:
     properties: Mapping[str, Property] | None = None
     registered_with: str = ""
     viewed_with: str = ""
+    monitored_with: str = ""
     cloned_with: str = ""
     updated_with: str = ""
     moved_with: str = ""

@@ -6,9 +6,11 @@ from typing import Final
 
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
+from sidegate.membership.monitoring import Monitoring
 from sidegate.membership.resources import HandOver, Resources, ResourceState, ResourceUpdate
 from sidegate.model import Json, Properties, ResourceQuery, ref, split_ref
 from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
+from sidegate.server.moments import write_moment
 from sidegate.server.names import RESOURCES, ids_of, name_of, tenant_of
 from sidegate.server.pages import Pages
 from sidegate.server.properties import read_properties, write_properties
@@ -23,8 +25,9 @@ _PROPERTIES: Final = "properties"
 class ResourceHandler:
     """Reads and writes registered resources; errors are Sidegate's own, for the transport to tell."""
 
-    def __init__(self, resources: Resources, tokens: RevisionTokens, seals: Seals) -> None:
+    def __init__(self, resources: Resources, monitoring: Monitoring, tokens: RevisionTokens, seals: Seals) -> None:
         self._resources = resources
+        self._monitoring = monitoring
         self._tokens = tokens
         self._pages = Pages(seals)
 
@@ -72,6 +75,19 @@ class ResourceHandler:
         return pb.ListRegisteredResourcesResponse(
             resources=[_resource(tenant, one) for one in resources], next_page_token=token
         )
+
+    async def count_resources(self, message: pb.CountResourcesRequest) -> pb.CountResourcesResponse:
+        """Return how many resources stand in a thing.
+
+        Raises:
+            InvalidInput: what they stand in is not right.
+            NotPermitted: the pack denies it.
+            NotFound: there is no such tenant, or no such thing.
+        """
+        tenant, reference = _named(message.name, "name")
+        found = await self._monitoring.count(tenant, reference, reader_of(message))
+        counts = [pb.ResourceCount(type=type_, count=count) for type_, count in found.counts.items()]
+        return pb.CountResourcesResponse(counts=counts, last_change_time=write_moment(found.last_change_at))
 
     async def clone_resource(self, message: pb.CloneResourceRequest) -> pb.CloneResourceResponse:
         """Make a resource like another.

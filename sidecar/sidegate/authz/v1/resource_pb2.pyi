@@ -211,6 +211,88 @@ class GetResourceResponse(_message.Message):
 Global___GetResourceResponse: _TypeAlias = GetResourceResponse  # noqa: Y015
 
 @_typing.final
+class CountResourcesRequest(_message.Message):
+    """CountResourcesRequest names what resources stand in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A workspace, a group or a registered resource, such as "tenants/acme/resources/workspace:uma"."""
+    actor: _builtins.str
+    """Who asks: "platform" or "member:<id>"; empty means the platform."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountResourcesRequest: _TypeAlias = CountResourcesRequest  # noqa: Y015
+
+@_typing.final
+class CountResourcesResponse(_message.Message):
+    """CountResourcesResponse says how much there is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    LAST_CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResourceCount]:
+        """How many stand in it themselves, by type; types without any are left out."""
+
+    @_builtins.property
+    def last_change_time(self) -> _timestamp_pb2.Timestamp:
+        """When the member whose it is, or a member of the group, last changed anything in the tenant; unset where none did."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___ResourceCount] | None = ...,
+        last_change_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_change_time", b"last_change_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "last_change_time", b"last_change_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountResourcesResponse: _TypeAlias = CountResourcesResponse  # noqa: Y015
+
+@_typing.final
+class ResourceCount(_message.Message):
+    """ResourceCount is how many resources of one type there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """The type, such as "document"."""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResourceCount: _TypeAlias = ResourceCount  # noqa: Y015
+
+@_typing.final
 class ListRegisteredResourcesRequest(_message.Message):
     """ListRegisteredResourcesRequest asks for resources; every condition that is given must hold."""
 

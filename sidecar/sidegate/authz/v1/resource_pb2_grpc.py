@@ -50,6 +50,11 @@ class ResourceServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesResponse.FromString,
                 _registered_method=True)
+        self.CountResources = channel.unary_unary(
+                '/sidegate.authz.v1.ResourceService/CountResources',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesResponse.FromString,
+                _registered_method=True)
         self.CloneResource = channel.unary_unary(
                 '/sidegate.authz.v1.ResourceService/CloneResource',
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceRequest.SerializeToString,
@@ -92,6 +97,15 @@ class ResourceServiceServicer:
 
     def ListRegisteredResources(self, request, context):
         """ListRegisteredResources returns the registered resources of a tenant by type and ID, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountResources(self, request, context):
+        """CountResources returns how many resources stand in a thing, and when whose it is was last active, but not which.
+
+        A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +156,11 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.ListRegisteredResources,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesResponse.SerializeToString,
+            ),
+            'CountResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountResources,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesResponse.SerializeToString,
             ),
             'CloneResource': grpc.unary_unary_rpc_method_handler(
                     servicer.CloneResource,
@@ -246,6 +265,33 @@ class ResourceService:
             '/sidegate.authz.v1.ResourceService/ListRegisteredResources',
             sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRegisteredResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.ResourceService/CountResources',
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,6 +22,11 @@ class ResourceServiceStub:
     """GetResource returns a resource."""
     ListRegisteredResources: _aio.UnaryUnaryMultiCallable[_resource_pb2.ListRegisteredResourcesRequest, _resource_pb2.ListRegisteredResourcesResponse]
     """ListRegisteredResources returns the registered resources of a tenant by type and ID, page by page."""
+    CountResources: _aio.UnaryUnaryMultiCallable[_resource_pb2.CountResourcesRequest, _resource_pb2.CountResourcesResponse]
+    """CountResources returns how many resources stand in a thing, and when whose it is was last active, but not which.
+
+    A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
+    """
     CloneResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.CloneResourceRequest, _resource_pb2.CloneResourceResponse]
     """CloneResource makes a resource like another; it belongs to who cloned it."""
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.UpdateResourceRequest, _resource_pb2.UpdateResourceResponse]
@@ -57,6 +62,17 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_resource_pb2.ListRegisteredResourcesRequest, _abc.Awaitable[_resource_pb2.ListRegisteredResourcesResponse]],
     ) -> _abc.Awaitable[_resource_pb2.ListRegisteredResourcesResponse]:
         """ListRegisteredResources returns the registered resources of a tenant by type and ID, page by page."""
+
+    @_abc_1.abstractmethod
+    def CountResources(
+        self,
+        request: _resource_pb2.CountResourcesRequest,
+        context: _aio.ServicerContext[_resource_pb2.CountResourcesRequest, _abc.Awaitable[_resource_pb2.CountResourcesResponse]],
+    ) -> _abc.Awaitable[_resource_pb2.CountResourcesResponse]:
+        """CountResources returns how many resources stand in a thing, and when whose it is was last active, but not which.
+
+        A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
+        """
 
     @_abc_1.abstractmethod
     def CloneResource(
