@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import grpc
 import pytest
+from google.rpc.code_pb2 import ALREADY_EXISTS
 
+from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1 import resource_pb2 as resources
+from sidegate.authz.v1 import role_pb2 as roles
 from support.cli import sidecar
 from support.companies import Company, create
+from support.watching import listed
 
 ROUNDS = 12
 _NUMBERS = count(1)
 
 
-@pytest.fixture
-async def pair(postgres: Any, tmp_path) -> AsyncIterator[tuple[grpc.aio.Channel, grpc.aio.Channel]]:
-    """Channels to two sidecars that share a database."""
+@pytest.fixture(scope="module")
+def addresses(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Where two sidecars listen that share a database."""
     name = f"pair{next(_NUMBERS)}"
-    await postgres.execute(f"CREATE DATABASE {name}")
+    asyncio.run(postgres.execute(f"CREATE DATABASE {name}"))
     flags = ["--drain", "0", "--database", postgres.address(name)]
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    with sidecar(tmp_path / "one", *flags) as one, sidecar(tmp_path / "two", *flags) as two:
-        async with (
-            grpc.aio.insecure_channel(one.address) as first,
-            grpc.aio.insecure_channel(two.address) as second,
-        ):
-            yield first, second
+    places = [tmp_path_factory.mktemp(side) for side in ("one", "two")]
+    with sidecar(places[0], *flags) as one, sidecar(places[1], *flags) as two:
+        yield one.address, two.address
+
+
+@pytest.fixture
+async def pair(addresses: tuple[str, str]) -> AsyncIterator[tuple[grpc.aio.Channel, grpc.aio.Channel]]:
+    """Channels to the two sidecars."""
+    async with (
+        grpc.aio.insecure_channel(addresses[0]) as first,
+        grpc.aio.insecure_channel(addresses[1]) as second,
+    ):
+        yield first, second
 
 
 async def outcomes(*calls: Any) -> list[bool]:
@@ -72,6 +81,84 @@ async def test_invitations_for_the_last_seat(pair):
         done = await outcomes(here.invite(f"left{number}"), there.invite(f"right{number}"))
         assert sum(done) == (number == 0)
     assert len(await there.list()) == 1 + ROUNDS
+
+
+async def test_invitations_of_the_same_person(pair):
+    """MS-02: whoever is invited on two sidecars at once is invited once, and the token that was handed out works."""
+    here = await create(pair[0], "standard")
+    there = replace(here, channel=pair[1])
+    for number in range(ROUNDS):
+        email = f"eve{number}@acme.example"
+        # The same ID in even rounds; in odd ones two IDs, whose e-mail address is the same.
+        rows = [pb.Invitee(email=email, account=f"eve{number}-{number % 2 * side}") for side in (0, 1)]
+        calls = [_invited(company, row) for company, row in zip((here, there), rows, strict=True)]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        (token,) = [one for one in ended if isinstance(one, str)]
+        (refusal,) = [one for one in ended if isinstance(one, grpc.aio.AioRpcError)]
+        assert refusal.code() in {grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.INVALID_ARGUMENT}
+        found = await there.list(text=email)
+        assert len(found) == 1
+        changes = await listed(pair[number % 2], here.parent, member=found[0], kind="invitation")
+        assert [one.change.HasField("before") for one in changes] == [False]
+        assert (await there.accept(token)).name == here.name(found[0])
+
+
+async def _invited(company: Company, row: pb.Invitee) -> str:
+    """Invite one person, and return the token."""
+    answer = await company.members.InviteMembers(pb.InviteMembersRequest(parent=company.parent, invitees=[row]))
+    return answer.results[0].member.invitation.token
+
+
+async def test_copies_of_a_role_to_the_same_tenants(pair):
+    """EL-05: of two copies at once each target takes one, and refuses the other; no target has half of a role."""
+    here = await create(pair[0], "engagelab")
+    there = replace(here, channel=pair[1])
+    targets = [await create(pair[side], "engagelab") for side in (0, 1, 0)]
+    names = [target.parent for target in targets]
+    for number in range(ROUNDS):
+        role = f"Reader{number}"
+        await here.make_role(role, "sms:view", "email:view")
+        # From both ends, so that each side is first somewhere.
+        forth, back = await asyncio.gather(_copied(here, role, names), _copied(there, role, names[::-1]))
+        for one, other in zip(forth, back[::-1], strict=True):
+            assert one.target == other.target
+            (failed,) = [result.error for result in (one, other) if result.HasField("error")]
+            assert failed.code == ALREADY_EXISTS
+        for target in targets:
+            assert await _permissions(replace(target, channel=pair[number % 2]), role) == ["email:view", "sms:view"]
+            assert len(await listed(pair[0], target.parent, role=role)) == 1
+
+
+async def test_replacing_copies_of_two_roles_of_one_name(pair):
+    """EL-05: what two replace at once is in each target the later of both, whole, and the same on both sides."""
+    sources = [await create(pair[side], "engagelab") for side in (0, 1)]
+    targets = [await create(pair[side], "engagelab") for side in (1, 0, 1)]
+    names = [target.parent for target in targets]
+    kinds = (["email:send", "email:view"], ["sms:send", "sms:view"])
+    for source, permissions in zip(sources, kinds, strict=True):
+        await source.make_role("Reader", *permissions)
+    for _ in range(ROUNDS):
+        copied = await asyncio.gather(
+            _copied(sources[0], "Reader", names, replace=True), _copied(sources[1], "Reader", names[::-1], replace=True)
+        )
+        assert all(result.revision for results in copied for result in results)
+        for target in targets:
+            there = [await _permissions(replace(target, channel=channel), "Reader") for channel in pair]
+            assert there[0] == there[1]
+            assert there[0] in kinds
+            last = (await listed(pair[0], target.parent, role="Reader"))[-1].change.after["permissions"]
+            assert there[0] == sorted(f"{type_}:{action}" for type_, actions in last.items() for action in actions)
+
+
+async def _copied(company: Company, role: str, targets: list[str], **request: Any) -> list[Any]:
+    """Copy a role, and return the result for each target."""
+    asked = roles.CopyRoleRequest(name=company.role(role), targets=targets, **request)
+    return [*(await company.roles.CopyRole(asked)).results]
+
+
+async def _permissions(company: Company, role: str) -> list[str]:
+    answer = await company.roles.GetRole(roles.GetRoleRequest(name=company.role(role)))
+    return [*answer.role.permissions]
 
 
 async def test_quota_taken_from_both_sides(pair):
