@@ -1,8 +1,11 @@
 """What a spreadsheet holds, as the programs that people use write it."""
 
+from io import BytesIO
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl import load_workbook
 
 from sidegate.spreadsheets.cells import Kind, column_letters, column_number
 from sidegate.spreadsheets.reading import read_sheet
@@ -178,6 +181,8 @@ def test_an_empty_sheet_keeps_texts():
     """EF-12: the sheet to fill in has its header, and every column of it keeps what is typed as text."""
     raw = empty_sheet("People", ("email", "phone"))
     assert shown(raw, "People") == {1: {"A": "email", "B": "phone"}}
+    columns = load_workbook(BytesIO(raw))["People"].column_dimensions
+    assert {letters: columns[letters].number_format for letters in columns} == {"A": "@", "B": "@"}
 
 
 @given(st.integers(min_value=1, max_value=18_278))
