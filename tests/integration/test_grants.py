@@ -7,6 +7,7 @@ import pytest
 
 from sidegate.authz.v1 import membership_pb2, role_pb2
 from support.companies import refused
+from support.watching import listed
 
 FORMS = """\
 tenants:
@@ -116,7 +117,7 @@ async def test_nobody_raises_themselves_through_a_group(company):
 
 
 async def test_the_representative_delegates_the_position(company):
-    """EF-02: afterwards the other holds it and the former doesn't; others can't delegate."""
+    """EF-02: in one recorded revision the other comes to hold it and the former no more; others can't delegate."""
     for actor in ("member:cam", "member:tina", "member:uma"):
         await refused(company.delegate("uma", actor=actor), "NOT_PERMITTED")
     answer = await company.delegate("uma", actor="member:ann")
@@ -125,6 +126,13 @@ async def test_the_representative_delegates_the_position(company):
     assert await company.holders("representative_admin") == ["member:uma"]
     assert await company.check("uma", "delegate", "company", revision=answer.revision) == (True, "allowed_by_rule")
     assert (await company.check("ann", "delegate", "company"))[0] is False
+    changes = await listed(company.channel, company.parent, role="representative_admin")
+    recorded = [one for one in changes if one.revision == answer.revision]
+    assert {(one.change.key[2], one.change.HasField("after")) for one in recorded} == {
+        ("member:uma", True),
+        ("member:ann", False),
+    }
+    assert {one.actor for one in recorded} == {"member:ann"}
 
 
 async def test_the_position_goes_to_one_who_can_act(company):
