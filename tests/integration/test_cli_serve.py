@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from support.cli import sidecar, sidegate
+from support.cli import invoke, sidecar, sidegate
+from support.valkey_server import eventually
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
@@ -140,3 +142,26 @@ def test_packs_that_are_not_there_stop_it(tmp_path):
     assert f"`{tmp_path}/none` is not right: expected a directory" in refused(tmp_path, "--policies", tmp_path / "none")
     (tmp_path / "empty").mkdir()
     assert f"{tmp_path}/empty: there is no pack" in refused(tmp_path, "--policies", tmp_path / "empty")
+
+
+def test_a_hangup_brings_changed_packs_into_force(tmp_path, packs):
+    """SIGHUP loads the packs anew without a restart; packs with a fault are refused with their file and line."""
+    question = ("check", "--tenant", "demo", "uma", "view", "document:contract", "--json")
+    with sidecar(tmp_path, "--policies", packs, "--demo") as running:
+
+        def digest() -> str:
+            return str(json.loads(invoke(*question, "--address", running.address).out)["policy_digest"])
+
+        def reloaded(text: str, told: str) -> None:
+            (packs / "standard" / "policy.csv").write_text(text)
+            running.process.send_signal(signal.SIGHUP)
+            eventually(lambda: told in (tmp_path / "serve.err").read_text(), lambda: f"the log does not tell {told}")
+
+        policy = (packs / "standard" / "policy.csv").read_text()
+        first = digest()
+        reloaded(policy + "\n# another digest\n", "packs are in force")
+        second = digest()
+        reloaded(policy + "p, nobody_knows, tenant, document, view, True, allow, ST-01\n", "policy.csv:")
+        assert second != first
+        assert digest() == second
+        assert running.stop() == 0

@@ -14,6 +14,7 @@ from hashlib import sha256
 from sidegate.bootstrap.background import Work, background
 from sidegate.bootstrap.caching import cached
 from sidegate.bootstrap.hinting import chosen_hints
+from sidegate.bootstrap.reloading import Reloading
 from sidegate.config import Settings
 from sidegate.decision.guarded import Guarded
 from sidegate.decision.measured import Measured, Measurement
@@ -81,6 +82,7 @@ class Core:
     follower: Follower
     snapshots: Snapshots
     hints: Hints | None
+    reloading: Reloading
     max_staleness: float
 
     def ready(self) -> bool:
@@ -90,7 +92,10 @@ class Core:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try."""
+    """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try.
+
+    `reload` asks it to load the packs anew.
+    """
 
     addresses: tuple[str, ...]
     packs: tuple[str, ...]
@@ -98,11 +103,12 @@ class Running:
     engine: str
     database: str
     demo: bool
+    reload: Callable[[], None]
     metrics_address: str = ""
 
 
 async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` is called once when everything listens.
+    """Serve until SIGINT or SIGTERM, and load the packs anew on SIGHUP; `announce` is called once everything listens.
 
     Raises:
         PackError: a pack does not load; nothing listens.
@@ -113,6 +119,7 @@ async def run(settings: Settings, *, announce: Callable[[Running], None]) -> Non
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with serving(settings) as running:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
         announce(running)
         await stopped.wait()
         get_log("bootstrap").info("stopping", drain=settings.drain)
@@ -158,6 +165,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                     engine=settings.engine,
                     database=str(settings.database),
                     demo=settings.demo,
+                    reload=core.reloading.ask,
                     metrics_address=metrics_address,
                 )
         finally:
@@ -185,6 +193,7 @@ async def deciding(
             observer=observer,
         )
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
+        reloading = Reloading(packs, snapshots, observer=observer)
         shelf = _shelf(settings)
         kept = None if shelf is None else LastGood(shelf, snapshots, follower, packs)
         if kept is not None:
@@ -199,8 +208,10 @@ async def deciding(
                 max_staleness=settings.max_staleness,
             )
             facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
-            core = Core(decider, facts, store, store, packs, follower, snapshots, hints, settings.max_staleness)
-            work: list[Work] = [follower.run]
+            core = Core(
+                decider, facts, store, store, packs, follower, snapshots, hints, reloading, settings.max_staleness
+            )
+            work: list[Work] = [follower.run, reloading.run]
             if hints is not None:
                 work.append(partial(follower.heed, hints))
             if settings.verify_interval:

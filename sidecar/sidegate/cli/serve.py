@@ -83,10 +83,11 @@ def shown_default(field: FieldInfo) -> str:
 def serve(**flags: Any) -> None:
     """Start the server.
 
-    It ends gracefully on SIGINT (Ctrl-C) and SIGTERM. Each setting is taken from its flag, else from its environment
-    variable, else from the settings file, else from its default. Faults of the settings are told all at once, and
-    before the server listens. The secret that signs revision tokens has no flag: it comes from SIDEGATE_TOKEN_KEY or
-    from token_key in the file. An address of a database or of Redis that holds a password belongs there, too.
+    It ends gracefully on SIGINT (Ctrl-C) and SIGTERM, and loads the packs anew on SIGHUP. Each setting is taken
+    from its flag, else from its environment variable, else from the settings file, else from its default. Faults of
+    the settings are told all at once, and before the server listens. The secret that signs revision tokens has no
+    flag: it comes from SIDEGATE_TOKEN_KEY or from token_key in the file. An address of a database or of Redis that
+    holds a password belongs there, too.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     if "listen" in given:

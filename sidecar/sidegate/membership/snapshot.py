@@ -65,6 +65,7 @@ class Snapshots:
         self._store = store
         self._packs = packs
         self._observer = observer
+        self._scopes = packs.core_scopes
         self._tenants: BoundedMap[str, TenantSnapshot] = BoundedMap(
             max_tenants, evicted=partial(observer.count, SyncEvent.TENANT_EVICTED)
         )
@@ -94,6 +95,16 @@ class Snapshots:
     def peek(self, tenant: str) -> TenantSnapshot | None:
         """Return a tenant's snapshot that is in memory; that is no use of it."""
         return self._tenants.peek(tenant)
+
+    def repack(self) -> None:
+        """Let go of what was compiled for packs that are no longer in force; loads under way begin again."""
+        scopes, self._scopes = self._scopes, self._packs.core_scopes
+        for tenant in self.tenants():
+            held = self._tenants.peek(tenant)
+            if held is not None and (scopes != self._scopes or not self._packs.in_force(held.pack)):
+                self._tenants.drop(tenant)
+        for flight in self._flights.values():
+            flight.void = True
 
     def restore(self, snapshot: TenantSnapshot) -> None:
         """Hold a snapshot that an earlier process held, before anything is followed."""

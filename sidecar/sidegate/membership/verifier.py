@@ -70,7 +70,7 @@ class Verifier:
                 return True
             if stored is None or held.revision < stored.revision:
                 return self._drifted(tenant=tenant, held=held.revision, stored=stored.revision if stored else 0)
-            if held.revision == stored.revision:
+            if held.revision == stored.revision and held.pack is stored.pack:
                 here, there = await asyncio.to_thread(_checksums, held, stored)
                 if here != there:
                     return self._drifted(tenant=tenant, revision=held.revision, held=here, stored=there)

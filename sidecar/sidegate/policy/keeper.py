@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 from unicodedata import normalize
 
 import sidegate
@@ -36,6 +37,10 @@ class CompiledPack:
     repeatable: bool
 
 
+Packs: TypeAlias = Mapping[str, CompiledPack]
+"""Compiled packs by their names."""
+
+
 class PackKeeper:
     """Hands out the packs of a directory; all of them hang on one reference, so that a swap is one assignment."""
 
@@ -47,6 +52,7 @@ class PackKeeper:
         """
         self.directory = directory
         self.default = default
+        self._engine = engine
         self._packs = _load_all(engine, directory, default)
 
     def __repr__(self) -> str:
@@ -56,9 +62,31 @@ class PackKeeper:
         """Return a pack by its name, the default one for "", None where there is none of that name."""
         return self._packs.get(name or self.default)
 
+    def in_force(self, compiled: CompiledPack) -> bool:
+        """Return whether this very pack is the one that its name stands for now."""
+        return self._packs.get(compiled.pack.schema.name) is compiled
+
     def names(self) -> Sequence[str]:
         """Return the names of all packs, sorted."""
         return tuple(self._packs)
+
+    def load(self) -> Packs:
+        """Return the packs as they are in the directory now, aside from those in force; what is unchanged is the same.
+
+        Raises:
+            PackError: a pack is wrong, or the default one is not there; names every fault at once.
+        """
+        loaded = _load_all(self._engine, self.directory, self.default)
+        return MappingProxyType({name: self._same(name, compiled) for name, compiled in loaded.items()})
+
+    def swap(self, packs: Packs) -> Sequence[str]:
+        """Bring packs into force that `load` returned; return the names of those that are new, altered or gone."""
+        before, self._packs = self._packs, packs
+        return tuple(name for name in sorted({*before, *packs}) if before.get(name) is not packs.get(name))
+
+    def _same(self, name: str, compiled: CompiledPack) -> CompiledPack:
+        known = self._packs.get(name)
+        return known if known is not None and known.pack.digest == compiled.pack.digest else compiled
 
     @property
     def core_scopes(self) -> frozenset[str]:
@@ -126,7 +154,7 @@ def _placed(error: EngineError, pack: Pack) -> Fault:
     return Fault(str(directory / MODEL), line, "", str(error))
 
 
-def _load_all(engine: Engine, directory: Path, default: str) -> Mapping[str, CompiledPack]:
+def _load_all(engine: Engine, directory: Path, default: str) -> Packs:
     """Return the packs by name, sorted."""
     faults: list[Fault] = []
     found: dict[str, CompiledPack] = {}

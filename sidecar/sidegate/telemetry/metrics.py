@@ -28,6 +28,8 @@ _SYNC_COUNTERS = {
     SyncEvent.RELOAD: ("sidegate_snapshot_reloads", "Tenants that changes alone could not bring up to date."),
     SyncEvent.VERIFIED: ("sidegate_drift_checks", "Comparisons of memory with the store that found both the same."),
     SyncEvent.DRIFTED: ("sidegate_drift_repairs", "Tenants and resources that were not what the store holds."),
+    SyncEvent.PACKS_RELOADED: ("sidegate_pack_reloads", "Times that the packs were loaded anew."),
+    SyncEvent.PACKS_REFUSED: ("sidegate_pack_reload_failures", "Times that packs had faults and the old ones stayed."),
     SyncEvent.TENANT_EVICTED: ("sidegate_tenant_evictions", "Tenants that went out of memory for others."),
     SyncEvent.RESOURCE_EVICTED: ("sidegate_resource_evictions", "Resources that went out of memory for others."),
 }

@@ -17,6 +17,8 @@ class SyncEvent(StrEnum):
     RELOAD = "reload"
     VERIFIED = "verified"
     DRIFTED = "drifted"
+    PACKS_RELOADED = "packs_reloaded"
+    PACKS_REFUSED = "packs_refused"
     TENANT_EVICTED = "tenant_evicted"
     RESOURCE_EVICTED = "resource_evicted"
 
