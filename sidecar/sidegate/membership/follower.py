@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from sidegate.errors import Unavailable
 from sidegate.membership.arrivals import Arrivals
@@ -19,6 +19,8 @@ from sidegate.telemetry.logging import get_log
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 _LOG = get_log("membership")
+LONGEST_REST: Final = 0.05
+"""Seconds after a look in which no hint is heeded, at most; a quick look is rested from as long as it took."""
 
 
 class Following(Protocol):
@@ -100,12 +102,15 @@ class Follower:
         """Look again and again until cancelled; an ailing store only makes the view older."""
         while True:
             self._wanted.clear()
+            began = self._clock()
             try:
                 await self.catch_up()
             except Unavailable as error:
                 _LOG.warning("the store does not answer", staleness=self.staleness(), error=str(error))
             except Exception:  # noqa: BLE001 - whatever it was, the next look may see; until then the bound holds
                 _LOG.error("following the store failed", staleness=self.staleness(), exc_info=True)
+            # However many hints come, half of the time at least is left to those who ask.
+            await asyncio.sleep(min(self._clock() - began, LONGEST_REST))
             await self._pause()
 
     async def catch_up(self) -> None:
