@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from sidegate.errors import StoreUnavailable
 from sidegate.model import RecordedChange
 from sidegate.ports import FactsStore
 
 PAGE: Final = 1000
 """Changes read at once."""
+PATIENCE: Final = 5.0
+"""Seconds after which a page that does not come is asked for anew, on a connection that may be a better one."""
 FARTHEST: Final = 100_000
 """Changes after which it is quicker to read all tenants anew."""
 
@@ -60,7 +64,7 @@ class Feed:
         sequence, anchor = self._sequence, self._anchor
         more = True
         while more:
-            head, told = await self._store.feed(sequence, limit=PAGE)
+            head, told = await self._page(sequence, PAGE)
             more = len(told) == PAGE
             too_far = head - self._sequence > FARTHEST
             if too_far or not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence)):
@@ -74,9 +78,16 @@ class Feed:
         self._sequence, self._anchor = sequence, anchor
         return found
 
+    async def _page(self, sequence: int, limit: int) -> tuple[int, Sequence[RecordedChange]]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._store.feed(sequence, limit=limit)
+        except TimeoutError as error:
+            raise StoreUnavailable("the store is silent") from error
+
     async def _begin(self) -> None:
         head = await self._store.head()
-        _, told = await self._store.feed(head, limit=1)
+        _, told = await self._page(head, 1)
         self._anchor = told[0] if told and told[0].sequence == head else None
         self._sequence = head
 

@@ -27,8 +27,8 @@ UNKNOWN_LIMIT: Final = 1024
 """Names that were asked about and are not there: few are remembered, and they push nothing else out."""
 TOUCHES: Final = 8
 """Reads for first touches that may wait for the store at once; the feed and writes find a connection besides."""
-SEEN_LIMIT: Final = 10_000
-"""Changes that a load under way takes along."""
+AT_ONCE: Final = 5_000
+"""Changes of a tenant that are followed at once, while all others wait; more of them are read anew, in a thread."""
 
 
 @dataclass(slots=True)
@@ -44,8 +44,8 @@ class _Flight:
         self.seen, self.void = [], False
 
     def see(self, changes: Sequence[RecordedChange]) -> None:
-        """Take changes that what is read may or may not hold; too many cost more than to read again."""
-        self.void = self.void or len(self.seen) + len(changes) > SEEN_LIMIT
+        """Take changes that what is read may or may not hold."""
+        self.void = self.void or len(self.seen) + len(changes) > AT_ONCE
         if not self.void:
             self.seen.extend(changes)
 
@@ -135,7 +135,8 @@ class Snapshots:
         for reference in touched_resources([recorded for recorded in changes if recorded.revision > held.revision]):
             self._resources.drop((tenant, reference))
             self._unregistered.drop((tenant, reference))
-        if snapshot := patched(held, changes, self._packs.core_scopes):
+        snapshot = patched(held, changes, self._packs.core_scopes) if len(changes) <= AT_ONCE else None
+        if snapshot is not None:
             self._tenants.replace(tenant, snapshot)
         else:
             self._observer.count(SyncEvent.RELOAD)

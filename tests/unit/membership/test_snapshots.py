@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from sidegate.engine import ENGINES
 from sidegate.errors import StoreUnavailable
+from sidegate.membership import feed
 from sidegate.membership.bounded import BoundedMap
 from sidegate.membership.follower import Follower
 from sidegate.membership.given import GivenFacts
-from sidegate.membership.snapshot import TOUCHES, Snapshots
+from sidegate.membership.snapshot import AT_ONCE, TOUCHES, Snapshots
 from sidegate.model import Change, Entity, Member, RecordedChange, StoredResource, TenantFacts
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 
@@ -181,6 +182,22 @@ async def test_a_missing_revision_makes_it_load_anew(snapshots, reader):
     assert reader.asked["acme"] == 2
 
 
+async def test_very_many_changes_at_once_are_read_anew(snapshots, reader):
+    """What would hold up all others while it is followed is loaded beside them instead, also while it is loaded."""
+    await snapshots.tenant("acme")
+    reader.revision = 2
+    many = [change(2, key=(f"m{number}",)) for number in range(AT_ONCE + 1)]
+    snapshots.follow("acme", many)
+    assert snapshots.peek("acme") is None
+    loading = asyncio.create_task(snapshots.tenant("acme"))
+    await asyncio.sleep(0.001)
+    reader.revision = 3
+    snapshots.follow("acme", many[:-1])
+    snapshots.follow("acme", [change(3)])
+    assert (await loading).revision == 3
+    assert reader.asked["acme"] == 3
+
+
 async def test_the_least_recently_used_tenant_goes_out(snapshots, reader):
     """Memory holds at most the configured number of tenants."""
     for name in ("acme", "globex", "acme", "initech", "acme"):
@@ -303,3 +320,24 @@ async def test_staleness_counts_from_the_beginning_of_the_last_good_look(snapsho
     with pytest.raises(StoreUnavailable):
         await follower.catch_up()
     assert follower.staleness() == 3.0
+
+
+async def test_a_look_that_hangs_gives_way_to_another(snapshots, monkeypatch):
+    """A page that never comes is an ailing store, and the next look asks anew."""
+    store = ScriptedStore()
+    answer = store.feed
+    follower = Follower(store, snapshots, poll_interval=1)
+    await follower.catch_up()
+
+    async def silent(_sequence, *, limit):
+        await asyncio.Event().wait()
+        return limit, []
+
+    store.feed = silent
+    monkeypatch.setattr(feed, "PATIENCE", 0.01)
+    with pytest.raises(StoreUnavailable, match="silent"):
+        await follower.catch_up()
+    store.feed = answer
+    monkeypatch.undo()
+    await follower.catch_up()
+    assert follower.staleness() < 60
