@@ -10,8 +10,9 @@ from sqlalchemy import Column, ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Payload, actor_subject, from_entries
-from sidegate.model import Change, ChangeQuery, Entity, RecordedChange, TenantFacts, ref
-from sidegate_adapters.sql.reading import batched_rows, recorded
+from sidegate.model import ChangeQuery, Entity, RecordedChange, TenantFacts, ref
+from sidegate_adapters.sql.loading import batched_rows
+from sidegate_adapters.sql.reading import recorded
 from sidegate_adapters.sql.rows import require_storable
 from sidegate_adapters.sql.tables import change_subjects, changes
 
@@ -51,9 +52,11 @@ async def revision_at(connection: AsyncConnection, tenant: str, at: datetime | N
 async def facts_at(connection: AsyncConnection, tenant: str, revision: int) -> TenantFacts | None:
     """Return the facts that the changes up to a revision lead to; None where the tenant was not there then."""
     entries: dict[EntryKey, Payload] = {}
-    until = select(changes).where(changes.c.tenant == tenant, changes.c.revision <= revision)
-    async for row in batched_rows(connection, until.order_by(changes.c.revision, changes.c.position)):
-        _replay(entries, recorded(row).change)
+    told = select(changes.c.entity, changes.c.key, changes.c.after)
+    until = told.where(changes.c.tenant == tenant, changes.c.revision <= revision)
+    async for batch in batched_rows(connection, until.order_by(changes.c.revision, changes.c.position)):
+        for entity, key, after in batch:
+            _replay(entries, (Entity(entity), key), after)
     if (Entity.TENANT, ()) not in entries:
         return None
     return await asyncio.to_thread(from_entries, tenant, entries)
@@ -113,10 +116,10 @@ async def _bounds(connection: AsyncConnection, tenant: str, query: ChangeQuery) 
     return lowest, highest
 
 
-def _replay(entries: dict[EntryKey, Payload], change: Change) -> None:
-    if change.after is not None:
-        entries[change.entity, change.key] = change.after
-    elif change.entity is Entity.TENANT:
+def _replay(entries: dict[EntryKey, Payload], entry: EntryKey, after: Payload | None) -> None:
+    if after is not None:
+        entries[entry] = after
+    elif entry[0] is Entity.TENANT:
         entries.clear()
     else:
-        entries.pop((change.entity, change.key), None)
+        entries.pop(entry, None)

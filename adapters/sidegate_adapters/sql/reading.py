@@ -1,37 +1,19 @@
-"""The reads: a tenant's facts from its rows, within the transaction that the connection is in."""
+"""The reads of the feed, of tenants and of one resource, within the transaction that the connection is in."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
-from typing import Any
-
-from sqlalchemy import ColumnElement, RowMapping, Select, select, true
+from sqlalchemy import RowMapping, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.entries import EntryKey, Payload, from_entries, resource_from_entry
-from sidegate.model import Cause, Change, Entity, Grant, RecordedChange, StoredResource, TenantFacts, ref, split_ref
-from sidegate_adapters.sql.rows import FACTS, KINDS, tenant_of_row
+from sidegate.entries import Payload, resource_from_entry
+from sidegate.model import Cause, Change, Entity, Grant, RecordedChange, StoredResource, ref, split_ref
+from sidegate_adapters.sql.rows import KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
-
-_BATCH = 1_000
 
 
 async def tenant_ids(connection: AsyncConnection) -> list[str]:
     """Return the IDs of all tenants, sorted."""
     return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
-
-
-async def facts(connection: AsyncConnection, tenant: str) -> tuple[TenantFacts, int] | None:
-    """Return all facts of a tenant with their revision, None where there is no such tenant."""
-    return await _facts(connection, tenant, FACTS, grants_where=true())
-
-
-async def core(connection: AsyncConnection, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
-    """Return a tenant's facts without its resources, with only the grants on scopes of the given types."""
-    kinds = [entity for entity in FACTS if entity is not Entity.RESOURCE]
-    return await _facts(connection, tenant, kinds, grants_where=grants.c.scope_type.in_(sorted(scope_types)))
 
 
 async def resource(
@@ -76,40 +58,6 @@ async def head(connection: AsyncConnection) -> int:
     """Return the sequence of the newest change, 0 where there is none."""
     newest: int = (await connection.execute(select(feed.c.head).where(feed.c.id == 1))).scalar_one()
     return newest
-
-
-async def _facts(
-    connection: AsyncConnection, tenant: str, kinds: Collection[Entity], *, grants_where: ColumnElement[bool]
-) -> tuple[TenantFacts, int] | None:
-    row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
-    if row is None:
-        return None
-    entries: dict[EntryKey, Payload] = {(Entity.TENANT, ()): tenant_of_row(row)}
-    for entity in kinds:
-        kind = KINDS[entity]
-        query = select(kind.table).where(kind.table.c.tenant == tenant)
-        async for found in batched_rows(connection, query.where(grants_where) if entity is Entity.GRANT else query):
-            entries[entity, kind.key(found)] = kind.payload(found)
-    if Entity.RESOURCE in kinds:
-        await _add_parents(connection, tenant, entries)
-    # Building a large tenant takes long enough that the event loop should not wait for it.
-    return await asyncio.to_thread(from_entries, tenant, entries), row["revision"]
-
-
-async def batched_rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> AsyncIterator[RowMapping]:
-    """Yield the rows of a query that may have very many, in batches, so that the event loop serves others between."""
-    async for batch in (await connection.stream(query)).mappings().partitions(_BATCH):
-        for row in batch:
-            yield row
-
-
-async def _add_parents(connection: AsyncConnection, tenant: str, entries: dict[EntryKey, Payload]) -> None:
-    parents: defaultdict[str, list[str]] = defaultdict(list)
-    async for row in batched_rows(connection, select(resource_parents).where(resource_parents.c.tenant == tenant)):
-        parents[ref(row["type"], row["id"])].append(ref(row["parent_type"], row["parent_id"]))
-    for reference, above in parents.items():
-        key = (Entity.RESOURCE, (reference,))
-        entries[key] = {**entries[key], "parents": [*above]}
 
 
 def recorded(row: RowMapping) -> RecordedChange:

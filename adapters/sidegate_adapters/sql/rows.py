@@ -144,5 +144,3 @@ KINDS: Mapping[Entity, Kind] = {
         payload=lambda row: {"id": row["id"], "expires_at": row["expires_at"]},
     ),
 }
-FACTS = tuple(entity for entity in KINDS if entity is not Entity.INVITATION)
-"""The kinds that a tenant's facts are made of."""

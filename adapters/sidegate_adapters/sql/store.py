@@ -33,6 +33,7 @@ from sidegate_adapters.sql import (
     companies,
     deployment,
     history,
+    loading,
     lookups,
     people,
     quotas,
@@ -73,11 +74,11 @@ class SqlFactsStore:
 
     async def load(self, tenant: str) -> tuple[TenantFacts, int] | None:
         """Return all facts of a tenant with their revision, from one consistent view; None where unknown."""
-        return await self._read(lambda connection: reading.facts(connection, tenant))
+        return await self._read(lambda connection: loading.facts(connection, tenant))
 
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""
-        return await self._read(lambda connection: reading.core(connection, tenant, scope_types))
+        return await self._read(lambda connection: loading.core(connection, tenant, scope_types))
 
     async def load_resource(self, tenant: str, reference: str) -> tuple[StoredResource | None, Sequence[Grant], int]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view."""

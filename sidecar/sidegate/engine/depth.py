@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from sidegate.engine.roles import MAX_HOPS, LinkGraph
+from sidegate.engine.roles import MAX_HOPS, LinkGraph, domain_of
 from sidegate.errors import RowError
 from sidegate.model import Row
 
@@ -17,14 +17,25 @@ def check_chains(graph: LinkGraph, rows: Iterable[Row]) -> None:
     Raises:
         RowError: names the chain.
     """
-    links: dict[str, set[str]] = {}
-    for row in rows:
-        links.setdefault(row[1], set()).add(row[2])
+    links = _by_holder(rows)
     if _longest(links) < MAX_HOPS:
         return
     for domain in graph.domains():
         for name in links:
             check_chain(graph, name, domain)
+
+
+def check_added(graph: LinkGraph, rows: Sequence[Row]) -> None:
+    """Refuse a graph in which the holder of an added link is more than nine links away from one of its roles there.
+
+    Raises:
+        RowError: names the chain.
+    """
+    # Where most links are new, one look at all of them is quicker than a walk for each.
+    if 2 * len(rows) >= len(graph) and _longest(_by_holder(graph.rows())) < MAX_HOPS:
+        return
+    for row in rows:
+        check_chain(graph, row[1], domain_of(row))
 
 
 def check_chain(graph: LinkGraph, name: str, domain: str) -> None:
@@ -37,6 +48,13 @@ def check_chain(graph: LinkGraph, name: str, domain: str) -> None:
     if chain:
         path = "` -> `".join(chain)
         raise RowError(f"the chain of roles `{path}` has {len(chain) - 1} links; Casbin follows {MAX_HOPS} and no more")
+
+
+def _by_holder(rows: Iterable[Row]) -> dict[str, set[str]]:
+    links: dict[str, set[str]] = {}
+    for row in rows:
+        links.setdefault(row[1], set()).add(row[2])
+    return links
 
 
 def _longest(links: Mapping[str, set[str]]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from sidegate.engine.definition import RoleDefinition
-from sidegate.engine.depth import check_chain, check_chains
+from sidegate.engine.depth import check_added, check_chains
 from sidegate.engine.patterns import COMPILERS
 from sidegate.engine.role_patterns import PatternGraph
 from sidegate.engine.roles import DomainPatterns, LinkGraph, RoleGraph
@@ -50,8 +50,7 @@ class Graphs:
         links = list(added)
         graph = self.by_section[section].changed(links, removed)
         if isinstance(graph, LinkGraph):
-            for row in links:
-                check_chain(graph, row[1], row[3] if self._roles[section].domain else "")
+            check_added(graph, links)
         return self._with({**self.by_section, section: graph})
 
     def check_links(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from sidegate.collector import collector_rests
 from sidegate.engine.blueprint import Blueprint
-from sidegate.engine.collector import collector_rests
 from sidegate.engine.definition import read_definition
 from sidegate.engine.graphs import Graphs
 from sidegate.engine.program import IndexedProgram, build

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sidegate.collector import collector_rests
 from sidegate.engine.blueprint import Blueprint
-from sidegate.engine.collector import collector_rests
 from sidegate.engine.context import DEFAULT_CONTEXT, EnforceContext, split_request
 from sidegate.engine.definition import Combination
 from sidegate.engine.effects import Verdict

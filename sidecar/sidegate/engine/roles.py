@@ -105,7 +105,7 @@ class LinkGraph:
         base: dict[str, dict[str, Sequence[str]]] = {}
         size = 0
         for row in rows:
-            holders = base.setdefault(_domain(row), {})
+            holders = base.setdefault(domain_of(row), {})
             roles = holders.get(row[1], ())
             if isinstance(roles, list):
                 roles.append(row[2])
@@ -117,6 +117,9 @@ class LinkGraph:
         self._changed = _UNCHANGED
         self._size = size
         self._set_patterns(pattern for stored in base if (pattern := domains.compiled(stored)))
+
+    def __len__(self) -> int:
+        return self._size
 
     def reach(self, name: str, domain: str, links: RoleLinks) -> set[str]:
         """Walk the links up from `name`, at most nine hops."""
@@ -151,7 +154,7 @@ class LinkGraph:
         for row in minus:
             graph._remove(row)
         for row in plus:
-            if (domain := _domain(row)) not in patterns and (pattern := self._domains.compiled(domain)):
+            if (domain := domain_of(row)) not in patterns and (pattern := self._domains.compiled(domain)):
                 patterns[domain] = pattern
             graph._put(domain, row[1], (*graph._roles(domain, row[1]), row[2]))
         graph._size += len(plus)
@@ -239,15 +242,16 @@ class LinkGraph:
         self._changed = changed or _UNCHANGED
 
     def _remove(self, row: Row) -> None:
-        roles = list(self._roles(_domain(row), row[1]))
+        roles = list(self._roles(domain_of(row), row[1]))
         if row[2] not in roles:
             raise RowError(f"row {shown(row)} can't be removed; it is not there")
         roles.remove(row[2])
-        self._put(_domain(row), row[1], tuple(roles))
+        self._put(domain_of(row), row[1], tuple(roles))
         self._size -= 1
 
 
-def _domain(row: Row) -> str:
+def domain_of(row: Row) -> str:
+    """Return the domain of a link's row, "" where the definition has none."""
     return row[3] if len(row) == _WITH_DOMAIN else ""
 
 

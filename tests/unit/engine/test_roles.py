@@ -55,6 +55,17 @@ def test_a_chain_made_too_long_later_is_refused(engine):
     assert program.evaluate(["n0"]).allowed
 
 
+@pytest.mark.parametrize("beside", [0, 50])
+def test_a_chain_among_many_links_added_at_once_is_refused(engine, beside):
+    """Where most links come at once, a chain that would be cut is found all the same, and a cycle is no such chain."""
+    program = compile_program(PLAIN, [("p", "n9")], engine=engine)
+    others = [("g", f"m{number}", "n3") for number in range(beside)]
+    with pytest.raises(RowError, match="10 links"):
+        program.with_rows([*chain(10), *others])
+    whole = program.with_rows([*chain(9), *others, ("g", "x", "y"), ("g", "y", "x")])
+    assert whole.evaluate(["n0"]).allowed
+
+
 def test_a_short_cut_saves_a_long_chain(engine):
     """What counts is the shortest way, so a chain of ten links is fine where each role has a shorter one."""
     program = compile_program(PLAIN, [("p", "n10"), *chain(10), ("g", "n0", "n5")], engine=engine)

@@ -1,4 +1,4 @@
-"""A rest for Python's garbage collector while a large program is built: it would find nothing, over and over."""
+"""A rest for Python's garbage collector while very much is built: it would find nothing, over and over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _resting: list[bool] = []
 
 @contextmanager
 def collector_rests(rows: int) -> Iterator[None]:
-    """Let the collector rest while many rows are compiled, which makes millions of objects and no cycles."""
+    """Let the collector rest while something without cycles is made of so many rows, and nothing is waited for."""
     if rows < _MANY:
         yield
         return
