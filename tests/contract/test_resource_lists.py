@@ -1,9 +1,13 @@
 """What every MembershipStore lists of registered resources: by type, by what they stand in, by who owns them."""
 
+from functools import partial
+
 import pytest
 
 from sidegate.model import Grant, Group, Member, ResourceQuery, ResourceRecord, StoredResource, TenantFacts
 from support.changes import changes_between
+from support.filled_store import analyze
+from support.work import done_for
 
 RESOURCES = {
     resource.ref: resource
@@ -36,6 +40,7 @@ ACME = TenantFacts(
         }
     ),
 )
+EVERY = {"type": "document", "parent": "template:t", "owner": "member:uma"}
 IN_ORDER = ["a:z", "document:D4", "document:d1", "document:d2", "document:d3", "template:nda", "template:nda:2"]
 
 
@@ -82,3 +87,33 @@ async def test_conditions_must_all_hold_and_pages_lose_nothing(filled, query, ex
 async def test_of_an_unknown_tenant_there_is_nothing(filled):
     """A tenant that is not there has no resources, and revision 0."""
     assert await filled.resource_page("nobody", ResourceQuery(), after="", limit=9) == ([], 0)
+
+
+@pytest.mark.parametrize("after", ["", "document:d1015"])
+async def test_a_page_reads_no_more_where_there_is_more(store, after):
+    """A page of a tenant with fifty times the documents, all in one template and of one owner, costs no more."""
+    small, large = company("small", 20), company("large", 1_000)
+    changes = {facts.id: changes_between(None, facts) for facts in (small, large)}
+    await store.write(changes, expected={}, actor="platform")
+    if store._readers.dialect.name == "postgresql":
+        await analyze(store)
+    for conditions in ({}, {"type": "document"}, {"parent": "template:t"}, {"owner": "member:uma"}, EVERY):
+        call = partial(store.resource_page, query=ResourceQuery(**conditions), after=after, limit=4)
+        cheap, dear = [
+            sum(done.work for done in await done_for(store, partial(call, tenant))) for tenant in ("small", "large")
+        ]
+        assert dear <= 2 * cheap + 100, (conditions, cheap, dear)
+
+
+def company(tenant: str, documents: int) -> TenantFacts:
+    """Return a tenant whose documents stand in one template and are of one owner."""
+    names = [f"d{1_000 + number}" for number in range(documents)]
+    return TenantFacts(
+        tenant,
+        members={"uma": Member("uma")},
+        resources={
+            "template:t": StoredResource("template", "t"),
+            **{f"document:{n}": StoredResource("document", n, frozenset({"template:t"})) for n in names},
+        },
+        grants=frozenset(Grant("owner", f"document:{name}", "member:uma") for name in names),
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, and_, exists, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Select, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.entries import resource_from_entry
+from sidegate.entries import EntryKey, Payload, resource_from_entry
 from sidegate.model import Entity, ResourceQuery, ResourceRecord, ref, split_ref
 from sidegate_adapters.sql.lookups import any_of, with_parents
 from sidegate_adapters.sql.rows import KINDS, require_storable
@@ -27,13 +27,14 @@ async def resource_page(
     if revision is None:
         return [], 0
     wanted, type_, id_ = _wanted(tenant, query)
-    if query.type:
-        wanted = wanted.where(type_ == query.type, id_ > split_ref(after)[1]).order_by(id_)
-    else:
-        wanted = wanted.where(tuple_(type_, id_) > tuple_(*split_ref(after))).order_by(type_, id_)
     kind = KINDS[Entity.RESOURCE]
-    rows = (await connection.execute(wanted.limit(limit))).mappings()
-    payloads = {(Entity.RESOURCE, kind.key(row)): kind.payload(row) for row in rows}
+    payloads: dict[EntryKey, Payload] = {}
+    for part in _parts(query, after, type_=type_, id_=id_):
+        page = wanted.where(part).order_by(type_, id_).limit(limit - len(payloads))
+        rows = (await connection.execute(page)).mappings()
+        payloads |= {(Entity.RESOURCE, kind.key(row)): kind.payload(row) for row in rows}
+        if len(payloads) == limit:
+            break
     found = await with_parents(connection, tenant, payloads)
     owners = await _owners(connection, tenant, [reference for _, (reference,) in found])
     return [
@@ -69,6 +70,17 @@ def _wanted(tenant: str, query: ResourceQuery) -> tuple[Select[*tuple[Any, ...]]
         wanted = select(resources).select_from(resource_parents).join(resources, joined)
         return wanted.where(_inside(tenant, query.parent)), resource_parents.c.type, resource_parents.c.id
     return select(resources).where(resources.c.tenant == tenant), resources.c.type, resources.c.id
+
+
+def _parts(query: ResourceQuery, after: str, *, type_: Column[str], id_: Column[str]) -> Sequence[ColumnElement[bool]]:
+    """Return what comes after a reference in parts, those of its own type first.
+
+    In one comparison of both columns PostgreSQL sees the type alone, takes what is left for little, and sorts it all.
+    """
+    last_type, last_id = split_ref(after)
+    if query.type:
+        return [(type_ == query.type) & (id_ > last_id)]
+    return [(type_ == last_type) & (id_ > last_id), type_ > last_type] if after else [type_ > ""]
 
 
 def _same(type_: Column[str], id_: Column[str]) -> ColumnElement[bool]:
