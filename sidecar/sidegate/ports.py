@@ -251,6 +251,16 @@ class MembershipStore(FactsStore, Protocol):
         """Return how many resources of each type stand in a parent themselves."""
         ...
 
+    async def grant_page(
+        self, tenant: str, scope: str, *, after: Grant | None, limit: int
+    ) -> tuple[Sequence[Grant], int]:
+        """Return up to `limit` grants on a scope that come after one, by role and holder."""
+        ...
+
+    async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], int]:
+        """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""
+        ...
+
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; this is no change of the facts. False: no such member."""
         ...

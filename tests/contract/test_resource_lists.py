@@ -117,3 +117,35 @@ def company(tenant: str, documents: int) -> TenantFacts:
         },
         grants=frozenset(Grant("owner", f"document:{name}", "member:uma") for name in names),
     )
+
+
+async def test_grants_on_a_scope_come_by_role_and_holder(store):
+    """Pages of what is held on one scope lose nothing, and begin after a grant whether or not it is there."""
+    held = [
+        Grant(role, "document:d1", holder)
+        for role in ("editor", "owner", "viewer")
+        for holder in ("group:a", "group:z", "member:a", "member:z")
+    ]
+    facts = TenantFacts("acme", grants=frozenset({*held, Grant("viewer", "document:d2", "member:a")}))
+    await store.write({"acme": changes_between(None, facts)}, expected={}, actor="platform")
+
+    assert await store.grant_page("acme", "document:d1", after=None, limit=99) == (held, 1)
+    for position, grant in enumerate(held):
+        assert await store.grant_page("acme", "document:d1", after=grant, limit=3) == (held[position + 1 :][:3], 1)
+    missing = Grant("owner", "document:d1", "member:m")
+    assert await store.grant_page("acme", "document:d1", after=missing, limit=1) == ([held[7]], 1)
+    assert await store.grant_page("acme", "document:none", after=None, limit=9) == ([], 1)
+    assert await store.grant_page("nobody", "document:d1", after=None, limit=9) == ([], 0)
+
+
+async def test_who_stands_in_a_group_comes_by_type_and_id(store):
+    """Groups come before members, and pages lose nobody."""
+    inside = ["group:b", "group:c", "member:a", "member:z"]
+    groups = {"a": Group("a", members=frozenset(inside)), "b": Group("b", members=frozenset({"member:x"}))}
+    await store.write({"acme": changes_between(None, TenantFacts("acme", groups=groups))}, expected={}, actor="p")
+
+    assert await store.group_page("acme", "a", after="", limit=99) == (inside, 1)
+    for position, holder in enumerate(inside):
+        assert await store.group_page("acme", "a", after=holder, limit=2) == (inside[position + 1 :][:2], 1)
+    assert await store.group_page("acme", "c", after="", limit=9) == ([], 1)
+    assert await store.group_page("nobody", "a", after="", limit=9) == ([], 0)

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.entries import EntryKey, Payload, resource_from_entry
+from sidegate.entries import resource_from_entry
 from sidegate.model import Entity, ResourceQuery, ResourceRecord, ref, split_ref
 from sidegate_adapters.sql.lookups import any_of, with_parents
+from sidegate_adapters.sql.ranges import rows_in_parts
 from sidegate_adapters.sql.rows import KINDS, require_storable
 from sidegate_adapters.sql.tables import grants, resource_parents, resources, tenants
 
@@ -28,13 +29,9 @@ async def resource_page(
         return [], 0
     wanted, type_, id_ = _wanted(tenant, query)
     kind = KINDS[Entity.RESOURCE]
-    payloads: dict[EntryKey, Payload] = {}
-    for part in _parts(query, after, type_=type_, id_=id_):
-        page = wanted.where(part).order_by(type_, id_).limit(limit - len(payloads))
-        rows = (await connection.execute(page)).mappings()
-        payloads |= {(Entity.RESOURCE, kind.key(row)): kind.payload(row) for row in rows}
-        if len(payloads) == limit:
-            break
+    parts = _parts(query, after, type_=type_, id_=id_)
+    rows = await rows_in_parts(connection, wanted.order_by(type_, id_), parts, limit=limit)
+    payloads = {(Entity.RESOURCE, kind.key(row)): kind.payload(row) for row in rows}
     found = await with_parents(connection, tenant, payloads)
     owners = await _owners(connection, tenant, [reference for _, (reference,) in found])
     return [
@@ -73,10 +70,7 @@ def _wanted(tenant: str, query: ResourceQuery) -> tuple[Select[*tuple[Any, ...]]
 
 
 def _parts(query: ResourceQuery, after: str, *, type_: Column[str], id_: Column[str]) -> Sequence[ColumnElement[bool]]:
-    """Return what comes after a reference in parts, those of its own type first.
-
-    In one comparison of both columns PostgreSQL sees the type alone, takes what is left for little, and sorts it all.
-    """
+    """Return what comes after a reference in parts, those of its own type first."""
     last_type, last_id = split_ref(after)
     if query.type:
         return [(type_ == query.type) & (id_ > last_id)]

@@ -32,6 +32,7 @@ from sidegate.usage import QuotaTotal, UsageQuery
 from sidegate_adapters.sql import (
     companies,
     deployment,
+    held,
     history,
     loading,
     lookups,
@@ -177,6 +178,16 @@ class SqlFactsStore:
     async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], int]:
         """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
         return await self._read(lambda connection: registered.counts(connection, tenant, parent))
+
+    async def grant_page(
+        self, tenant: str, scope: str, *, after: Grant | None, limit: int
+    ) -> tuple[Sequence[Grant], int]:
+        """Return up to `limit` grants on a scope that come after one, by role and holder."""
+        return await self._read(lambda connection: held.grant_page(connection, tenant, scope, after=after, limit=limit))
+
+    async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], int]:
+        """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""
+        return await self._read(lambda connection: held.group_page(connection, tenant, group, after=after, limit=limit))
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; False where there is no such member."""

@@ -35,6 +35,7 @@ from sidegate.membership.past import Past
 from sidegate.membership.places import Places
 from sidegate.membership.quotas import Quotas
 from sidegate.membership.reader import Reader
+from sidegate.membership.relations import Relations
 from sidegate.membership.resources import Resources
 from sidegate.membership.roles import Roles
 from sidegate.membership.snapshot import Snapshots
@@ -150,7 +151,13 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             history=HistoryHandler(History(core.history, reader), watching, tokens, seals),
             roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
             groups=GroupHandler(Groups(commander, reader), tokens, seals),
-            resources=ResourceHandler(Resources(commander, reader), Monitoring(core.history, reader), tokens, seals),
+            resources=ResourceHandler(
+                Resources(commander, reader),
+                monitoring=Monitoring(core.history, reader),
+                relations=Relations(reader),
+                tokens=tokens,
+                seals=seals,
+            ),
             quotas=QuotaHandler(Quotas(commander), Usage(core.history, reader), tokens, seals),
         )
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)

@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("List the registered resources of the tenant.", "sidegate.cli.resourcelist:list_"),
     "show": ("Show RESOURCE.", "sidegate.cli.resource:show"),
     "count": ("Tell how many resources stand in RESOURCE, and not which.", "sidegate.cli.resourcelist:count"),
+    "relations": ("Tell who holds which role on RESOURCE.", "sidegate.cli.resourcelist:relations"),
     "clone": ("Make one like RESOURCE, with the ID CLONE.", "sidegate.cli.resource:clone"),
     "update": ("Set properties of RESOURCE, and what it stands in.", "sidegate.cli.resource:update"),
     "delete": ("Delete RESOURCE with all that is held on it.", "sidegate.cli.resource:delete"),

@@ -1,4 +1,4 @@
-"""Resources, listed."""
+"""Resources, listed, and who holds what on one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sidegate.cli.commands import Command
 from sidegate.cli.console import console, plain, print_table
 
 _HEADERS = ("resource", "in", "owner", "properties")
+_RELATION_HEADERS = ("role", "holder", "on", "through")
 
 
 @click.command(
@@ -71,6 +72,38 @@ def count(by: Acting, *, resource: str) -> None:
     if answer.HasField("last_change_time"):
         lines.append(f"  last change {answer.last_change_time.ToDatetime():%Y-%m-%d %H:%M}")
     by.tell(answer, resource, *lines)
+
+
+@click.command(
+    cls=Command,
+    examples=(("Who can do something with a document", "sidegate resource relations --tenant acme document:d1"),),
+)
+@click.argument("resource")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
+@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
+@asking
+def relations(by: Acting, *, resource: str, limit: int, page_token: str) -> None:
+    """Tell who holds which role on RESOURCE.
+
+    Roles on what it stands in, and roles through groups, say so. Roles on the tenant are told by `grant list`.
+    """
+    request = pb.ListRelationsRequest(
+        name=by.name("resources", resource), page_size=limit, page_token=page_token, actor=by.actor
+    )
+    answer = by.call(ResourceServiceStub, "ListRelations", request)
+    if by.as_json:
+        by.tell(answer)
+        return
+    print_table(console(), _RELATION_HEADERS, [_relation(relation) for relation in answer.relations])
+    if answer.hidden:
+        click.echo(f"\nNot told to {by.actor}: what is behind {', '.join(answer.hidden)}")
+    if answer.next_page_token:
+        click.echo(f"\nThere are more: --page {answer.next_page_token}")
+
+
+def _relation(relation: pb.Relation) -> tuple[str, ...]:
+    held = f"{relation.scope}, inherited" if relation.inherited else relation.scope
+    return relation.role, relation.holder, held, " > ".join(relation.through)
 
 
 def _row(resource: pb.RegisteredResource) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Final
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.monitoring import Monitoring
+from sidegate.membership.relations import Relations
 from sidegate.membership.resources import HandOver, Resources, ResourceState, ResourceUpdate
 from sidegate.model import Json, Properties, ResourceQuery, ref, split_ref
 from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
@@ -14,6 +15,7 @@ from sidegate.server.moments import write_moment
 from sidegate.server.names import RESOURCES, ids_of, name_of, tenant_of
 from sidegate.server.pages import Pages
 from sidegate.server.properties import read_properties, write_properties
+from sidegate.server.relations import read_place, write_place, write_relation
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.seals import Seals
 from sidegate.server.validation import Inspection, quoted
@@ -25,9 +27,18 @@ _PROPERTIES: Final = "properties"
 class ResourceHandler:
     """Reads and writes registered resources; errors are Sidegate's own, for the transport to tell."""
 
-    def __init__(self, resources: Resources, monitoring: Monitoring, tokens: RevisionTokens, seals: Seals) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        *,
+        monitoring: Monitoring,
+        relations: Relations,
+        tokens: RevisionTokens,
+        seals: Seals,
+    ) -> None:
         self._resources = resources
         self._monitoring = monitoring
+        self._relations = relations
         self._tokens = tokens
         self._pages = Pages(seals)
 
@@ -88,6 +99,21 @@ class ResourceHandler:
         found = await self._monitoring.count(tenant, reference, reader_of(message))
         counts = [pb.ResourceCount(type=type_, count=count) for type_, count in found.counts.items()]
         return pb.CountResourcesResponse(counts=counts, last_change_time=write_moment(found.last_change_at))
+
+    async def list_relations(self, message: pb.ListRelationsRequest) -> pb.ListRelationsResponse:
+        """Return a page of who holds which role on a resource.
+
+        Raises:
+            InvalidInput: the page's token is wrong.
+            NotPermitted: the pack denies it.
+            NotFound: there is no such resource.
+        """
+        (tenant, reference), page = _named(message.name, "name"), self._pages.open(message)
+        after = read_place(page.after)
+        held = await self._relations.list(tenant, reference, reader_of(message), after=after, limit=page.limit)
+        roles, token = self._pages.cut(page, held.roles, write_place)
+        relations = map(write_relation, roles)
+        return pb.ListRelationsResponse(relations=relations, next_page_token=token, hidden=held.hidden)
 
     async def clone_resource(self, message: pb.CloneResourceRequest) -> pb.CloneResourceResponse:
         """Make a resource like another.

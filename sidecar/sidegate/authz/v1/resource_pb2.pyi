@@ -367,6 +367,122 @@ class ListRegisteredResourcesResponse(_message.Message):
 Global___ListRegisteredResourcesResponse: _TypeAlias = ListRegisteredResourcesResponse  # noqa: Y015
 
 @_typing.final
+class ListRelationsRequest(_message.Message):
+    """ListRelationsRequest names a resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource, such as "tenants/acme/resources/document:d1"."""
+    page_size: _builtins.int
+    """How many at most, up to 1000; 0 means 50."""
+    page_token: _builtins.str
+    """The token of the next page, from the answer before."""
+    actor: _builtins.str
+    """Who asks: "platform" or "member:<id>"; empty means the platform."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRelationsRequest: _TypeAlias = ListRelationsRequest  # noqa: Y015
+
+@_typing.final
+class ListRelationsResponse(_message.Message):
+    """ListRelationsResponse is a page of relations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty where this is the last one."""
+    @_builtins.property
+    def relations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Relation]:
+        """The relations: those on the resource itself first, then those on what it stands in, nearest first."""
+
+    @_builtins.property
+    def hidden(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the actor may not look into: parents, whose relations are not told, and groups that this page came by, of
+        which no more is told than that they hold a role.
+        """
+
+    def __init__(
+        self,
+        *,
+        relations: _abc.Iterable[Global___Relation] | None = ...,
+        next_page_token: _builtins.str = ...,
+        hidden: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hidden", b"hidden", "next_page_token", b"next_page_token", "relations", b"relations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRelationsResponse: _TypeAlias = ListRelationsResponse  # noqa: Y015
+
+@_typing.final
+class Relation(_message.Message):
+    """Relation is a role that somebody holds on a resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    HOLDER_FIELD_NUMBER: _builtins.int
+    INHERITED_FIELD_NUMBER: _builtins.int
+    THROUGH_FIELD_NUMBER: _builtins.int
+    IMPLIED_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """The role's ID."""
+    scope: _builtins.str
+    """What it is held on: the resource, or what it stands in."""
+    holder: _builtins.str
+    """Who holds it: "member:<id>" or "group:<id>"."""
+    inherited: _builtins.bool
+    """Whether it is inherited from what the resource stands in."""
+    implied: _builtins.bool
+    """Whether the pack gives it without a grant, as to the members of a group on the group's folder."""
+    @_builtins.property
+    def through(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The groups through which it is held, from the one that holds it itself to the one that the holder stands in; empty
+        where the holder holds it itself.
+        """
+
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        holder: _builtins.str = ...,
+        inherited: _builtins.bool = ...,
+        through: _abc.Iterable[_builtins.str] | None = ...,
+        implied: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "implied", b"implied", "inherited", b"inherited", "role", b"role", "scope", b"scope", "through", b"through"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Relation: _TypeAlias = Relation  # noqa: Y015
+
+@_typing.final
 class CloneResourceRequest(_message.Message):
     """CloneResourceRequest names a resource and the ID of the clone."""
 

@@ -55,6 +55,11 @@ class ResourceServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesResponse.FromString,
                 _registered_method=True)
+        self.ListRelations = channel.unary_unary(
+                '/sidegate.authz.v1.ResourceService/ListRelations',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRelationsRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRelationsResponse.FromString,
+                _registered_method=True)
         self.CloneResource = channel.unary_unary(
                 '/sidegate.authz.v1.ResourceService/CloneResource',
                 request_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CloneResourceRequest.SerializeToString,
@@ -111,6 +116,14 @@ class ResourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRelations(self, request, context):
+        """ListRelations returns who holds which role on a resource, page by page: on it, on what it stands in, and through
+        groups. Roles on the tenant, which are held on everything, are told by RoleService.ListGrants alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CloneResource(self, request, context):
         """CloneResource makes a resource like another; it belongs to who cloned it.
         """
@@ -161,6 +174,11 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.CountResources,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesResponse.SerializeToString,
+            ),
+            'ListRelations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRelations,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRelationsRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRelationsResponse.SerializeToString,
             ),
             'CloneResource': grpc.unary_unary_rpc_method_handler(
                     servicer.CloneResource,
@@ -292,6 +310,33 @@ class ResourceService:
             '/sidegate.authz.v1.ResourceService/CountResources',
             sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_resource__pb2.CountResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRelations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.ResourceService/ListRelations',
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRelationsRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_resource__pb2.ListRelationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,6 +27,10 @@ class ResourceServiceStub:
 
     A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
     """
+    ListRelations: _aio.UnaryUnaryMultiCallable[_resource_pb2.ListRelationsRequest, _resource_pb2.ListRelationsResponse]
+    """ListRelations returns who holds which role on a resource, page by page: on it, on what it stands in, and through
+    groups. Roles on the tenant, which are held on everything, are told by RoleService.ListGrants alone.
+    """
     CloneResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.CloneResourceRequest, _resource_pb2.CloneResourceResponse]
     """CloneResource makes a resource like another; it belongs to who cloned it."""
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.UpdateResourceRequest, _resource_pb2.UpdateResourceResponse]
@@ -72,6 +76,16 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """CountResources returns how many resources stand in a thing, and when whose it is was last active, but not which.
 
         A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRelations(
+        self,
+        request: _resource_pb2.ListRelationsRequest,
+        context: _aio.ServicerContext[_resource_pb2.ListRelationsRequest, _abc.Awaitable[_resource_pb2.ListRelationsResponse]],
+    ) -> _abc.Awaitable[_resource_pb2.ListRelationsResponse]:
+        """ListRelations returns who holds which role on a resource, page by page: on it, on what it stands in, and through
+        groups. Roles on the tenant, which are held on everything, are told by RoleService.ListGrants alone.
         """
 
     @_abc_1.abstractmethod
