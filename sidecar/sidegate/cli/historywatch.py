@@ -56,7 +56,12 @@ _WIDTHS: Final = (19, 16, 7, 12)
     ),
 )
 @click.option(
-    "--tenant", default=_EVERY, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.  [default: all of them]"
+    "--tenant",
+    default=_EVERY,
+    show_default=True,
+    envvar="SIDEGATE_TENANT",
+    show_envvar=True,
+    help="The tenant; - is all of them.",
 )
 @conditions
 @click.option("--cursor", default="", metavar="TOKEN", help="Go on after what was told with this cursor.")

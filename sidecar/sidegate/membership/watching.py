@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -71,8 +71,7 @@ class Watching:
                     yield told
                     silent_until, behind = monotonic() + order.heartbeat, not told.caught_up
                 if told.caught_up:
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(arrived.wait(), silent_until - monotonic())
+                    await _arrival(arrived, within=silent_until - monotonic())
 
     async def _begin(self, order: WatchOrder) -> Place:
         self._require_fresh()
@@ -118,3 +117,12 @@ class Watching:
             yield
         finally:
             self._watchers -= 1
+
+
+async def _arrival(arrived: asyncio.Event, *, within: float) -> None:
+    """Wait for something new, or for so many seconds."""
+    try:
+        async with asyncio.timeout(within):
+            await arrived.wait()
+    except TimeoutError:
+        return

@@ -19,7 +19,7 @@ from sidegate.telemetry.calls import CallHook, FinishedCall, ignore_call
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
-_WORD = "the server stops: go on elsewhere, or here once it is back"
+_FAREWELL = "the server stops: go on elsewhere, or here once it is back"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the library is untyped and demands its class
@@ -114,7 +114,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             Stopping: the server stops.
         """
         if self._stopping:
-            raise Stopping(_WORD)
+            raise Stopping(_FAREWELL)
         try:
             # A write must not be stopped like this: the library can send no status after one that was cancelled.
             async with asyncio.timeout(None) as until:
@@ -126,7 +126,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         except TimeoutError:
             if not until.expired():
                 raise
-            raise Stopping(_WORD) from None
+            raise Stopping(_FAREWELL) from None
 
     @contextmanager
     def _at_the_callers_pace(self) -> Iterator[None]:
