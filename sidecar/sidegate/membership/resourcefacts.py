@@ -57,8 +57,9 @@ async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference:
     if resource is None:
         return ResourceFacts(lineage, registered=False, ancestors={})
     ancestors = dict(map(_by_type, resource.parents))
-    waiting = list(resource.parents)
-    while waiting:  # each type is entered once, so this ends
+    # In order, so that of two ways to a type all sidecars take the same; each type is entered once, so this ends.
+    waiting = sorted(resource.parents)
+    while waiting:
         parent = waiting.pop(0)
         declared = schema.resources.get(split_ref(parent)[0])
         if declared is None or not declared.parents:
@@ -66,7 +67,7 @@ async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference:
         stored, _, at = await store.load_resource(snapshot.tenant, parent)
         if at != revision:
             return None
-        for type_, name in map(_by_type, stored.parents if stored else ()):
+        for type_, name in map(_by_type, sorted(stored.parents) if stored else ()):
             if type_ not in ancestors:
                 ancestors[type_] = name
                 waiting.append(name)
