@@ -71,6 +71,42 @@ async def test_delegation_at_the_same_moment(pair):
         assert await there.holders("representative_admin") == [f"member:{holder}"]
 
 
+async def test_a_suspension_holds_on_the_other_sidecar(pair):
+    """ST-24: of a suspension and members' writes on the other sidecar at once, none comes after the suspension."""
+    here = await create(pair[0], "standard")
+    there = replace(here, channel=pair[1])
+    for number in range(ROUNDS):
+        invitations = [there.invite(f"m{number}-{n}", actor="member:ann") for n in range(3)]
+        revision, _ = await asyncio.gather(here.suspend(), outcomes(*invitations))
+        assert await there.check("ann", "invite", "member", revision=revision) == (False, "tenant_suspended")
+        resumed = await there.resume()
+        assert await here.check("ann", "invite", "member", revision=resumed) == (True, "allowed_by_rule")
+    suspended = False
+    for change in await listed(pair[0], here.parent):
+        assert not (suspended and change.actor == "member:ann"), change
+        if change.change.entity == "tenant":
+            suspended = "suspended" in change.change.after
+
+
+async def test_a_deletion_and_writes_at_the_same_moment(pair):
+    """ST-02: a write on the other sidecar comes before the deletion, or finds no tenant; nothing is left between."""
+    for number in range(ROUNDS):
+        here = await create(pair[0], "standard")
+        there = replace(here, channel=pair[1])
+        first = await here.end()
+        ended = await asyncio.gather(
+            here.end(first.confirmation_token), there.invite(f"m{number}"), return_exceptions=True
+        )
+        codes = [one.code() for one in ended if isinstance(one, grpc.aio.AioRpcError)]
+        # Either the deletion came first, or another member would have gone than it was confirmed for.
+        assert codes in ([grpc.StatusCode.NOT_FOUND], [grpc.StatusCode.ABORTED])
+        deleted = not isinstance(ended[0], BaseException)
+        assert deleted == (codes == [grpc.StatusCode.NOT_FOUND])
+        for company in (here, there):
+            reason = (await company.check("ann", "delete", "tenant", revision=ended[0].revision if deleted else ""))[1]
+            assert reason == ("tenant_unknown" if deleted else "allowed_by_rule")
+
+
 async def test_invitations_for_the_last_seat(pair):
     """EF-13: of two invitations for the last seat one goes through, and no seat is taken twice."""
     here = await create(pair[0], "eformsign", seats=1 + ROUNDS)
