@@ -260,8 +260,8 @@ class Caching(BaseModel):
 
     cache: Literal["off", "cold", "always"] = _setting(
         "cold",
-        "Where decisions are remembered: nowhere; in memory, and in Redis those that needed the store; or all of "
-        "them in both. Without redis it is memory alone.",
+        "Whether decisions are remembered, in memory and in Redis where there is one. Redis is asked in the `cold` "
+        "alone, where answering would need the store, or `always` when memory does not know.",
         expected="`off`, `cold` or `always`, which goes with redis",
     )
     cache_entries: int = _setting(

@@ -108,6 +108,14 @@ class Decider(Protocol):
 class FactsReader(Protocol):
     """Reads facts on first touch."""
 
+    async def standing(self, tenant: str) -> tuple[str, int] | None:
+        """Return a tenant's pack and revision, None where there is no such tenant.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`.
 

@@ -71,6 +71,7 @@ async def test_the_changes_rebuild_the_facts(store: FactsStore) -> None:
 async def test_an_unknown_tenant_is_none(store: FactsStore) -> None:
     """Of a tenant that was never written there are no facts, no core, no resource and no revision."""
     assert await store.load("acme") is None
+    assert await store.standing("acme") is None
     assert await store.load_core("acme", frozenset({"tenant"})) is None
     assert await store.load_resource("acme", "document:d1") == (None, [], 0)
     assert await store.tenants() == []
@@ -196,6 +197,16 @@ async def test_the_feed_tells_every_change_in_order(store: FactsStore) -> None:
     assert [(item.tenant, item.revision, item.change) for item in told] == first + second + third
     assert [item.actor for item in told[-3:]] == ["platform", "member:uma", "member:uma"]
     assert all(start <= item.at <= datetime.now(UTC) and item.at.tzinfo is UTC for item in told)
+
+
+async def test_a_standing_is_the_pack_and_the_revision(store: FactsStore) -> None:
+    """One row of a tenant tells which rules decide there, and from which revision of its facts."""
+    await put(store, ACME)
+    revision = await put(store, replace(ACME, pack="standard", members={}, groups={}, resources={}, grants=frozenset()))
+    await put(store, replace(ACME, id="zeta", pack=""))
+
+    assert await store.standing("acme") == ("standard", revision)
+    assert await store.standing("zeta") == ("", 1)
 
 
 async def test_a_core_has_no_resources_and_only_the_wanted_grants(store: FactsStore) -> None:

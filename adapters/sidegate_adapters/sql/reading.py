@@ -16,6 +16,13 @@ async def tenant_ids(connection: AsyncConnection) -> list[str]:
     return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
 
 
+async def standing(connection: AsyncConnection, tenant: str) -> tuple[str, int] | None:
+    """Return a tenant's pack and revision, None where there is no such tenant."""
+    query = select(tenants.c.pack, tenants.c.revision).where(tenants.c.id == tenant)
+    row = (await connection.execute(query)).first()
+    return None if row is None else (row.pack, row.revision)
+
+
 async def resource(
     connection: AsyncConnection, tenant: str, reference: str
 ) -> tuple[StoredResource | None, list[Grant], int]:

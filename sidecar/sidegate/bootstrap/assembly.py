@@ -197,6 +197,7 @@ async def deciding(
             packs,
             max_tenants=settings.max_tenants,
             max_resources=settings.max_resources,
+            ahead=settings.cache != "off" and settings.redis is not None,
             observer=observer,
         )
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)

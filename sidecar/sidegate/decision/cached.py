@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from sidegate.decision.question import question_of
 from sidegate.decision.remembered import Key, RememberedDecisions
-from sidegate.decision.resolved import refusal
-from sidegate.decision.sealed import SealedDecisions, Standing
+from sidegate.decision.resolved import BEFORE_RULES, refusal
+from sidegate.decision.sealed import SealedDecisions
 from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.snapshot import Snapshots
+from sidegate.membership.standing import Standing
 from sidegate.model import Decision, Request
 from sidegate.ports import Decider
 from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
@@ -18,7 +19,10 @@ from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """Where decisions are remembered: here, and where sidecars share them; that is asked `always`, or in the cold."""
+    """Where decisions are remembered: here, and where sidecars share them.
+
+    What is shared is asked for where the delegate would have to ask the store, or `always`.
+    """
 
     remembered: RememberedDecisions
     shared: SealedDecisions | None = None
@@ -47,29 +51,29 @@ class Cached:
 
     async def decide(self, request: Request) -> Decision:
         """Answer from a cache, else as the delegate does; errors are never remembered."""
-        snapshot = self._snapshots.peek(request.tenant)
-        if snapshot is None or not snapshot.pack.repeatable:
+        standing = self._snapshots.stands(request.tenant)
+        if standing is None or not standing.pack.repeatable:
             self._observer.count(CacheEvent.BYPASS)
             return await self._delegate.decide(request)
-        key = snapshot.lineage, snapshot.revision, question_of(request)
+        key = standing.lineage, standing.revision, question_of(request)
         decision = self._tiers.remembered.get(key)
         if decision is not None:
             self._observer.count(CacheEvent.HIT_MEMORY)
             return decision
-        if refusal(request, snapshot) is not None:
-            self._observer.count(CacheEvent.BYPASS)
-            return await self._delegate.decide(request)
-        in_memory = self._snapshots.holds(snapshot, request.resource)
-        if in_memory and not (self._tiers.always and self._tiers.shared):
-            # Nothing is waited for, so nobody could join.
-            return await self._decided(key, request, snapshot)
-        return await self._joined(key, request, snapshot)
+        if isinstance(standing, TenantSnapshot):
+            if refusal(request, standing) is not None:
+                self._observer.count(CacheEvent.BYPASS)
+                return await self._delegate.decide(request)
+            if self._snapshots.holds(standing, request.resource) and not self._tiers.always:
+                # Nothing is waited for, so nobody could join.
+                return await self._decided(key, request, standing)
+        return await self._joined(key, request, standing)
 
-    async def _joined(self, key: Key, request: Request, snapshot: TenantSnapshot) -> Decision:
+    async def _joined(self, key: Key, request: Request, standing: TenantSnapshot | Standing) -> Decision:
         """Decide once, however many ask the same meanwhile; who goes away leaves the others their answer."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._looked_up(key, request, snapshot))
+            flight = asyncio.create_task(self._looked_up(key, request, standing))
             self._flights[key] = flight
             flight.add_done_callback(lambda task: self._landed(key, task))
         else:
@@ -81,28 +85,28 @@ class Cached:
         if not task.cancelled():
             task.exception()  # whoever waited may have been cancelled; the next to ask is told the error again
 
-    async def _looked_up(self, key: Key, request: Request, snapshot: TenantSnapshot) -> Decision:
-        shared, question = self._tiers.shared, key[2]
-        if shared is None:
-            return await self._decided(key, request, snapshot)
-        decision = await shared.get(question, Standing(snapshot.revision, snapshot.pack.pack.digest))
-        if decision is not None:
-            self._observer.count(CacheEvent.HIT_SHARED)
-            self._tiers.remembered.put(key, decision)
-            return decision
-        decision = await self._decided(key, request, snapshot)
-        if _is_of(decision, snapshot):
-            shared.put(question, decision)
-        return decision
+    async def _looked_up(self, key: Key, request: Request, standing: TenantSnapshot | Standing) -> Decision:
+        shared = self._tiers.shared
+        if shared is not None:
+            digest = standing.pack.pack.digest
+            decision = await shared.get(key[2], revision=standing.revision, policy_digest=digest)
+            if decision is not None:
+                self._observer.count(CacheEvent.HIT_SHARED)
+                self._tiers.remembered.put(key, decision)
+                return decision
+        return await self._decided(key, request, standing)
 
-    async def _decided(self, key: Key, request: Request, snapshot: TenantSnapshot) -> Decision:
+    async def _decided(self, key: Key, request: Request, standing: TenantSnapshot | Standing) -> Decision:
         self._observer.count(CacheEvent.MISS)
         decision = await self._delegate.decide(request)
-        if _is_of(decision, snapshot):
+        if _is_of(decision, standing) and decision.reason not in BEFORE_RULES:
             self._tiers.remembered.put(key, decision)
+            if self._tiers.shared is not None:
+                # The answer goes first.
+                asyncio.get_running_loop().call_soon(self._tiers.shared.put, key[2], decision)
         return decision
 
 
-def _is_of(decision: Decision, snapshot: TenantSnapshot) -> bool:
-    """Whether a decision was made from this snapshot; the delegate takes a later one where facts changed meanwhile."""
-    return decision.revision == snapshot.revision and decision.policy_digest == snapshot.pack.pack.digest
+def _is_of(decision: Decision, standing: TenantSnapshot | Standing) -> bool:
+    """Whether a decision was made from here; the delegate takes a later revision where facts changed meanwhile."""
+    return decision.revision == standing.revision and decision.policy_digest == standing.pack.pack.digest

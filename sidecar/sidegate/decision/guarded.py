@@ -92,10 +92,10 @@ class Guarded:
         """Wait until the tenant is at the revision asked for; return whether there is such a tenant."""
         wanted = request.consistency.revision
         while True:
-            snapshot = await self._snapshots.tenant(request.tenant)
-            if snapshot is not None and snapshot.revision >= wanted:
+            standing = await self._snapshots.standing(request.tenant)
+            if standing is not None and standing.revision >= wanted:
                 return True
-            if snapshot is None and (wanted == 0 or self._follower.seen_at >= arrived):
+            if standing is None and (wanted == 0 or self._follower.seen_at >= arrived):
                 return False
             if self._follower.seen_at < arrived:
                 await self._see(arrived)

@@ -15,6 +15,17 @@ ATTEMPTS = 8
 """How often facts that change while they are gathered are gathered anew."""
 
 _BY_STATUS = {MemberStatus.PENDING: Reason.MEMBER_PENDING, MemberStatus.INACTIVE: Reason.MEMBER_INACTIVE}
+BEFORE_RULES = frozenset(
+    {
+        Reason.TENANT_UNKNOWN,
+        Reason.TENANT_SUSPENDED,
+        Reason.NOT_A_MEMBER,
+        Reason.UNKNOWN_RESOURCE_TYPE,
+        Reason.UNKNOWN_ACTION,
+        *_BY_STATUS.values(),
+    }
+)
+"""Why a request is denied before any rule is asked; a pack may give rules the same reasons."""
 ALLOW = "allow"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from sidegate import __version__
@@ -20,16 +19,8 @@ _SEAL_BYTES: Final = 32
 _WRITER: Final = json.JSONEncoder(allow_nan=False, default=dict, separators=(",", ":"), sort_keys=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a tenant's decisions are made from: its facts by their revision, and its rules by their digest."""
-
-    revision: int
-    policy_digest: str
-
-
 class SealedDecisions:
-    """Decisions by question and standing, each under a name that only the deployment can compute, sealed with it.
+    """Decisions by question, revision and policy digest, each under a name that only the deployment can compute.
 
     The name is an HMAC-SHA256 of all that the decision depends on, with the engine and the version that decided; so
     nothing of a question can be read from it, or tried out. The seal is one of name and content.
@@ -47,9 +38,9 @@ class SealedDecisions:
     def __repr__(self) -> str:
         return f"SealedDecisions({self._cache!r})"
 
-    async def get(self, question: Question, standing: Standing) -> Decision | None:
+    async def get(self, question: Question, *, revision: int, policy_digest: str) -> Decision | None:
         """Return the decision that is kept; None where there is none that was made with the deployment's secret."""
-        name = self._name(question, standing)
+        name = self._name(question, revision, policy_digest)
         sealed = await self._cache.get(name)
         if sealed is None:
             return None
@@ -60,13 +51,13 @@ class SealedDecisions:
         return _read(content)
 
     def put(self, question: Question, decision: Decision) -> None:
-        """Keep a decision, under the standing that it was made from."""
-        name = self._name(question, Standing(decision.revision, decision.policy_digest))
+        """Keep a decision, under the revision and the rules that it was made from."""
+        name = self._name(question, decision.revision, decision.policy_digest)
         content = _written(decision)
         self._cache.put(name, self._seal(name, content) + content, seconds=jittered(self._seconds))
 
-    def _name(self, question: Question, standing: Standing) -> bytes:
-        told = encoded((*self._maker, standing.policy_digest, standing.revision, question))
+    def _name(self, question: Question, revision: int, policy_digest: str) -> bytes:
+        told = encoded((*self._maker, policy_digest, revision, question))
         return hmac.digest(self._secret, b"name\0" + told, "sha256")
 
     def _seal(self, name: bytes, content: bytes) -> bytes:

@@ -20,6 +20,11 @@ class GivenFacts:
     def __repr__(self) -> str:
         return f"GivenFacts({sorted(self._tenants)})"
 
+    async def standing(self, tenant: str) -> tuple[str, int] | None:
+        """Return a tenant's pack and revision."""
+        facts = self._tenants.get(tenant)
+        return None if facts is None else (facts.pack, REVISION)
+
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""
         facts = self._tenants.get(tenant)

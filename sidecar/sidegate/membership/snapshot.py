@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from math import inf
+from typing import Any, Final
 
 from rpds import HashTrieMap
 
@@ -16,6 +17,7 @@ from sidegate.membership.ending import ended
 from sidegate.membership.patching import TenantSnapshot, patched, tenant_entity, touched_resources
 from sidegate.membership.resourcefacts import ResourceFacts, read_resource, unstored
 from sidegate.membership.rows import tenant_rows
+from sidegate.membership.standing import Standing
 from sidegate.model import RecordedChange, Resource, TenantFacts, ref
 from sidegate.policy.keeper import PackKeeper
 from sidegate.policy.schema import ResourceType
@@ -29,15 +31,27 @@ TOUCHES: Final = 8
 """Reads for first touches that may wait for the store at once; the feed and writes find a connection besides."""
 AT_ONCE: Final = 5_000
 """Changes of a tenant that are followed at once, while all others wait; more of them are read anew, in a thread."""
+ASKED: Final = 4
+"""Readings of where a tenant stands at once, each of one row."""
 
 
 @dataclass(slots=True)
 class _Flight:
-    """A load under way: what was seen since it began to read, and whether what it reads may be used at all."""
+    """A load under way: what was seen since it began to read, and whether what it reads may be used at all.
+
+    `standing` was read before, and `told` when there was one to read; changes seen since may have made it the past.
+    """
 
     task: asyncio.Task[TenantSnapshot | None]
+    told: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    standing: Standing | None = None
+    newest: float = 0
     seen: list[RecordedChange] = field(default_factory=list)
     void: bool = False
+
+    def stands(self) -> Standing | None:
+        """Return the standing that was read, while nothing newer is known."""
+        return self.standing if self.standing is not None and self.standing.revision >= self.newest else None
 
     def begin(self) -> None:
         """Read from now: what was seen until now is part of what will be read."""
@@ -45,21 +59,26 @@ class _Flight:
 
     def see(self, changes: Sequence[RecordedChange]) -> None:
         """Take changes that what is read may or may not hold."""
+        self.newest = max(self.newest, changes[-1].revision)
         self.void = self.void or len(self.seen) + len(changes) > AT_ONCE
         if not self.void:
             self.seen.extend(changes)
 
 
 class Snapshots:
-    """Loads tenants and resources on first touch, once however many wait, and keeps them in bounded memory."""
+    """Loads tenants and resources on first touch, once however many wait, and keeps them in bounded memory.
 
-    def __init__(
+    With `ahead`, where a tenant stands is read and told before the tenant itself.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but two are keywords
         self,
         store: FactsReader,
         packs: PackKeeper,
         *,
         max_tenants: int,
         max_resources: int,
+        ahead: bool = False,
         observer: SyncObserver = UNOBSERVED,
     ) -> None:
         self._store = store
@@ -76,6 +95,8 @@ class Snapshots:
         self._unknown: BoundedMap[str, object] = BoundedMap(UNKNOWN_LIMIT)
         self._flights: dict[str, _Flight] = {}
         self._touching = asyncio.Semaphore(TOUCHES)
+        self._ahead = ahead
+        self._asking = asyncio.Semaphore(ASKED)
 
     def __repr__(self) -> str:
         return f"Snapshots(tenants={self._tenants}, resources={self._resources})"
@@ -147,7 +168,7 @@ class Snapshots:
         for kept in (self._tenants, self._resources, self._unregistered, self._unknown):
             kept.clear()
         for flight in self._flights.values():
-            flight.void = True
+            flight.void, flight.newest = True, inf
 
     async def close(self) -> None:
         """End the loads that are under way, so that nothing asks the store any more."""
@@ -171,6 +192,30 @@ class Snapshots:
             return held
         if self._unknown.get(tenant) is not None:
             return None
+        return await asyncio.shield(self._flight(tenant).task)
+
+    async def standing(self, tenant: str) -> TenantSnapshot | Standing | None:
+        """Return where a tenant stands: its snapshot, or less where that is being read; None where it is unknown.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+            Unavailable: the tenant names a pack that is not loaded here.
+        """
+        if self._ahead and self._tenants.peek(tenant) is None and self._unknown.peek(tenant) is None:
+            flight = self._flight(tenant)
+            either: tuple[asyncio.Future[Any], ...] = flight.told, flight.task
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if standing := flight.stands():
+                return standing
+        return await self.tenant(tenant)
+
+    def stands(self, tenant: str) -> TenantSnapshot | Standing | None:
+        """Return where a tenant stands as far as memory can tell."""
+        flight = self._flights.get(tenant)
+        return self._tenants.peek(tenant) or (flight.stands() if flight else None)
+
+    def _flight(self, tenant: str) -> _Flight:
+        """Return the load of a tenant, which begins now where none is under way."""
         flight = self._flights.get(tenant)
         if flight is None:
             flight = _Flight(asyncio.create_task(self._load(tenant)))
@@ -178,7 +223,7 @@ class Snapshots:
             flight.task.add_done_callback(lambda task: self._landed(tenant, task))
         else:
             self._observer.count(SyncEvent.JOIN)
-        return await asyncio.shield(flight.task)
+        return flight
 
     def _landed(self, tenant: str, task: asyncio.Task[TenantSnapshot | None]) -> None:
         del self._flights[tenant]
@@ -199,6 +244,8 @@ class Snapshots:
     async def _load(self, tenant: str) -> TenantSnapshot | None:
         """Read a tenant until what was read can be brought to what was seen meanwhile."""
         flight = self._flights[tenant]
+        if self._ahead:
+            await self._tell_standing(tenant, flight)
         while True:
             async with self._touching:
                 flight.begin()
@@ -211,6 +258,14 @@ class Snapshots:
                 self._tenants.put(tenant, snapshot)
                 return snapshot
             self._observer.count(SyncEvent.RELOAD)
+
+    async def _tell_standing(self, tenant: str, flight: _Flight) -> None:
+        async with self._asking:
+            known = await self._store.standing(tenant)
+        pack = None if known is None else self._packs.get(known[0])
+        if known is not None and pack is not None:
+            flight.standing = Standing(known[1], pack)
+        flight.told.set_result(None)
 
     def _compile(self, facts: TenantFacts, revision: int) -> TenantSnapshot:
         pack = self._packs.get(facts.pack)

@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 
 from sidegate.decision import sealed
 from sidegate.decision.question import question_of
-from sidegate.decision.sealed import SealedDecisions, Standing
+from sidegate.decision.sealed import SealedDecisions
 from sidegate.model import Decision, Obligation, Reason, Request, Resource, Subject
 from support.any_facts import properties, texts
 from support.shared_cache import Counted, DictCache
 from support.unhurried import unhurried
 
-STANDING = Standing(7, "sha256:pack")
+STANDING = {"revision": 7, "policy_digest": "sha256:pack"}
 UMA = question_of(Request("acme", Subject("uma"), "view", Resource("document", "d1")))
 VIC = question_of(Request("acme", Subject("vic"), "view", Resource("document", "d1")))
-ALLOW = Decision(True, Reason.ALLOWED_BY_RULE, "ST-14", STANDING.policy_digest, STANDING.revision)
+ALLOW = Decision(True, Reason.ALLOWED_BY_RULE, "ST-14", "sha256:pack", 7)
 DENY = Decision(
     False,
     "mfa_required",
     "ST-19",
-    STANDING.policy_digest,
-    STANDING.revision,
+    "sha256:pack",
+    7,
     (Obligation("step_up_mfa", {"methods": ["totp"], "within": 1.5, "nested": {"deep": None}}),),
 )
 
@@ -39,7 +39,7 @@ async def test_what_was_put_comes_back_whole(decision):
     """Every field of a decision survives, to the parameters of its obligations."""
     there = decisions(DictCache())
     there.put(UMA, decision)
-    assert await there.get(UMA, STANDING) == decision
+    assert await there.get(UMA, **STANDING) == decision
 
 
 @given(texts, texts, st.lists(st.builds(Obligation, texts, properties), max_size=2).map(tuple))
@@ -51,23 +51,23 @@ def test_any_decision_is_read_as_it_was_written(reason, rule, obligations):
 
 
 @pytest.mark.parametrize(
-    "standing", [Standing(6, "sha256:pack"), Standing(8, "sha256:pack"), Standing(7, "sha256:other"), Standing(7, "")]
+    "other", [{"revision": 6}, {"revision": 8}, {"policy_digest": "sha256:other"}, {"policy_digest": ""}]
 )
-async def test_a_decision_of_other_facts_or_rules_is_not_found(standing):
+async def test_a_decision_of_other_facts_or_rules_is_not_found(other):
     """Revision and policy digest are part of the name: an old decision can't be hit."""
     there = decisions(DictCache())
     there.put(UMA, ALLOW)
-    assert await there.get(UMA, standing) is None
+    assert await there.get(UMA, **STANDING | other) is None
 
 
 async def test_another_engine_version_or_deployment_finds_nothing(monkeypatch):
     """What decided is part of the name, and so is the deployment's secret: two databases on one Redis never meet."""
     cache, counted = DictCache(), Counted()
     decisions(cache).put(UMA, ALLOW)
-    assert await decisions(cache, engine="reference", observer=counted).get(UMA, STANDING) is None
-    assert await decisions(cache, b"t" * 32, observer=counted).get(UMA, STANDING) is None
+    assert await decisions(cache, engine="reference", observer=counted).get(UMA, **STANDING) is None
+    assert await decisions(cache, b"t" * 32, observer=counted).get(UMA, **STANDING) is None
     monkeypatch.setattr(sealed, "__version__", "0.0.0")
-    assert await decisions(cache, observer=counted).get(UMA, STANDING) is None
+    assert await decisions(cache, observer=counted).get(UMA, **STANDING) is None
     assert counted.events == []
 
 
@@ -95,10 +95,10 @@ async def test_each_altered_or_missing_byte_makes_it_a_miss():
     forgeries += [value + b" ", b"\0" + value, value * 2]
     for forged in forgeries:
         cache.kept[name] = forged
-        assert await there.get(UMA, STANDING) is None
+        assert await there.get(UMA, **STANDING) is None
     assert counted.events == ["rejected"] * len(forgeries)
     cache.kept[name] = value
-    assert await there.get(UMA, STANDING) == DENY
+    assert await there.get(UMA, **STANDING) == DENY
 
 
 async def test_a_decision_moved_to_another_question_or_revision_is_a_miss():
@@ -108,12 +108,12 @@ async def test_a_decision_moved_to_another_question_or_revision_is_a_miss():
     there.put(UMA, ALLOW)
     ((uma, allowed),) = cache.kept.items()
     there.put(VIC, DENY)
-    later = Decision(False, "no_matching_rule", "", STANDING.policy_digest, STANDING.revision + 1)
+    later = Decision(False, "no_matching_rule", "", "sha256:pack", 8)
     there.put(UMA, later)
     for name in cache.kept.keys() - {uma}:
         cache.kept[name] = allowed
-    assert await there.get(VIC, STANDING) is None
-    assert await there.get(UMA, Standing(8, STANDING.policy_digest)) is None
+    assert await there.get(VIC, **STANDING) is None
+    assert await there.get(UMA, **STANDING | {"revision": 8}) is None
     assert counted.events == ["rejected"] * 2
 
 
@@ -124,5 +124,5 @@ async def test_who_lacks_the_secret_can_seal_nothing():
     here.put(UMA, DENY)
     decisions(theirs, b"t" * 32).put(UMA, ALLOW)
     ours.kept = dict(zip(ours.kept, theirs.kept.values(), strict=True))
-    assert await here.get(UMA, STANDING) is None
+    assert await here.get(UMA, **STANDING) is None
     assert counted.events == ["rejected"]
