@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import history_pb2 as pb
-from sidegate.authz.v1 import role_pb2
+from sidegate.authz.v1 import resource_pb2, role_pb2
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from support.companies import refused
 
@@ -175,3 +175,14 @@ async def test_the_pack_says_who_sees_the_activity_of_a_team(found):
                 await call
             else:
                 await refused(call, "NOT_PERMITTED")
+
+
+async def test_why_a_quota_changed_is_told(found):
+    """MS-08: what was sent and what was set are told apart, for as long as there is a history."""
+    company = await team_work(found)
+    name = company.name("mia")
+    await company.quotas.SetQuota(resource_pb2.SetQuotaRequest(name=name, quota=5))
+    await company.consume("mia", 2)
+    await company.quotas.ReleaseQuota(resource_pb2.ReleaseQuotaRequest(name=name, amount=1))
+    changes = await listed(company, member="mia", kind="member", page_size=3, oldest_first=False)
+    assert [one.cause for one in changes] == ["released", "consumed", ""]

@@ -69,6 +69,7 @@ class HistoryHandler:
             change=write_change(recorded.change),
             actor=recorded.actor,
             time=write_moment(recorded.at),
+            cause=recorded.change.cause.value,
         )
 
 

@@ -32,12 +32,15 @@ class RecordedChange(_message.Message):
     CHANGE_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, such as "tenants/acme"."""
     revision: _builtins.str
     """The revision that the change belongs to, an opaque token; changes of one write share it."""
     actor: _builtins.str
     """Who wrote it: "platform", "member:<id>", or the name that came with a facts document."""
+    cause: _builtins.str
+    """Why a member's quota changed: "consumed" or "released"; empty where it was set, shared out or applied with facts."""
     @_builtins.property
     def change(self) -> _facts_pb2.FactChange:
         """What was made, altered or removed."""
@@ -54,10 +57,11 @@ class RecordedChange(_message.Message):
         change: _facts_pb2.FactChange | None = ...,
         actor: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        cause: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "change", b"change", "revision", b"revision", "tenant", b"tenant", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cause", b"cause", "change", b"change", "revision", b"revision", "tenant", b"tenant", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1085,7 +1085,8 @@ Global___ListQuotaUsageResponse: _TypeAlias = ListQuotaUsageResponse  # noqa: Y0
 class QuotaUsage(_message.Message):
     """QuotaUsage is what one member used, or the members of one group, in one step.
 
-    What is left at the end is what was left at the start + assigned + released - consumed.
+    What a member has left at the end is what it had at the start + assigned + released - consumed. A tenant's deletion
+    takes what is left without an entry.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
