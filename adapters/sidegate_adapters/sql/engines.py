@@ -1,4 +1,4 @@
-"""The engines of one database: one for reads, one for writes, on the same connections."""
+"""The engines of one database: for reads, for writes and for looks, on the same connections."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ _CLOSING_SECONDS = 5
 class Engines:
     """How the store reaches one database.
 
-    `readers` begins transactions that see one consistent view, `writers` ones that no other writer comes between.
+    `readers` begins transactions that see one consistent view, `writers` ones that no other writer comes between;
+    a single statement of `lookers` is a transaction of its own.
     At most `width` writes go to the database at once. `place` names it in messages, without any secret.
     """
 
     readers: AsyncEngine
     writers: AsyncEngine
+    lookers: AsyncEngine
     width: int
     place: str
 

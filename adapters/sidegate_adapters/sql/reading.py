@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from sqlalchemy import RowMapping, select, true
+from sqlalchemy import RowMapping, bindparam, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import Payload, resource_from_entry
 from sidegate.model import Cause, Change, Entity, Grant, RecordedChange, StoredResource, ref, split_ref
 from sidegate_adapters.sql.rows import KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
+
+_TOLD = (
+    select(changes)
+    .where(changes.c.sequence >= bindparam("sequence"))
+    .order_by(changes.c.sequence)
+    .limit(bindparam("limit"))
+    .subquery()
+)
+# The head stands beside each change, and alone where none is.
+_LOOK = (
+    select(feed.c.head, _TOLD)
+    .select_from(feed.outerjoin(_TOLD, true()))
+    .where(feed.c.id == 1)
+    .order_by(_TOLD.c.sequence)
+)
 
 
 async def tenant_ids(connection: AsyncConnection) -> list[str]:
@@ -54,10 +69,7 @@ async def changes_after(connection: AsyncConnection, sequence: int, *, limit: in
 
 async def feed_from(connection: AsyncConnection, sequence: int, *, limit: int) -> tuple[int, list[RecordedChange]]:
     """Return the newest sequence, and up to `limit` changes from `sequence` on, in order."""
-    told = select(changes).where(changes.c.sequence >= sequence).order_by(changes.c.sequence).limit(limit).subquery()
-    # One statement, since this is asked all the time: the head stands beside each change, and alone where none is.
-    query = select(feed.c.head, told).select_from(feed.outerjoin(told, true())).where(feed.c.id == 1)
-    rows = (await connection.execute(query.order_by(told.c.sequence))).mappings().all()
+    rows = (await connection.execute(_LOOK, {"sequence": sequence, "limit": limit})).mappings().all()
     return rows[0]["head"], [recorded(row) for row in rows if row["sequence"] is not None]
 
 

@@ -43,9 +43,8 @@ async def opened(address: str) -> Engines:
     database = _database(address)
     await asyncio.to_thread(_require_file, database)
     engine = _engine(address)
-    engines = Engines(
-        engine.execution_options(**_READING), engine.execution_options(**_WRITING), width=1, place=address
-    )
+    readers, writers = (engine.execution_options(**options) for options in (_READING, _WRITING))
+    engines = Engines(readers, writers, lookers=readers, width=1, place=address)
     try:
         await _log_ahead(engine)
         await migrate(engines.writers)

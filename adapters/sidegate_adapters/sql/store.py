@@ -62,6 +62,7 @@ class SqlFactsStore:
         self._written = written
         self._readers = engines.readers
         self._writers = engines.writers
+        self._lookers = engines.lookers
         self._place = engines.place
         self._turn = asyncio.Semaphore(engines.width)
         self._running: set[asyncio.Task[Any]] = set()
@@ -127,7 +128,8 @@ class SqlFactsStore:
 
     async def feed(self, sequence: int, *, limit: int) -> tuple[int, Sequence[RecordedChange]]:
         """Return the newest sequence, and up to `limit` changes from `sequence` on, from one consistent view."""
-        return await self._read(lambda connection: reading.feed_from(connection, sequence, limit=limit))
+        look = _transaction(self._lookers, lambda connection: reading.feed_from(connection, sequence, limit=limit))
+        return await asyncio.shield(self._start(look))
 
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none."""

@@ -14,7 +14,7 @@ from sidegate.engine.entity import properties_of
 from sidegate.entries import member_from_entry, member_payload
 from sidegate.membership.checksum import checksum
 from sidegate.membership.patching import TenantSnapshot
-from sidegate.model import Change, Entity, RecordedChange
+from sidegate.model import Cause, Change, Entity, RecordedChange
 from sidegate.policy.keeper import PackKeeper
 
 Kept: TypeAlias = Mapping[str, Any]
@@ -67,8 +67,9 @@ def change_to_json(recorded: RecordedChange) -> Kept:
         "revision": recorded.revision,
         "entity": change.entity.value,
         "key": list(change.key),
-        "before": change.before and dict(change.before),
-        "after": change.after and dict(change.after),
+        "before": None if change.before is None else dict(change.before),
+        "after": None if change.after is None else dict(change.after),
+        "cause": change.cause.value,
         "actor": recorded.actor,
         "at": recorded.at.isoformat(),
     }
@@ -76,7 +77,9 @@ def change_to_json(recorded: RecordedChange) -> Kept:
 
 def change_from_json(kept: Kept) -> RecordedChange:
     """Return the change that a plain value tells."""
-    change = Change(Entity(kept["entity"]), tuple(kept["key"]), kept["before"], kept["after"])
+    change = Change(
+        Entity(kept["entity"]), tuple(kept["key"]), kept["before"], kept["after"], cause=Cause(kept["cause"])
+    )
     return RecordedChange(
         sequence=kept["sequence"],
         tenant=kept["tenant"],

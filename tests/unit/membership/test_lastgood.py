@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +13,9 @@ from sqlalchemy import text
 from sidegate.bootstrap import Core
 from sidegate.errors import StartError
 from sidegate.membership.checksum import checksum
+from sidegate.membership.kept import change_from_json, change_to_json
 from sidegate.membership.lastgood import MANIFEST, LastGood
+from sidegate.model import Cause, Change, Entity, RecordedChange
 from sidegate.policy.keeper import bundled_packs
 from sidegate_adapters.files.shelf import open_shelf
 from sidegate_adapters.sql import SqlFactsStore
@@ -185,6 +189,15 @@ async def test_a_disk_that_fails_is_no_fault_of_the_sidecar(tmp_path, kept):
         await LastGood(Full(), core.snapshots, core.follower, core.packs).save()
         assert await views(core)
     assert kept.is_dir()
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"name": "ü", "quota": 2**60, "parents": ["a:b"], "mfa": None}])
+@pytest.mark.parametrize("cause", Cause)
+def test_a_change_is_read_as_it_was_kept(payload, cause):
+    """The anchor is compared whole, so nothing of it may be lost."""
+    change = Change(Entity.MEMBER, ("uma", "x"), payload, payload, cause=cause)
+    told = RecordedChange(7, "acme", 3, change, "member:uma", datetime(2026, 1, 1, 2, 3, 4, 567, tzinfo=UTC))
+    assert change_from_json(json.loads(json.dumps(change_to_json(told)))) == told
 
 
 def test_a_directory_that_others_can_write_is_refused(tmp_path):
