@@ -11,11 +11,13 @@ from sidegate.model import (
     Change,
     ChangeQuery,
     Entity,
+    Grant,
     Member,
     MemberQuery,
     MemberStatus,
     Receipt,
     Relation,
+    ResourceQuery,
     TenantQuery,
 )
 from support.filled_store import analyze, company, fill, member_id, tenant_id
@@ -59,6 +61,12 @@ ENTRIES = (
     (Entity.GRANT, ("viewer", "document:d1000004", f"group:{GROUP}")),
     (Entity.INVITATION, (WHO,)),
 )
+RESOURCES = {
+    "all": ResourceQuery(),
+    "documents": ResourceQuery(type="document"),
+    "owned": ResourceQuery(owner=PERSON),
+    "in a template": ResourceQuery(parent="template:none"),
+}
 HISTORIES = {
     "whole": ChangeQuery(),
     "kind": ChangeQuery(entity=Entity.MEMBER),
@@ -82,6 +90,14 @@ def calls(store):
         "roles": partial(store.page, entity=Entity.ROLE, after="", limit=6),
         "seats": store.seats,
         "tenants": partial(_tenants, store),
+        **{
+            f"resources {name} after {after}": partial(store.resource_page, query=query, after=after, limit=6)
+            for name, query in RESOURCES.items()
+            for after in ("", DOCUMENT)
+        },
+        "grants on the tenant": partial(_grants, store, None),
+        "grants on the tenant further on": partial(_grants, store, member_id(70)),
+        "in a group": partial(store.group_page, group=GROUP, after=PERSON, limit=6),
         "a document": partial(store.load_resource, reference=DOCUMENT),
         "receipt": partial(store.receipt, request_id="r1"),
         **{f"history {name}": partial(store.history, query=one, after=0, limit=6) for name, one in HISTORIES.items()},
@@ -125,6 +141,12 @@ async def test_companies_made_by_sql_are_those_of_the_store(store):
 
 def _scans(plan):
     return re.search(r"Seq Scan|^SCAN (?!CONSTANT|\d+ CONSTANT|wanted|\(subquery)", plan, re.MULTILINE)
+
+
+async def _grants(store, member, tenant):
+    scope = f"tenant:{tenant}"
+    after = None if member is None else Grant("member", scope, f"member:{member}")
+    return await store.grant_page(tenant, scope, after=after, limit=6)
 
 
 async def _related(store, relation, values, tenant):

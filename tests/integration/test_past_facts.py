@@ -27,6 +27,7 @@ def documents(draw):
     return "\n".join(
         (
             "    pack: standard",
+            f"    suspended: {str(draw(st.booleans())).lower()}",
             f"    settings: {{require_mfa: {str(draw(st.booleans())).lower()}}}",
             "    members:",
             "      ann: {roles: [owner]}",
