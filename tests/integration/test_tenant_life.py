@@ -13,8 +13,8 @@ SUSPENDED, ACTIVE = pb.TENANT_STATE_SUSPENDED, pb.TENANT_STATE_ACTIVE
 DENIED = (False, "tenant_suspended")
 
 
-async def shown(company) -> pb.Tenant:
-    return (await company.tenants.GetTenant(pb.GetTenantRequest(name=company.parent))).tenant
+async def shown(company, **request) -> pb.Tenant:
+    return (await company.tenants.GetTenant(pb.GetTenantRequest(name=company.parent, **request))).tenant
 
 
 async def test_in_a_suspended_tenant_nobody_is_allowed_anything(found):
@@ -46,7 +46,7 @@ async def test_suspension_needs_nothing_of_the_pack(found, pack):
 
 
 async def test_only_the_platform_writes_in_a_suspended_tenant(found):
-    """Members' writes are refused and change nothing, an acceptance too; the platform's go on, and hold afterwards."""
+    """ST-24: members' writes are refused, an acceptance too, and their reads; the platform's go on and hold later."""
     company = await found("standard")
     token = (await company.invite("pia")).results[0].member.invitation.token
     await company.suspend()
@@ -56,6 +56,9 @@ async def test_only_the_platform_writes_in_a_suspended_tenant(found):
     await refused(company.accept(token, signed_in_account="pia"), "TENANT_SUSPENDED")
     await refused(company.resume(actor="member:ann"), "TENANT_SUSPENDED")
     await refused(company.end(actor="member:ann"), "TENANT_SUSPENDED")
+    for reading in (company.list(actor="member:ann"), shown(company, actor="member:ann")):
+        told = await refused(reading, "NOT_PERMITTED")
+        assert (told.info.metadata["reason"], told.info.metadata["rule"]) == ("tenant_suspended", "ST-24")
     assert await company.list() == ["ann", "pia"]
 
     await company.grant("admin", "member:pia")
