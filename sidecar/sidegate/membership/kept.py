@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, TypeAlias
 
 from rpds import HashTrieMap
@@ -20,42 +21,46 @@ from sidegate.policy.keeper import PackKeeper
 Kept: TypeAlias = Mapping[str, Any]
 
 
-def kept_snapshot(snapshot: TenantSnapshot) -> Kept:
-    """Return all that a snapshot holds beside its pack, with its checksum."""
+def kept_snapshot(snapshot: TenantSnapshot) -> Iterator[object]:
+    """Yield all that a snapshot holds beside its pack: its head with its checksum, then members, then rows."""
     rows = Counter(snapshot.program.rows()) - Counter(snapshot.pack.program.rows())
-    return {
+    yield {
         "tenant": snapshot.tenant,
         "revision": snapshot.revision,
         "pack": snapshot.pack.pack.schema.name,
         "digest": snapshot.pack.pack.digest,
         "suspended": snapshot.suspended,
         "entity": dict(properties_of(snapshot.entity)),
-        "members": {id_: member_payload(member) for id_, member in snapshot.members.items()},
-        "rows": list(rows.elements()),
+        "members": len(snapshot.members),
         "checksum": checksum(snapshot),
     }
+    for id_, member in snapshot.members.items():
+        yield id_, member_payload(member)
+    yield from rows.elements()
 
 
-def restored_snapshot(kept: Kept, packs: PackKeeper) -> TenantSnapshot | None:
+def restored_snapshot(kept: Iterator[Any], packs: PackKeeper) -> TenantSnapshot | None:
     """Return the snapshot that was kept; None where its pack is another one by now.
 
     Raises:
         RowError: a row does not fit the pack.
     """
-    pack = packs.get(kept["pack"])
-    if pack is None or pack.pack.digest != kept["digest"]:
+    head = next(kept)
+    pack = packs.get(head["pack"])
+    if pack is None or pack.pack.digest != head["digest"]:
         return None
+    members = {id_: member_from_entry(id_, payload) for id_, payload in islice(kept, head["members"])}
     snapshot = TenantSnapshot(
-        tenant=kept["tenant"],
-        revision=kept["revision"],
+        tenant=head["tenant"],
+        revision=head["revision"],
         pack=pack,
-        suspended=kept["suspended"],
-        entity=Properties(kept["entity"]),
-        members=HashTrieMap({id_: member_from_entry(id_, payload) for id_, payload in kept["members"].items()}),
-        program=pack.program.with_rows(added=map(tuple, kept["rows"])),
+        suspended=head["suspended"],
+        entity=Properties(head["entity"]),
+        members=HashTrieMap(members),
+        program=pack.program.with_rows(added=map(tuple, kept)),
         lineage=object(),
     )
-    return snapshot if checksum(snapshot) == kept["checksum"] else None
+    return snapshot if checksum(snapshot) == head["checksum"] else None
 
 
 def change_to_json(recorded: RecordedChange) -> Kept:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from time import perf_counter
 from typing import Any, Final
 
 from sidegate.errors import SidegateError
 from sidegate.membership.follower import Follower
-from sidegate.membership.kept import Kept, change_from_json, change_to_json, kept_snapshot, restored_snapshot
+from sidegate.membership.kept import change_from_json, change_to_json, kept_snapshot, restored_snapshot
 from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.snapshot import Snapshots
 from sidegate.policy.keeper import PackKeeper
@@ -25,10 +26,15 @@ from sidegate.telemetry.logging import get_log
 
 _LOG = get_log("membership")
 INTERVAL: Final = 60.0
-"""Seconds between two times that what changed is kept."""
+"""Seconds between two times that what changed is kept, at least."""
+REST: Final = 50
+"""How many times as long as keeping took nothing is kept, so that it costs two in a hundred at most."""
 MANIFEST: Final = "manifest 1"
 """Its number counts the forms of what is kept; another form is not read."""
+_UNREADABLE = (SidegateError, LookupError, TypeError, ValueError, zlib.error)
+"""What becomes of content that was signed here, but by a version that kept something else under the same number."""
 _FAST: Final = 1
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class LastGood:
@@ -46,14 +52,13 @@ class LastGood:
 
     async def restore(self) -> int:
         """Take up what was kept, before the first look; return how many tenants that are."""
-        content = await self._shelf.get(MANIFEST)
-        if content is None:
+        manifest = await self._manifest()
+        if manifest is None:
             return 0
-        manifest = _read(content)
         if manifest["core_scopes"] != sorted(self._packs.core_scopes):
             _LOG.info("the packs need other facts than were kept; tenants are loaded as they are asked for")
             return 0
-        self._follower.resume(change_from_json(manifest["anchor"]))
+        self._follower.resume(manifest["anchor"])
         digests: Mapping[str, str] = manifest["tenants"]
         for tenant, digest in digests.items():
             snapshot = await self._restored(tenant, digest)
@@ -63,11 +68,25 @@ class LastGood:
         _LOG.info("tenants were taken from disk", tenants=len(self._written), kept=len(digests))
         return len(self._written)
 
+    async def _manifest(self) -> Mapping[str, Any] | None:
+        content = await self._shelf.get(MANIFEST)
+        if content is None:
+            return None
+        try:
+            (manifest,) = _read(content)
+            return {**manifest, "anchor": change_from_json(manifest["anchor"]), "tenants": dict(manifest["tenants"])}
+        except _UNREADABLE as error:
+            _LOG.warning("what was kept on disk can't be read", error=str(error))
+            return None
+
     async def run(self) -> None:
         """Keep what changed, again and again until cancelled."""
+        took = 0.0
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(max(INTERVAL, REST * took))
+            began = perf_counter()
             await self.save()
+            took = perf_counter() - began
 
     async def save(self) -> None:
         """Keep what is in memory now; a disk that fails costs the next start time, nothing else."""
@@ -83,7 +102,7 @@ class LastGood:
                 "core_scopes": sorted(self._packs.core_scopes),
                 "tenants": digests,
             }
-            await self._shelf.put(MANIFEST, _written(manifest))
+            await self._shelf.put(MANIFEST, _written([manifest]))
             await self._shelf.keep_only([MANIFEST, *map(_name, digests)])
         except OSError as error:
             _LOG.warning("what is in memory could not be kept on disk", error=error.strerror or "unknown")
@@ -107,8 +126,8 @@ class LastGood:
             return None
         try:
             return await asyncio.to_thread(lambda: restored_snapshot(_read(content), self._packs))
-        except SidegateError as error:
-            _LOG.info("a tenant that was kept can't be taken up", tenant=tenant, error=str(error))
+        except _UNREADABLE as error:
+            _LOG.warning("a tenant that was kept can't be taken up", tenant=tenant, error=str(error))
             return None
 
 
@@ -116,15 +135,12 @@ def _name(tenant: str) -> str:
     return f"tenant {tenant}"
 
 
-def _written(value: Kept) -> bytes:
-    return zlib.compress(json.dumps(value, separators=(",", ":"), default=_sequence).encode(), _FAST)
+def _written(values: Iterable[object]) -> bytes:
+    """Return the values as compressed lines; one large text would be made in one breath, and nobody answered in it."""
+    compressor = zlib.compressobj(_FAST)
+    parts = [compressor.compress(_ENCODE(value).encode() + b"\n") for value in values]
+    return b"".join([*parts, compressor.flush()])
 
 
-def _read(content: bytes) -> Any:
-    return json.loads(zlib.decompress(content))
-
-
-def _sequence(value: object) -> Sequence[object]:
-    if isinstance(value, tuple | list):
-        return list(value)
-    raise TypeError(f"a value of type `{type(value).__name__}` can't be kept")
+def _read(content: bytes) -> Iterator[Any]:
+    return map(json.loads, zlib.decompress(content).splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -131,6 +132,16 @@ async def test_files_that_are_not_its_own_are_not_used(tmp_path, kept, loads, ha
     harm(kept)
     async with started(tmp_path) as core:
         assert core.snapshots.tenants() == []
+        assert await views(core)
+    assert loads["acme"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"[]\n[]"), zlib.compress(b"{")])
+@pytest.mark.parametrize("name", [MANIFEST, "tenant acme"])
+async def test_content_of_another_form_is_not_used(tmp_path, kept, loads, name, content):
+    """What another version signed and this one can't read is as if it were not there, and the server starts."""
+    await open_shelf(kept).put(name, content)
+    async with started(tmp_path) as core:
         assert await views(core)
     assert loads["acme"] == 1
 

@@ -91,3 +91,10 @@ async def test_the_use_of_quota_is_read_in_one_range(store: SqlFactsStore, perio
         assert sum("TEMP B-TREE" in step for step in flat) <= (period is not Period.DAY), found
         index = "PRIMARY KEY (tenant=? AND holder=? AND day" if holder else "ix_quota_days_tenant_day_holder (tenant=?"
         assert any(index in step for step in flat), found
+
+
+async def test_a_look_at_the_feed_reads_what_is_new_and_nothing_else(store: SqlFactsStore) -> None:
+    """However long the feed is, a look begins at the anchor, in the order of the table itself."""
+    *_, plan = await plans(store, store.feed(2, limit=10))
+    assert any("SEARCH changes USING INTEGER PRIMARY KEY (rowid>?)" in step for step in plan), plan
+    assert not any(step.startswith("SCAN changes") for step in plan), plan
