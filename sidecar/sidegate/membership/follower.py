@@ -165,7 +165,7 @@ class Follower:
                 self._observer.count(SyncEvent.GAP)
                 _LOG.warning("the feed does not go on from where it was; everything is loaded anew")
         self._seen_at = began
-        self.arrivals.seen(self._feed.sequence, found or ())
+        self.arrivals.seen(self._feed.sequence, found)
         self._observer.count(SyncEvent.LOOK)
 
     def _hand_on(self, found: Mapping[str, Sequence[RecordedChange]]) -> None:

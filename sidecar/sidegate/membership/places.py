@@ -112,13 +112,9 @@ class Places:
         await self.require(place)
         page = await self._page(place.sequence, wanted)
         known = [recorded for recorded in page if recorded.sequence <= until]
-        more = len(known) == PAGE
-        if more:
-            known = _without_the_cut_one(known)
-            place = Place(known[-1].sequence, known[-1].at)
-        else:
-            place = await self._place(until)
-        return Told([recorded for recorded in known if wanted.holds(recorded)], place, caught_up=not more)
+        if len(known) == PAGE:
+            return tell(known, wanted, more=True)
+        return replace(tell(known, wanted, more=False), place=await self._place(until))
 
     async def _page(self, sequence: int, wanted: Wanted) -> Sequence[RecordedChange]:
         if wanted.tenant == ANY_TENANT:
@@ -132,7 +128,14 @@ class Places:
         return Place(sequence, next((recorded.at for recorded in found if recorded.sequence == sequence), None))
 
 
-def _without_the_cut_one(page: list[RecordedChange]) -> list[RecordedChange]:
+def tell(page: Sequence[RecordedChange], wanted: Wanted, *, more: bool) -> Told:
+    """Return what is wanted of a page of the feed, and the place after it; `more` says that it may be cut off."""
+    whole = _without_the_cut_one(page) if more else page
+    place = Place(whole[-1].sequence, whole[-1].at) if whole else BEGINNING
+    return Told([recorded for recorded in whole if wanted.holds(recorded)], place, caught_up=not more)
+
+
+def _without_the_cut_one(page: Sequence[RecordedChange]) -> Sequence[RecordedChange]:
     """Return a page without its last revision, which may go on beyond it, unless it is all there is."""
     last = page[-1]
     whole = [recorded for recorded in page if (recorded.tenant, recorded.revision) != (last.tenant, last.revision)]
