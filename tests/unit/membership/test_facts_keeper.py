@@ -237,3 +237,18 @@ async def test_exporting_what_is_not_there_names_every_one(keeper: FactsKeeper) 
         ("tenants[0]", "unknown tenant `acm`: did you mean `acme`?"),
         ("tenants[2]", "unknown tenant `zzz`: none has this name"),
     ]
+
+
+async def test_a_document_that_resumes_a_tenant_warns_of_it(keeper: FactsKeeper) -> None:
+    """A plan that leaves the suspension out says that it resumes the tenant; one that keeps it says nothing."""
+    suspended = ACME.replace("  acme:\n", "  acme:\n    suspended: true\n")
+    await keeper.apply(ACME, "facts.yaml", actor="platform")
+    (plan,) = await keeper.plan(suspended, "facts.yaml")
+    assert ([change.entity for change in plan.changes], plan.warnings) == ([Entity.TENANT], ())
+    await keeper.apply(suspended, "facts.yaml", actor="platform")
+    (plan,) = await keeper.plan(suspended, "facts.yaml")
+    assert (plan.changes, plan.warnings) == ((), ())
+
+    (plan,) = await keeper.plan(ACME, "facts.yaml")
+    assert [change.entity for change in plan.changes] == [Entity.TENANT]
+    assert [warning.split(":")[0] for warning in plan.warnings] == ["the tenant is suspended, and this resumes it"]

@@ -54,3 +54,12 @@ def test_the_members_ids_are_checked_by_their_own_pattern() -> None:
     assert faults("tenants:\n  acme:\n    members:\n      'u*': {}\n      uma: {}\n")[0].startswith(
         "facts.yaml:4: tenants.acme.members.u*: `u*` is not right: expected "
     )
+
+
+@pytest.mark.parametrize(
+    ("suspended", "accepted"),
+    [("true", True), ("false", True), ("'true'", False), ("1", False), ("null", False), ("[]", False)],
+)
+def test_whether_a_tenant_is_suspended_is_true_or_false(suspended: str, accepted: bool) -> None:
+    """Nothing but a truth value says it, so that no slip is taken for a resumption."""
+    assert (faults(f"tenants: {{acme: {{suspended: {suspended}}}}}") == []) is accepted

@@ -199,6 +199,29 @@ def test_a_wrong_declaration_stops_the_pack(tmp_path: Path, old: str, new: str, 
     assert faults[0].startswith(fault)
 
 
+@pytest.mark.parametrize("key", ["viewed_with", "cloned_with", "updated_with", "moved_with", "deleted_with"])
+def test_what_is_done_with_an_action_names_one_of_the_type(tmp_path: Path, key: str) -> None:
+    """Each action on a resource that lets a member do something to it is one that its type declares."""
+    note = "parents: [folder, desk]"
+    assert load_pack(write_pack(tmp_path / "right", schema=SCHEMA.replace(note, f"{note}\n    {key}: edit")))
+    (fault,) = faults_of(tmp_path, schema=SCHEMA.replace(note, f"{note}\n    {key}: edti"))
+    assert fault == f"pack.yaml:23: resources.note.{key}: `note` has no action `edti`: did you mean `edit`?"
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        ("suspend_tenant: note:edti", "suspend_tenant: `note` has no action `edti`: did you mean `edit`?"),
+        ("delete_tenant: nota:edit", "delete_tenant: `nota` is no type: did you mean `note`?"),
+        ("resume_tenant: note:edit", "resume_tenant: "),
+    ],
+)
+def test_an_operation_asks_what_the_pack_declares(tmp_path: Path, operation: str, fault: str) -> None:
+    """An operation is mapped to an action of a type; to resume a tenant is none, since no member ever can."""
+    (told,) = faults_of(tmp_path, schema=f"{SCHEMA}operations: {{{operation}}}\n")
+    assert told.startswith(f"pack.yaml:32: operations.{fault}")
+
+
 def test_two_rules_can_not_have_one_reason_of_membership(tmp_path: Path) -> None:
     """The rule of a decision that falls before any row is never a matter of order."""
     extra = "  SM-05: {text: The same., reason: member_pending, enforced_by: [membership]}\n"
