@@ -73,22 +73,28 @@ async def test_a_cursor_goes_on_without_loss_or_repetition(company):
 
 
 async def test_a_write_of_many_changes_is_told_whole(company):
-    """Revisions of hundreds of changes stand in one response each; one longer than any page goes on in the next."""
-    async with watching(company.channel, parent=company.parent) as watch:
-        cursor = watch.cursor
-    members = ""
-    for first, last in ((0, 100), (100, 220), (220, 400), (400, 760)):
-        members += "".join(f"      m{n}: {{roles: [member]}}\n" for n in range(first, last))
-        await company.apply(DOCUMENT.replace("    groups:", f"{members}    groups:"))
-    watch = Watch(company.channel, parent=company.parent, cursor=cursor)
-    responses = [await watch.next()]
-    while not responses[-1].caught_up:
-        responses.append(await watch.next())
-    watch.call.cancel()
-    revisions = [{one.revision for one in response.changes} for response in responses]
-    where = {revision: [revision in found for found in revisions].count(True) for revision in set().union(*revisions)}
-    assert sorted(where.values()) == [1, 1, 1, 2]
-    assert watch.changes == (await listed(company.channel, company.parent))[-len(watch.changes) :]
+    """Revisions of hundreds of changes stand in one response each, from memory and from the store alike.
+
+    One longer than any page goes on in the next.
+    """
+    async with watching(company.channel, parent=company.parent) as live:
+        before = len(await listed(company.channel, company.parent))
+        behind = Watch(company.channel, parent=company.parent, cursor=live.cursor)
+        members = ""
+        for first, last in ((0, 100), (100, 220), (220, 400), (400, 760)):
+            members += "".join(f"      m{n}: {{roles: [member]}}\n" for n in range(first, last))
+            await company.apply(DOCUMENT.replace("    groups:", f"{members}    groups:"))
+        written = (await listed(company.channel, company.parent))[before:]
+        after = Watch(company.channel, parent=company.parent, cursor=live.cursor)
+        for watch in (live, behind, after):
+            parts = []
+            while len(watch.changes) < len(written):
+                parts.append({one.revision for one in (await watch.next()).changes})
+            assert watch.changes == written
+            revisions = set().union(*parts)
+            assert sorted([revision in part for part in parts].count(True) for revision in revisions) == [1, 1, 1, 2]
+        behind.call.cancel()
+        after.call.cancel()
 
 
 CONDITIONS = [

@@ -156,7 +156,8 @@ async def test_a_store_that_was_taken_back_refuses_later_cursors(tmp_path):
             assert {"other"} == {one.change.key[0] for one in watch.changes}
 
 
-async def test_a_store_that_is_taken_back_under_a_stream_ends_it(tmp_path):
+@pytest.mark.parametrize("written_on", [0, 3])
+async def test_a_store_that_is_taken_back_under_a_stream_ends_it(tmp_path, written_on):
     """A stream that has told what the store holds no more ends INVALID_ARGUMENT, instead of passing over what comes."""
     database = tmp_path / "facts.db"
     async with running(f"sqlite:///{database}", poll_interval=0.1) as wire:
@@ -168,6 +169,8 @@ async def test_a_store_that_is_taken_back_under_a_stream_ends_it(tmp_path):
                 connection.executescript(
                     "DELETE FROM changes WHERE sequence > (SELECT head - 2 FROM feed); UPDATE feed SET head = head - 2;"
                 )
+            for number in range(written_on):
+                await company.invite(f"m{number}")
             for ending in (watch, other):
                 told = await refused(ending.end(), "INVALID_INPUT")
                 assert set(told.violations) == {"cursor"}
