@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 from random import Random
 from time import monotonic
 
@@ -18,6 +19,7 @@ from support.histories.world import switches
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANN = Question("ann", "view", "document:d1")
 FROM_MEMORY, FROM_THE_STORE = Demand(), Demand(Mode.FULLY_CONSISTENT)
+_TRIALS = 5
 WAYS = {"stopped": nemesis.database_restarted, "crashed": nemesis.database_crashes, "paused": nemesis.database_paused}
 
 
@@ -48,12 +50,12 @@ async def test_what_needs_the_database_is_refused_in_time(servers, client, way):
     assert await allowed(client, servers.nodes[1], FROM_THE_STORE)
     async with WAYS[way](servers, Random(0)):
         node, switch = servers.nodes[1], switches("warm")[0]
-        *reads, write = await asyncio.gather(
-            client.ask(cold, ANN, FROM_MEMORY, at=node),
-            client.ask("warm", ANN, FROM_THE_STORE, at=node),
+        *codes, write = await asyncio.gather(
+            refusal(lambda: client.ask(cold, ANN, FROM_MEMORY, at=node)),
+            refusal(lambda: client.ask("warm", ANN, FROM_THE_STORE, at=node)),
             client.turn("warm", switch, switch.on, at=node),
         )
-        assert [code(read) for read in reads] == ["UNAVAILABLE"] * 2
+        assert codes == ["UNAVAILABLE"] * 2
         assert write.outcome is Outcome.UNKNOWN
     await eventually(servers.ready, "all sidecars are ready again")
 
@@ -69,10 +71,9 @@ async def test_no_demand_is_answered_by_less(servers, client, fault, mode):
     getattr(there.database, fault)()
     try:
         write = await client.turn("warm", switch, switch.on, at=here)
-        await asyncio.sleep(OWN_BOUND)
         demand = Demand(mode, token=write.revision, bound=OWN_BOUND if mode is Mode.MAX_STALENESS else None)
-        read = await client.ask("warm", switch.question, demand, at=there)
-        assert code(read) == "UNAVAILABLE"
+        await asyncio.sleep(demand.bound or 0)
+        assert await refusal(lambda: client.ask("warm", switch.question, demand, at=there)) == "UNAVAILABLE"
     finally:
         there.database.mend()
     await eventually(servers.ready, "all sidecars are ready again")
@@ -105,6 +106,15 @@ async def test_a_sidecar_that_stood_still_knows_that_it_is_late(servers, client)
 def code(read: Read) -> str:
     """Return the status of a call that had no answer."""
     return read.failure.partition(":")[0]
+
+
+async def refusal(ask: Callable[[], Awaitable[Read]]) -> str:
+    """Ask, and return the status of the call; again where the caller's clock was quicker than the server's answer."""
+    for _ in range(_TRIALS):
+        read = await ask()
+        if code(read) != "DEADLINE_EXCEEDED":
+            break
+    return code(read)
 
 
 async def allowed(client: Client, node: Node, demand: Demand) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -12,12 +14,12 @@ from time import monotonic
 import pytest
 
 from sidegate.policy.load import load_pack
-from support.histories.clients import eventually
-from support.histories.cluster import Cluster, cluster
-from support.histories.record import Read
+from support.histories.clients import Client, Notes, eventually
+from support.histories.cluster import Cluster, Node, cluster
+from support.histories.record import Demand, Question, Read
 from support.histories.run import Run, run
 from support.histories.truth import Rules
-from support.histories.world import STANDARD
+from support.histories.world import STANDARD, TENANTS
 
 BUNDLED = Path(__file__).parents[2] / "policies"
 # Two rules that decide different questions, so that one of the new beside one of the old shows.
@@ -50,21 +52,25 @@ def packs(tmp_path) -> Path:
     return link
 
 
-async def test_each_answer_belongs_to_one_pack(packs):
+@pytest.mark.parametrize("way", ["restarted", "reloaded"])
+async def test_each_answer_belongs_to_one_pack(packs, way):
     """The digest in an answer is of the old pack or the new, and the answer is exactly what that pack says."""
     old, new = (load_pack(directory / "standard").digest for directory in (packs, packs.parent / "new"))
     exchanged: list[float] = []
 
     @asynccontextmanager
     async def packs_exchanged(servers: Cluster, _: Random) -> AsyncIterator[None]:
-        """The link to the packs is turned, and one sidecar after another is started anew."""
+        """The link to the packs is turned, and one sidecar after another takes them."""
         yield
         packs.unlink()
         packs.symlink_to(packs.parent / "new")
         for node in servers.nodes:
-            await node.stop()
-            await node.start()
-            await eventually(node.ready, f"{node.name} is ready again")
+            if way == "restarted":
+                await node.stop()
+                await node.start()
+            else:
+                node.signal(signal.SIGHUP)
+            await eventually(partial(decides_by, node, new), f"{node.name} decides by the new pack")
         exchanged.append(monotonic())
 
     async with cluster(lambda _: ("--policies", packs)) as servers:
@@ -74,6 +80,13 @@ async def test_each_answer_belongs_to_one_pack(packs):
     assert done.agreed
     assert digests(done) == {old, new}
     assert digests(done, after=exchanged[0]) == {new}
+
+
+async def decides_by(node: Node, digest: str) -> bool:
+    """Return whether a sidecar answers by a pack."""
+    client = Client("asker", [node], Notes(), Random(0))
+    read = await client.ask(TENANTS[0], Question("ann", "view", "document:d1"), Demand())
+    return read.answer is not None and read.answer.digest == digest
 
 
 def digests(done: Run, *, after: float = 0.0) -> set[str]:

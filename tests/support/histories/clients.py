@@ -69,17 +69,19 @@ class Client:
         sidecar = at or self.random.choice(self.sidecars)
         stub, method, request = turn.call
         process, asked = sidecar.process, monotonic()
-        outcome, revision, failure = Outcome.ACKNOWLEDGED, "", ""
+        # Also of one that is cancelled on its way nobody knows.
+        outcome, revision, failure = Outcome.UNKNOWN, "", "cancelled"
         try:
-            answer = await getattr(stub(sidecar.channel), method)(request, timeout=PATIENCE)
-            revision = answer.revision
+            revision = (await getattr(stub(sidecar.channel), method)(request, timeout=PATIENCE)).revision
+            outcome, failure = Outcome.ACKNOWLEDGED, ""
         except grpc.aio.AioRpcError as error:
             outcome = Outcome.REFUSED if error.code() in _REFUSALS else Outcome.UNKNOWN
             failure = f"{error.code().name}: {error.details()}"
-        write = Write(
-            self.name, process, tenant, turn.effect, asked, monotonic(), outcome, revision=revision, failure=failure
-        )
-        self.notes.operations.append(write)
+        finally:
+            write = Write(
+                self.name, process, tenant, turn.effect, asked, monotonic(), outcome, revision=revision, failure=failure
+            )
+            self.notes.operations.append(write)
         if revision:
             self._told(tenant, revision)
             self.notes.turned[tenant] = switch
