@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -31,6 +32,8 @@ TOUCHES: Final = 8
 """Reads for first touches that may wait for the store at once; the feed and writes find a connection besides."""
 AT_ONCE: Final = 5_000
 """Changes of a tenant that are followed at once, while all others wait; more of them are read anew, in a thread."""
+HEAD_START: Final = 0.1
+"""Seconds that a tenant is read later than its standing, unless somebody needs it."""
 ASKED: Final = 4
 """Readings of where a tenant stands at once, each of one row."""
 
@@ -40,10 +43,12 @@ class _Flight:
     """A load under way: what was seen since it began to read, and whether what it reads may be used at all.
 
     `standing` was read before, and `told` when there was one to read; changes seen since may have made it the past.
+    `wanted` is set by who can't go on with that alone.
     """
 
     task: asyncio.Task[TenantSnapshot | None]
     told: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
     standing: Standing | None = None
     newest: float = 0
     seen: list[RecordedChange] = field(default_factory=list)
@@ -192,7 +197,9 @@ class Snapshots:
             return held
         if self._unknown.get(tenant) is not None:
             return None
-        return await asyncio.shield(self._flight(tenant).task)
+        flight = self._flight(tenant)
+        flight.wanted.set()
+        return await asyncio.shield(flight.task)
 
     async def standing(self, tenant: str) -> TenantSnapshot | Standing | None:
         """Return where a tenant stands: its snapshot, or less where that is being read; None where it is unknown.
@@ -260,12 +267,16 @@ class Snapshots:
             self._observer.count(SyncEvent.RELOAD)
 
     async def _tell_standing(self, tenant: str, flight: _Flight) -> None:
+        """Tell where a tenant stands, and give those a start who need no more: they would share the processor."""
         async with self._asking:
             known = await self._store.standing(tenant)
         pack = None if known is None else self._packs.get(known[0])
         if known is not None and pack is not None:
             flight.standing = Standing(known[1], pack)
-        flight.told.set_result(None)
+            flight.told.set_result(None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEAD_START):
+                    await flight.wanted.wait()
 
     def _compile(self, facts: TenantFacts, revision: int) -> TenantSnapshot:
         pack = self._packs.get(facts.pack)
