@@ -99,16 +99,23 @@ class Follower:
                 self.wake()
 
     async def run(self) -> None:
-        """Look again and again until cancelled; an ailing store only makes the view older."""
+        """Look again and again until cancelled; an ailing store only makes the view older, and is told once."""
+        ails = False
         while True:
             self._wanted.clear()
             began = self._clock()
             try:
                 await self.catch_up()
             except Unavailable as error:
-                _LOG.warning("the store does not answer", staleness=self.staleness(), error=str(error))
+                if not ails:
+                    _LOG.warning("the store does not answer", staleness=self.staleness(), error=str(error))
+                ails = True
             except Exception:  # noqa: BLE001 - whatever it was, the next look may see; until then the bound holds
                 _LOG.error("following the store failed", staleness=self.staleness(), exc_info=True)
+            else:
+                if ails:
+                    _LOG.info("the store answers again")
+                ails = False
             # However many hints come, half of the time at least is left to those who ask.
             await asyncio.sleep(min(self._clock() - began, LONGEST_REST))
             await self._pause()

@@ -341,3 +341,24 @@ async def test_a_look_that_hangs_gives_way_to_another(snapshots, monkeypatch):
     monkeypatch.undo()
     await follower.catch_up()
     assert follower.staleness() < 60
+
+
+async def test_an_ailing_store_is_told_once_and_once_when_it_is_well(snapshots, caplog):
+    """However often it is asked in vain, the log has one line when the store goes away and one when it is back."""
+    caplog.set_level("INFO", logger="sidegate")
+    store = ScriptedStore()
+    follower = Follower(store, snapshots, poll_interval=0.001)
+    running = asyncio.create_task(follower.run())
+
+    async def looks(count: int) -> None:
+        for _ in range(count):
+            await follower.look_ended()
+
+    await looks(2)
+    store.failing = True
+    await looks(5)
+    store.failing = False
+    await looks(5)
+    running.cancel()
+    told = [record.msg["event"] for record in caplog.records]
+    assert told == ["the store does not answer", "the store answers again"]
