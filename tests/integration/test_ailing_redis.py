@@ -166,11 +166,14 @@ async def test_a_redis_that_is_not_ours_to_use_is_as_none(tmp_path):
                 await cache.close()
 
 
-async def test_a_sidecar_starts_without_its_redis(tmp_path):
-    """Nobody listens there, and everything is answered."""
+async def test_a_sidecar_starts_without_its_redis_and_says_why(tmp_path, caplog):
+    """Nobody listens there, and everything is answered; the log tells the reason once, however often it is tried."""
     async with sidecar(tmp_path, "redis://127.0.0.1:1") as asking:
         await asking.until_open()
+        await asking.until(lambda: asking.counted.states.count("open") > 1)
         assert await asking.answers_rightly()
+    (told,) = [text for text in map(str, (record.msg for record in caplog.records)) if "left alone" in text]
+    assert "ConnectionError" in told
 
 
 async def test_a_full_redis_is_read_and_not_written(tmp_path):

@@ -19,6 +19,8 @@ READS: Final = 8
 CONNECTIONS: Final = READS + 1
 """What the client needs: one for each batch of questions, and one for all writes."""
 WAITING_WRITES: Final = 1_000
+REASON: Final = 200
+"""Characters of why something failed that are told."""
 REDISCOVERY: Final = 1.0
 """Seconds between two attempts to learn a cluster's nodes anew."""
 LARGEST: Final = 65_536
@@ -27,9 +29,9 @@ LARGEST: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What is called where a question gets no answer, and where a value is not written."""
+    """What is called where a question gets no answer, with why, and where a value is not written."""
 
-    failed: Callable[[], None] = lambda: None
+    failed: Callable[[str], None] = lambda _: None
     dropped: Callable[[], None] = lambda: None
 
 
@@ -87,9 +89,12 @@ class RedisCache:
         return f"RedisCache({self._breaker!r}, reading={len(self._reading)}, lined_up={len(self._lined_up)})"
 
     async def get(self, key: bytes) -> bytes | None:
-        """Return what is kept under a key; None where nothing is, or where Redis does not tell in time."""
+        """Return what is kept under a key; None where nothing is, or where Redis does not tell in time.
+
+        The hook is told "" as the reason where Redis is not even asked.
+        """
         if (self._open is None and len(self._reading) >= READS) or not self._breaker.allows():
-            self._hooks.failed()
+            self._hooks.failed("")
             return None
         if self._open is None:
             self._open = _Batch()
@@ -134,22 +139,24 @@ class RedisCache:
             told = await self._told([("GETRANGE", key, 0, LARGEST) for key in batch.keys])
             if not batch.late:
                 batch.answer([answer if isinstance(answer, bytes) and answer else None for answer in told])
-                self._judge(well=any(isinstance(answer, bytes) for answer in told))
+                self._judge(told)
         finally:
             timer.cancel()
             batch.answer([None] * len(batch.keys))
 
     def _give_up(self, batch: _Batch) -> None:
         batch.late = True
-        self._judge(well=False)
+        self._judge([TimeoutError(f"no answer within {self._timeout:g} s")])
         batch.answer([None] * len(batch.keys))
 
-    def _judge(self, *, well: bool) -> None:
-        if well:
+    def _judge(self, told: Sequence[object]) -> None:
+        """Tell the breaker what came of a batch; one answer is enough, for the others may be another node's."""
+        if any(isinstance(answer, bytes) for answer in told):
             self._breaker.succeeded()
-        else:
-            self._hooks.failed()
-            self._breaker.failed()
+            return
+        failure = told[0]
+        self._hooks.failed(f"{type(failure).__name__}: {failure}"[:REASON])
+        self._breaker.failed()
 
     async def _write(self) -> None:
         try:

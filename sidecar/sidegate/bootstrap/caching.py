@@ -14,7 +14,8 @@ from sidegate.decision.sealed import SealedDecisions
 from sidegate.membership.snapshot import Snapshots
 from sidegate.ports import Decider, FactsStore, SharedCache
 from sidegate.telemetry.cache import CacheEvent, CacheObserver
-from sidegate_adapters.redis.breaker import Breaker
+from sidegate.telemetry.logging import get_log
+from sidegate_adapters.redis.breaker import Breaker, State
 from sidegate_adapters.redis.cache import CONNECTIONS, Hooks, RedisCache
 
 _SECRET = "decision-cache"  # noqa: S105 - the name of a secret, not one
@@ -45,10 +46,35 @@ async def cached(
 def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:
     if settings.redis is None:
         return None
+    told = _Told(observer)
     return RedisCache(
         redis_client(settings, connections=CONNECTIONS),
         prefix=settings.redis_prefix,
         timeout=settings.redis_timeout,
-        breaker=Breaker(observe=observer.breaker),
-        hooks=Hooks(partial(observer.count, CacheEvent.READ_FAILED), partial(observer.count, CacheEvent.WRITE_DROPPED)),
+        breaker=Breaker(observe=told.entered),
+        hooks=Hooks(told.failed, partial(observer.count, CacheEvent.WRITE_DROPPED)),
     )
+
+
+class _Told:
+    """Counts what Redis fails at, and logs once why it is left alone, and once that it is asked again."""
+
+    def __init__(self, observer: CacheObserver) -> None:
+        self._observer = observer
+        self._reason = ""
+        self._alone = False
+
+    def failed(self, reason: str) -> None:
+        """Note a question without an answer."""
+        self._observer.count(CacheEvent.READ_FAILED)
+        self._reason = reason or self._reason
+
+    def entered(self, state: str) -> None:
+        """Note what the circuit breaker does."""
+        self._observer.breaker(state)
+        if state == State.OPEN and not self._alone:
+            self._alone = True
+            get_log("cache").warning("Redis ails and is left alone; it is tried again by itself", reason=self._reason)
+        elif state == State.CLOSED and self._alone:
+            self._alone = False
+            get_log("cache").info("Redis is asked again")

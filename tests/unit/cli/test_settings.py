@@ -136,6 +136,9 @@ def test_all_faults_are_told_at_once_with_their_origins(monkeypatch, file):
         ("redis_prefix", "a b"),
         ("redis_timeout", "0"),
         ("redis_timeout", "2"),
+        ("cache", "warm"),
+        ("cache_entries", "0"),
+        ("cache_ttl", "0"),
         ("default_pack", "../standard"),
         ("engine", "fast"),
         ("max_staleness", "0"),
@@ -164,6 +167,13 @@ def test_certificates_without_tls_or_in_halves_are_refused(file):
     ]
     given = {"redis": "rediss://host", "redis_ca": pem, "redis_certificate": pem, "redis_key": pem}
     assert load_settings(given).redis_certificate is not None
+
+
+def test_always_asking_redis_goes_with_a_redis():
+    """A mode that could do nothing is refused; the default is right with a Redis and without."""
+    (fault,) = faults(cache="always")
+    assert fault == "flag --cache: cache: `always` remembers decisions in Redis: expected `redis` with it"
+    assert load_settings({"cache": "always", "redis": "redis://host"}).cache == "always"
 
 
 def test_the_password_of_redis_is_never_shown(monkeypatch):
