@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from sidegate.errors import StartError, StoreUnavailable
-from sidegate.model import TenantFacts
+from sidegate.model import MemberQuery, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, engines, open_store, postgresql
 from sidegate_adapters.sql.schema import VERSION_TABLE
 from support.changes import changes_between
@@ -257,3 +257,16 @@ async def test_no_query_needs_to_read_a_whole_table(store: SqlFactsStore) -> Non
 
     assert len(plans) > 20
     assert {statement: plan for statement, plan in plans.items() if "Seq Scan" in plan} == {}
+
+
+async def test_each_execution_is_planned_for_its_tenant(store: SqlFactsStore) -> None:
+    """However often a statement is sent, the server never falls back on one plan for all tenants."""
+    await make(store)
+    for _ in range(8):
+        await store.members("acme", MemberQuery(role="member"), after="", limit=5)
+
+    async with store._readers.connect() as connection:
+        kinds = "SELECT max(custom_plans), sum(generic_plans) FROM pg_prepared_statements"
+        with_parameters = f"{kinds} WHERE cardinality(parameter_types) > 0"
+        most, generic = (await connection.exec_driver_sql(with_parameters)).one()
+    assert (most >= 8, generic) == (True, 0)
