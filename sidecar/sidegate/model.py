@@ -415,6 +415,15 @@ class Relation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GrantQuery:
+    """Which grants to list: those in one of the relations `grants_…` to a value, on scopes of these types if any."""
+
+    relation: Relation
+    value: str
+    scope_types: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a request with an ID was answered: `digest` of its content, `response` as the server wrote it."""
 

@@ -18,6 +18,7 @@ from sidegate.model import (
     Decision,
     Entity,
     Grant,
+    GrantQuery,
     MatchFunction,
     MemberQuery,
     MemberRecord,
@@ -260,9 +261,9 @@ class MembershipStore(FactsStore, Protocol):
         ...
 
     async def grant_page(
-        self, tenant: str, scope: str, *, after: Grant | None, limit: int
+        self, tenant: str, query: GrantQuery, *, after: Grant | None, limit: int
     ) -> tuple[Sequence[Grant], int]:
-        """Return up to `limit` grants on a scope that come after one, by role and holder."""
+        """Return up to `limit` grants that the query asks for and that come after one, by role, scope and holder."""
         ...
 
     async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], int]:

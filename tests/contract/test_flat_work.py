@@ -12,6 +12,7 @@ from sidegate.model import (
     ChangeQuery,
     Entity,
     Grant,
+    GrantQuery,
     Member,
     MemberQuery,
     MemberStatus,
@@ -97,6 +98,8 @@ def calls(store):
         },
         "grants on the tenant": partial(_grants, store, None),
         "grants on the tenant further on": partial(_grants, store, member_id(70)),
+        "grants of a member": partial(_grants_by, store, Relation.GRANTS_OF, PERSON),
+        "grants of a role": partial(_grants_by, store, Relation.GRANTS_AS, "member"),
         "in a group": partial(store.group_page, group=GROUP, after=PERSON, limit=6),
         "a document": partial(store.load_resource, reference=DOCUMENT),
         "receipt": partial(store.receipt, request_id="r1"),
@@ -146,7 +149,12 @@ def _scans(plan):
 async def _grants(store, member, tenant):
     scope = f"tenant:{tenant}"
     after = None if member is None else Grant("member", scope, f"member:{member}")
-    return await store.grant_page(tenant, scope, after=after, limit=6)
+    return await store.grant_page(tenant, GrantQuery(Relation.GRANTS_ON, scope), after=after, limit=6)
+
+
+async def _grants_by(store, relation, value, tenant):
+    after = Grant("member", "document:d", f"member:{member_id(3)}")
+    return await store.grant_page(tenant, GrantQuery(relation, value), after=after, limit=6)
 
 
 async def _related(store, relation, values, tenant):

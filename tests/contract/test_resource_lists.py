@@ -4,7 +4,17 @@ from functools import partial
 
 import pytest
 
-from sidegate.model import Grant, Group, Member, ResourceQuery, ResourceRecord, StoredResource, TenantFacts
+from sidegate.model import (
+    Grant,
+    GrantQuery,
+    Group,
+    Member,
+    Relation,
+    ResourceQuery,
+    ResourceRecord,
+    StoredResource,
+    TenantFacts,
+)
 from support.changes import changes_between
 from support.filled_store import analyze
 from support.work import done_for
@@ -129,13 +139,47 @@ async def test_grants_on_a_scope_come_by_role_and_holder(store):
     facts = TenantFacts("acme", grants=frozenset({*held, Grant("viewer", "document:d2", "member:a")}))
     await store.write({"acme": changes_between(None, facts)}, expected={}, actor="platform")
 
-    assert await store.grant_page("acme", "document:d1", after=None, limit=99) == (held, 1)
+    on_it, nowhere = (GrantQuery(Relation.GRANTS_ON, scope) for scope in ("document:d1", "document:none"))
+    assert await store.grant_page("acme", on_it, after=None, limit=99) == (held, 1)
     for position, grant in enumerate(held):
-        assert await store.grant_page("acme", "document:d1", after=grant, limit=3) == (held[position + 1 :][:3], 1)
+        assert await store.grant_page("acme", on_it, after=grant, limit=3) == (held[position + 1 :][:3], 1)
     missing = Grant("owner", "document:d1", "member:m")
-    assert await store.grant_page("acme", "document:d1", after=missing, limit=1) == ([held[7]], 1)
-    assert await store.grant_page("acme", "document:none", after=None, limit=9) == ([], 1)
-    assert await store.grant_page("nobody", "document:d1", after=None, limit=9) == ([], 0)
+    assert await store.grant_page("acme", on_it, after=missing, limit=1) == ([held[7]], 1)
+    assert await store.grant_page("acme", nowhere, after=None, limit=9) == ([], 1)
+    assert await store.grant_page("nobody", on_it, after=None, limit=9) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (GrantQuery(Relation.GRANTS_OF, "member:a"), [1, 0, 3, 7]),
+        (GrantQuery(Relation.GRANTS_OF, "member:a", frozenset({"tenant", "template"})), [0, 3, 7]),
+        (GrantQuery(Relation.GRANTS_AS, "member"), [2, 0]),
+        (GrantQuery(Relation.GRANTS_AS, "owner"), [4]),
+        (GrantQuery(Relation.GRANTS_ON, "tenant:acme"), [2, 0, 5, 4]),
+    ],
+)
+async def test_grants_come_in_pages_by_holder_and_by_role(store, query, expected):
+    """EF-08: whatever grants are asked for come by role, scope and holder, and pages of any size lose none."""
+    written = [
+        Grant("member", "tenant:acme", "member:a"),
+        Grant("editor", "document:d1", "member:a"),
+        Grant("member", "tenant:acme", "group:z"),
+        Grant("user", "template:t", "member:a"),
+        Grant("owner", "tenant:acme", "member:b"),
+        Grant("minder", "tenant:acme", "member:c"),
+        Grant("member", "template:t", "member:c"),
+        Grant("user", "template:u", "member:a"),
+        Grant("member", "tenant:globex", "member:d"),
+    ]
+    facts = TenantFacts("acme", grants=frozenset(written))
+    await store.write({"acme": changes_between(None, facts)}, expected={}, actor="platform")
+    for limit in (1, 2, 99):
+        listed, after = [], None
+        while page := (await store.grant_page("acme", query, after=after, limit=limit))[0]:
+            listed += page
+            after = page[-1]
+        assert listed == [written[number] for number in expected]
 
 
 async def test_who_stands_in_a_group_comes_by_type_and_id(store):

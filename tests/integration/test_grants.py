@@ -189,6 +189,26 @@ async def test_what_is_wrong_with_a_grant_names_its_part(company, role, holder, 
     assert set(told.violations) == {field}
 
 
+async def test_grants_come_in_pages(company):
+    """EF-08: page after page every grant comes once, and a token is good for the question it was made for alone."""
+
+    async def page(**asked: object) -> role_pb2.ListGrantsResponse:
+        return await company.roles.ListGrants(role_pb2.ListGrantsRequest(parent=company.parent, **asked))
+
+    for by, many in (({"holder": "member:dan"}, 2), ({"role": "template_admin"}, 2), ({"scope": "template:nda"}, 1)):
+        whole, listed, token = await page(**by), [], ""
+        while True:
+            answer = await page(**by, page_size=1, page_token=token)
+            listed += answer.grants
+            if not (token := answer.next_page_token):
+                break
+        assert listed == [*whole.grants]
+        assert (len(listed), whole.next_page_token) == (many, "")
+    token = (await page(role="template_admin", page_size=1)).next_page_token
+    await refused(page(role="member", page_token=token), "INVALID_INPUT")
+    await refused(page(role="template_admin", page_token="forged"), "INVALID_INPUT")
+
+
 async def test_grants_are_listed_by_holder_scope_and_role(company):
     """EF-08, EF-09: who holds what is read from any side."""
 

@@ -1,35 +1,32 @@
-"""Who holds what on one scope, and who stands in one group: pages along the primary keys."""
+"""Who holds what, and who stands in one group: pages along the keys and their indexes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import Column, ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.model import Entity, Grant, ref, split_ref
-from sidegate_adapters.sql.ranges import rows_in_parts
+from sidegate.model import Entity, Grant, GrantQuery, Relation, ref, split_ref
+from sidegate_adapters.sql.ranges import beyond, rows_in_parts
 from sidegate_adapters.sql.rows import KINDS, require_storable
 from sidegate_adapters.sql.tables import grants, group_members, tenants
 
 
 async def grant_page(
-    connection: AsyncConnection, tenant: str, scope: str, *, after: Grant | None, limit: int
+    connection: AsyncConnection, tenant: str, query: GrantQuery, *, after: Grant | None, limit: int
 ) -> tuple[list[Grant], int]:
-    """Return up to `limit` grants on a scope after one, by role and holder, with the tenant's revision."""
-    require_storable({"scope": scope})
-    type_, id_ = split_ref(scope)
-    on_it = select(grants).where(grants.c.tenant == tenant, grants.c.scope_type == type_, grants.c.scope_id == id_)
-    ordered = on_it.order_by(grants.c.role, grants.c.holder_type, grants.c.holder_id)
-    parts: Sequence[ColumnElement[bool]] = [grants.c.role > ""]
+    """Return up to `limit` grants after one, by role, scope and holder, with the tenant's revision."""
+    require_storable({"value": query.value})
+    common, along = _range(tenant, query)
+    ordered = select(grants).where(grants.c.tenant == tenant, *common).order_by(*along)
+    if query.scope_types:
+        ordered = ordered.where(grants.c.scope_type.in_(sorted(query.scope_types)))
+    parts: Sequence[ColumnElement[bool]] = [along[0] > ""]
     if after is not None:
-        holder_type, holder_id = split_ref(after.holder)
-        same = grants.c.role == after.role
-        parts = (
-            same & (grants.c.holder_type == holder_type) & (grants.c.holder_id > holder_id),
-            same & (grants.c.holder_type > holder_type),
-            grants.c.role > after.role,
-        )
+        row = KINDS[Entity.GRANT].identity((after.role, after.scope, after.holder))
+        require_storable(row)
+        parts = beyond(along, [row[column.name] for column in along])
     found = await rows_in_parts(connection, ordered, parts, limit=limit)
     return [Grant(*KINDS[Entity.GRANT].key(row)) for row in found], await _revision(connection, tenant)
 
@@ -39,15 +36,23 @@ async def group_page(
 ) -> tuple[list[str], int]:
     """Return up to `limit` references of who stands in a group after one, with the tenant's revision."""
     require_storable({"group": group})
-    type_, id_ = split_ref(after)
     inside = select(group_members).where(group_members.c.tenant == tenant, group_members.c.group_id == group)
-    ordered = inside.order_by(group_members.c.holder_type, group_members.c.holder_id)
-    parts = (
-        (group_members.c.holder_type == type_) & (group_members.c.holder_id > id_),
-        group_members.c.holder_type > type_,
-    )
-    found = await rows_in_parts(connection, ordered, parts, limit=limit)
+    along = (group_members.c.holder_type, group_members.c.holder_id)
+    parts = beyond(along, split_ref(after))
+    found = await rows_in_parts(connection, inside.order_by(*along), parts, limit=limit)
     return [ref(row["holder_type"], row["holder_id"]) for row in found], await _revision(connection, tenant)
+
+
+def _range(tenant: str, query: GrantQuery) -> tuple[Sequence[ColumnElement[bool]], Sequence[Column[str]]]:
+    """Return what all grants of a query have in common, and the columns by which an index has them in order."""
+    held = grants.c
+    if query.relation is Relation.GRANTS_AS:
+        common = (held.scope_type == "tenant", held.scope_id == tenant, held.role == query.value)
+        return common, (held.holder_type, held.holder_id)
+    type_, id_ = split_ref(query.value)
+    if query.relation is Relation.GRANTS_OF:
+        return (held.holder_type == type_, held.holder_id == id_), (held.role, held.scope_type, held.scope_id)
+    return (held.scope_type == type_, held.scope_id == id_), (held.role, held.holder_type, held.holder_id)
 
 
 async def _revision(connection: AsyncConnection, tenant: str) -> int:

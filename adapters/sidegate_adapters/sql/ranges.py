@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, and_
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+def beyond(columns: Sequence[Column[str]], values: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Return the parts of what comes after a key, whether or not there is such a row; "" comes before everything."""
+    parts: list[ColumnElement[bool]] = []
+    for length in range(len(columns), 0, -1):
+        same = (column == value for column, value in zip(columns, values[: length - 1], strict=False))
+        parts.append(and_(*same, columns[length - 1] > values[length - 1]))
+    return parts
 
 
 async def rows_in_parts(

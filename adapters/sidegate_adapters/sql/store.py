@@ -15,6 +15,7 @@ from sidegate.model import (
     ChangeQuery,
     Entity,
     Grant,
+    GrantQuery,
     MemberQuery,
     MemberRecord,
     Receipt,
@@ -186,10 +187,10 @@ class SqlFactsStore:
         return await self._read(lambda connection: registered.counts(connection, tenant, parent))
 
     async def grant_page(
-        self, tenant: str, scope: str, *, after: Grant | None, limit: int
+        self, tenant: str, query: GrantQuery, *, after: Grant | None, limit: int
     ) -> tuple[Sequence[Grant], int]:
-        """Return up to `limit` grants on a scope that come after one, by role and holder."""
-        return await self._read(lambda connection: held.grant_page(connection, tenant, scope, after=after, limit=limit))
+        """Return up to `limit` grants that the query asks for and that come after one, by role, scope and holder."""
+        return await self._read(lambda connection: held.grant_page(connection, tenant, query, after=after, limit=limit))
 
     async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], int]:
         """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""

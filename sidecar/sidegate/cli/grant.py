@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from sidegate.authz.v1 import role_pb2 as pb
@@ -71,8 +73,10 @@ def remove(by: Acting, *, role: str, holder: str, scope: str) -> None:
 @click.option("--holder", default="", help="What this member or group itself holds.")
 @click.option("--on", "scope", default="", help="What is held on this resource.")
 @click.option("--role", default="", help="Who holds this role on the tenant.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
+@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
 @asking
-def list_(by: Acting, *, holder: str, scope: str, role: str) -> None:
+def list_(by: Acting, *, holder: str, scope: str, role: str, **page: Any) -> None:
     """List who holds what.
 
     By exactly one of --holder, --on and --role.
@@ -80,9 +84,11 @@ def list_(by: Acting, *, holder: str, scope: str, role: str) -> None:
     if sum(map(bool, (holder, scope, role))) != 1:
         raise click.UsageError("expected exactly one of --holder, --on and --role")
     held_by = reference(holder) if holder else ""
-    request = pb.ListGrantsRequest(parent=by.parent, holder=held_by, scope=scope, role=role, actor=by.actor)
-    answer = by.call(RoleServiceStub, "ListGrants", request)
-    by.tell(answer, *(f"{one.holder} holds {one.role} on {one.scope}" for one in answer.grants))
+    asked = pb.ListGrantsRequest(parent=by.parent, holder=held_by, scope=scope, role=role, actor=by.actor)
+    asked.page_size, asked.page_token = page["limit"], page["page_token"]
+    answer = by.call(RoleServiceStub, "ListGrants", asked)
+    more = (f"There are more: --page {answer.next_page_token}",) if answer.next_page_token else ()
+    by.tell(answer, *(f"{one.holder} holds {one.role} on {one.scope}" for one in answer.grants), *more)
 
 
 @click.command(cls=Command, examples=(("Hand over the company", "sidegate grant delegate --tenant acme cam"),))

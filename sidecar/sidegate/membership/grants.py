@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.membership.commander import Commander, Written
@@ -11,7 +11,7 @@ from sidegate.membership.granting import require_grantable
 from sidegate.membership.people import member_of
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
-from sidegate.model import ANY, Entity, Grant, MemberStatus, Relation, ref, split_ref
+from sidegate.model import ANY, Entity, Grant, GrantQuery, MemberStatus, Relation, ref, split_ref
 from sidegate.policy.schema import TENANT, Count, InstanceOf, Operation, Role
 
 _HOLDERS: Mapping[str, InstanceOf] = {"member": InstanceOf.MEMBER, "group": InstanceOf.GROUP}
@@ -33,8 +33,10 @@ class Grants:
         self._commander = commander
         self._reader = reader
 
-    async def list(self, tenant: str, relation: Relation, value: str, caller: Caller) -> Sequence[Grant]:
-        """Return the grants in a relation to a value, sorted; who may view a resource sees who holds what on it.
+    async def list(
+        self, tenant: str, query: GrantQuery, caller: Caller, *, after: Grant | None, limit: int
+    ) -> Sequence[Grant]:
+        """Return a page of grants, by role, scope and holder; who may view a resource sees who holds what on it.
 
         What somebody holds on documents is told to members by document alone, where each is asked about itself.
 
@@ -44,11 +46,11 @@ class Grants:
         """
 
         async def look(step: Step) -> Sequence[Grant]:
-            await _require_visible(step, relation, value)
-            grants = sorted(Grant(*key) for _, key in await step.draft.related(relation, value))
-            if relation is Relation.GRANTS_OF and not caller.is_platform:
-                return [grant for grant in grants if split_ref(grant.scope)[0] in step.schema.core_scopes]
-            return grants
+            await _require_visible(step, query.relation, query.value)
+            told = query
+            if query.relation is Relation.GRANTS_OF and not caller.is_platform:
+                told = replace(query, scope_types=frozenset(step.schema.core_scopes))
+            return await step.draft.read(lambda store: store.grant_page(tenant, told, after=after, limit=limit))
 
         return await self._reader.read(tenant, caller, look)
 

@@ -10,7 +10,7 @@ from typing import Final
 from sidegate.errors import NotFound, NotPermitted
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Grant, ref, split_ref
+from sidegate.model import Entity, Grant, GrantQuery, Relation, ref, split_ref
 from sidegate.policy.schema import HeldBy, InstanceOf, Operation
 
 _GROUP: Final = "group"
@@ -161,7 +161,8 @@ class _Walk:
 
     async def _grants(self, scope: str, last: Grant | None) -> Sequence[Grant]:
         tenant, limit = self._step.tenant, self._page
-        return await self._step.draft.read(lambda store: store.grant_page(tenant, scope, after=last, limit=limit))
+        on_it = GrantQuery(Relation.GRANTS_ON, scope)
+        return await self._step.draft.read(lambda store: store.grant_page(tenant, on_it, after=last, limit=limit))
 
     async def _holders(self, group: str, after: str) -> Sequence[str]:
         tenant, id_, limit = self._step.tenant, split_ref(group)[1], self._page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Final
 
@@ -9,7 +10,7 @@ from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.grants import Delegated, Grants
 from sidegate.membership.roles import PermissionChange, Roles, RoleState
-from sidegate.model import Grant, Relation
+from sidegate.model import Grant, GrantQuery, Relation
 from sidegate.policy.schema import TENANT
 from sidegate.server.callers import bytes_of, caller_of, read_back, reader_of
 from sidegate.server.failures import told
@@ -177,10 +178,10 @@ class RoleHandler:
         return read_back(pb.RevokeRoleResponse, written, tenant, tokens=self._tokens)
 
     async def list_grants(self, message: pb.ListGrantsRequest) -> pb.ListGrantsResponse:
-        """Return who holds what.
+        """Return a page of who holds what.
 
         Raises:
-            InvalidInput: none or several of holder, scope and role are given, or one is not right.
+            InvalidInput: none or several of holder, scope and role are given, or one or the page's token is not right.
             NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
@@ -197,8 +198,11 @@ class RoleHandler:
             raise InvalidInput(Violation("scope", "is not right: on the tenant, expected a `role` or a `holder`"))
         if message.holder and not message.holder.startswith(_HOLDERS):
             raise InvalidInput(Violation("holder", f"{quoted(message.holder)} is not right: expected {_HOLDER}"))
-        found = await self._grants.list(tenant, *given[0], reader_of(message))
-        return pb.ListGrantsResponse(grants=[_grant(tenant, grant) for grant in found])
+        page, query = self._pages.open(message), GrantQuery(*given[0])
+        after = Grant(*json.loads(page.after)) if page.after else None
+        found = await self._grants.list(tenant, query, reader_of(message), after=after, limit=page.limit)
+        grants, token = self._pages.cut(page, found, lambda one: json.dumps((one.role, one.scope, one.holder)))
+        return pb.ListGrantsResponse(grants=[_grant(tenant, grant) for grant in grants], next_page_token=token)
 
     async def delegate_role(self, message: pb.DelegateRoleRequest) -> pb.DelegateRoleResponse:
         """Hand the role that exactly one holds to another member.

@@ -785,6 +785,8 @@ class ListGrantsRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The tenant, such as "tenants/acme"."""
     holder: _builtins.str
@@ -795,6 +797,10 @@ class ListGrantsRequest(_message.Message):
     """Those of a role on the tenant, such as "company_admin"."""
     actor: _builtins.str
     """Who asks: "platform" or "member:<id>"; empty means the platform."""
+    page_size: _builtins.int
+    """How many at most, up to 1000; 0 means 50."""
+    page_token: _builtins.str
+    """The token of the next page, from the answer before; the conditions must be the same."""
     def __init__(
         self,
         *,
@@ -803,10 +809,12 @@ class ListGrantsRequest(_message.Message):
         scope: _builtins.str = ...,
         role: _builtins.str = ...,
         actor: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "holder", b"holder", "parent", b"parent", "role", b"role", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "holder", b"holder", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -814,23 +822,27 @@ Global___ListGrantsRequest: _TypeAlias = ListGrantsRequest  # noqa: Y015
 
 @_typing.final
 class ListGrantsResponse(_message.Message):
-    """ListGrantsResponse carries grants."""
+    """ListGrantsResponse is a page of grants."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GRANTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty where this is the last one."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grant]:
-        """The grants, sorted."""
+        """The grants, by role, scope and holder."""
 
     def __init__(
         self,
         *,
         grants: _abc.Iterable[Global___Grant] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
