@@ -62,6 +62,10 @@ class _Flight:
         """Read from now: what was seen until now is part of what will be read."""
         self.seen, self.void = [], False
 
+    def spoil(self) -> None:
+        """Let nothing be used of what was read until now: neither store nor packs may be what they were."""
+        self.void, self.newest = True, inf
+
     def see(self, changes: Sequence[RecordedChange]) -> None:
         """Take changes that what is read may or may not hold."""
         self.newest = max(self.newest, changes[-1].revision)
@@ -130,7 +134,7 @@ class Snapshots:
             if held is not None and (scopes != self._scopes or not self._packs.in_force(held.pack)):
                 self._tenants.drop(tenant)
         for flight in self._flights.values():
-            flight.void = True
+            flight.spoil()
 
     def restore(self, snapshot: TenantSnapshot) -> None:
         """Hold a snapshot that an earlier process held, before anything is followed."""
@@ -173,7 +177,7 @@ class Snapshots:
         for kept in (self._tenants, self._resources, self._unregistered, self._unknown):
             kept.clear()
         for flight in self._flights.values():
-            flight.void, flight.newest = True, inf
+            flight.spoil()
 
     async def close(self) -> None:
         """End the loads that are under way, so that nothing asks the store any more."""

@@ -267,6 +267,25 @@ async def test_a_store_that_was_restored_ends_what_a_cold_tenant_was_answered_fr
     assert (await after).allowed
 
 
+async def test_packs_that_change_end_what_a_cold_tenant_was_answered_from(stored, tmp_path, start, held_back):
+    """While the tenant is still being read its pack is exchanged; nobody is answered by the rules of before."""
+    await decided_elsewhere(start, "vic edit note:n1")
+    pack = shutil.copytree(stored / "small", tmp_path / "small")
+    core = await start(policies=str(pack))
+    goes_on = held_back(core)
+    assert (await ask(core, "vic edit note:n1")).allowed
+    rows = pack / "policy.csv"
+    rows.write_text(rows.read_text().replace("r.sub.ref in r.obj.readers", "False"))
+    core.packs.swap(core.packs.load())
+    core.snapshots.repack()
+    after = asyncio.create_task(ask(core, "vic edit note:n1"))
+    for _ in range(100):  # as long as an answer from the cache takes
+        await asyncio.sleep(0)
+    assert not after.done()
+    goes_on.set()
+    assert not (await after).allowed
+
+
 async def test_many_who_ask_a_cold_tenant_cost_one_row_and_one_reading(start, monkeypatch, cache):
     """However many ask, and whatever they ask, the tenant is read once; an unknown one is remembered as such."""
     core = await start()
