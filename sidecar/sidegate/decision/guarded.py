@@ -13,11 +13,10 @@ from sidegate.ports import Decider
 
 PATIENCE: Final = 10.0
 """Seconds that a request without a deadline waits for facts."""
-MARGIN, SHARE = 0.03, 0.01
-"""Seconds before its deadline that a request ends, so that its caller learns why; of a late one, this share of it.
-
-gRPC itself tells deadlines to a few digits, and rounds them up.
-"""
+MARGIN: Final = (0.03, 0.25)
+"""Seconds before its deadline that a request ends, at least and at most, so that its caller still learns why."""
+ROUNDING: Final = 0.01
+"""The share of a deadline by which gRPC, which tells it in a few digits, may have rounded it up."""
 ATTEMPTS: Final = 3
 """How often a question is decided whose answers were too old once they were there."""
 
@@ -119,4 +118,6 @@ def _patience(request: Request) -> float:
     """Return the seconds after which a request ends, whatever it waits for."""
     if request.patience is None:
         return PATIENCE
-    return request.patience - min(max(MARGIN, SHARE * request.patience), request.patience / 2)
+    least, most = MARGIN
+    margin = max(least, min(request.patience / 10, most), ROUNDING * request.patience)
+    return request.patience - min(margin, request.patience / 2)
