@@ -304,3 +304,12 @@ async def test_a_workspace_is_monitored_by_counts(found):
         await refused(count(nobody, actor=""), "NOT_FOUND")
     await refused(count("workspace:nobody", actor="member:mia"), "NOT_PERMITTED")
     await refused(count("workspace", actor=""), "INVALID_INPUT")
+
+
+async def test_nobody_in_a_suspended_tenant_reads(found):
+    """While a tenant is suspended its members learn nothing but that, and the platform reads as before."""
+    company = await peopled(found, "standard")
+    await company.tenants.SuspendTenant(tenant_pb2.SuspendTenantRequest(name=company.parent))
+    told = await refused(reads(company, "member:ann", "standard")["members"](), "NOT_PERMITTED")
+    assert told.info.metadata["reason"] == "tenant_suspended"
+    assert (await reads(company, "", "standard")["members"]()).members

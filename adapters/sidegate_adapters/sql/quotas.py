@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.usage import Period, QuotaTotal, QuotaUse, UsageQuery
 from sidegate_adapters.sql.batches import batches
+from sidegate_adapters.sql.ranges import beyond, rows_in_parts
 from sidegate_adapters.sql.rows import require_storable
 from sidegate_adapters.sql.statements import execute_many, upsert
 from sidegate_adapters.sql.tables import quota_days, tenants
@@ -54,14 +55,10 @@ async def page(
 async def _by_day(
     connection: AsyncConnection, tenant: str, query: UsageQuery, *, after: tuple[date, str], limit: int
 ) -> list[QuotaTotal]:
-    beyond = tuple_(quota_days.c.day, quota_days.c.holder) > after
-    wanted = (
-        select(quota_days)
-        .where(_of(tenant, query), beyond)
-        .order_by(quota_days.c.day, quota_days.c.holder)
-        .limit(limit)
-    )
-    return [QuotaTotal(row.day, row.holder, _use(row)) for row in await connection.execute(wanted)]
+    order = (quota_days.c.day, quota_days.c.holder)
+    wanted = select(quota_days).where(_of(tenant, query)).order_by(*order)
+    rows = await rows_in_parts(connection, wanted, beyond(order, after), limit=limit)
+    return [QuotaTotal(row["day"], row["holder"], _use(row)) for row in rows]
 
 
 async def _by_period(
@@ -80,7 +77,7 @@ async def _by_period(
         sums = (func.sum(column).label(column.name) for column in _SUMS)
         wanted = select(quota_days.c.holder, *sums).where(in_period).group_by(quota_days.c.holder)
         rows = await connection.execute(wanted.order_by(quota_days.c.holder).limit(limit - len(found)))
-        found += [QuotaTotal(start, row.holder, _use(row)) for row in rows]
+        found += [QuotaTotal(start, row["holder"], _use(row)) for row in rows.mappings()]
         first, past = end, ""
     return found
 
@@ -91,8 +88,8 @@ def _of(tenant: str, query: UsageQuery) -> ColumnElement[bool]:
     return of & (quota_days.c.holder == query.holder) if query.holder else of
 
 
-def _use(row: Row[Any]) -> QuotaUse:
-    return QuotaUse(int(row.consumed), int(row.released), int(row.assigned))
+def _use(row: RowMapping) -> QuotaUse:
+    return QuotaUse(int(row["consumed"]), int(row["released"]), int(row["assigned"]))
 
 
 def _columns(use: QuotaUse) -> dict[str, int]:

@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, RowMapping, Select, and_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-def beyond(columns: Sequence[Column[str]], values: Sequence[str]) -> list[ColumnElement[bool]]:
+def beyond(columns: Sequence[Column[Any]], values: Sequence[Any]) -> list[ColumnElement[bool]]:
     """Return the parts of what comes after a key, whether or not there is such a row; "" comes before everything."""
     parts: list[ColumnElement[bool]] = []
     for length in range(len(columns), 0, -1):
