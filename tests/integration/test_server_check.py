@@ -92,7 +92,8 @@ async def test_waiting_for_a_revision_ends_before_the_callers_deadline(tmp_path)
     )
     async with deciding(tmp_path / "facts.db") as core, serving(core.decider) as server, channel(server) as wire:
         await apply(core, "tenants: {acme: {members: {uma: {roles: [owner]}}}}")
-        told = await failure(AuthorizationServiceStub(wire).Check(asked, timeout=1))
+        await core.snapshots.tenant("acme")
+        told = await failure(AuthorizationServiceStub(wire).Check(asked, timeout=3))
 
     assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
     assert told.info.metadata["revisions_behind"] == "8"

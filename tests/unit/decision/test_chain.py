@@ -115,6 +115,7 @@ async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
 
 async def test_a_revision_from_the_future_is_not_answered(core):
     """A revision that the store does not have yet is waited for, then an error that tells the lag, no older answer."""
+    assert (await ask(core, "vic view document:d1")).allowed
     future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=99)
     with pytest.raises(TooStale, match="98 behind") as raised:
         await ask(core, "vic view document:d1", consistency=future, patience=0.1)
