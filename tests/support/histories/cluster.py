@@ -142,9 +142,8 @@ async def _node(
         )
         address = f"postgresql://postgres@/{DATABASE}?host={directory}"
         shared = "redis://{}:{}".format(*redis.place)
-        node = Node(
-            name, directory, ("--database", address, "--redis", shared, *_COMMON, *flags), database, redis, channel
-        )
+        given = ("--database", address, "--redis", shared, "--snapshot-directory", directory / "kept")
+        node = Node(name, directory, (*given, *_COMMON, *flags), database, redis, channel)
         try:
             yield node
         finally:
