@@ -84,6 +84,7 @@ class RedisCache:
         self._lined_up: deque[tuple[bytes, bytes, float]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._rediscovered = -REDISCOVERY
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"RedisCache({self._breaker!r}, reading={len(self._reading)}, lined_up={len(self._lined_up)})"
@@ -109,8 +110,8 @@ class RedisCache:
 
     def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
         """Line a value up to be written; drop it where Redis ails, or where too many wait."""
-        ailing = self._breaker.state is not State.CLOSED
-        if ailing or len(self._lined_up) >= WAITING_WRITES or len(value) > LARGEST:
+        unwritable = self._closed or self._breaker.state is not State.CLOSED
+        if unwritable or len(self._lined_up) >= WAITING_WRITES or len(value) > LARGEST:
             self._hooks.dropped()
             return
         self._lined_up.append((self._name(key), value, seconds))
@@ -119,6 +120,7 @@ class RedisCache:
 
     async def close(self) -> None:
         """Stop what is under way, and release all connections."""
+        self._closed = True
         ending = [*self._reading, *([self._writing] if self._writing else [])]
         for task in ending:
             task.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from sidegate.bootstrap.sharing import redis_client
@@ -29,18 +29,20 @@ async def cached(
     if settings.cache == "off":
         yield delegate
         return
-    remembered = RememberedDecisions(settings.cache_entries, settings.cache_ttl, observer=observer)
-    cache = _shared_cache(settings, observer)
-    if cache is None:
-        yield Cached(delegate, snapshots=snapshots, tiers=Tiers(remembered), observer=observer)
-        return
-    try:
-        secret = await store.secret(_SECRET)
-        shared = SealedDecisions(cache, secret, engine=settings.engine, seconds=settings.cache_ttl, observer=observer)
+    async with AsyncExitStack() as stack:
+        shared = None
+        cache = _shared_cache(settings, observer)
+        if cache is not None:
+            stack.push_async_callback(cache.close)
+            secret = await store.secret(_SECRET)
+            shared = SealedDecisions(
+                cache, secret, engine=settings.engine, seconds=settings.cache_ttl, observer=observer
+            )
+        remembered = RememberedDecisions(settings.cache_entries, settings.cache_ttl, observer=observer)
         tiers = Tiers(remembered, shared, always=settings.cache == "always")
-        yield Cached(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
-    finally:
-        await cache.close()
+        answering = Cached(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
+        stack.push_async_callback(answering.close)
+        yield answering
 
 
 def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:

@@ -9,6 +9,7 @@ from sidegate.decision.question import question_of
 from sidegate.decision.remembered import Key, RememberedDecisions
 from sidegate.decision.resolved import BEFORE_RULES, refusal
 from sidegate.decision.sealed import SealedDecisions
+from sidegate.membership.ending import ended
 from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.snapshot import Snapshots
 from sidegate.membership.standing import Standing
@@ -68,6 +69,10 @@ class Cached:
                 # Nothing is waited for, so nobody could join.
                 return await self._decided(key, request, standing)
         return await self._joined(key, request, standing)
+
+    async def close(self) -> None:
+        """End what is still being decided, which nobody waits for any more."""
+        await ended([*self._flights.values()])
 
     async def _joined(self, key: Key, request: Request, standing: TenantSnapshot | Standing) -> Decision:
         """Decide once, however many ask the same meanwhile; who goes away leaves the others their answer."""
