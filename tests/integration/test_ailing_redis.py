@@ -188,16 +188,19 @@ async def test_a_full_redis_is_read_and_not_written(tmp_path):
 async def test_what_is_poisoned_in_redis_is_never_an_answer(redis, tmp_path):
     """Everything that the sidecar wrote, replaced by an allow of its own making, by rubbish, or by another's type."""
     async with sidecar(tmp_path, redis.address) as asking:
-        await asking.until_hit()
-        names = [name.decode() for name in redis.execute("KEYS", "sidegate:decision:*")]
-        values = {name: redis.execute("GET", name) for name in names}
-        allowed = next(value for value in values.values() if b"[true" in value)
-        for number, name in enumerate(names):
+        await asking.until(lambda: redis.execute("DBSIZE") == len(MEMBERS))
+        values = {name: redis.execute("GET", name) for name in redis.execute("KEYS", "sidegate:decision:*")}
+        allowed = {name for name, value in values.items() if b"[true" in value}
+        one = values[min(allowed)]
+        for number, (name, value) in enumerate(values.items()):
+            forged = (
+                (b"rubbish", value[:-1], b"", value) if name in allowed else (one, b"rubbish", value[:-1], one[:40])
+            )
             redis.execute("DEL", name)
-            if number % 4 == 0:
-                redis.execute("RPUSH", name, "x")
+            if forged[number % 4] == value:
+                redis.execute("RPUSH", name, value)
             else:
-                redis.execute("SET", name, (b"", allowed, b"rubbish", values[name][:-1])[number % 4])
+                redis.execute("SET", name, forged[number % 4])
         asking.counted.taken()
         assert await asking.answers_rightly()
         assert "hit_shared" not in asking.counted.events
