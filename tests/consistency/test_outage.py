@@ -28,14 +28,16 @@ async def test_memory_answers_until_the_bound(servers, client, way):
     """From the moment that the database is gone there are answers for the bound, then none; then all is as before."""
     await settle(servers.nodes[0], ["warm"])
     assert all([await allowed(client, node, FROM_THE_STORE) for node in servers.nodes])
+    going = monotonic()
     async with WAYS[way](servers, Random(0)):
         gone = monotonic()
         for reads in await asyncio.gather(
             *(asked_until_past(client, node, gone + 2 * BOUND) for node in servers.nodes)
         ):
             answered = [read for read in reads if read.answer]
-            assert any(read.asked > gone for read in answered), "memory did not answer"
-            assert max(read.asked for read in answered) <= gone + BOUND
+            # Where the database took long to go, memory is old already.
+            assert gone > going + BOUND / 2 or any(read.asked > gone for read in answered), "memory did not answer"
+            assert all(read.asked <= gone + BOUND for read in answered)
             assert {code(read) for read in reads if not read.answer} == {"UNAVAILABLE"}
         await eventually(lambda: none_ready(servers), "no sidecar says that it serves")
     await eventually(servers.ready, "all sidecars are ready again")

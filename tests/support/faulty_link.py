@@ -22,15 +22,21 @@ class FaultyLink:
     place: Place | None = None
     _delay: float = 0.0
     _cut: bool = False
-    _speaks: asyncio.Event = field(default_factory=asyncio.Event)
+    _asks: asyncio.Event = field(default_factory=asyncio.Event)
+    _answers: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._speaks.set()
+        self.mend()
 
     def silence(self) -> None:
         """Pass nothing on from now, with all connections open."""
-        self._speaks.clear()
+        self._asks.clear()
+        self._answers.clear()
+
+    def hold_answers(self) -> None:
+        """Pass on what clients send, and keep what they are answered until the link is mended."""
+        self._answers.clear()
 
     def slow(self, seconds: float) -> None:
         """Pass each piece on so much later."""
@@ -45,7 +51,8 @@ class FaultyLink:
     def mend(self) -> None:
         """Pass on at once what waits and what comes."""
         self._cut, self._delay = False, 0.0
-        self._speaks.set()
+        self._asks.set()
+        self._answers.set()
 
     async def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         """Serve one client."""
@@ -56,7 +63,7 @@ class FaultyLink:
             reader, writer = await _connected(self.server)
             self._writers.add(writer)
             try:
-                await asyncio.gather(self._pass(client, writer), self._pass(reader, answer))
+                await asyncio.gather(self._pass(client, writer, self._asks), self._pass(reader, answer, self._answers))
             finally:
                 self._writers.discard(writer)
                 writer.close()
@@ -66,12 +73,12 @@ class FaultyLink:
             self._writers.discard(answer)
             answer.close()
 
-    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, passes: asyncio.Event) -> None:
         with suppress(ConnectionError):  # whoever hung up first
             while data := await source.read(65_536):
                 if self._delay:
                     await asyncio.sleep(self._delay)
-                await self._speaks.wait()
+                await passes.wait()
                 target.write(data)
                 await target.drain()
         target.close()

@@ -93,6 +93,17 @@ async def one_in_the_dark(cluster: Cluster, random: Random) -> AsyncIterator[Non
 
 
 @asynccontextmanager
+async def one_hears_late(cluster: Cluster, random: Random) -> AsyncIterator[None]:
+    """What PostgreSQL answers one sidecar arrives when it is old."""
+    node = random.choice(cluster.nodes)
+    node.database.hold_answers()
+    try:
+        yield
+    finally:
+        node.database.mend()
+
+
+@asynccontextmanager
 async def one_paused(cluster: Cluster, random: Random) -> AsyncIterator[None]:
     """One sidecar stands still, as a machine that is moved does."""
     node = random.choice(cluster.nodes)
@@ -177,6 +188,7 @@ FAULTS: Sequence[Sequence[Fault]] = (
         database_slow,
         one_cut_off,
         one_in_the_dark,
+        one_hears_late,
         one_paused,
         one_killed,
         calm,
