@@ -73,7 +73,8 @@ def row(what: str, figures: tuple[float, float], beside: float | None = None) ->
 async def of_size(members: int, times: int) -> None:
     """Measure one tenant: first touch, the chain in process, and the chain behind gRPC."""
     with tempfile.TemporaryDirectory() as directory:
-        settings = GivenSettings(database=f"sqlite:///{directory}/facts.db", listen=("127.0.0.1:0",))
+        # Without a cache, for the same question is asked again and again: cache.py measures what that spares.
+        settings = GivenSettings(database=f"sqlite:///{directory}/facts.db", listen=("127.0.0.1:0",), cache="off")
         async with bootstrap.deciding(settings) as core:
             await core.facts.apply(document(members), "load", actor="load")
         async with bootstrap.deciding(settings) as core:
