@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from support.histories import nemesis
-from support.histories.clients import OWN_BOUND, Client, eventually, settle
+from support.histories.clients import OWN_BOUND, Client, answered, eventually, settle, turned
 from support.histories.cluster import BOUND, Cluster, Node
 from support.histories.record import Demand, Mode, Outcome, Question, Read
 from support.histories.world import switches
@@ -72,16 +72,14 @@ async def test_no_demand_is_answered_by_less(servers, client, fault, mode):
     switch = switches("warm")[0]
     getattr(there.database, fault)()
     try:
-        write = await client.turn("warm", switch, switch.on, at=here)
+        write = await turned(client, "warm", switch, on=True, at=here)
         demand = Demand(mode, token=write.revision, bound=OWN_BOUND if mode is Mode.MAX_STALENESS else None)
         await asyncio.sleep(demand.bound or 0)
         assert await refusal(lambda: client.ask("warm", switch.question, demand, at=there)) == "UNAVAILABLE"
     finally:
         there.database.mend()
     await eventually(servers.ready, "all sidecars are ready again")
-    read = await client.ask("warm", switch.question, demand, at=there)
-    assert read.answer
-    assert read.answer.allowed
+    assert (await answered(client, "warm", switch.question, demand, at=there)).answer.allowed
 
 
 async def test_a_sidecar_that_stood_still_knows_that_it_is_late(servers, client):
@@ -89,11 +87,11 @@ async def test_a_sidecar_that_stood_still_knows_that_it_is_late(servers, client)
     await settle(servers.nodes[0], ["warm"])
     here, there = servers.nodes[:2]
     switch = switches("warm")[0]
-    assert (await client.turn("warm", switch, switch.on, at=here)).revision
-    assert (await client.ask("warm", switch.question, FROM_THE_STORE, at=there)).answer
+    assert (await turned(client, "warm", switch, on=True, at=here)).revision
+    await answered(client, "warm", switch.question, FROM_THE_STORE, at=there)
     there.signal(signal.SIGSTOP)
     try:
-        revoked = await client.turn("warm", switch, switch.off, at=here)
+        revoked = await turned(client, "warm", switch, on=False, at=here)
         await asyncio.sleep(BOUND)
         late = [asyncio.create_task(client.ask("warm", switch.question, FROM_MEMORY, at=there)) for _ in range(20)]
         await asyncio.sleep(0.1)
@@ -121,8 +119,7 @@ async def refusal(ask: Callable[[], Awaitable[Read]]) -> str:
 
 async def allowed(client: Client, node: Node, demand: Demand) -> bool:
     """Return whether a sidecar lets the owner view a document."""
-    read = await client.ask("warm", ANN, demand, at=node)
-    return read.answer is not None and read.answer.allowed
+    return (await answered(client, "warm", ANN, demand, at=node)).answer.allowed
 
 
 async def asked_until_past(client: Client, node: Node, moment: float) -> list[Read]:

@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from support.histories import nemesis
-from support.histories.clients import Client, eventually, settle
+from support.histories.clients import Client, answered, eventually, settle, turned
 from support.histories.cluster import BOUND, Cluster
 from support.histories.nemesis import Schedule, harm
 from support.histories.record import Demand, Mode, Outcome, Read, Write
@@ -30,26 +30,17 @@ def token_of(write: Write) -> Demand:
     return Demand(Mode.AT_LEAST_AS_FRESH, write.revision)
 
 
-async def turned(client: Client, switch: Switch, *, on: bool) -> Write:
-    """Turn a switch, again where it is not known whether it was turned; return the write that did it."""
-    while True:
-        write = await client.turn(TENANT, switch, switch.on if on else switch.off)
-        if write.outcome is not Outcome.UNKNOWN:
-            return write
-
-
 @pytest.mark.parametrize("kind", KINDS)
 async def test_no_sidecar_allows_with_the_token_of_a_revocation(servers, client, kind):
     """Whatever was taken away, on whichever sidecar: with its token all deny, and with that of the grant all allow."""
     switch = switches(TENANT)[KINDS[kind]]
     await settle(servers.nodes[0], [TENANT])
-    await turned(client, switch, on=False)
+    await turned(client, TENANT, switch, on=False)
     for _ in range(5):
         for on in (True, False):
-            write = await turned(client, switch, on=on)
+            write = await turned(client, TENANT, switch, on=on)
             for sidecar in servers.nodes:
-                read = await client.ask(TENANT, switch.question, token_of(write), at=sidecar)
-                assert read.answer is not None, read
+                read = await answered(client, TENANT, switch.question, token_of(write), at=sidecar)
                 assert read.answer.allowed is on, read
 
 
@@ -67,10 +58,10 @@ async def test_no_sidecar_allows_after_a_revocation_while_all_else_fails(servers
 
 async def revoked_once(servers: Cluster, client: Client, switch: Switch) -> None:
     """Grant, see it in force, revoke, and see that no sidecar allows any more."""
-    granted = await turned(client, switch, on=True)
+    granted = await turned(client, TENANT, switch, on=True)
     if granted.revision:
         await asyncio.gather(*(client.ask(TENANT, switch.question, token_of(granted), at=it) for it in servers.nodes))
-    revoked = await turned(client, switch, on=False)
+    revoked = await turned(client, TENANT, switch, on=False)
     if revoked.outcome is not Outcome.ACKNOWLEDGED:
         return  # an attempt before had done it: its moment and its token are not known
     while (asked := monotonic()) < revoked.told + BOUND + 0.2:

@@ -52,6 +52,7 @@ def packs(tmp_path) -> Path:
     return link
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["restarted", "reloaded"])
 async def test_each_answer_belongs_to_one_pack(packs, way):
     """The digest in an answer is of the old pack or the new, and the answer is exactly what that pack says."""

@@ -27,6 +27,7 @@ PATIENCE = 0.8
 OWN_BOUND = 0.3
 """Seconds that a reader asks for with MAX_STALENESS."""
 _PAUSE = 0.1
+_ANSWERED = 20.0
 # What tells for sure that nothing was written.
 _REFUSALS = {
     grpc.StatusCode.ABORTED,
@@ -122,6 +123,26 @@ class Client:
 
     def _told(self, tenant: str, token: str) -> None:
         self.held[tenant] = self.notes.tokens[tenant] = token
+
+
+async def turned(client: Client, tenant: str, switch: Switch, *, on: bool, at: Reachable | None = None) -> Write:
+    """Turn a switch, again where it is not known whether it was turned; return the write that did it, or found it."""
+    while True:
+        write = await client.turn(tenant, switch, switch.on if on else switch.off, at=at)
+        if write.outcome is not Outcome.UNKNOWN:
+            return write
+
+
+async def answered(
+    client: Client, tenant: str, question: Question, demand: Demand, *, at: Reachable | None = None
+) -> Read:
+    """Ask until there is an answer; where nothing is harmed only a busy machine keeps one waiting."""
+    deadline = monotonic() + _ANSWERED
+    while True:
+        read = await client.ask(tenant, question, demand, at=at)
+        if read.answer is not None:
+            return read
+        assert monotonic() < deadline, read
 
 
 async def write_on(client: Client, tenants: Sequence[str]) -> None:

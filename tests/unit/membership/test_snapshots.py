@@ -320,6 +320,16 @@ async def test_staleness_counts_from_the_beginning_of_the_last_good_look(snapsho
     with pytest.raises(StoreUnavailable):
         await follower.catch_up()
     assert follower.staleness() == 3.0
+    store.failing = False
+    answer = store.feed
+
+    async def slow(sequence, *, limit):
+        now[0] += 2.0
+        return await answer(sequence, limit=limit)
+
+    store.feed = slow
+    await follower.catch_up()
+    assert follower.staleness() == 2.0
 
 
 async def test_a_look_that_hangs_gives_way_to_another(snapshots, monkeypatch):
