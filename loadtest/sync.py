@@ -1,6 +1,6 @@
 """How soon a write is in force on other sidecars, and what holding tenants costs.
 
-    PYTHONPATH=tests python loadtest/sync.py            about five minutes
+    PYTHONPATH=tests python loadtest/sync.py            about eight minutes
     PYTHONPATH=tests python loadtest/sync.py --quick    fewer samples and smaller tenants
 
 Three `sidegate serve` processes on one PostgreSQL and one Valkey, which this script starts. Another process writes to
