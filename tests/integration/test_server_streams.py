@@ -28,8 +28,8 @@ class Scripted:
         self.taken = 0
         self.ended = asyncio.Event()
 
-    async def list_changes(self, message):
-        raise NotImplementedError
+    async def list_changes(self, _message):
+        return pb.ListChangesResponse()
 
     async def watch_changes(self, _message) -> AsyncIterator[pb.WatchChangesResponse]:
         try:
