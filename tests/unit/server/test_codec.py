@@ -21,7 +21,8 @@ TOKENS = RevisionTokens(b"0123456789abcdef")
 CODEC = Codec(TOKENS)
 GOOD = Request("acme", Subject("tina"), "view", Resource("document", "d1"))
 
-ids = st.from_regex(r"[^\s*\x00-\x1f\x7f-\x9f]([^*\x00-\x1f\x7f-\x9f]{0,40}[^\s*\x00-\x1f\x7f-\x9f])?", fullmatch=True)
+_END = r"[^\s\ufeff*\x00-\x1f\x7f-\x9f]"
+ids = st.from_regex(rf"{_END}([^*\x00-\x1f\x7f-\x9f]{{0,40}}{_END})?", fullmatch=True)
 words = st.from_regex(r"[a-z][a-z0-9_]{0,63}", fullmatch=True)
 scalars = (
     st.none()
