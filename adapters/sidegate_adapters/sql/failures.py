@@ -25,8 +25,34 @@ def sqlstate(error: BaseException) -> str:
     return code or ""
 
 
+class _Lost(ConnectionError):
+    """A connection broke before anything was committed on it."""
+
+
+@contextmanager
+def uncommitted() -> Iterator[None]:
+    """Let `retried` know of a connection that breaks within that nothing was committed."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _Lost from error
+        raise
+
+
 async def retried(transaction: Callable[[], Awaitable[_T]]) -> _T:
-    """Run a transaction, a bounded number of times where the database took it back for another's sake."""
+    """Run a transaction, again where it came to nothing and not by what it does.
+
+    That is once where its connection was broken, since connections are not asked whether they live before they are
+    used, and a bounded number of times where the database took it back for another's sake.
+    """
+    try:
+        return await _unless_overtaken(transaction)
+    except _Lost:
+        return await _unless_overtaken(transaction)
+
+
+async def _unless_overtaken(transaction: Callable[[], Awaitable[_T]]) -> _T:
     for pause in _PAUSES:
         try:
             return await transaction()

@@ -80,7 +80,7 @@ async def connect(
 
 def _engine(address: str, **options: Any) -> AsyncEngine:
     connecting = partial(connect, address, **options)
-    return create_async_engine("postgresql+asyncpg://", async_creator=connecting, pool_pre_ping=True, **ANY)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connecting, **ANY)
 
 
 def _complaint(address: str, error: Exception) -> str:

@@ -46,7 +46,7 @@ from sidegate_adapters.sql import (
 )
 from sidegate_adapters.sql.appending import Work
 from sidegate_adapters.sql.engines import Engines, dispose
-from sidegate_adapters.sql.failures import retried, translated
+from sidegate_adapters.sql.failures import retried, translated, uncommitted
 
 _T = TypeVar("_T")
 
@@ -257,8 +257,11 @@ class SqlFactsStore:
 
 async def _transaction(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
     async def once() -> _T:
-        async with engine.begin() as connection:
-            return await work(connection)
+        async with engine.connect() as connection:
+            with uncommitted():
+                result = await work(connection)
+            await connection.commit()
+            return result
 
     with translated():
         return await retried(once)

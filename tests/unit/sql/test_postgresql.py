@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy import Connection, event
 
 from sidegate.errors import StartError, StoreUnavailable
 from sidegate.model import MemberQuery, TenantFacts
@@ -27,6 +28,7 @@ CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER failing BEFORE UPDATE ON feed FOR EACH ROW EXECUTE FUNCTION fail();
 """
+CUT = "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name = 'sidegate'"
 MADE = {"acme": changes_between(None, TenantFacts("acme"))}
 
 
@@ -56,10 +58,23 @@ async def make(store: SqlFactsStore) -> object:
     return await store.write(MADE, expected={"acme": 0}, actor="platform")
 
 
+async def alter(store: SqlFactsStore) -> object:
+    changes = changes_between(TenantFacts("acme"), TenantFacts("acme", pack="standard"))
+    return await store.write({"acme": changes}, expected={"acme": 1}, actor="platform")
+
+
 async def until_waiting(hand: asyncpg.Connection) -> None:
     """Wait until a client of the server waits for a lock; activity would not do, a transaction sees one view of it."""
     while not await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.01)
+
+
+async def cut_waiting(hand: asyncpg.Connection) -> None:
+    """Wait until a client waits for a lock, and cut its connection."""
+    await until_waiting(hand)
+    await hand.execute(
+        "SELECT pg_terminate_backend(pid, 20000) FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted)"
+    )
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01"])
@@ -104,8 +119,7 @@ async def test_a_real_deadlock_ends_in_a_write(store: SqlFactsStore, hand: async
     await hand.execute("SET deadlock_timeout = '1min'")
     async with hand.transaction():
         await hand.execute("UPDATE feed SET head = head")
-        changes = changes_between(TenantFacts("acme"), TenantFacts("acme", pack="standard"))
-        writing = asyncio.create_task(patient.write({"acme": changes}, expected={"acme": 1}, actor="platform"))
+        writing = asyncio.create_task(alter(patient))
         await until_waiting(hand)
         # Granted once the database has taken the store's write back.
         await hand.execute("SELECT FROM tenants FOR UPDATE")
@@ -123,31 +137,60 @@ async def test_a_lock_is_not_waited_for_without_end(
     hasty = await open_store(address + "&lock_timeout=50")
     async with hand.transaction():
         await hand.execute("SELECT FROM tenants FOR UPDATE")
-        changes = changes_between(TenantFacts("acme"), TenantFacts("acme", pack="standard"))
         with pytest.raises(StoreUnavailable):
-            await hasty.write({"acme": changes}, expected={"acme": 1}, actor="platform")
+            await alter(hasty)
 
     assert await hasty.load("acme") == (TenantFacts("acme"), 1)
     await hasty.close()
 
 
-async def test_lost_connections_are_made_anew(store: SqlFactsStore, hand: asyncpg.Connection) -> None:
-    """A write whose connection is cut writes nothing and says so; what comes after finds new connections."""
+async def test_what_a_broken_connection_was_at_is_done_on_another(
+    store: SqlFactsStore, hand: asyncpg.Connection
+) -> None:
+    """A write whose connection is cut stands once all the same, and connections that were cut unused trouble nobody."""
     await make(store)
-    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sidegate'"
     async with hand.transaction():
         await hand.execute("SELECT FROM tenants FOR UPDATE")
-        changes = changes_between(TenantFacts("acme"), TenantFacts("acme", pack="standard"))
-        writing = asyncio.create_task(store.write({"acme": changes}, expected={"acme": 1}, actor="platform"))
+        writing = asyncio.create_task(alter(store))
+        await cut_waiting(hand)
         await until_waiting(hand)
-        await hand.execute(cut)
-        with pytest.raises(StoreUnavailable):
+    assert await writing == {"acme": 2}
+
+    await hand.execute(CUT)
+
+    assert await store.load("acme") == (TenantFacts("acme", pack="standard"), 2)
+
+
+async def test_a_write_that_is_cut_again_is_given_up(store: SqlFactsStore, hand: asyncpg.Connection) -> None:
+    """What breaks its second connection, too, writes nothing and says so."""
+    await make(store)
+    async with hand.transaction():
+        await hand.execute("SELECT FROM tenants FOR UPDATE")
+        writing = asyncio.create_task(alter(store))
+        await cut_waiting(hand)
+        await cut_waiting(hand)
+        with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
             await writing
-    assert await store.load("acme") == (TenantFacts("acme"), 1)
 
-    await hand.execute(cut)
+    assert await alter(store) == {"acme": 2}
 
-    assert await store.write({"acme": changes}, expected={"acme": 1}, actor="platform") == {"acme": 2}
+
+async def test_a_commit_whose_answer_is_lost_is_not_tried_again(store: SqlFactsStore) -> None:
+    """Whether it was made nobody knows then, so it is told, and left to whoever asked for it."""
+    await make(store)
+    commits = []
+
+    def cut(connection: Connection) -> None:
+        commits.append(connection)
+        connection.connection.driver_connection.terminate()
+
+    event.listen(store._writers.sync_engine, "commit", cut)
+    with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
+        await alter(store)
+    event.remove(store._writers.sync_engine, "commit", cut)
+
+    assert len(commits) == 1
+    assert await alter(store) == {"acme": 2}
 
 
 async def test_a_server_that_went_away_is_found_again(postgres: PostgresServer, store: SqlFactsStore) -> None:
