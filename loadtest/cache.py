@@ -29,6 +29,7 @@ from time import perf_counter_ns, process_time
 
 from sidegate import bootstrap
 from sidegate.config import GivenSettings
+from sidegate.decision.fresh import Freshness
 from sidegate.decision.guarded import Guarded
 from sidegate.decision.question import question_of
 from sidegate.decision.remembered import RememberedDecisions
@@ -153,7 +154,7 @@ async def in_memory(bench: Bench) -> Figures:
     same = itertools.repeat(asks(7, 1))
     async with bench.chain(cache="off") as core:
         await warmed(core)
-        nothing = Guarded(Instant(), follower=core.follower, snapshots=core.snapshots, max_staleness=3600)
+        nothing = Guarded(Instant(), Freshness(core.follower, core.snapshots, max_staleness=3600))
         row("a chain that decides nothing", await one_by_one(nothing.decide, same, bench.times))
         rules = await one_by_one(core.decider.decide, different(), bench.times)
         row("rules, without a cache", rules)

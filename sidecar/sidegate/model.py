@@ -142,6 +142,38 @@ class Answer:
     rule: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """One that a list found: a resource's or subject's ID, or an action, and the ID of the rule that allows it."""
+
+    id: str
+    rule: str
+
+
+class PartialReason(StrEnum):
+    """Why a page of a list ended before it was full."""
+
+    TIME_SPENT = "time_spent"
+    FACTS_CHANGED = "facts_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedPage:
+    """A page of a list: all that is allowed of what comes after one place and until another, by ID.
+
+    `reached` is the place until which was looked, None where that is the end. `reason` says why nothing can be allowed
+    where that is clear before any rule is asked, `rule` the rule that says so.
+    """
+
+    found: tuple[Allowed, ...] = ()
+    reached: str | None = None
+    partial: PartialReason | None = None
+    reason: str = ""
+    rule: str = ""
+    policy_digest: str = ""
+    revision: int = 0
+
+
 # --- role links that belong to one evaluation ------------------------------------------------------
 
 

@@ -17,9 +17,12 @@ from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
+from sidegate.server.lists import ListCodec
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.seals import Seals
 
-TOKENS = RevisionTokens(b"a key that only tests know")
+KEY = b"a key that only tests know"
+TOKENS = RevisionTokens(KEY)
 
 
 @dataclass
@@ -78,6 +81,7 @@ class ScriptedFacts:
 async def serving(
     decider=None,
     *,
+    search=None,
     facts=None,
     history=None,
     ready=lambda: True,
@@ -87,7 +91,9 @@ async def serving(
 ) -> AsyncIterator[GrpcServer]:
     """Run a server; unless said otherwise on a port that the system chooses."""
     settings = {"addresses": ("127.0.0.1:0",), "grace": 1.0} | settings
-    authorization = Authorization(decider or ScriptedDecider(), Codec(TOKENS), max_checks=max_checks)
+    codec = Codec(TOKENS)
+    lists = ListCodec(codec, TOKENS, Seals(KEY))
+    authorization = Authorization(decider or ScriptedDecider(), search, codec=codec, lists=lists, max_checks=max_checks)
     handlers = Handlers(authorization, Facts(facts or ScriptedFacts(), TOKENS), ready, history=history)
     server = GrpcServer(handlers, ListenerSettings(**settings), on_call=on_call)
     await server.start()

@@ -16,9 +16,11 @@ from sidegate.bootstrap.caching import cached
 from sidegate.bootstrap.hinting import chosen_hints
 from sidegate.bootstrap.reloading import Reloading
 from sidegate.config import Settings
+from sidegate.decision.fresh import Freshness
 from sidegate.decision.guarded import Guarded
 from sidegate.decision.measured import Measured, Measurement
 from sidegate.decision.resolved import Resolved
+from sidegate.decision.search import Search
 from sidegate.engine import ENGINES
 from sidegate.membership.commander import Commander
 from sidegate.membership.facts import FactsKeeper
@@ -53,6 +55,7 @@ from sidegate.server.facts import Facts
 from sidegate.server.groups import GroupHandler
 from sidegate.server.history import HistoryHandler
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
+from sidegate.server.lists import ListCodec
 from sidegate.server.members import MemberHandler
 from sidegate.server.quotas import QuotaHandler
 from sidegate.server.resources import ResourceHandler
@@ -76,6 +79,7 @@ class Core:
     """The decision point without a server: what answers, and what writes facts."""
 
     decider: Decider
+    search: Search
     facts: InForce
     store: MembershipStore
     history: HistoryStore
@@ -137,7 +141,11 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         metrics.sync.show(core.follower.staleness, core.snapshots.held, lambda: hints is not None and hints.connected)
         key = await _token_key(settings, core.store)
         tokens, seals = RevisionTokens(key), Seals(key)
-        authorization = Authorization(core.decider, Codec(tokens), max_checks=settings.batch_limit)
+        codec = Codec(tokens)
+        lists = ListCodec(codec, tokens, seals)
+        authorization = Authorization(
+            core.decider, core.search, codec=codec, lists=lists, max_checks=settings.batch_limit
+        )
         steps = Steps(core.store, core.decider, _schemas(core.packs))
         commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
         watching = _watching(core, settings)
@@ -209,25 +217,25 @@ async def deciding(
         await follower.catch_up()
         resolved = Resolved(snapshots, catch_up=follower.catch_up)
         async with cached(resolved, settings, store=store, snapshots=snapshots, observer=caching) as answering:
-            decider = Guarded(
-                Measured(answering, observe=observe),
-                follower=follower,
-                snapshots=snapshots,
-                max_staleness=settings.max_staleness,
-            )
+            freshness = Freshness(follower, snapshots, max_staleness=settings.max_staleness)
+            decider = Guarded(Measured(answering, observe=observe), freshness)
+            search = Search(store, snapshots, freshness, catch_up=follower.catch_up)
             facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
             core = Core(
-                decider, facts, store, store, packs, follower, snapshots, hints, reloading, settings.max_staleness
+                decider,
+                search,
+                facts,
+                store=store,
+                history=store,
+                packs=packs,
+                follower=follower,
+                snapshots=snapshots,
+                hints=hints,
+                reloading=reloading,
+                max_staleness=settings.max_staleness,
             )
-            work: list[Work] = [follower.run, reloading.run]
-            if hints is not None:
-                work.append(partial(follower.heed, hints))
-            if settings.verify_interval:
-                work.append(Verifier(snapshots, follower, interval=settings.verify_interval, observer=observer).run)
-            if kept is not None:
-                work.append(kept.run)
             try:
-                async with background(*work):
+                async with background(*_work(core, kept, settings, observer)):
                     if settings.demo:
                         await _seed_demo(core)
                     yield core
@@ -240,6 +248,18 @@ async def deciding(
         await store.close()
         if hints is not None:
             await hints.close()
+
+
+def _work(core: Core, kept: LastGood | None, settings: Settings, observer: SyncObserver) -> Iterator[Work]:
+    """Yield what goes on beside the answering."""
+    yield core.follower.run
+    yield core.reloading.run
+    if core.hints is not None:
+        yield partial(core.follower.heed, core.hints)
+    if settings.verify_interval:
+        yield Verifier(core.snapshots, core.follower, interval=settings.verify_interval, observer=observer).run
+    if kept is not None:
+        yield kept.run
 
 
 @contextmanager

@@ -55,6 +55,17 @@ def context_entity(context: Properties, schema: Schema) -> Entity:
     return Entity(_declared(schema.context, context, "context"))
 
 
+def require_claims(request: Request, type_: ResourceType, schema: Schema) -> None:
+    """Refuse claims that no decision could be made from, whatever is stored.
+
+    Raises:
+        InvalidInput: a claim is of another type than declared.
+    """
+    _declared(schema.member, request.subject.properties, "subject.properties")
+    _declared(type_.properties or {}, request.resource.properties, "resource.properties")
+    _declared(schema.context, request.context, "context")
+
+
 def _declared(declared: Mapping[str, Property], claims: Properties, field: str) -> dict[str, object]:
     """Return every declared property: the claim where the request may make it, else the default."""
     values: dict[str, object] = {}

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from sidegate.decision.entities import context_entity, resource_entity, subject_entity
 from sidegate.errors import TooStale
 from sidegate.membership.patching import TenantSnapshot
+from sidegate.membership.resourcefacts import ResourceFacts
 from sidegate.membership.snapshot import Snapshots
 from sidegate.model import Answer, Decision, MemberStatus, Reason, Request
 from sidegate.policy.keeper import CompiledPack
@@ -27,6 +28,8 @@ BEFORE_RULES = frozenset(
 )
 """Why a request is denied before any rule is asked; a pack may give rules the same reasons."""
 ALLOW = "allow"
+MEMBER = "member"
+"""The type of subjects that are members; there is no other that may be allowed anything."""
 
 
 class Resolved:
@@ -59,39 +62,58 @@ class Resolved:
 
     async def _decide(self, request: Request, snapshot: TenantSnapshot) -> Decision | None:
         """Decide from this snapshot; None where the resource can't be read at its revision any more."""
-        pack = snapshot.pack
         reason = refusal(request, snapshot)
         if reason is not None:
             return _refused(reason, snapshot)
-        member, type_ = snapshot.members[request.subject.id], pack.pack.schema.resources[request.resource.type]
+        type_ = snapshot.pack.pack.schema.resources[request.resource.type]
         facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
         if facts is None:
             return None
-        values = (
-            subject_entity(request, member, pack.pack.schema),
-            snapshot.entity,
-            resource_entity(request.resource, type_, facts),
-            request.action,
-            context_entity(request.context, pack.pack.schema),
-        )
-        return _explained(snapshot.program.evaluate(values, facts.links), pack, snapshot)
+        return decided(request, snapshot, facts)
+
+
+def decided(request: Request, snapshot: TenantSnapshot, facts: ResourceFacts) -> Decision:
+    """Decide by the rules, from all facts that they can ask for; the subject is a member.
+
+    Raises:
+        InvalidInput: a claimed property is of another type than the pack declares.
+        EvaluationError: a condition can't be evaluated.
+    """
+    pack = snapshot.pack
+    schema = pack.pack.schema
+    values = (
+        subject_entity(request, snapshot.members[request.subject.id], schema),
+        snapshot.entity,
+        resource_entity(request.resource, schema.resources[request.resource.type], facts),
+        request.action,
+        context_entity(request.context, schema),
+    )
+    return _explained(snapshot.program.evaluate(values, facts.links), pack, snapshot)
 
 
 def refusal(request: Request, snapshot: TenantSnapshot) -> Reason | None:
     """Return why a request is denied before any rule is asked, None where the rules decide."""
     if snapshot.suspended:
         return Reason.TENANT_SUSPENDED
-    pack = snapshot.pack
-    member = snapshot.members.get(request.subject.id) if request.subject.type == "member" else None
+    return refused_subject(request, snapshot) or refused_type(request, snapshot) or refused_action(request, snapshot)
+
+
+def refused_subject(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why whoever asks is denied everything, None where it is an active member."""
+    member = snapshot.members.get(request.subject.id) if request.subject.type == MEMBER else None
     if member is None:
         return Reason.NOT_A_MEMBER
-    if member.status is not MemberStatus.ACTIVE:
-        return _BY_STATUS[member.status]
-    if request.resource.type not in pack.actions:
-        return Reason.UNKNOWN_RESOURCE_TYPE
-    if request.action not in pack.actions[request.resource.type]:
-        return Reason.UNKNOWN_ACTION
-    return None
+    return None if member.status is MemberStatus.ACTIVE else _BY_STATUS[member.status]
+
+
+def refused_type(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why everything on a resource is denied, None where the pack declares its type."""
+    return None if request.resource.type in snapshot.pack.actions else Reason.UNKNOWN_RESOURCE_TYPE
+
+
+def refused_action(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why an action is denied to everyone, None where the pack declares it for the resource's type."""
+    return None if request.action in snapshot.pack.actions[request.resource.type] else Reason.UNKNOWN_ACTION
 
 
 def _refused(reason: Reason, snapshot: TenantSnapshot) -> Decision:

@@ -37,10 +37,11 @@ class Draft:
     `put` and `remove` take entries that were read before, so that each change knows what stood there.
     """
 
-    def __init__(self, store: MembershipStore, tenant: str) -> None:
+    def __init__(self, store: MembershipStore, tenant: str, *, revision: int | None = None) -> None:
+        """Begin at the revision of the first read, or at this one, which each read must find then."""
         self.tenant = tenant
         self._store = store
-        self._revision: int | None = None
+        self._revision = revision
         self._stored: dict[EntryKey, Payload | None] = {}
         self._drafted: dict[EntryKey, Payload | None] = {}
         self._causes: dict[EntryKey, Cause] = {}

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from sidegate.entries import resource_from_entry
+from sidegate.membership.draft import Draft
 from sidegate.membership.patching import TenantSnapshot
-from sidegate.model import ANY, NO_LINKS, NO_PROPERTIES, Properties, RoleLinks, ref, split_ref
+from sidegate.model import (
+    ANY,
+    NO_LINKS,
+    NO_PROPERTIES,
+    Entity,
+    Grant,
+    Properties,
+    Relation,
+    RoleLinks,
+    StoredResource,
+    ref,
+    split_ref,
+)
 from sidegate.policy.schema import HeldBy, InstanceOf, ResourceType, Schema
 from sidegate.ports import FactsReader
 
@@ -50,30 +65,77 @@ async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference:
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    schema, lineage = snapshot.pack.pack.schema, snapshot.lineage
+    schema = snapshot.pack.pack.schema
     resource, grants, revision = await store.load_resource(snapshot.tenant, reference)
     if revision != snapshot.revision:
         return None
     if resource is None:
-        return ResourceFacts(lineage, registered=False, ancestors={})
-    ancestors = dict(map(_by_type, resource.parents))
-    # In order, so that of two ways to a type all sidecars take the same; each type is entered once, so this ends.
-    waiting = sorted(resource.parents)
+        return ResourceFacts(snapshot.lineage, registered=False, ancestors={})
+    parents: dict[str, Iterable[str]] = {}
+    waiting = [*resource.parents]
     while waiting:
-        parent = waiting.pop(0)
-        declared = schema.resources.get(split_ref(parent)[0])
-        if declared is None or not declared.parents:
+        parent = waiting.pop()
+        if parent in parents or not _stands_in_others(parent, schema):
             continue
         stored, _, at = await store.load_resource(snapshot.tenant, parent)
         if at != revision:
             return None
-        for type_, name in map(_by_type, sorted(stored.parents) if stored else ()):
+        parents[parent] = stored.parents if stored else ()
+        waiting.extend(parents[parent])
+    return _facts(snapshot, resource, grants, parents)
+
+
+async def read_resources(
+    draft: Draft, snapshot: TenantSnapshot, references: Collection[str]
+) -> dict[str, ResourceFacts]:
+    """Return those of some resources that are registered, as `read_resource` does, however many in a few reads.
+
+    Raises:
+        RevisionConflict: any of it is at another revision than the snapshot.
+        StoreUnavailable: the store does not answer.
+    """
+    schema = snapshot.pack.pack.schema
+    stored = await _entries(draft, references)
+    resources = [resource_from_entry(reference, payload) for reference, payload in stored.items()]
+    parents: dict[str, Iterable[str]] = {}
+    waiting = {parent for resource in resources for parent in resource.parents}
+    while waiting := {one for one in waiting - parents.keys() if _stands_in_others(one, schema)}:
+        above = await _entries(draft, waiting)
+        parents |= {one: above[one]["parents"] if one in above else () for one in waiting}
+        waiting = {parent for one in waiting for parent in parents[one]}
+    held: dict[str, list[Grant]] = {}
+    for _, key in await draft.related(Relation.GRANTS_ON, *stored):
+        held.setdefault(key[1], []).append(Grant(*key))
+    return {resource.ref: _facts(snapshot, resource, held.get(resource.ref, ()), parents) for resource in resources}
+
+
+async def _entries(draft: Draft, references: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the entries of those that are registered, in the order of `references`."""
+    await draft.load((Entity.RESOURCE, (reference,)) for reference in references)
+    found = {reference: await draft.entry(Entity.RESOURCE, reference) for reference in references}
+    return {reference: payload for reference, payload in found.items() if payload is not None}
+
+
+def _stands_in_others(reference: str, schema: Schema) -> bool:
+    declared = schema.resources.get(split_ref(reference)[0])
+    return declared is not None and bool(declared.parents)
+
+
+def _facts(
+    snapshot: TenantSnapshot, resource: StoredResource, grants: Iterable[Grant], parents: Mapping[str, Iterable[str]]
+) -> ResourceFacts:
+    """Return what is stored about a resource; `parents` are those of what it stands in."""
+    ancestors = dict(map(_by_type, resource.parents))
+    # In order, so that of two ways to a type all sidecars take the same; each type is entered once, so this ends.
+    waiting = sorted(resource.parents)
+    while waiting:
+        for type_, name in map(_by_type, sorted(parents.get(waiting.pop(0), ()))):
             if type_ not in ancestors:
                 ancestors[type_] = name
                 waiting.append(name)
     links = [(grant.holder, grant.role, grant.scope) for grant in grants]
-    links.extend(_held_by_member(schema, (reference, *ancestors.values())))
-    return ResourceFacts(lineage, True, ancestors, resource.properties, RoleLinks.of(links))
+    links.extend(_held_by_member(snapshot.pack.pack.schema, (resource.ref, *ancestors.values())))
+    return ResourceFacts(snapshot.lineage, True, ancestors, resource.properties, RoleLinks.of(links))
 
 
 def _by_type(reference: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from sidegate.errors import Fault
 from sidegate.policy.conditions import parse_condition, properties_in
 from sidegate.policy.load import MODEL, POLICY, SCHEMA
 from sidegate.policy.matrix import who_may
-from sidegate.policy.modelfile import STANDARD_MATCHER
+from sidegate.policy.modelfile import STANDARD_MATCHER, is_standard
 from sidegate.policy.rowcheck import ANYONE, matching_types
 from sidegate.policy.schema import EnforcedBy, Pack, Property, Source
 from sidegate.policy.scope import DOMAIN_MATCH, FUNCTIONS
@@ -113,7 +113,7 @@ def _rules(pack: Pack, document: Document) -> Iterator[Fault]:
 
 
 def _matcher(pack: Pack, file: Path) -> Iterator[Fault]:
-    if "".join(STANDARD_MATCHER.split()) not in "".join(pack.model_text.replace("\\\n", " ").split()):
+    if not is_standard(pack.model_text):
         message = f"the matcher is not `{STANDARD_MATCHER}`, whose meaning the checks of rows take for granted"
         yield Fault(str(file), 0, "m", message)
 

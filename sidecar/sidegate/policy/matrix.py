@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sidegate.policy.conditions import parse_condition
+from sidegate.policy.modelfile import is_standard
 from sidegate.policy.rowcheck import matches
 from sidegate.policy.schema import Pack, ResourceType
 from sidegate.policy.settled import settled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Holder:
     """Whom a row is about: who holds `role` on the resource's scope of type `scope`."""
 
@@ -48,6 +49,17 @@ def who_may(pack: Pack, type_: ResourceType) -> Mapping[Holder, Cells]:
                 verdict = Verdict(effect == "allow", rule, "" if clear else condition)
                 _add(found.setdefault(Holder(role, scope), {}).setdefault(action, []), verdict)
     return found
+
+
+def holders_allowed(pack: Pack, type_: ResourceType, action: str) -> frozenset[Holder] | None:
+    """Return whom any row could allow an action on resources of a type; None where the pack's matcher may let others.
+
+    Tenants' own roles are no part of the pack.
+    """
+    if not is_standard(pack.model_text):
+        return None
+    may = who_may(pack, type_).items()
+    return frozenset(holder for holder, cells in may if any(verdict.allow for verdict in cells.get(action, ())))
 
 
 def _add(verdicts: list[Verdict], new: Verdict) -> None:

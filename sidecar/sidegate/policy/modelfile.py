@@ -19,6 +19,7 @@ STANDARD_MATCHER: Final = (
     '(p.role == "*" || g(r.sub.ref, p.role, scope(r.obj, r.dom, p.scope))) && eval(p.cond)'
 )
 """The matcher of the packs that come along; the checks of rows take its meaning for granted."""
+_STANDARD: Final = "".join(STANDARD_MATCHER.split())
 
 
 def model_faults(text: str, file: str) -> tuple[Fault, ...]:
@@ -33,6 +34,12 @@ def model_faults(text: str, file: str) -> tuple[Fault, ...]:
     except ModelError as error:
         found.append(Fault(file, error.line, "", str(error)))
     return tuple(found)
+
+
+def is_standard(text: str) -> bool:
+    """Return whether the matcher of a pack's model is the one whose meaning the checks of rows take for granted."""
+    matchers = read_definition(text).matchers.values()
+    return ["".join(matcher.text.split()) for matcher in matchers] == [_STANDARD]
 
 
 def _departures(definition: Definition) -> Iterator[tuple[str, str]]:

@@ -1,14 +1,16 @@
-"""Check and BatchCheck, whatever transport carries them."""
+"""AuthorizationService, whatever transport carries it."""
 
 from __future__ import annotations
 
 import asyncio
 
 from sidegate.authz.v1 import authorization_pb2 as pb
+from sidegate.decision.search import Search
 from sidegate.errors import InvalidInput, Violation
 from sidegate.ports import Decider
-from sidegate.server.codec import Codec
+from sidegate.server.codec import Codec, Part
 from sidegate.server.failures import told
+from sidegate.server.lists import ListCodec
 from sidegate.server.validation import inside
 
 _AT_ONCE = 8
@@ -16,11 +18,15 @@ _AT_ONCE = 8
 
 
 class Authorization:
-    """Answers questions through a decider; errors are Sidegate's own, for the transport to tell."""
+    """Answers questions through a decider and a search; errors are Sidegate's own, for the transport to tell."""
 
-    def __init__(self, decider: Decider, codec: Codec, *, max_checks: int = 100) -> None:
+    def __init__(
+        self, decider: Decider, search: Search, *, codec: Codec, lists: ListCodec, max_checks: int = 100
+    ) -> None:
         self._decider = decider
+        self._search = search
         self._codec = codec
+        self._lists = lists
         self._max_checks = max_checks
 
     async def check(self, message: pb.CheckRequest) -> pb.CheckResponse:
@@ -48,6 +54,51 @@ class Authorization:
             group = enumerate(checks[start : start + _AT_ONCE], start)
             results += await asyncio.gather(*(self._result(position, check) for position, check in group))
         return pb.BatchCheckResponse(results=results)
+
+    async def list_resources(self, message: pb.ListResourcesRequest) -> pb.ListResourcesResponse:
+        """Return a page of the resources on which the subject may do the action.
+
+        Raises:
+            InvalidInput: the question or the page's token is wrong.
+            SidegateError: it could not be decided; the caller must take none of them for allowed.
+        """
+        asked, page = self._lists.read(message, Part.RESOURCE)
+        found = await self._search.resources(asked)
+        return pb.ListResourcesResponse(
+            resources=[pb.AllowedResource(id=one.id, rule=one.rule) for one in found.found],
+            next_page_token=self._lists.token(asked, page, found),
+            outcome=self._lists.outcome(asked, found),
+        )
+
+    async def list_subjects(self, message: pb.ListSubjectsRequest) -> pb.ListSubjectsResponse:
+        """Return a page of the subjects that may do the action on the resource.
+
+        Raises:
+            InvalidInput: the question or the page's token is wrong.
+            SidegateError: it could not be decided; the caller must take none of them for allowed.
+        """
+        asked, page = self._lists.read(message, Part.SUBJECT)
+        found = await self._search.subjects(asked)
+        return pb.ListSubjectsResponse(
+            subjects=[pb.AllowedSubject(id=one.id, rule=one.rule) for one in found.found],
+            next_page_token=self._lists.token(asked, page, found),
+            outcome=self._lists.outcome(asked, found),
+        )
+
+    async def list_actions(self, message: pb.ListActionsRequest) -> pb.ListActionsResponse:
+        """Return a page of the actions that the subject may do on the resource.
+
+        Raises:
+            InvalidInput: the question or the page's token is wrong.
+            SidegateError: it could not be decided; the caller must take none of them for allowed.
+        """
+        asked, page = self._lists.read(message, Part.ACTION)
+        found = await self._search.actions(asked)
+        return pb.ListActionsResponse(
+            actions=[pb.AllowedAction(action=one.id, rule=one.rule) for one in found.found],
+            next_page_token=self._lists.token(asked, page, found),
+            outcome=self._lists.outcome(asked, found),
+        )
 
     async def _result(self, position: int, check: pb.CheckRequest) -> pb.BatchCheckResult:
         place = f"checks[{position}]"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from enum import Enum
+from typing import TypeAlias
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -28,6 +30,16 @@ _NANOS = 1_000_000_000
 _MAX_SECONDS = 315_576_000_000
 _DEFAULT_SUBJECT_TYPE = "member"
 
+Question: TypeAlias = pb.CheckRequest | pb.ListResourcesRequest | pb.ListSubjectsRequest | pb.ListActionsRequest
+
+
+class Part(Enum):
+    """A part of a question that a list asks for."""
+
+    SUBJECT = "subject"
+    ACTION = "action"
+    RESOURCE = "resource"
+
 
 class Codec:
     """Reads requests, checking all of each, and writes answers."""
@@ -45,15 +57,31 @@ class Codec:
         Raises:
             InvalidInput: names everything that is wrong with it.
         """
+        return self.read_open(message, None)
+
+    def read_open(self, message: Question, part: Part | None) -> Request:
+        """Return a question whose one part is left open, because it is asked for; that one is empty.
+
+        Raises:
+            InvalidInput: names everything that is wrong with it.
+        """
         inspection = Inspection(self._limits)
         subject, resource = message.subject, message.resource
         inspection.identifier("tenant", message.tenant)
         if subject.type:
             inspection.word("subject.type", subject.type, example=_DEFAULT_SUBJECT_TYPE)
-        inspection.identifier("subject.id", subject.id)
-        inspection.word("action", message.action, example="view")
+        if part is Part.SUBJECT:
+            inspection.empty("subject.id", subject.id)
+        else:
+            inspection.identifier("subject.id", subject.id)
+        action = "" if isinstance(message, pb.ListActionsRequest) else message.action
+        if part is not Part.ACTION:
+            inspection.word("action", action, example="view")
         inspection.word("resource.type", resource.type, example="document")
-        inspection.identifier("resource.id", resource.id, any_allowed=True)
+        if part is Part.RESOURCE:
+            inspection.empty("resource.id", resource.id)
+        else:
+            inspection.identifier("resource.id", resource.id, any_allowed=True)
         request = Request(
             message.tenant,
             Subject(
@@ -61,7 +89,7 @@ class Codec:
                 subject.type or _DEFAULT_SUBJECT_TYPE,
                 read_properties(subject.properties, "subject.properties", inspection),
             ),
-            message.action,
+            action,
             Resource(
                 resource.type,
                 resource.id,
@@ -90,7 +118,7 @@ class Codec:
             ],
         )
 
-    def _consistency(self, message: pb.CheckRequest, inspection: Inspection) -> Consistency:
+    def _consistency(self, message: Question, inspection: Inspection) -> Consistency:
         if not message.HasField("consistency"):
             return DEFAULT_CONSISTENCY
         asked = message.consistency

@@ -53,11 +53,15 @@ class Pages:
             raise InvalidInput(Violation("page_token", f"belongs to another question: {expected}"))
         return Page(size, after, question)
 
+    def after(self, page: Page, place: str) -> str:
+        """Return the token of the page that begins at a place."""
+        return self._seals.seal(_PURPOSE, page.question, place)
+
     def cut(self, page: Page, found: Sequence[T], id_of: Callable[[T], str]) -> tuple[Sequence[T], str]:
         """Return the items of the page, and the token of the next one; "" where this is the last."""
         items = found[: page.size]
         more = len(found) > page.size
-        return items, self._seals.seal(_PURPOSE, page.question, id_of(items[-1])) if more else ""
+        return items, self.after(page, id_of(items[-1])) if more else ""
 
 
 def _question(message: Any) -> str:

@@ -52,6 +52,11 @@ class Inspection:
         expected = f"1 to {limit} characters without control characters, `*` or whitespace at the ends{whole}"
         self.add(field, f"{_shown(value)}: expected {expected}")
 
+    def empty(self, field: str, value: str) -> None:
+        """Check that nothing is given where the answer stands."""
+        if value:
+            self.add(field, f"{quoted(value)} is not right: expected nothing, since the list finds it")
+
     def word(self, field: str, value: str, *, example: str) -> None:
         """Check a type or an action."""
         limit = self.limits.word_length

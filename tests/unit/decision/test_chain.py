@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sidegate.decision.fresh import Freshness
 from sidegate.decision.guarded import Guarded
 from sidegate.errors import InvalidInput, StoreUnavailable, TooStale, Unavailable
 from sidegate.membership.clock import elapsed
@@ -218,7 +219,7 @@ async def test_an_answer_that_became_too_old_is_not_given(core, monkeypatch):
     """A process that was stopped between question and answer decides again, also where the view is fresh by then."""
     stopped = Stopped(core)
     monkeypatch.setattr(core.follower, "_clock", stopped.now)
-    guarded = Guarded(stopped, follower=core.follower, snapshots=core.snapshots, max_staleness=60)
+    guarded = Guarded(stopped, Freshness(core.follower, core.snapshots, max_staleness=60))
     request = Request("acme", Subject("vic"), "view", Resource("document", "d1"))
     assert not (await guarded.decide(request)).allowed
     assert stopped.asked == 2

@@ -51,6 +51,30 @@ DECISION_DENY: Decision.ValueType  # 2
 """The subject may not."""
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
 
+class _PartialReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PartialReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PartialReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PARTIAL_REASON_UNSPECIFIED: _PartialReason.ValueType  # 0
+    """It did not: the page is full, or the last."""
+    PARTIAL_REASON_TIME_SPENT: _PartialReason.ValueType  # 1
+    """What one call may take was spent on those that are not allowed."""
+    PARTIAL_REASON_FACTS_CHANGED: _PartialReason.ValueType  # 2
+    """The facts changed meanwhile, and a page is of one revision."""
+
+class PartialReason(_PartialReason, metaclass=_PartialReasonEnumTypeWrapper):
+    """PartialReason says why a page ended before it was full."""
+
+PARTIAL_REASON_UNSPECIFIED: PartialReason.ValueType  # 0
+"""It did not: the page is full, or the last."""
+PARTIAL_REASON_TIME_SPENT: PartialReason.ValueType  # 1
+"""What one call may take was spent on those that are not allowed."""
+PARTIAL_REASON_FACTS_CHANGED: PartialReason.ValueType  # 2
+"""The facts changed meanwhile, and a page is of one revision."""
+Global___PartialReason: _TypeAlias = PartialReason  # noqa: Y015
+
 @_typing.final
 class CheckRequest(_message.Message):
     """CheckRequest asks: may `subject` do `action` on `resource` in `tenant`?"""
@@ -362,3 +386,395 @@ class BatchCheckResult(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___BatchCheckResult: _TypeAlias = BatchCheckResult  # noqa: Y015
+
+@_typing.final
+class ListResourcesRequest(_message.Message):
+    """ListResourcesRequest asks: on which resources may `subject` do `action` in `tenant`?
+
+    A list is what Check answers about each of them, and every page is of one revision. A later page is never of an
+    older revision than the one before it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """The company whose facts and rules decide."""
+    action: _builtins.str
+    """What it wants to do: a lower-case word such as "view"."""
+    page_size: _builtins.int
+    """How many to return at most; 50 where it is 0, and never more than 1000."""
+    page_token: _builtins.str
+    """Where to go on: the `next_page_token` of an answer to the same question."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """Who asks."""
+
+    @_builtins.property
+    def resource(self) -> Global___Resource:
+        """Of which type; the ID is left empty, and claims are made about each of them."""
+
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What else is known about the request, such as the client's address."""
+
+    @_builtins.property
+    def consistency(self) -> Global___Consistency:
+        """How fresh the facts must be; unset means what this sidecar has within its own bound."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        subject: Global___Subject | None = ...,
+        action: _builtins.str = ...,
+        resource: Global___Resource | None = ...,
+        context: _struct_pb2.Struct | None = ...,
+        consistency: Global___Consistency | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "context", b"context", "resource", b"resource", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "consistency", b"consistency", "context", b"context", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResourcesRequest: _TypeAlias = ListResourcesRequest  # noqa: Y015
+
+@_typing.final
+class ListResourcesResponse(_message.Message):
+    """ListResourcesResponse is a page of resources, by ID."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty where everything was told."""
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllowedResource]:
+        """Those that the subject may do the action on."""
+
+    @_builtins.property
+    def outcome(self) -> Global___ListOutcome:
+        """How far the page reaches, and what it was made from."""
+
+    def __init__(
+        self,
+        *,
+        resources: _abc.Iterable[Global___AllowedResource] | None = ...,
+        next_page_token: _builtins.str = ...,
+        outcome: Global___ListOutcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "outcome", b"outcome", "resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResourcesResponse: _TypeAlias = ListResourcesResponse  # noqa: Y015
+
+@_typing.final
+class AllowedResource(_message.Message):
+    """AllowedResource is a resource that the subject may do the action on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The identifier."""
+    rule: _builtins.str
+    """The ID of the rule that allows it."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        rule: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllowedResource: _TypeAlias = AllowedResource  # noqa: Y015
+
+@_typing.final
+class ListSubjectsRequest(_message.Message):
+    """ListSubjectsRequest asks: which members may do `action` on `resource` in `tenant`?"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """The company whose facts and rules decide."""
+    action: _builtins.str
+    """What they want to do: a lower-case word such as "view"."""
+    page_size: _builtins.int
+    """How many to return at most; 50 where it is 0, and never more than 1000."""
+    page_token: _builtins.str
+    """Where to go on: the `next_page_token` of an answer to the same question."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """Of which type, "member" where it is empty; the ID is left empty, and claims are made about each of them."""
+
+    @_builtins.property
+    def resource(self) -> Global___Resource:
+        """On what."""
+
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What else is known about the request, such as the client's address."""
+
+    @_builtins.property
+    def consistency(self) -> Global___Consistency:
+        """How fresh the facts must be; unset means what this sidecar has within its own bound."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        subject: Global___Subject | None = ...,
+        action: _builtins.str = ...,
+        resource: Global___Resource | None = ...,
+        context: _struct_pb2.Struct | None = ...,
+        consistency: Global___Consistency | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "context", b"context", "resource", b"resource", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "consistency", b"consistency", "context", b"context", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsRequest: _TypeAlias = ListSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class ListSubjectsResponse(_message.Message):
+    """ListSubjectsResponse is a page of subjects, by ID."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty where everything was told."""
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllowedSubject]:
+        """Those who may do the action on the resource."""
+
+    @_builtins.property
+    def outcome(self) -> Global___ListOutcome:
+        """How far the page reaches, and what it was made from."""
+
+    def __init__(
+        self,
+        *,
+        subjects: _abc.Iterable[Global___AllowedSubject] | None = ...,
+        next_page_token: _builtins.str = ...,
+        outcome: Global___ListOutcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "outcome", b"outcome", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsResponse: _TypeAlias = ListSubjectsResponse  # noqa: Y015
+
+@_typing.final
+class AllowedSubject(_message.Message):
+    """AllowedSubject is a subject that may do the action on the resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The identifier."""
+    rule: _builtins.str
+    """The ID of the rule that allows it."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        rule: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllowedSubject: _TypeAlias = AllowedSubject  # noqa: Y015
+
+@_typing.final
+class ListActionsRequest(_message.Message):
+    """ListActionsRequest asks: which actions may `subject` do on `resource` in `tenant`?"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """The company whose facts and rules decide."""
+    page_size: _builtins.int
+    """How many to return at most; 50 where it is 0, and never more than 1000."""
+    page_token: _builtins.str
+    """Where to go on: the `next_page_token` of an answer to the same question."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """Who asks."""
+
+    @_builtins.property
+    def resource(self) -> Global___Resource:
+        """On what."""
+
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What else is known about the request, such as the client's address."""
+
+    @_builtins.property
+    def consistency(self) -> Global___Consistency:
+        """How fresh the facts must be; unset means what this sidecar has within its own bound."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        subject: Global___Subject | None = ...,
+        resource: Global___Resource | None = ...,
+        context: _struct_pb2.Struct | None = ...,
+        consistency: Global___Consistency | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "context", b"context", "resource", b"resource", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "context", b"context", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListActionsRequest: _TypeAlias = ListActionsRequest  # noqa: Y015
+
+@_typing.final
+class ListActionsResponse(_message.Message):
+    """ListActionsResponse is a page of actions, by name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty where everything was told."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllowedAction]:
+        """Those that the subject may do on the resource."""
+
+    @_builtins.property
+    def outcome(self) -> Global___ListOutcome:
+        """How far the page reaches, and what it was made from."""
+
+    def __init__(
+        self,
+        *,
+        actions: _abc.Iterable[Global___AllowedAction] | None = ...,
+        next_page_token: _builtins.str = ...,
+        outcome: Global___ListOutcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "next_page_token", b"next_page_token", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListActionsResponse: _TypeAlias = ListActionsResponse  # noqa: Y015
+
+@_typing.final
+class AllowedAction(_message.Message):
+    """AllowedAction is an action that the subject may do on the resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """The action, as the tenant's pack declares it."""
+    rule: _builtins.str
+    """The ID of the rule that allows it."""
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        rule: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllowedAction: _TypeAlias = AllowedAction  # noqa: Y015
+
+@_typing.final
+class ListOutcome(_message.Message):
+    """ListOutcome says how far a page reaches and what it was made from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    partial: Global___PartialReason.ValueType
+    """Why the page ended before it was full although there may be more; go on by its `next_page_token`."""
+    reason: _builtins.str
+    """Why nothing can be found, where that is clear before any rule is asked: a code such as "not_a_member"."""
+    rule: _builtins.str
+    """The ID of the rule that says so, empty where none does."""
+    policy_digest: _builtins.str
+    """SHA-256 of the pack that decided, hexadecimal."""
+    revision: _builtins.str
+    """The revision of the tenant's facts, an opaque token for at_least_as_fresh; empty for an unknown tenant."""
+    def __init__(
+        self,
+        *,
+        partial: Global___PartialReason.ValueType = ...,
+        reason: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        policy_digest: _builtins.str = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partial", b"partial", "policy_digest", b"policy_digest", "reason", b"reason", "revision", b"revision", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOutcome: _TypeAlias = ListOutcome  # noqa: Y015

@@ -45,6 +45,21 @@ class AuthorizationServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.BatchCheckRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.BatchCheckResponse.FromString,
                 _registered_method=True)
+        self.ListResources = channel.unary_unary(
+                '/sidegate.authz.v1.AuthorizationService/ListResources',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListResourcesRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListResourcesResponse.FromString,
+                _registered_method=True)
+        self.ListSubjects = channel.unary_unary(
+                '/sidegate.authz.v1.AuthorizationService/ListSubjects',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListSubjectsRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListSubjectsResponse.FromString,
+                _registered_method=True)
+        self.ListActions = channel.unary_unary(
+                '/sidegate.authz.v1.AuthorizationService/ListActions',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListActionsRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListActionsResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizationServiceServicer:
@@ -65,6 +80,27 @@ class AuthorizationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListResources(self, request, context):
+        """ListResources finds on which resources of a type a subject may do an action.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSubjects(self, request, context):
+        """ListSubjects finds which members may do an action on a resource.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListActions(self, request, context):
+        """ListActions finds which actions a subject may do on a resource.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +113,21 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
                     servicer.BatchCheck,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.BatchCheckRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.BatchCheckResponse.SerializeToString,
+            ),
+            'ListResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListResources,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListResourcesRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListResourcesResponse.SerializeToString,
+            ),
+            'ListSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSubjects,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListSubjectsRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListSubjectsResponse.SerializeToString,
+            ),
+            'ListActions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListActions,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListActionsRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListActionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +185,87 @@ class AuthorizationService:
             '/sidegate.authz.v1.AuthorizationService/BatchCheck',
             sidegate_dot_authz_dot_v1_dot_authorization__pb2.BatchCheckRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_authorization__pb2.BatchCheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.AuthorizationService/ListResources',
+            sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListResourcesRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.AuthorizationService/ListSubjects',
+            sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListSubjectsRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListSubjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListActions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidegate.authz.v1.AuthorizationService/ListActions',
+            sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListActionsRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_authorization__pb2.ListActionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,6 +25,12 @@ class AuthorizationServiceStub:
     """Check decides one question."""
     BatchCheck: _aio.UnaryUnaryMultiCallable[_authorization_pb2.BatchCheckRequest, _authorization_pb2.BatchCheckResponse]
     """BatchCheck decides several questions; results stand in the order of the checks, and a bad item fails alone."""
+    ListResources: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ListResourcesRequest, _authorization_pb2.ListResourcesResponse]
+    """ListResources finds on which resources of a type a subject may do an action."""
+    ListSubjects: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ListSubjectsRequest, _authorization_pb2.ListSubjectsResponse]
+    """ListSubjects finds which members may do an action on a resource."""
+    ListActions: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ListActionsRequest, _authorization_pb2.ListActionsResponse]
+    """ListActions finds which actions a subject may do on a resource."""
 
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     """AuthorizationService answers authorization questions from memory."""
@@ -44,5 +50,29 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_authorization_pb2.BatchCheckRequest, _abc.Awaitable[_authorization_pb2.BatchCheckResponse]],
     ) -> _abc.Awaitable[_authorization_pb2.BatchCheckResponse]:
         """BatchCheck decides several questions; results stand in the order of the checks, and a bad item fails alone."""
+
+    @_abc_1.abstractmethod
+    def ListResources(
+        self,
+        request: _authorization_pb2.ListResourcesRequest,
+        context: _aio.ServicerContext[_authorization_pb2.ListResourcesRequest, _abc.Awaitable[_authorization_pb2.ListResourcesResponse]],
+    ) -> _abc.Awaitable[_authorization_pb2.ListResourcesResponse]:
+        """ListResources finds on which resources of a type a subject may do an action."""
+
+    @_abc_1.abstractmethod
+    def ListSubjects(
+        self,
+        request: _authorization_pb2.ListSubjectsRequest,
+        context: _aio.ServicerContext[_authorization_pb2.ListSubjectsRequest, _abc.Awaitable[_authorization_pb2.ListSubjectsResponse]],
+    ) -> _abc.Awaitable[_authorization_pb2.ListSubjectsResponse]:
+        """ListSubjects finds which members may do an action on a resource."""
+
+    @_abc_1.abstractmethod
+    def ListActions(
+        self,
+        request: _authorization_pb2.ListActionsRequest,
+        context: _aio.ServicerContext[_authorization_pb2.ListActionsRequest, _abc.Awaitable[_authorization_pb2.ListActionsResponse]],
+    ) -> _abc.Awaitable[_authorization_pb2.ListActionsResponse]:
+        """ListActions finds which actions a subject may do on a resource."""
 
 def add_AuthorizationServiceServicer_to_server(servicer: AuthorizationServiceServicer, server: _aio.Server) -> None: ...
