@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Collection, Iterable
+from contextlib import aclosing
 from functools import partial
-from itertools import takewhile
-from typing import Final, TypeAlias
+from typing import Final
 
+from sidegate.decision.walks import (
+    GROUP,
+    MEMBER,
+    Walk,
+    entries,
+    given,
+    granted,
+    granted_groups,
+    groups_inside,
+    holders,
+    inside,
+    members,
+    merged,
+    registered,
+)
 from sidegate.membership.draft import Draft
 from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.resourcefacts import ResourceFacts
-from sidegate.model import (
-    Entity,
-    Grant,
-    GrantQuery,
-    MemberQuery,
-    MemberStatus,
-    Relation,
-    Request,
-    ResourceQuery,
-    ref,
-    split_ref,
-)
+from sidegate.model import Entity, MemberQuery, MemberStatus, Relation, Request, ResourceQuery, ref, split_ref
 from sidegate.policy.matrix import Holder, holders_allowed
 from sidegate.policy.rowcheck import ANYONE
 from sidegate.policy.schema import TENANT, HeldBy, InstanceOf, ResourceType, Schema
 
 MOST: Final = 64
 """Groups, parents or own roles beyond which a list asks about everything instead: each is a walk of its own."""
-PAGE: Final = 100
-_GROUP: Final = "group"
-_MEMBER: Final = "member"
-
-Ids: TypeAlias = AsyncGenerator[str, None]
-"""IDs in their order."""
-Walk: TypeAlias = Callable[[str], Ids]
-"""Goes through IDs beyond one."""
 
 
 class _TooMany(Exception):
@@ -53,7 +47,7 @@ async def resources_of(draft: Draft, snapshot: TenantSnapshot, request: Request)
     """
     type_ = snapshot.pack.pack.schema.resources[request.resource.type]
     if type_.name == TENANT:
-        return partial(_given, [draft.tenant])
+        return partial(given, [draft.tenant])
     try:
         wanted = await _wanted(draft, snapshot, request)
         return await _Held(draft, snapshot.pack.pack.schema, request.subject.id).walk(type_, wanted)
@@ -75,7 +69,7 @@ async def subjects_of(draft: Draft, snapshot: TenantSnapshot, request: Request, 
         held = [(scopes[holder.scope], holder.role) for holder in sorted(wanted) if holder.scope in scopes]
         return await _Holding(draft, snapshot.pack.pack.schema).walk(held)
     except _TooMany:
-        return partial(_members, draft, MemberQuery(status=MemberStatus.ACTIVE))
+        return partial(members, draft, MemberQuery(status=MemberStatus.ACTIVE))
 
 
 async def _wanted(draft: Draft, snapshot: TenantSnapshot, request: Request) -> frozenset[Holder]:
@@ -114,36 +108,36 @@ class _Held:
             _TooMany: it holds one on the tenant, or on so much that walks through all of that would be slower.
         """
         groups = await self._groups()
-        holders = [ref(_MEMBER, self._member), *groups]
-        above = await self._scopes(holders, {holder for holder in wanted if holder.scope != type_.name})
+        all_of_it = [ref(MEMBER, self._member), *groups]
+        above = await self._scopes(all_of_it, {holder for holder in wanted if holder.scope != type_.name})
         if any(split_ref(scope)[0] == TENANT for scope in above):
             raise _TooMany
         own = [holder.role for holder in sorted(wanted) if holder.scope == type_.name]
         implied = sorted(split_ref(scope)[1] for scope in self._implied(type_.name, own, groups))
         parents = await self._parents(type_, above)
-        walks: list[Walk] = [partial(_given, implied)]
-        walks += (partial(_granted, self._draft, one, role, type_.name) for one in holders for role in own)
-        walks += (partial(_registered, self._draft, ResourceQuery(type_.name, parent=parent)) for parent in parents)
-        return partial(_merged, walks)
+        walks: list[Walk] = [partial(given, implied)]
+        walks += (partial(granted, self._draft, one, role, type_.name) for one in all_of_it for role in own)
+        walks += (partial(registered, self._draft, ResourceQuery(type_.name, parent=parent)) for parent in parents)
+        return partial(merged, walks)
 
     async def _groups(self) -> list[str]:
         found: dict[str, None] = {}
-        waiting = [ref(_MEMBER, self._member)]
+        waiting = [ref(MEMBER, self._member)]
         while waiting:
             above = await self._draft.related(Relation.GROUPS_OF, *waiting)
-            waiting = [group for _, (id_, _) in above if (group := ref(_GROUP, id_)) not in found]
+            waiting = [group for _, (id_, _) in above if (group := ref(GROUP, id_)) not in found]
             found.update(dict.fromkeys(waiting))
             if len(found) > MOST:
                 raise _TooMany
         return [*found]
 
-    async def _scopes(self, holders: Collection[str], wanted: Collection[Holder]) -> set[str]:
-        """Return the scopes on which any of the holders holds a wanted role."""
+    async def _scopes(self, by: Collection[str], wanted: Collection[Holder]) -> set[str]:
+        """Return the scopes on which the member, or a group that it stands in, holds a wanted role."""
         found: set[str] = set()
         for role, type_ in sorted((holder.role, holder.scope) for holder in wanted):
-            found.update(self._implied(type_, (role,), holders))
-            for holder in holders:
-                async with aclosing(_granted(self._draft, holder, role, type_, "")) as ids:
+            found.update(self._implied(type_, (role,), by))
+            for holder in by:
+                async with aclosing(granted(self._draft, holder, role, type_, "")) as ids:
                     async for id_ in ids:
                         found.add(ref(type_, id_))
                         if len(found) > MOST:
@@ -155,8 +149,8 @@ class _Held:
         declared = self._schema.resources.get(type_)
         by = {self._schema.roles[role].held_by for role in roles if role in self._schema.roles}
         found: set[str] = set()
-        if HeldBy.GROUP in by and type_ == _GROUP:
-            found.update(group for group in groups if split_ref(group)[0] == _GROUP)
+        if HeldBy.GROUP in by and type_ == GROUP:
+            found.update(group for group in groups if split_ref(group)[0] == GROUP)
         if HeldBy.MEMBER in by and declared is not None and declared.instances is InstanceOf.MEMBER:
             found.add(ref(type_, self._member))
         return found
@@ -169,7 +163,7 @@ class _Held:
         while waiting:
             scope = waiting.pop()
             for query in self._inside(scope, between):
-                async with aclosing(_registered(self._draft, query, "")) as ids:
+                async with aclosing(registered(self._draft, query, "")) as ids:
                     async for id_ in ids:
                         if (name := ref(query.type, id_)) not in found:
                             found[name] = None
@@ -202,15 +196,15 @@ class _Holding:
         walks: list[Walk] = []
         groups: dict[str, None] = {}
         for scope, role in held:
-            walks.append(partial(_holders, self._draft, role, scope))
-            walks.append(partial(_given, self._implied(scope, role, groups)))
-            async with aclosing(_granted_groups(self._draft, role, scope)) as found:
+            walks.append(partial(holders, self._draft, role, scope))
+            walks.append(partial(given, self._implied(scope, role, groups)))
+            async with aclosing(granted_groups(self._draft, role, scope)) as found:
                 async for group in found:
                     groups[group] = None
                     if len(groups) > MOST:
                         raise _TooMany
-        everyone = await self._with_groups_inside(groups)
-        return partial(_merged, [*walks, *(partial(_inside, self._draft, group) for group in everyone)])
+        walks += (partial(inside, self._draft, group) for group in await self._with_groups_inside(groups))
+        return partial(merged, walks)
 
     def _implied(self, scope: str, role: str, groups: dict[str, None]) -> list[str]:
         """Return the members, and put into `groups` the groups, that hold a role on a scope without a grant."""
@@ -218,7 +212,7 @@ class _Holding:
         declared, held_by = self._schema.resources.get(type_), HeldBy.GRANT
         if role in self._schema.roles:
             held_by = self._schema.roles[role].held_by
-        if held_by is HeldBy.GROUP and type_ == _GROUP:
+        if held_by is HeldBy.GROUP and type_ == GROUP:
             groups[scope] = None
         by_member = held_by is HeldBy.MEMBER and declared is not None and declared.instances is InstanceOf.MEMBER
         return [id_] if by_member else []
@@ -227,8 +221,8 @@ class _Holding:
         found = dict.fromkeys(groups)
         waiting = [*groups]
         while waiting:
-            async with aclosing(_groups_inside(self._draft, waiting.pop())) as inside:
-                async for group in inside:
+            async with aclosing(groups_inside(self._draft, waiting.pop())) as found_in_it:
+                async for group in found_in_it:
                     if group not in found:
                         found[group] = None
                         waiting.append(group)
@@ -241,135 +235,10 @@ def _everything(draft: Draft, schema: Schema, type_: ResourceType) -> Walk:
     """Return the walk through all that there is of a type."""
     match type_.instances:
         case InstanceOf.MEMBER:
-            return partial(_members, draft, MemberQuery())
+            return partial(members, draft, MemberQuery())
         case InstanceOf.GROUP:
-            return partial(_entries, draft, Entity.GROUP)
+            return partial(entries, draft, Entity.GROUP)
         case InstanceOf.ROLE:
-            return partial(_merged, [partial(_given, sorted(schema.roles)), partial(_entries, draft, Entity.ROLE)])
+            return partial(merged, [partial(given, sorted(schema.roles)), partial(entries, draft, Entity.ROLE)])
         case InstanceOf.RESOURCES:
-            return partial(_registered, draft, ResourceQuery(type_.name))
-
-
-async def _given(ids: Sequence[str], after: str) -> Ids:
-    for id_ in ids:
-        if id_ > after:
-            yield id_
-
-
-async def _merged(walks: Iterable[Walk], after: str) -> Ids:
-    """Go through several walks as one, each ID once."""
-    async with AsyncExitStack() as stack:
-        heads: list[tuple[str, int, Ids]] = []
-        for position, walk in enumerate(walks):
-            ids = await stack.enter_async_context(aclosing(walk(after)))
-            async for id_ in ids:
-                heads.append((id_, position, ids))
-                break
-        heapq.heapify(heads)
-        last = None
-        while heads:
-            id_, position, ids = heads[0]
-            if id_ != last:
-                last = id_
-                yield id_
-            async for following in ids:
-                heapq.heapreplace(heads, (following, position, ids))
-                break
-            else:
-                heapq.heappop(heads)
-
-
-async def _paged(read: Callable[[str], Awaitable[Sequence[str]]], after: str) -> Ids:
-    """Go on page by page, as far as `read` returns whole pages."""
-    while page := await read(after):
-        for id_ in page:
-            yield id_
-        if len(page) < PAGE:
-            return
-        after = page[-1]
-
-
-def _registered(draft: Draft, query: ResourceQuery, after: str) -> Ids:
-    async def read(last: str) -> Sequence[str]:
-        start = ref(query.type, last)
-        found = await draft.read(lambda store: store.resource_page(draft.tenant, query, after=start, limit=PAGE))
-        return [record.resource.id for record in found]
-
-    return _paged(read, after)
-
-
-def _members(draft: Draft, query: MemberQuery, after: str) -> Ids:
-    async def read(last: str) -> Sequence[str]:
-        found = await draft.read(lambda store: store.members(draft.tenant, query, after=last, limit=PAGE))
-        return [record.member.id for record in found]
-
-    return _paged(read, after)
-
-
-def _entries(draft: Draft, entity: Entity, after: str) -> Ids:
-    async def read(last: str) -> Sequence[str]:
-        found = await draft.read(lambda store: store.page(draft.tenant, entity, after=last, limit=PAGE))
-        return [id_ for _, (id_,) in found]
-
-    return _paged(read, after)
-
-
-def _granted(draft: Draft, holder: str, role: str, type_: str, after: str) -> Ids:
-    """Go through what a holder holds a role on, of one type."""
-    query = GrantQuery(Relation.GRANTS_OF, holder)
-
-    async def read(last: str) -> Sequence[str]:
-        start = Grant(role, ref(type_, last), holder)
-        found = await draft.read(lambda store: store.grant_page(draft.tenant, query, after=start, limit=PAGE))
-        same = takewhile(lambda grant: (grant.role, split_ref(grant.scope)[0]) == (role, type_), found)
-        return [split_ref(grant.scope)[1] for grant in same]
-
-    return _paged(read, after)
-
-
-def _holders(draft: Draft, role: str, scope: str, after: str) -> Ids:
-    """Go through the members that hold a role on a scope by a grant of their own."""
-    return _by_grant(draft, role, scope, _MEMBER, after)
-
-
-async def _granted_groups(draft: Draft, role: str, scope: str) -> Ids:
-    """Go through the references of groups that hold a role on a scope."""
-    async with aclosing(_by_grant(draft, role, scope, _GROUP, "")) as ids:
-        async for id_ in ids:
-            yield ref(_GROUP, id_)
-
-
-def _by_grant(draft: Draft, role: str, scope: str, kind: str, after: str) -> Ids:
-    on_tenant = split_ref(scope)[0] == TENANT
-    query = GrantQuery(Relation.GRANTS_AS, role) if on_tenant else GrantQuery(Relation.GRANTS_ON, scope)
-
-    async def read(last: str) -> Sequence[str]:
-        start = Grant(role, scope, ref(kind, last))
-        found = await draft.read(lambda store: store.grant_page(draft.tenant, query, after=start, limit=PAGE))
-        same = takewhile(lambda grant: (grant.role, split_ref(grant.holder)[0]) == (role, kind), found)
-        return [split_ref(grant.holder)[1] for grant in same]
-
-    return _paged(read, after)
-
-
-def _inside(draft: Draft, group: str, after: str) -> Ids:
-    """Go through the members that stand in a group themselves."""
-    return _by_group(draft, group, _MEMBER, after)
-
-
-async def _groups_inside(draft: Draft, group: str) -> Ids:
-    """Go through the references of groups that stand in a group themselves."""
-    async with aclosing(_by_group(draft, group, _GROUP, "")) as ids:
-        async for id_ in ids:
-            yield ref(_GROUP, id_)
-
-
-def _by_group(draft: Draft, group: str, kind: str, after: str) -> Ids:
-    id_ = split_ref(group)[1]
-
-    async def read(last: str) -> Sequence[str]:
-        start = ref(kind, last)
-        found = await draft.read(lambda store: store.group_page(draft.tenant, id_, after=start, limit=PAGE))
-        return [inside for type_, inside in map(split_ref, found) if type_ == kind]
-
-    return _paged(read, after)
+            return partial(registered, draft, ResourceQuery(type_.name))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeAlias
 
-from sidegate.decision.candidates import Ids, resources_of, subjects_of
+from sidegate.decision.candidates import resources_of, subjects_of
 from sidegate.decision.entities import require_claims
 from sidegate.decision.fresh import Freshness, patience_of
 from sidegate.decision.resolved import MEMBER, decided, refused_action, refused_subject, refused_type
+from sidegate.decision.walks import Ids, given
 from sidegate.errors import RevisionConflict, TooStale
 from sidegate.membership.draft import Draft
 from sidegate.membership.patching import TenantSnapshot
@@ -156,8 +157,8 @@ class Search:
         async def decide(actions: Sequence[str]) -> Decided:
             return [(action, decided(replace(request, action=action), snapshot, facts)) for action in actions]
 
-        actions = sorted(action for action in snapshot.pack.actions[request.resource.type] if action > asked.after)
-        return await _page(asked, snapshot, _each(actions), decide)
+        actions = sorted(snapshot.pack.actions[request.resource.type])
+        return await _page(asked, snapshot, given(actions, asked.after), decide)
 
     async def _facts(self, request: Request, snapshot: TenantSnapshot) -> ResourceFacts:
         facts = await self._snapshots.resource(snapshot, _claimed(request, snapshot), request.resource.id)
@@ -204,11 +205,6 @@ async def _next(ids: Ids, size: int) -> list[str]:
         if len(batch) == size:
             break
     return batch
-
-
-async def _each(actions: Iterable[str]) -> AsyncGenerator[str, None]:
-    for action in actions:
-        yield action
 
 
 async def _there(

@@ -1,0 +1,155 @@
+"""Walks through IDs in their order, along the indexes of the store and a page at a time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from itertools import takewhile
+from typing import Final, TypeAlias
+
+from sidegate.membership.draft import Draft
+from sidegate.model import Entity, Grant, GrantQuery, MemberQuery, Relation, ResourceQuery, ref, split_ref
+from sidegate.policy.schema import TENANT
+
+PAGE: Final = 100
+"""How many are read at once."""
+GROUP: Final = "group"
+MEMBER: Final = "member"
+
+Ids: TypeAlias = AsyncGenerator[str, None]
+"""IDs in their order."""
+Walk: TypeAlias = Callable[[str], Ids]
+"""Goes through IDs beyond one."""
+
+
+async def given(ids: Sequence[str], after: str) -> Ids:
+    """Go through IDs that are known, and in their order."""
+    for id_ in ids:
+        if id_ > after:
+            yield id_
+
+
+async def merged(walks: Iterable[Walk], after: str) -> Ids:
+    """Go through several walks as one, each ID once."""
+    async with AsyncExitStack() as stack:
+        heads: list[tuple[str, int, Ids]] = []
+        for position, walk in enumerate(walks):
+            ids = await stack.enter_async_context(aclosing(walk(after)))
+            async for id_ in ids:
+                heads.append((id_, position, ids))
+                break
+        heapq.heapify(heads)
+        last = None
+        while heads:
+            id_, position, ids = heads[0]
+            if id_ != last:
+                last = id_
+                yield id_
+            async for following in ids:
+                heapq.heapreplace(heads, (following, position, ids))
+                break
+            else:
+                heapq.heappop(heads)
+
+
+async def _paged(read: Callable[[str], Awaitable[Sequence[str]]], after: str) -> Ids:
+    """Go on page by page, as far as `read` returns whole pages."""
+    while page := await read(after):
+        for id_ in page:
+            yield id_
+        if len(page) < PAGE:
+            return
+        after = page[-1]
+
+
+def registered(draft: Draft, query: ResourceQuery, after: str) -> Ids:
+    """Go through the registered resources of one type that a query asks for."""
+
+    async def read(last: str) -> Sequence[str]:
+        start = ref(query.type, last)
+        found = await draft.read(lambda store: store.resource_page(draft.tenant, query, after=start, limit=PAGE))
+        return [record.resource.id for record in found]
+
+    return _paged(read, after)
+
+
+def members(draft: Draft, query: MemberQuery, after: str) -> Ids:
+    """Go through the members that a query asks for."""
+
+    async def read(last: str) -> Sequence[str]:
+        found = await draft.read(lambda store: store.members(draft.tenant, query, after=last, limit=PAGE))
+        return [record.member.id for record in found]
+
+    return _paged(read, after)
+
+
+def entries(draft: Draft, entity: Entity, after: str) -> Ids:
+    """Go through the groups or the roles of the tenant's own."""
+
+    async def read(last: str) -> Sequence[str]:
+        found = await draft.read(lambda store: store.page(draft.tenant, entity, after=last, limit=PAGE))
+        return [id_ for _, (id_,) in found]
+
+    return _paged(read, after)
+
+
+def granted(draft: Draft, holder: str, role: str, type_: str, after: str) -> Ids:
+    """Go through what a holder holds a role on, of one type."""
+    query = GrantQuery(Relation.GRANTS_OF, holder)
+
+    async def read(last: str) -> Sequence[str]:
+        start = Grant(role, ref(type_, last), holder)
+        found = await draft.read(lambda store: store.grant_page(draft.tenant, query, after=start, limit=PAGE))
+        same = takewhile(lambda grant: (grant.role, split_ref(grant.scope)[0]) == (role, type_), found)
+        return [split_ref(grant.scope)[1] for grant in same]
+
+    return _paged(read, after)
+
+
+def holders(draft: Draft, role: str, scope: str, after: str) -> Ids:
+    """Go through the members that hold a role on a scope by a grant of their own."""
+    return _by_grant(draft, role, scope, MEMBER, after)
+
+
+async def granted_groups(draft: Draft, role: str, scope: str) -> Ids:
+    """Go through the references of groups that hold a role on a scope."""
+    async with aclosing(_by_grant(draft, role, scope, GROUP, "")) as ids:
+        async for id_ in ids:
+            yield ref(GROUP, id_)
+
+
+def _by_grant(draft: Draft, role: str, scope: str, kind: str, after: str) -> Ids:
+    on_tenant = split_ref(scope)[0] == TENANT
+    query = GrantQuery(Relation.GRANTS_AS, role) if on_tenant else GrantQuery(Relation.GRANTS_ON, scope)
+
+    async def read(last: str) -> Sequence[str]:
+        start = Grant(role, scope, ref(kind, last))
+        found = await draft.read(lambda store: store.grant_page(draft.tenant, query, after=start, limit=PAGE))
+        same = takewhile(lambda grant: (grant.role, split_ref(grant.holder)[0]) == (role, kind), found)
+        return [split_ref(grant.holder)[1] for grant in same]
+
+    return _paged(read, after)
+
+
+def inside(draft: Draft, group: str, after: str) -> Ids:
+    """Go through the members that stand in a group themselves."""
+    return _by_group(draft, group, MEMBER, after)
+
+
+async def groups_inside(draft: Draft, group: str) -> Ids:
+    """Go through the references of groups that stand in a group themselves."""
+    async with aclosing(_by_group(draft, group, GROUP, "")) as ids:
+        async for id_ in ids:
+            yield ref(GROUP, id_)
+
+
+def _by_group(draft: Draft, group: str, kind: str, after: str) -> Ids:
+    id_ = split_ref(group)[1]
+
+    async def read(last: str) -> Sequence[str]:
+        start = ref(kind, last)
+        found = await draft.read(lambda store: store.group_page(draft.tenant, id_, after=start, limit=PAGE))
+        return [inside for type_, inside in map(split_ref, found) if type_ == kind]
+
+    return _paged(read, after)
