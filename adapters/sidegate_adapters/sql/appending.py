@@ -21,6 +21,7 @@ from sidegate_adapters.sql.tables import change_subjects, changes, feed
 
 HINT_CHANNEL = "sidegate"
 """Where PostgreSQL tells that a write was committed; each database has channels of its own."""
+_TELL, _NAME = insert(changes), insert(change_subjects)
 Teams: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
 """The groups that members stand in after a write, by tenant and member."""
 
@@ -47,8 +48,8 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
     counter = counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
     newest = (await connection.execute(counter)).one()
     first = newest.head - count + 1
-    await execute_many(connection, insert(changes), _change_rows(work, revisions, first=first, at=newest.at))
-    await execute_many(connection, insert(change_subjects), _subject_rows(work, stood, first=first))
+    await execute_many(connection, _TELL, _change_rows(work, revisions, first=first, at=newest.at))
+    await execute_many(connection, _NAME, _subject_rows(work, stood, first=first))
     for tenant, changed in work.changes.items():
         await quotas.add_up(connection, tenant, _uses(changed, stood[tenant]), day=newest.at.date())
 

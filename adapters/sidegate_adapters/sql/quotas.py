@@ -31,7 +31,7 @@ async def add_up(connection: AsyncConnection, tenant: str, uses: Mapping[str, Qu
         totals = {holder: before.get(holder, QuotaUse()) + uses[holder] for holder in batch}
         await execute_many(
             connection,
-            upsert(connection, quota_days),
+            upsert(connection.dialect.name, quota_days),
             ({"tenant": tenant, "holder": holder, "day": day, **_columns(use)} for holder, use in totals.items()),
         )
 

@@ -1,10 +1,11 @@
-"""Statements that are sent for many rows."""
+"""Statements that are sent for many rows; each is built once, which costs more than to send it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
-from sqlalchemy import Executable, Table
+from sqlalchemy import Executable, Table, bindparam, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,12 +28,19 @@ async def execute_many(connection: AsyncConnection, statement: Executable, rows:
         await connection.execute(statement, batch)
 
 
-def upsert(connection: AsyncConnection, table: Table) -> Executable:
+@cache
+def upsert(dialect: str, table: Table) -> Executable:
     """Return the statement that makes a row, or alters what stands there but its key and when it was made and seen."""
-    insert_or = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    insert_or = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert_or(table)
     kept = {*table.primary_key.columns.keys(), "created_at", "last_access_at"}
     altered = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
     if not altered:
         return statement.on_conflict_do_nothing()
     return statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=altered)
+
+
+@cache
+def removal(table: Table, *names: str) -> Executable:
+    """Return the statement that removes the rows with given values in these columns."""
+    return delete(table).where(*(table.c[name] == bindparam(name) for name in names))

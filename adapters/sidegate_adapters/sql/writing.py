@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +21,7 @@ from sidegate_adapters.sql import seats
 from sidegate_adapters.sql.appending import Work, append
 from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.rows import KINDS, Kind, Row, parent_rows, require_storable, tenant_columns
-from sidegate_adapters.sql.statements import execute_many, upsert
+from sidegate_adapters.sql.statements import execute_many, removal, upsert
 from sidegate_adapters.sql.tables import (
     changes,
     invitations,
@@ -35,6 +35,18 @@ _CLAIM, _CLAIMS = 0x51DE, 16
 """PostgreSQL's advisory locks for tenants without a row: their class, and how many there are."""
 _TENANT: EntryKey = (Entity.TENANT, ())
 RECEIPTS_KEPT = timedelta(hours=24)
+# In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
+_LOCK = (
+    select(tenants.c.id, tenants.c.revision)
+    .where(tenants.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(tenants.c.id)
+    .with_for_update()
+)
+_THIS = update(tenants).where(tenants.c.id == bindparam("of"))
+_BUMP = _THIS.values(revision=bindparam("revision"), seats=tenants.c.seats + bindparam("more"))
+_ALTER = _THIS.values({name: bindparam(name) for name in ("pack", "settings", "suspended")})
+_MAKE, _PLACE, _KEEP = insert(tenants), insert(resource_parents), insert(receipts)
+_OUTDATED = delete(receipts).where(receipts.c.tenant == bindparam("of"), receipts.c.at < bindparam("since"))
 
 
 @dataclass(slots=True)
@@ -110,9 +122,7 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
         connection, sorted(tenant for tenant in {*work.changes, *work.expected} if not work.expected.get(tenant))
     )
     for batch in batches(sorted({*work.changes, *work.expected}), _BATCH):
-        # In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
-        query = select(tenants.c.id, tenants.c.revision).where(tenants.c.id.in_(batch)).order_by(tenants.c.id)
-        stored.update((await connection.execute(query.with_for_update())).all())
+        stored.update((await connection.execute(_LOCK, {"ids": batch})).all())
     for tenant in sorted({*work.changes, *work.expected}):
         here, expected = stored.get(tenant, 0), work.expected.get(tenant, 0)
         if here != expected:
@@ -138,12 +148,8 @@ async def _claim(connection: AsyncConnection, absent: Sequence[str]) -> None:
 
 async def _wipe(connection: AsyncConnection, wiped: Sequence[str]) -> None:
     for table in (resource_parents, *(kind.table for kind in reversed([*KINDS.values()]))):
-        await execute_many(
-            connection, delete(table).where(table.c.tenant == bindparam("of")), ({"of": tenant} for tenant in wiped)
-        )
-    await execute_many(
-        connection, delete(tenants).where(tenants.c.id == bindparam("of")), ({"of": tenant} for tenant in wiped)
-    )
+        await execute_many(connection, removal(table, "tenant"), ({"tenant": tenant} for tenant in wiped))
+    await execute_many(connection, removal(tenants, "id"), ({"id": tenant} for tenant in wiped))
 
 
 async def _put_tenants(
@@ -162,14 +168,11 @@ async def _put_tenants(
             if net.tenant is not None:
                 altered.append({"of": tenant, **tenant_columns(net.tenant)})
     try:
-        await execute_many(connection, insert(tenants), made)
+        await execute_many(connection, _MAKE, made)
     except IntegrityError as error:
         raise RevisionConflict("another writer made the same tenant first: read it again and retry") from error
-    this = update(tenants).where(tenants.c.id == bindparam("of"))
-    counted = this.values(revision=bindparam("revision"), seats=tenants.c.seats + bindparam("more"))
-    await execute_many(connection, counted, bumped)
-    stated = this.values({name: bindparam(name) for name in ("pack", "settings", "suspended")})
-    await execute_many(connection, stated, altered)
+    await execute_many(connection, _BUMP, bumped)
+    await execute_many(connection, _ALTER, altered)
 
 
 async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *, at: datetime) -> None:
@@ -179,26 +182,23 @@ async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *,
         for (entity, key), payload in net.entries.items():
             (gone if payload is None else put)[entity].append(_Entry(tenant, key, payload))
     # A resource's parents are rows of their own: whatever becomes of it, the old ones go first.
-    of_resource = [resource_parents.c[name] == bindparam(name) for name in ("tenant", "type", "id")]
     touched = chain(put[Entity.RESOURCE], gone[Entity.RESOURCE])
     identities = (_identity(KINDS[Entity.RESOURCE], entry) for entry in touched)
-    await execute_many(connection, delete(resource_parents).where(and_(*of_resource)), identities)
+    await execute_many(connection, removal(resource_parents, "tenant", "type", "id"), identities)
     for entity, kind in reversed([*KINDS.items()]):
-        this = and_(*(column == bindparam(column.name) for column in kind.table.primary_key))
         rows = (_identity(kind, entry) for entry in gone[entity])
-        await execute_many(connection, delete(kind.table).where(this), rows)
-    of_member = (invitations.c.tenant == bindparam("of")) & (invitations.c.member == bindparam("who"))
-    left = ({"of": entry.tenant, "who": entry.key[0]} for entry in gone[Entity.MEMBER])
-    await execute_many(connection, delete(invitations).where(of_member), left)
+        await execute_many(connection, removal(kind.table, *kind.table.primary_key.columns.keys()), rows)
+    left = ({"tenant": entry.tenant, "member": entry.key[0]} for entry in gone[Entity.MEMBER])
+    await execute_many(connection, removal(invitations, "tenant", "member"), left)
     for entity, kind in KINDS.items():
-        await execute_many(connection, upsert(connection, kind.table), _rows(kind, put[entity], at=at))
+        await execute_many(connection, upsert(connection.dialect.name, kind.table), _rows(kind, put[entity], at=at))
     parents = (
         {"tenant": entry.tenant, **row}
         for entry in put[Entity.RESOURCE]
         if entry.payload is not None
         for row in parent_rows(entry.key, entry.payload)
     )
-    await execute_many(connection, insert(resource_parents), parents)
+    await execute_many(connection, _PLACE, parents)
 
 
 def _identity(kind: Kind, entry: _Entry) -> Row:
@@ -216,16 +216,13 @@ async def _keep_receipt(
     connection: AsyncConnection, work: Work, receipt: Receipt, *, revisions: Mapping[str, int]
 ) -> None:
     """Keep what the request is answered, and let the old receipts of the same tenants go."""
-    old = (receipts.c.tenant == bindparam("of")) & (receipts.c.at < bindparam("since"))
     since = work.at - RECEIPTS_KEPT
-    await execute_many(
-        connection, delete(receipts).where(old), ({"of": tenant, "since": since} for tenant in revisions)
-    )
+    await execute_many(connection, _OUTDATED, ({"of": tenant, "since": since} for tenant in revisions))
     kept = {"request_id": receipt.request_id, "digest": receipt.digest, "response": receipt.response, "at": work.at}
     try:
         await execute_many(
             connection,
-            insert(receipts),
+            _KEEP,
             ({"tenant": tenant, **kept, "revision": revision} for tenant, revision in revisions.items()),
         )
     except IntegrityError as error:
