@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeAlias
@@ -29,6 +29,8 @@ SECONDS: Final = 1.0
 """What one page may take, at most half of what its caller waits; then it ends where it is."""
 BATCH: Final = 200
 """How many are decided at once, while other calls wait."""
+READERS: Final = 4
+"""Pages that read the store at once; Checks, writes and the feed find a connection besides."""
 
 Decided: TypeAlias = Iterable[tuple[str, Decision]]
 Decide: TypeAlias = Callable[[Sequence[str]], Awaitable[Decided]]
@@ -62,6 +64,7 @@ class Search:
         self._snapshots = snapshots
         self._freshness = freshness
         self._catch_up = catch_up
+        self._reading = asyncio.Semaphore(READERS)
 
     def __repr__(self) -> str:
         return f"Search({self._freshness!r})"
@@ -74,7 +77,7 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             EvaluationError: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._resources)
+        return await self._answered(asked, self._resources, turn=self._reading)
 
     async def subjects(self, asked: Asked) -> AllowedPage:
         """Return a page of the members that may do the action on the resource.
@@ -84,7 +87,7 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             EvaluationError: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._subjects)
+        return await self._answered(asked, self._subjects, turn=self._reading)
 
     async def actions(self, asked: Asked) -> AllowedPage:
         """Return a page of the actions that the subject may do on the resource.
@@ -94,19 +97,23 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             EvaluationError: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._actions)
+        return await self._answered(asked, self._actions, turn=nullcontext())
 
     async def _answered(
-        self, asked: Asked, look: Callable[[Asked, TenantSnapshot], Awaitable[AllowedPage]]
+        self,
+        asked: Asked,
+        look: Callable[[Asked, TenantSnapshot], Awaitable[AllowedPage]],
+        *,
+        turn: AbstractAsyncContextManager[object],
     ) -> AllowedPage:
         async def attempted(request: Request) -> AllowedPage | None:
-            for _ in range(ATTEMPTS):
-                snapshot = await self._snapshots.tenant(request.tenant)
-                if snapshot is None:
-                    return None
-                try:
-                    return await look(asked, snapshot)
-                except RevisionConflict:
+            async with turn:
+                for _ in range(ATTEMPTS):
+                    snapshot = await self._snapshots.tenant(request.tenant)
+                    if snapshot is None:
+                        return None
+                    with suppress(RevisionConflict):
+                        return await look(asked, snapshot)
                     await self._catch_up()
             raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
