@@ -63,7 +63,8 @@ async def subjects_of(draft: Draft, snapshot: TenantSnapshot, request: Request, 
         StoreUnavailable: the store does not answer.
     """
     resource = request.resource
-    scopes = {**facts.ancestors, TENANT: ref(TENANT, draft.tenant), resource.type: ref(resource.type, resource.id)}
+    # As `scope()` of the rules has them: the tenant is always that of the question.
+    scopes = {**facts.ancestors, resource.type: ref(resource.type, resource.id), TENANT: ref(TENANT, draft.tenant)}
     try:
         wanted = await _wanted(draft, snapshot, request)
         held = [(scopes[holder.scope], holder.role) for holder in sorted(wanted) if holder.scope in scopes]

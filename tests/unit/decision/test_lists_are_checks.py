@@ -95,3 +95,15 @@ def test_a_list_is_what_checks_say(sidecar, pack, seed):
                 assert await whole(core.search.actions, asked, size=size) == [*allowed.items()]
 
     runner.run(run())
+
+
+async def test_who_may_do_something_with_a_foreign_tenant_is_nobody_or_as_checks_say(tmp_path):
+    """Asked about another tenant's ID, or the type as a whole, roles on the question's own tenant still count."""
+    facts = "tenants: {acme: {members: {olga: {roles: [owner], mfa: true}, uma: {}}}}"
+    async with deciding(tmp_path / "facts.db") as core:
+        await apply(core, facts)
+        for id_, expected in (("acme", ["olga"]), ("*", ["olga"]), ("other", [])):
+            question = Request("acme", Subject(""), "transfer_ownership", Resource(TENANT, id_))
+            assert [one for one, _ in await whole(core.search.subjects, question, size=1)] == expected
+            asked = replace(question, subject=Subject("olga"))
+            assert (await core.decider.decide(asked)).allowed is bool(expected)
