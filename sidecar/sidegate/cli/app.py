@@ -10,6 +10,7 @@ from sidegate.cli.commands import LazyGroup
 COMMANDS = {
     "serve": ("Start the server.", "sidegate.cli.serve:serve"),
     "check": ("Ask whether SUBJECT may do ACTION on RESOURCE.", "sidegate.cli.check:check"),
+    "list": ("List what is allowed: resources, subjects, actions.", "sidegate.cli.lists:list_"),
     "facts": ("Plan, apply and export facts: members, roles, grants.", "sidegate.cli.facts:facts"),
     "tenant": ("Make tenants, and see them through to their end.", "sidegate.cli.tenant:tenant"),
     "member": ("Invite members, and see them through to their leaving.", "sidegate.cli.member:member"),

@@ -105,6 +105,20 @@ async def answered(call: Awaitable[Answer], target: Target) -> Answer:
         raise _failure(error, target) from error
 
 
+async def paged(call: Callable[..., Awaitable[Any]], request: Any, target: Target) -> AsyncIterator[Any]:
+    """Yield the answers to the request for a list, page after page, to the last one.
+
+    Raises:
+        Failure: the server refused, could not decide, or did not answer.
+    """
+    while True:
+        page = await answered(call(request, timeout=target.timeout), target)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
 def _violations(status: status_pb2.Status, reason: str) -> Iterator[str]:
     """Yield each field violation that a status carries; a fault of a file tells its place and key itself."""
     for detail in status.details:

@@ -19,7 +19,7 @@ from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
 from sidegate.authz.v1.resource_pb2_grpc import QuotaServiceStub
 from sidegate.cli.acting import actor_option, encoded
-from sidegate.cli.client import Target, answered, connected, target_options
+from sidegate.cli.client import Target, connected, paged, target_options
 from sidegate.cli.commands import Command
 from sidegate.cli.historylist import did_of
 from sidegate.cli.memberlist import member_cells
@@ -75,13 +75,8 @@ class Report:
             Failure: the server refused, or did not answer.
         """
         async with connected(self.target) as channel:
-            call = getattr(stub(channel), method)
-            while True:
-                page = await answered(call(request, timeout=self.target.timeout), self.target)
+            async for page in paged(getattr(stub(channel), method), request, self.target):
                 yield page
-                if not page.next_page_token:
-                    return
-                request.page_token = page.next_page_token
 
 
 def _reporting(command: Callable[..., None]) -> Callable[..., None]:
