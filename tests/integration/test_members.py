@@ -91,7 +91,7 @@ async def test_a_pages_token_belongs_to_its_question(found):
     request = pb.ListMembersRequest(parent=company.parent, page_size=2)
     token = (await company.members.ListMembers(request)).next_page_token
 
-    for query in ({"text": "a"}, {"page_token": "x"}, {"page_token": token[:-1] + "_"}):
+    for query in ({"text": "a"}, {"page_token": "x"}, {"page_token": token.swapcase()}):
         asked = pb.ListMembersRequest(parent=company.parent, **{"page_token": token, **query})
         told = await refused(company.members.ListMembers(asked), "INVALID_INPUT")
         assert set(told.violations) == {"page_token"}
