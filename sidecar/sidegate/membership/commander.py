@@ -73,7 +73,9 @@ class Commander:
         """
         lock = self._locks.setdefault(tenant, asyncio.Lock())
         async with lock:
-            return await settled(lambda: self._attempt(tenant, caller, plan=plan, respond=respond))
+            return await settled(
+                lambda: self._attempt(tenant, caller, plan=plan, respond=respond), catch_up=self._follower.catch_up
+            )
 
     async def _attempt(
         self,
@@ -85,7 +87,6 @@ class Commander:
     ) -> Written:
         if known := await self._answered(tenant, caller):
             return known
-        await self._follower.catch_up()
         step = await self._steps.begin(tenant, caller)
         draft = step.draft
         stored = await draft.entry(Entity.TENANT)

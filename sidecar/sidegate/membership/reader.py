@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeVar
 
-from sidegate.errors import NotPermitted, RevisionConflict
+from sidegate.errors import NotPermitted
 from sidegate.membership.follower import Follower
 from sidegate.membership.step import Caller, Step
 from sidegate.membership.steps import Steps, settled
@@ -47,13 +46,7 @@ class Reader:
                 await step.ask(Operation.EXPORT_REPORT)
             return await look(step)
 
-        async def caught_up() -> T:
-            await self._follower.catch_up()
-            return await attempt()
-
-        with suppress(RevisionConflict):
-            return await attempt()
-        return await settled(caught_up)
+        return await settled(attempt, catch_up=self._follower.catch_up)
 
 
 async def _require_no_stranger(step: Step) -> None:

@@ -48,8 +48,11 @@ class Steps:
         return schema
 
 
-async def settled(attempt: Callable[[], Awaitable[T]]) -> T:
+async def settled(attempt: Callable[[], Awaitable[T]], *, catch_up: Callable[[], Awaitable[None]]) -> T:
     """Return what an attempt comes to, the last of several where other writers come first.
+
+    Decisions are made from memory, and count at the revision that is stored alone: where memory is behind, an attempt
+    conflicts like one that others came before. So memory catches up between attempts, and not before the first.
 
     Raises:
         RevisionConflict: other writers came first again and again.
@@ -57,4 +60,5 @@ async def settled(attempt: Callable[[], Awaitable[T]]) -> T:
     for _ in range(ATTEMPTS - 1):
         with suppress(RevisionConflict):
             return await attempt()
+        await catch_up()
     return await attempt()
