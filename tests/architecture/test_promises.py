@@ -1,4 +1,4 @@
-"""docs/consistency.md names the claims and tests that hold each promise: all are there, and none is left out."""
+"""Pages that promise something name the claims and tests that hold it: all are there, and none is left out."""
 
 from __future__ import annotations
 
@@ -12,16 +12,31 @@ from support.histories.claims import CLAIMS
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/consistency.md").read_text()
+LISTS = (ROOT / "docs/lists.md").read_text()
 _FILE = re.compile(r"\]\(\.\./(tests/[\w/]+\.py)\)((?:(?:, )?\s*::test_\w+)*)")
-NAMED = sorted({(file, name) for file, names in _FILE.findall(TEXT) for name in re.findall(r"test_\w+", names) or [""]})
 
 
-@pytest.mark.parametrize(("file", "name"), NAMED)
-def test_a_test_that_the_page_names_exists(file, name):
+def named(text: str) -> list[tuple[str, str]]:
+    """Return the tests that a page names, each with its file; "" is the whole of it."""
+    return sorted(
+        {(file, name) for file, names in _FILE.findall(text) for name in re.findall(r"test_\w+", names) or [""]}
+    )
+
+
+@pytest.mark.parametrize(("file", "name"), [*named(TEXT), *named(LISTS)])
+def test_a_test_that_a_page_names_exists(file, name):
     """Each test that a promise stands on is a test of its file."""
     tree = ast.parse((ROOT / file).read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     assert not name or name in defined
+
+
+def test_every_promise_of_a_list_names_its_tests():
+    """No promise stands on the page without a test that holds it."""
+    section = LISTS.partition("## Promises")[2].partition("\n## ")[0]
+    _, *promises = (line for line in section.splitlines() if line.startswith("| "))
+    assert len(promises) > 2
+    assert all(named(promise) for promise in promises)
 
 
 def test_every_claim_of_the_checker_stands_on_the_page():
@@ -36,4 +51,4 @@ def test_every_claim_of_the_checker_stands_on_the_page():
 def test_the_page_names_every_test_file_of_the_room():
     """No proof of consistency stands aside unread."""
     room = {f"tests/consistency/{path.name}" for path in (ROOT / "tests/consistency").glob("test_*.py")}
-    assert room - {file for file, _ in NAMED} == {"tests/consistency/test_claims.py"}
+    assert room - {file for file, _ in named(TEXT)} == {"tests/consistency/test_claims.py"}

@@ -61,6 +61,7 @@ def _steps(text: str) -> list[tuple[str, str]]:
 def _steady(output: str) -> list[str]:
     """Return the lines of an output without times, tokens, digests, and the blanks at their ends."""
     output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "…", output.strip())
-    output = re.sub(r"^(  (?:revision|policy) +|To go on: --cursor )\S+$", r"\1…", output, flags=re.MULTILINE)
+    told = r"^(  (?:revision|policy) +|To go on: --cursor |There are more: --page )\S+$"
+    output = re.sub(told, r"\1…", output, flags=re.MULTILINE)
     output = re.sub(r"(token=)\S+", r"\1…", output)
     return [line.rstrip() for line in output.splitlines()]
