@@ -16,6 +16,7 @@ SidegateError
 │   ├── StoreUnavailable    the store does not answer
 │   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
+│       └── LostRevision    what is asked for is not in the store's history
 ├── NotPermitted            the tenant's pack does not let the actor do it
 ├── NotFound                what the request names is not there
 ├── AlreadyExists           what the request would make is there
@@ -193,6 +194,15 @@ class TooStale(Unavailable):
         """How old the facts are, and how many revisions behind."""
         age = {} if self.staleness is None else {"staleness_seconds": f"{self.staleness:.3f}"}
         return {**age, "revisions_behind": str(self.behind)} if self.behind else age
+
+
+class LostRevision(TooStale):
+    """The revision that is asked for is not in the store's history: waiting does not bring it."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """As of facts that are too old, and that they never will be what is asked for."""
+        return {**super().metadata, "revision": "lost"}
 
 
 class NotPermitted(SidegateError):

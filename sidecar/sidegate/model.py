@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Properties: TypeAlias = Mapping[str, Json]
@@ -34,6 +34,33 @@ def split_ref(reference: str) -> tuple[str, str]:
     """Return type and ID of a reference; the ID may hold colons, the type may not."""
     type_, _, id_ = reference.partition(":")
     return type_, id_
+
+
+# --- when it is ---------------------------------------------------------------------------------
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One state of a tenant: the number of the write that made it, and its time in microseconds since 1970 (UTC).
+
+    Both grow with every write. A store that was restored gives numbers out again, but no time comes back: only the two
+    together name one state.
+    """
+
+    number: int = 0
+    time: int = 0
+
+    @classmethod
+    def made(cls, number: int, at: datetime | None) -> Revision:
+        """Return the revision of a number that was made at a moment; None where its change is not kept any more."""
+        return cls(number, 0 if at is None else (at - _EPOCH) // _MICROSECOND)
+
+
+NO_REVISION: Final = Revision()
+"""The revision of a tenant that is not there."""
 
 
 # --- what is asked -------------------------------------------------------------------------------
@@ -70,7 +97,7 @@ class Consistency:
     """A freshness requirement; `revision` goes with AT_LEAST_AS_FRESH, `max_staleness` is in seconds."""
 
     requirement: Requirement = Requirement.MINIMIZE_LATENCY
-    revision: int = 0
+    revision: Revision = NO_REVISION
     max_staleness: float | None = None
 
 
@@ -130,7 +157,7 @@ class Decision:
     reason: str
     rule: str = ""
     policy_digest: str = ""
-    revision: int = 0
+    revision: Revision = NO_REVISION
     obligations: tuple[Obligation, ...] = ()
 
 
@@ -171,7 +198,7 @@ class AllowedPage:
     reason: str = ""
     rule: str = ""
     policy_digest: str = ""
-    revision: int = 0
+    revision: Revision = NO_REVISION
 
 
 # --- role links that belong to one evaluation ------------------------------------------------------
@@ -323,7 +350,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RecordedChange:
-    """A change as the feed tells it; `sequence` only grows, across all tenants."""
+    """A change as the feed tells it; `sequence` only grows, across all tenants, and `revision` is a number."""
 
     sequence: int
     tenant: str
@@ -331,6 +358,11 @@ class RecordedChange:
     change: Change
     actor: str
     at: datetime
+
+    @property
+    def part_of(self) -> Revision:
+        """The revision that it belongs to."""
+        return Revision.made(self.revision, self.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from sidegate.model import (
     Request,
     ResourceQuery,
     ResourceRecord,
+    Revision,
     RoleLinks,
     Row,
     StoredResource,
@@ -106,10 +107,22 @@ class Decider(Protocol):
         ...
 
 
-class FactsReader(Protocol):
+class RevisionReader(Protocol):
+    """Tells which revisions there are and were."""
+
+    async def revision(self, tenant: str, number: int) -> Revision | None:
+        """Return the revision that bears a number in a tenant's history, also of one that is gone; None for none.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+
+class FactsReader(RevisionReader, Protocol):
     """Reads facts on first touch."""
 
-    async def standing(self, tenant: str) -> tuple[str, int] | None:
+    async def standing(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant.
 
         Raises:
@@ -117,7 +130,7 @@ class FactsReader(Protocol):
         """
         ...
 
-    async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
+    async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, Revision] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`.
 
         Raises:
@@ -125,7 +138,9 @@ class FactsReader(Protocol):
         """
         ...
 
-    async def load_resource(self, tenant: str, reference: str) -> tuple[StoredResource | None, Sequence[Grant], int]:
+    async def load_resource(
+        self, tenant: str, reference: str
+    ) -> tuple[StoredResource | None, Sequence[Grant], Revision]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view.
 
         Raises:
@@ -141,7 +156,7 @@ class FactsStore(FactsReader, Protocol):
         """Return the IDs of all tenants, sorted."""
         ...
 
-    async def load(self, tenant: str) -> tuple[TenantFacts, int] | None:
+    async def load(self, tenant: str) -> tuple[TenantFacts, Revision] | None:
         """Return all facts of a tenant with their revision, from one consistent view; None where unknown.
 
         Raises:
@@ -156,13 +171,14 @@ class FactsStore(FactsReader, Protocol):
         expected: Mapping[str, int],
         actor: str,
         receipt: Receipt | None = None,
-    ) -> Mapping[str, int]:
+    ) -> Mapping[str, Revision]:
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
 
-        A tenant without changes keeps its revision and is not in the answer. `expected` holds the revision
-        from which each tenant's changes were computed, 0 for a tenant that is not there yet; a tenant without
+        A tenant without changes keeps its revision and is not in the answer. `expected` holds the number of the
+        revision from which each tenant's changes were computed, 0 for a tenant that is not there yet; a tenant without
         changes may stand there too, so that the write depends on what was read of it. Changes hold in their order;
         removing a tenant (`after` None) removes all of it but its changes, and its revisions are never used again.
+        Each revision of a tenant is later than the one before, whatever clocks say.
         `receipt` is kept with each changed tenant for at least a day.
 
         Raises:
@@ -212,7 +228,8 @@ class FactsStore(FactsReader, Protocol):
 class MembershipStore(FactsStore, Protocol):
     """Reads what one step of the membership needs, never a whole tenant.
 
-    Each read comes from one consistent view and tells the tenant's revision, 0 where there is no such tenant.
+    Each read comes from one consistent view and tells the number of the tenant's revision, 0 where there is no such
+    tenant.
     All raise StoreUnavailable where the store does not answer.
     """
 
@@ -274,12 +291,12 @@ class MembershipStore(FactsStore, Protocol):
         """Note when a member was seen, unless later is known; this is no change of the facts. False: no such member."""
         ...
 
-    async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, int] | None:
+    async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
         """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
         ...
 
 
-class HistoryStore(Protocol):
+class HistoryStore(RevisionReader, Protocol):
     """Reads what was, also of tenants that are gone.
 
     All raise StoreUnavailable where the store does not answer.
@@ -302,10 +319,10 @@ class HistoryStore(Protocol):
         ...
 
     async def revision_at(self, tenant: str, at: datetime | None = None) -> int:
-        """Return the newest revision that was made until then, also if it removed the tenant; 0 where there is none."""
+        """Return the number of the newest revision made until then, also if it removed the tenant; 0 for none."""
         ...
 
-    async def load_at(self, tenant: str, revision: int) -> TenantFacts | None:
+    async def load_at(self, tenant: str, number: int) -> TenantFacts | None:
         """Return the facts of a tenant as they were at a revision; None where it was not there."""
         ...
 

@@ -68,7 +68,7 @@ async def memory(store: SqlFactsStore) -> Memory:
 
 
 async def write(memory: Memory, *changes: Change) -> None:
-    revision = (await memory.store.load("acme"))[1]
+    revision = (await memory.store.load("acme"))[1].number
     await memory.store.write({"acme": changes}, expected={"acme": revision}, actor="platform")
 
 
@@ -84,7 +84,7 @@ async def test_what_followed_the_feed_is_what_the_store_holds(memory: Memory) ->
     )
     await write(memory, *changes_between(ACME, changed))
     assert await memory.verifier.verify("acme")
-    assert memory.snapshots.peek("acme").revision == 2
+    assert memory.snapshots.peek("acme").revision.number == 2
     assert await memory.verifier.verify_resources()
     assert memory.seen.of[SyncEvent.VERIFIED] == 2
     assert memory.seen.of[SyncEvent.DRIFTED] == 0

@@ -22,6 +22,7 @@ from sidegate.model import (
     TenantQuery,
 )
 from support.filled_store import analyze, company, fill, member_id, tenant_id
+from support.revisions import loaded
 from support.work import done_for
 
 SMALL, LARGE = tenant_id(7), tenant_id(60)
@@ -130,7 +131,7 @@ async def test_companies_made_by_sql_are_those_of_the_store(store):
     """The companies that fill a database are what the store would have written, with its seats and its history."""
     await fill(store, 0, 3)
 
-    assert await store.load("t1000002") == (company("t1000002", 100), 1)
+    assert await loaded(store, "t1000002") == (company("t1000002", 100), 1)
     assert await store.seats("t1000002") == (98, 1)
     found, _ = await store.members("t1000002", MemberQuery(text="PERSON 99"), after="", limit=9)
     assert [record.member.id for record in found] == [member_id(99)]

@@ -97,10 +97,10 @@ async def heard(told: AsyncIterator[None]) -> None:
         await anext(told)
 
 
-async def in_force(core: bootstrap.Core, revision: int) -> Decision:
+async def in_force(core: bootstrap.Core, number: int) -> Decision:
     """Return how a question is decided once a revision is in force."""
     async with asyncio.timeout(PATIENCE):
-        while (decision := await ask(core, "uma invite member:*")).revision < revision:
+        while (decision := await ask(core, "uma invite member:*")).revision.number < number:
             await core.follower.look_ended()
     return decision
 

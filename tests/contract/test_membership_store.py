@@ -225,6 +225,6 @@ async def test_a_receipt_is_kept_with_its_write(filled):
     change = Change(Entity.GROUP, ("new",), None, {"name": ""})
     await filled.write({"acme": [change]}, expected={"acme": 1}, actor="platform", receipt=receipt)
 
-    assert await filled.receipt("acme", "r1") == (receipt, 2)
+    assert await filled.receipt("acme", "r1") == (receipt, await filled.revision("acme", 2))
     assert await filled.receipt("globex", "r1") is None
     assert await filled.receipt("acme", "r2") is None

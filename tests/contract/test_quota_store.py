@@ -61,7 +61,8 @@ async def used(store):
     for day, state, cause in states:
         await travel(store, store.future + timedelta(days=day))
         changes = [replace(one, cause=cause) for one in changes_between(before, state)]
-        revision = (await store.write({"acme": changes}, expected={"acme": revision}, actor="member:uma"))["acme"]
+        written = await store.write({"acme": changes}, expected={"acme": revision}, actor="member:uma")
+        revision = written["acme"].number
         before = state
     return store
 
@@ -167,7 +168,7 @@ async def test_all_that_was_used_makes_what_is_left(store, states):
         state = facts(tenant, quotas, {})
         changes = [replace(one, cause=cause) for one in changes_between(before, state)]
         if changes:
-            revision = (await store.write({tenant: changes}, expected={tenant: revision}, actor="p"))[tenant]
+            revision = (await store.write({tenant: changes}, expected={tenant: revision}, actor="p"))[tenant].number
         before = state
     left: defaultdict[str, int] = defaultdict(int)
     for _, holder, use in await totals(store, tenant):

@@ -20,6 +20,7 @@ from sidegate.model import (
 from sidegate_adapters.sql import SqlFactsStore, open_store, schema
 from sidegate_adapters.sql.tables import metadata
 from support.changes import changes_between
+from support.revisions import loaded
 
 FACTS = TenantFacts(
     "acme",
@@ -55,7 +56,7 @@ async def test_the_way_down_and_up_again_works_with_data(address: str, store: Sq
     assert left == [schema.VERSION_TABLE]
     assert await reopened.load("acme") is None
     await reopened.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
-    assert await reopened.load("acme") == (FACTS, 1)
+    assert await loaded(reopened, "acme") == (FACTS, 1)
     await reopened.close()
 
 
@@ -73,7 +74,7 @@ async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFac
     reopened = await open_store(address)
 
     assert below == "0001"
-    assert await reopened.load("acme") == (FACTS, 1)
+    assert await loaded(reopened, "acme") == (FACTS, 1)
     assert [len(changes) for changes in told] == [1, 3, 2, 1, 2, 0]
     assert told == [await reopened.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
     assert await reopened.secret("one") != secret
@@ -111,7 +112,7 @@ async def test_opening_again_keeps_the_data(address: str, store: SqlFactsStore) 
 
     reopened = await open_store(address)
 
-    assert await reopened.load("acme") == (FACTS, 1)
+    assert await loaded(reopened, "acme") == (FACTS, 1)
     await reopened.close()
 
 

@@ -23,7 +23,8 @@ async def test_seats_are_counted_through_any_writes(store, states):
         if changes:
             # One that is removed and made again in a single write starts from nothing too.
             changes = [*_removal(before), *changes_between(None, after)] if after and len(changes) % 2 else changes
-            revision = (await store.write({tenant: changes}, expected={tenant: revision}, actor="platform"))[tenant]
+            written = await store.write({tenant: changes}, expected={tenant: revision}, actor="platform")
+            revision = written[tenant].number
         before = after
         expected = sum(member.status in _SEATED for member in after.members.values()) if after else 0
         assert await store.seats(tenant) == ((expected, revision) if after else (0, 0))

@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _VARIES = (
     (re.compile(r"(revision +)\S+"), r"\1…"),
-    (re.compile(r'("revision": )"[\w-]{32}"'), r'\1"…"'),
+    (re.compile(r'("revision": )"[\w-]{44}"'), r'\1"…"'),
     (re.compile(r'("decisionId": )"[0-9a-f]+-\d+"'), r'\1"…"'),
 )
 

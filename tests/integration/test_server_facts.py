@@ -6,7 +6,7 @@ from google.protobuf.json_format import MessageToDict
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.errors import FactsError, Fault, RevisionConflict
-from sidegate.model import Change, Entity
+from sidegate.model import Change, Entity, Revision
 from support.grpc_server import TOKENS, Outcome, ScriptedFacts, channel, failure, serving
 
 CHANGES = (
@@ -17,13 +17,14 @@ CHANGES = (
 
 async def test_apply_tells_what_changed_and_the_new_revision() -> None:
     """Each tenant's changes come back in order, with a token that stands for its new revision."""
-    facts = ScriptedFacts([Outcome("acme", 5, CHANGES, ["nobody holds `owner`"]), Outcome("globex", 2)])
+    made = Revision(5, 50), Revision(2, 60)
+    facts = ScriptedFacts([Outcome("acme", made[0], CHANGES, ["nobody holds `owner`"]), Outcome("globex", made[1])])
     async with serving(facts=facts) as server, channel(server) as wire:
         answer = await FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="tenants: {}", source="f.yaml"))
 
     assert facts.calls == [("apply", "tenants: {}", "f.yaml", "platform")]
     acme, globex = answer.tenants
-    assert [TOKENS.decode(t.tenant, t.revision) for t in (acme, globex)] == [5, 2]
+    assert (TOKENS.decode("acme", acme.revision), TOKENS.decode("globex", globex.revision)) == made
     assert list(acme.warnings) == ["nobody holds `owner`"]
     assert [MessageToDict(change) for change in acme.changes] == [
         {"entity": "member", "key": ["uma"], "after": {"status": "active", "quota": 3.0}},
@@ -34,7 +35,7 @@ async def test_apply_tells_what_changed_and_the_new_revision() -> None:
 
 async def test_validate_only_plans_and_has_no_revision() -> None:
     """A plan writes nothing, so it has no revision to wait for."""
-    facts = ScriptedFacts([Outcome("acme", 4, CHANGES)])
+    facts = ScriptedFacts([Outcome("acme", Revision(4, 40), CHANGES)])
     async with serving(facts=facts) as server, channel(server) as wire:
         answer = await FactsServiceStub(wire).ApplyFacts(
             pb.ApplyFactsRequest(document="tenants: {}", validate_only=True, actor="ops")

@@ -21,7 +21,7 @@ async def add_member(store: FactsStore, name: str) -> int:
         count = facts.settings.get("count", 0) + 1
         grown = replace(facts, members={**facts.members, name: Member(name)}, settings={"count": count})
         try:
-            await store.write({"acme": changes_between(facts, grown)}, expected={"acme": revision}, actor=name)
+            await store.write({"acme": changes_between(facts, grown)}, expected={"acme": revision.number}, actor=name)
         except RevisionConflict:
             conflicts += 1
         else:

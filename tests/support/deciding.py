@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sidegate import bootstrap
 from sidegate.config import load_settings
-from sidegate.model import DEFAULT_CONSISTENCY, Consistency, Decision, Request, Resource, Subject, split_ref
+from sidegate.model import DEFAULT_CONSISTENCY, Consistency, Decision, Request, Resource, Revision, Subject, split_ref
 
 
 @asynccontextmanager
@@ -44,6 +44,6 @@ async def ask(
     )
 
 
-async def apply(core: bootstrap.Core, text: str) -> dict[str, int]:
+async def apply(core: bootstrap.Core, text: str) -> dict[str, Revision]:
     """Apply a facts document and return the revision of each tenant in it."""
     return {tenant.tenant: tenant.revision for tenant in await core.facts.apply(text, "facts.yaml", actor="test")}

@@ -12,7 +12,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from sidegate.model import Change, Decision, Request
+from sidegate.model import Change, Decision, Request, Revision
 from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
@@ -37,8 +37,8 @@ class ScriptedDecider:
         if request.tenant in self.errors:
             raise self.errors[request.tenant]
         if request.subject.id == "tina":
-            return Decision(True, "allowed_by_rule", rule="EF-05", policy_digest="d1", revision=7)
-        return Decision(False, "no_matching_rule", policy_digest="d1", revision=7)
+            return Decision(True, "allowed_by_rule", rule="EF-05", policy_digest="d1", revision=Revision(7, 70))
+        return Decision(False, "no_matching_rule", policy_digest="d1", revision=Revision(7, 70))
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Outcome:
     """What a document changes in one tenant."""
 
     tenant: str
-    revision: int
+    revision: Revision
     changes: Sequence[Change] = ()
     warnings: Sequence[str] = ()
 

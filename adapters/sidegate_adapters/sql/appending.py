@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from secrets import randbelow
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, case, func, insert, update
+from sqlalchemy import bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import Payload, actor_subject, quota_subject, subjects_of
@@ -22,6 +23,8 @@ from sidegate_adapters.sql.tables import change_subjects, changes, feed
 HINT_CHANNEL = "sidegate"
 """Where PostgreSQL tells that a write was committed; each database has channels of its own."""
 _TELL, _NAME = insert(changes), insert(change_subjects)
+_STEP = 1_000
+"""Microseconds that time goes on by at most where the clock stands still or goes back."""
 Teams: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
 """The groups that members stand in after a write, by tenant and member."""
 
@@ -37,12 +40,16 @@ class Work:
     receipt: Receipt | None = None
 
 
-async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> None:
-    """Append the changes to the feed, with what they are found by and the use of quota that they mean."""
+async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> datetime:
+    """Append the changes to the feed, with what they are found by and the use of quota that they mean.
+
+    Return the time of all of them: later than all that their tenants had, and none goes back along the feed.
+    """
     count = sum(map(len, work.changes.values()))
     stood = {tenant: await _teams(connection, tenant, work) for tenant in work.changes}
+    later = await _later(connection, work.at)
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
-    now = bindparam("now", work.at, type_=feed.c.at.type)
+    now = bindparam("now", later, type_=feed.c.at.type)
     counter = update(feed).values(head=feed.c.head + count, at=case((feed.c.at > now, feed.c.at), else_=now))
     told = (func.pg_notify(HINT_CHANNEL, ""),) if connection.dialect.name == "postgresql" else ()
     counter = counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
@@ -52,6 +59,20 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
     await execute_many(connection, _NAME, _subject_rows(work, stood, first=first))
     for tenant, changed in work.changes.items():
         await quotas.add_up(connection, tenant, _uses(changed, stood[tenant]), day=newest.at.date())
+    moment: datetime = newest.at
+    return moment
+
+
+async def _later(connection: AsyncConnection, now: datetime) -> datetime:
+    """Return the time, or one that is later than the feed where the clock is behind it.
+
+    The tenants are locked, so that nobody writes to them between this look and their changes. By how much is left to
+    chance: of two stores that go on from one backup, none may give a revision the other's time.
+    """
+    newest: datetime | None = await connection.scalar(select(feed.c.at).where(feed.c.id == 1))
+    if newest is None or newest < now:
+        return now
+    return newest + timedelta(microseconds=1 + randbelow(_STEP))
 
 
 async def _teams(connection: AsyncConnection, tenant: str, work: Work) -> Mapping[str, frozenset[str]]:

@@ -39,7 +39,7 @@ async def page(
 
 
 async def revision_at(connection: AsyncConnection, tenant: str, at: datetime | None) -> int:
-    """Return the newest revision that was made until then, 0 where there is none."""
+    """Return the number of the newest revision that was made until then, 0 where there is none."""
     require_storable({"tenant": tenant})
     of_tenant = select(changes.c.revision).where(changes.c.tenant == tenant).limit(1)
     if at is None:
@@ -49,11 +49,11 @@ async def revision_at(connection: AsyncConnection, tenant: str, at: datetime | N
     return await connection.scalar(newest) or 0
 
 
-async def facts_at(connection: AsyncConnection, tenant: str, revision: int) -> TenantFacts | None:
+async def facts_at(connection: AsyncConnection, tenant: str, number: int) -> TenantFacts | None:
     """Return the facts that the changes up to a revision lead to; None where the tenant was not there then."""
     entries: dict[EntryKey, Payload] = {}
     told = select(changes.c.entity, changes.c.key, changes.c.after)
-    until = told.where(changes.c.tenant == tenant, changes.c.revision <= revision)
+    until = told.where(changes.c.tenant == tenant, changes.c.revision <= number)
     async for batch in batched_rows(connection, until.order_by(changes.c.revision, changes.c.position)):
         for entity, key, after in batch:
             _replay(entries, (Entity(entity), key), after)

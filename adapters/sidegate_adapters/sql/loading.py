@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.collector import collector_rests
-from sidegate.model import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts, ref
+from sidegate.model import CustomRole, Grant, Group, Member, MemberStatus, Revision, StoredResource, TenantFacts, ref
+from sidegate_adapters.sql.reading import MADE_AT
 from sidegate_adapters.sql.tables import (
     grants,
     group_members,
@@ -90,7 +91,7 @@ class _Stored:
         }
 
 
-async def facts(connection: AsyncConnection, tenant: str) -> tuple[TenantFacts, int] | None:
+async def facts(connection: AsyncConnection, tenant: str) -> tuple[TenantFacts, Revision] | None:
     """Return all facts of a tenant with their revision, None where there is no such tenant."""
     stored = select(resources.c.type, resources.c.id, resources.c.properties).where(resources.c.tenant == tenant)
     above = resource_parents.c
@@ -100,7 +101,7 @@ async def facts(connection: AsyncConnection, tenant: str) -> tuple[TenantFacts, 
 
 async def core(
     connection: AsyncConnection, tenant: str, scope_types: Collection[str]
-) -> tuple[TenantFacts, int] | None:
+) -> tuple[TenantFacts, Revision] | None:
     """Return a tenant's facts without its resources, with only the grants on scopes of the given types."""
     return await _facts(connection, tenant, (grants.c.tenant == tenant) & grants.c.scope_type.in_(sorted(scope_types)))
 
@@ -113,8 +114,8 @@ async def batched_rows(connection: AsyncConnection, query: Select[*tuple[Any, ..
 
 async def _facts(
     connection: AsyncConnection, tenant: str, granted: ColumnElement[bool], **more: Select[*tuple[Any, ...]]
-) -> tuple[TenantFacts, int] | None:
-    row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
+) -> tuple[TenantFacts, Revision] | None:
+    row = (await connection.execute(select(tenants, MADE_AT).where(tenants.c.id == tenant))).mappings().first()
     if row is None:
         return None
     queries = {
@@ -131,4 +132,4 @@ async def _facts(
         for name, query in queries.items()
     }
     # Building a large tenant takes long enough that the event loop should not wait for it.
-    return await asyncio.to_thread(_Stored(row, **rows).facts), row["revision"]
+    return await asyncio.to_thread(_Stored(row, **rows).facts), Revision.made(row["revision"], row["made_at"])

@@ -12,10 +12,19 @@ from sqlalchemy import values as _values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Key, Payload
-from sidegate.model import Entity, Receipt, Relation, ref, split_ref
+from sidegate.model import Entity, Receipt, Relation, Revision, ref, split_ref
 from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.rows import KINDS, require_storable, tenant_of_row
-from sidegate_adapters.sql.tables import grants, group_members, members, receipts, resource_parents, resources, tenants
+from sidegate_adapters.sql.tables import (
+    changes,
+    grants,
+    group_members,
+    members,
+    receipts,
+    resource_parents,
+    resources,
+    tenants,
+)
 
 _BATCH = 500
 """Values per query, well under the number of variables that either database takes."""
@@ -105,11 +114,16 @@ async def page(
 
 async def receipt(
     connection: AsyncConnection, tenant: str, request_id: str, *, since: datetime
-) -> tuple[Receipt, int] | None:
+) -> tuple[Receipt, Revision] | None:
     """Return what a request was answered since a moment, with the revision it made."""
     this = (receipts.c.tenant == tenant) & (receipts.c.request_id == request_id) & (receipts.c.at >= since)
-    row = (await connection.execute(select(receipts).where(this))).first()
-    return None if row is None else (Receipt(row.request_id, row.digest, row.response), row.revision)
+    # Whatever the request changed, its first change is at the front of the revision.
+    its = (changes.c.tenant == receipts.c.tenant) & (changes.c.revision == receipts.c.revision)
+    made_at = select(changes.c.at).where(its, changes.c.position == 0).scalar_subquery().label("made_at")
+    row = (await connection.execute(select(receipts, made_at).where(this))).first()
+    if row is None:
+        return None
+    return Receipt(row.request_id, row.digest, row.response), Revision.made(row.revision, row.made_at)
 
 
 async def _found(

@@ -6,7 +6,18 @@ from sqlalchemy import RowMapping, bindparam, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import Payload, resource_from_entry
-from sidegate.model import Cause, Change, Entity, Grant, RecordedChange, StoredResource, ref, split_ref
+from sidegate.model import (
+    NO_REVISION,
+    Cause,
+    Change,
+    Entity,
+    Grant,
+    RecordedChange,
+    Revision,
+    StoredResource,
+    ref,
+    split_ref,
+)
 from sidegate_adapters.sql.rows import KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
@@ -26,39 +37,57 @@ _LOOK = (
 )
 
 
+MADE_AT = (
+    select(changes.c.at)
+    .where(changes.c.tenant == tenants.c.id, changes.c.revision == tenants.c.revision, changes.c.position == 0)
+    .correlate(tenants)
+    .scalar_subquery()
+    .label("made_at")
+)
+"""The time of a tenant's revision, beside its row: one step along the index that keeps revisions apart."""
+
+
 async def tenant_ids(connection: AsyncConnection) -> list[str]:
     """Return the IDs of all tenants, sorted."""
     return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
 
 
-async def standing(connection: AsyncConnection, tenant: str) -> tuple[str, int] | None:
+async def standing(connection: AsyncConnection, tenant: str) -> tuple[str, Revision] | None:
     """Return a tenant's pack and revision, None where there is no such tenant."""
-    query = select(tenants.c.pack, tenants.c.revision).where(tenants.c.id == tenant)
+    query = select(tenants.c.pack, tenants.c.revision, MADE_AT).where(tenants.c.id == tenant)
     row = (await connection.execute(query)).first()
-    return None if row is None else (row.pack, row.revision)
+    return None if row is None else (row.pack, Revision.made(row.revision, row.made_at))
+
+
+async def revision(connection: AsyncConnection, tenant: str, number: int) -> Revision | None:
+    """Return the revision that bears a number, None where there is none."""
+    this = (changes.c.tenant == tenant) & (changes.c.revision == number) & (changes.c.position == 0)
+    at = await connection.scalar(select(changes.c.at).where(this))
+    return None if at is None else Revision.made(number, at)
 
 
 async def resource(
     connection: AsyncConnection, tenant: str, reference: str
-) -> tuple[StoredResource | None, list[Grant], int]:
-    """Return a resource, the grants on it and the tenant's revision; None, no grants and 0 where there is none."""
+) -> tuple[StoredResource | None, list[Grant], Revision]:
+    """Return a resource, the grants on it and the tenant's revision; None, no grants and no revision for no tenant."""
     type_, id_ = split_ref(reference)
     this = (resources.c.tenant == tenants.c.id) & (resources.c.type == type_) & (resources.c.id == id_)
-    query = select(tenants.c.revision, resources.c.properties).select_from(tenants.outerjoin(resources, this))
+    query = select(tenants.c.revision, MADE_AT, resources.c.properties).select_from(tenants.outerjoin(resources, this))
     known = (await connection.execute(query.where(tenants.c.id == tenant))).first()
     if known is None:
-        return None, [], 0
+        return None, [], NO_REVISION
+    here = Revision.made(known.revision, known.made_at)
     on_it = (grants.c.tenant == tenant) & (grants.c.scope_type == type_) & (grants.c.scope_id == id_)
     held = (await connection.execute(select(grants).where(on_it))).mappings()
     of_it = sorted(Grant(*KINDS[Entity.GRANT].key(row)) for row in held)
     if known.properties is None:
-        return None, of_it, known.revision
+        return None, of_it, here
     above = (resource_parents.c.tenant == tenant) & (resource_parents.c.type == type_) & (resource_parents.c.id == id_)
     parents = await connection.execute(
         select(resource_parents.c.parent_type, resource_parents.c.parent_id).where(above)
     )
     payload: Payload = {"parents": [ref(*parent) for parent in parents], "properties": known.properties}
-    return resource_from_entry(reference, payload), of_it, known.revision
+    return resource_from_entry(reference, payload), of_it, here
 
 
 async def changes_after(connection: AsyncConnection, sequence: int, *, limit: int) -> list[RecordedChange]:

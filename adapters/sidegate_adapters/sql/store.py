@@ -23,6 +23,7 @@ from sidegate.model import (
     Relation,
     ResourceQuery,
     ResourceRecord,
+    Revision,
     StoredResource,
     TenantFacts,
     TenantQuery,
@@ -75,21 +76,27 @@ class SqlFactsStore:
         """Return the IDs of all tenants, sorted."""
         return await self._read(reading.tenant_ids)
 
-    async def load(self, tenant: str) -> tuple[TenantFacts, int] | None:
+    async def load(self, tenant: str) -> tuple[TenantFacts, Revision] | None:
         """Return all facts of a tenant with their revision, from one consistent view; None where unknown."""
         return await self._read(lambda connection: loading.facts(connection, tenant))
 
-    async def standing(self, tenant: str) -> tuple[str, int] | None:
+    async def standing(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant."""
         return await self._read(lambda connection: reading.standing(connection, tenant))
 
-    async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, int] | None:
+    async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, Revision] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""
         return await self._read(lambda connection: loading.core(connection, tenant, scope_types))
 
-    async def load_resource(self, tenant: str, reference: str) -> tuple[StoredResource | None, Sequence[Grant], int]:
+    async def load_resource(
+        self, tenant: str, reference: str
+    ) -> tuple[StoredResource | None, Sequence[Grant], Revision]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view."""
         return await self._read(lambda connection: reading.resource(connection, tenant, reference))
+
+    async def revision(self, tenant: str, number: int) -> Revision | None:
+        """Return the revision that bears a number in a tenant's history, None where there is none."""
+        return await self._read(lambda connection: reading.revision(connection, tenant, number))
 
     async def write(
         self,
@@ -98,7 +105,7 @@ class SqlFactsStore:
         expected: Mapping[str, int],
         actor: str,
         receipt: Receipt | None = None,
-    ) -> Mapping[str, int]:
+    ) -> Mapping[str, Revision]:
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
 
         `expected` may name tenants without changes too: the write then also depends on their revision.
@@ -114,7 +121,7 @@ class SqlFactsStore:
             return {}
         needed = dict(expected)
 
-        def work(connection: AsyncConnection) -> Awaitable[Mapping[str, int]]:
+        def work(connection: AsyncConnection) -> Awaitable[Mapping[str, Revision]]:
             # The time is taken once the transaction has its turn, so that times grow with the sequence.
             made = Work(changed, needed, actor, at=datetime.now(UTC), receipt=receipt)
             return writing.write(connection, made)
@@ -200,7 +207,7 @@ class SqlFactsStore:
         """Note when a member was seen, unless later is known; False where there is no such member."""
         return await self._write(lambda connection: people.record_access(connection, tenant, member, at))
 
-    async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, int] | None:
+    async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
         """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
         since = datetime.now(UTC) - writing.RECEIPTS_KEPT
         return await self._read(lambda connection: lookups.receipt(connection, tenant, request_id, since=since))
@@ -216,12 +223,12 @@ class SqlFactsStore:
         return await self._read(lambda connection: quotas.page(connection, tenant, query, after=after, limit=limit))
 
     async def revision_at(self, tenant: str, at: datetime | None = None) -> int:
-        """Return the newest revision that was made until then, 0 where there is none."""
+        """Return the number of the newest revision that was made until then, 0 where there is none."""
         return await self._read(lambda connection: history.revision_at(connection, tenant, at))
 
-    async def load_at(self, tenant: str, revision: int) -> TenantFacts | None:
+    async def load_at(self, tenant: str, number: int) -> TenantFacts | None:
         """Return the facts of a tenant as they were at a revision; None where it was not there."""
-        return await self._read(lambda connection: history.facts_at(connection, tenant, revision))
+        return await self._read(lambda connection: history.facts_at(connection, tenant, number))
 
     async def tenants_ever(self) -> Sequence[str]:
         """Return the IDs of all tenants that are or were there, sorted."""

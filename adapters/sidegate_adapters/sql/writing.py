@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Key, Payload
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
-from sidegate.model import Change, Entity, Receipt
+from sidegate.model import Change, Entity, Receipt, Revision
 from sidegate_adapters.sql import seats
 from sidegate_adapters.sql.appending import Work, append
 from sidegate_adapters.sql.batches import batches
@@ -74,7 +74,7 @@ class _Entry:
     payload: Payload | None
 
 
-async def write(connection: AsyncConnection, work: Work) -> dict[str, int]:
+async def write(connection: AsyncConnection, work: Work) -> dict[str, Revision]:
     """Write within the transaction that the connection is in; return each changed tenant's new revision.
 
     Raises:
@@ -90,8 +90,8 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, int]:
     await _put_entries(connection, nets, at=work.at)
     if work.receipt is not None:
         await _keep_receipt(connection, work, work.receipt, revisions=revisions)
-    await append(connection, work, revisions)
-    return revisions
+    at = await append(connection, work, revisions)
+    return {tenant: Revision.made(number, at) for tenant, number in revisions.items()}
 
 
 def _net(sequence: Iterable[Change]) -> _Net:

@@ -56,7 +56,7 @@ class Cached:
         if standing is None or not standing.pack.repeatable:
             self._observer.count(CacheEvent.BYPASS)
             return await self._delegate.decide(request)
-        key = standing.lineage, standing.revision, question_of(request)
+        key = standing.lineage, standing.revision.number, question_of(request)
         decision = self._tiers.remembered.get(key)
         if decision is not None:
             self._observer.count(CacheEvent.HIT_MEMORY)

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from sidegate.decision.within import within
-from sidegate.errors import StoreUnavailable, TooStale, Unavailable
+from sidegate.errors import LostRevision, StoreUnavailable, TooStale, Unavailable
 from sidegate.membership.follower import Follower
+from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.snapshot import Snapshots
-from sidegate.model import Request, Requirement
+from sidegate.membership.standing import Standing
+from sidegate.model import NO_REVISION, Request, Requirement
 
 T = TypeVar("T")
 PATIENCE: Final = 10.0
@@ -92,30 +94,48 @@ class Freshness:
                 await self._follower.look_ended()
 
     async def _reaches(self, request: Request, arrived: float) -> bool:
-        """Wait until the tenant is at the revision asked for; return whether there is such a tenant."""
-        wanted = request.consistency.revision
+        """Wait until the tenant is seen at the revision asked for or later; return whether there is such a tenant.
+
+        Raises:
+            LostRevision: it is not, in a view in which all is seen that was told of before the question.
+        """
+        wanted, passed = request.consistency.revision, self._snapshots.passed
         while True:
+            seen = self._follower.seen_at >= arrived
             standing = await self._snapshots.standing(request.tenant)
-            if standing is not None and standing.revision >= wanted:
+            if not wanted.number:
+                return standing is not None
+            if standing is not None and await passed.reached(request.tenant, wanted, here=standing.revision):
                 return True
-            if standing is None and (wanted == 0 or self._follower.seen_at >= arrived):
-                return False
-            if self._follower.seen_at < arrived:
+            if not seen:
                 await self._see(arrived)
+            elif standing is None and await passed.holds(request.tenant, wanted):
+                return False
             else:
-                await self._follower.look_ended()
+                raise _lost(request, standing)
 
     def _too_late(self, request: Request, needed: float) -> Unavailable:
         """Return what a request without any patience left is told."""
         age = self._follower.staleness()
         held = self._snapshots.peek(request.tenant)
-        behind = request.consistency.revision - (held.revision if held else 0)
+        behind = _behind(request, held)
         if self._follower.seen_at < needed:
             return TooStale(f"the store was not seen in time: the newest view is {age:.1f} s old", staleness=age)
         if behind > 0:
             message = f"tenant `{request.tenant}` is not at the revision asked for yet: {behind} behind; try again"
             return TooStale(message, staleness=age, behind=behind)
         return StoreUnavailable("the store did not answer in time")
+
+
+def _lost(request: Request, standing: TenantSnapshot | Standing | None) -> LostRevision:
+    message = f"the revision asked for is not in the history of tenant `{request.tenant}`"
+    advice = "the store may have been restored to an earlier state since; drop the token and ask without it"
+    return LostRevision(f"{message}: {advice}", behind=max(0, _behind(request, standing)))
+
+
+def _behind(request: Request, standing: TenantSnapshot | Standing | None) -> int:
+    """Return how many revisions a tenant lacks to the one asked for, at least."""
+    return request.consistency.revision.number - (standing.revision if standing else NO_REVISION).number
 
 
 def patience_of(request: Request) -> float:

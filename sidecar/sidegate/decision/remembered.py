@@ -17,7 +17,7 @@ JITTER: Final = 0.1
 """By how much of itself a time to live is longer or shorter, so that what came together does not go together."""
 
 Key: TypeAlias = tuple[object, int, Question]
-"""A snapshot's lineage and revision, and the question that was put to it."""
+"""A snapshot's lineage and the number of its revision, and the question that was put to it."""
 
 
 class RememberedDecisions:

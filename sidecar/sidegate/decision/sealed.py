@@ -10,11 +10,11 @@ from typing import Final
 from sidegate import __version__
 from sidegate.decision.question import Exact, Question, encoded
 from sidegate.decision.remembered import jittered
-from sidegate.model import Decision, Obligation
+from sidegate.model import Decision, Obligation, Revision
 from sidegate.ports import SharedCache
 from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _SEAL_BYTES: Final = 32
 _WRITER: Final = json.JSONEncoder(allow_nan=False, default=dict, separators=(",", ":"), sort_keys=True)
 
@@ -38,7 +38,7 @@ class SealedDecisions:
     def __repr__(self) -> str:
         return f"SealedDecisions({self._cache!r})"
 
-    async def get(self, question: Question, *, revision: int, policy_digest: str) -> Decision | None:
+    async def get(self, question: Question, *, revision: Revision, policy_digest: str) -> Decision | None:
         """Return the decision that is kept; None where there is none that was made with the deployment's secret."""
         name = self._name(question, revision, policy_digest)
         sealed = await self._cache.get(name)
@@ -56,8 +56,8 @@ class SealedDecisions:
         content = _written(decision)
         self._cache.put(name, self._seal(name, content) + content, seconds=jittered(self._seconds))
 
-    def _name(self, question: Question, revision: int, policy_digest: str) -> bytes:
-        told = encoded((*self._maker, policy_digest, revision, question))
+    def _name(self, question: Question, revision: Revision, policy_digest: str) -> bytes:
+        told = encoded((*self._maker, policy_digest, revision.number, revision.time, question))
         return hmac.digest(self._secret, b"name\0" + told, "sha256")
 
     def _seal(self, name: bytes, content: bytes) -> bytes:
@@ -66,14 +66,15 @@ class SealedDecisions:
 
 def _written(decision: Decision) -> bytes:
     obligations = [[obligation.id, dict(obligation.parameters)] for obligation in decision.obligations]
-    fields = [decision.allowed, decision.reason, decision.rule, decision.policy_digest, decision.revision, obligations]
+    revision = decision.revision.number, decision.revision.time
+    fields = [decision.allowed, decision.reason, decision.rule, decision.policy_digest, revision, obligations]
     return _WRITER.encode(fields).encode()
 
 
 def _read(content: bytes) -> Decision:
     """Return the decision that was written; what comes here was sealed, so it is one."""
     allowed, reason, rule, digest, revision, obligations = json.loads(content)
-    return Decision(allowed, reason, rule, digest, revision, tuple(_obligations(obligations)))
+    return Decision(allowed, reason, rule, digest, Revision(*revision), tuple(_obligations(obligations)))
 
 
 def _obligations(written: list[list[object]]) -> Iterable[Obligation]:

@@ -16,7 +16,7 @@ from sidegate.membership.follower import Follower
 from sidegate.membership.invariants import read_references, require_sound
 from sidegate.membership.step import Caller, Step
 from sidegate.membership.steps import Steps, settled
-from sidegate.model import Entity, Receipt
+from sidegate.model import NO_REVISION, Entity, Receipt, Revision
 from sidegate.policy.schema import Schema
 from sidegate.ports import MembershipStore
 
@@ -28,7 +28,7 @@ class Written:
     """How a command ended: the response as it was written, and the tenant's revision that it made or found."""
 
     response: bytes
-    revision: int
+    revision: Revision
 
 
 class Commander:
@@ -95,14 +95,14 @@ class Commander:
         response = respond(await plan(step))
         changes = draft.changes()
         if not changes:
-            return Written(response, draft.revision)
+            return Written(response, await self._found(tenant, draft.revision))
         current = await draft.entry(Entity.TENANT)
         if current is not None:
             schema = self._steps.schema(tenant, current["pack"])
             await read_references(draft, changes, schema)
             require_sound(draft, changes, schema)
         if caller.validate_only:
-            return Written(response, 0)
+            return Written(response, NO_REVISION)
         receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None
         revisions = await self.store.write(
             {tenant: changes}, expected={tenant: draft.revision}, actor=caller.actor, receipt=receipt
@@ -110,6 +110,10 @@ class Commander:
         with suppress(Unavailable):  # it is written; until the next look the staleness bound holds
             await self._follower.catch_up()
         return Written(response, revisions[tenant])
+
+    async def _found(self, tenant: str, number: int) -> Revision:
+        """Return the revision at which there was nothing to write."""
+        return await self.store.revision(tenant, number) or NO_REVISION
 
     async def _answered(self, tenant: str, caller: Caller) -> Written | None:
         known = await self.store.receipt(tenant, caller.request_id) if caller.request_id else None

@@ -56,7 +56,7 @@ class Draft:
 
     @property
     def revision(self) -> int:
-        """The revision of all that was read; 0 where there is no such tenant."""
+        """The number of the revision of all that was read; 0 where there is no such tenant."""
         return self._revision or 0
 
     async def read(self, look: Callable[[MembershipStore], Awaitable[tuple[T, int]]]) -> T:

@@ -15,22 +15,22 @@ from sidegate.membership.finding import Finding, near, one_of
 from sidegate.membership.reading import read_facts
 from sidegate.membership.validation import check_facts, check_handover, vacancies
 from sidegate.membership.writing import write_facts
-from sidegate.model import Change, Entity, TenantFacts
+from sidegate.model import NO_REVISION, Change, Entity, Revision, TenantFacts
 from sidegate.policy.schema import Schema
 from sidegate.ports import FactsStore
 
 _ATTEMPTS = 5
 
-Stored: TypeAlias = Mapping[str, tuple[TenantFacts | None, int]]
-"""What is stored of each tenant of a document, with its revision; None and 0 where it is not there yet."""
+Stored: TypeAlias = Mapping[str, tuple[TenantFacts | None, Revision]]
+"""What is stored of each tenant of a document, with its revision; None and no revision where it is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """What applying would change in one tenant; `revision` is the one that this was computed from, 0 for none."""
+    """What applying would change in one tenant; `revision` is the one that this was computed from."""
 
     tenant: str
-    revision: int
+    revision: Revision
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
 
@@ -40,7 +40,7 @@ class AppliedTenant:
     """What applying changed in one tenant; `revision` is the new one, or the old one where nothing changed."""
 
     tenant: str
-    revision: int
+    revision: Revision
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
 
@@ -105,7 +105,7 @@ class FactsKeeper:
         return await asyncio.to_thread(write_facts, [*{facts.id: facts for facts in known}.values()])
 
     async def _plan(self, document: FactsDocument) -> tuple[TenantPlan, ...]:
-        stored = {tenant: await self._store.load(tenant) or (None, 0) for tenant in document.tenants}
+        stored = {tenant: await self._store.load(tenant) or (None, NO_REVISION) for tenant in document.tenants}
         return await asyncio.to_thread(self._compare, document, stored)
 
     def _compare(self, document: FactsDocument, stored: Stored) -> tuple[TenantPlan, ...]:
@@ -130,7 +130,7 @@ class FactsKeeper:
         changed = [plan for plan in plans if plan.changes]
         revisions = await self._store.write(
             {plan.tenant: plan.changes for plan in changed},
-            expected={plan.tenant: plan.revision for plan in changed},
+            expected={plan.tenant: plan.revision.number for plan in changed},
             actor=actor,
         )
         return tuple(

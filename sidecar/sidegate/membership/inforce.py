@@ -10,6 +10,7 @@ from sidegate.errors import Unavailable
 from sidegate.membership.facts import AppliedTenant, FactsKeeper, TenantPlan
 from sidegate.membership.follower import Follower
 from sidegate.membership.past import Past
+from sidegate.model import Revision
 
 
 class InForce:
@@ -35,6 +36,6 @@ class InForce:
         """Return the document of tenants."""
         return await self._delegate.export(tenants)
 
-    async def export_at(self, tenants: Sequence[str], as_of: int | datetime) -> str:
+    async def export_at(self, tenants: Sequence[str], as_of: Revision | datetime) -> str:
         """Return the document of tenants as they were."""
         return await self._past.export(tenants, as_of)

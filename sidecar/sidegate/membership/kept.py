@@ -15,7 +15,7 @@ from sidegate.engine.entity import properties_of
 from sidegate.entries import member_from_entry, member_payload
 from sidegate.membership.checksum import checksum
 from sidegate.membership.patching import TenantSnapshot
-from sidegate.model import Cause, Change, Entity, RecordedChange
+from sidegate.model import Cause, Change, Entity, RecordedChange, Revision
 from sidegate.policy.keeper import PackKeeper
 
 Kept: TypeAlias = Mapping[str, Any]
@@ -26,7 +26,7 @@ def kept_snapshot(snapshot: TenantSnapshot) -> Iterator[object]:
     rows = Counter(snapshot.program.rows()) - Counter(snapshot.pack.program.rows())
     yield {
         "tenant": snapshot.tenant,
-        "revision": snapshot.revision,
+        "revision": [snapshot.revision.number, snapshot.revision.time],
         "pack": snapshot.pack.pack.schema.name,
         "digest": snapshot.pack.pack.digest,
         "suspended": snapshot.suspended,
@@ -52,7 +52,7 @@ def restored_snapshot(kept: Iterator[Any], packs: PackKeeper) -> TenantSnapshot 
     members = {id_: member_from_entry(id_, payload) for id_, payload in islice(kept, head["members"])}
     snapshot = TenantSnapshot(
         tenant=head["tenant"],
-        revision=head["revision"],
+        revision=Revision(*head["revision"]),
         pack=pack,
         suspended=head["suspended"],
         entity=Properties(head["entity"]),

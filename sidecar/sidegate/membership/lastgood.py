@@ -29,7 +29,7 @@ INTERVAL: Final = 60.0
 """Seconds between two times that what changed is kept, at least."""
 REST: Final = 50
 """How many times as long as keeping took nothing is kept, so that it costs two in a hundred at most."""
-MANIFEST: Final = "manifest 1"
+MANIFEST: Final = "manifest 2"
 """Its number counts the forms of what is kept; another form is not read."""
 _UNREADABLE = (SidegateError, LookupError, TypeError, ValueError, zlib.error)
 """What becomes of content that was signed here, but by a version that kept something else under the same number."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.writing import write_facts
-from sidegate.model import TenantFacts
+from sidegate.model import Revision, TenantFacts
 from sidegate.ports import HistoryStore
 
 
@@ -19,24 +19,24 @@ class Past:
         self._store = store
         self._clock = clock
 
-    async def export(self, tenants: Sequence[str], as_of: int | datetime) -> str:
+    async def export(self, tenants: Sequence[str], as_of: Revision | datetime) -> str:
         """Return the document of these tenants as of a revision or a time; at a time, all where none is named.
 
         Raises:
             InvalidInput: the revision is not known, the time is in the future, or a tenant was not there then.
             StoreUnavailable: the store does not answer.
         """
-        if isinstance(as_of, int):
+        if isinstance(as_of, Revision):
             facts = [await self._at_revision(tenant, as_of) for tenant in tenants]
         else:
             facts = await self._at_time(tenants, as_of)
         return await asyncio.to_thread(write_facts, facts)
 
-    async def _at_revision(self, tenant: str, revision: int) -> TenantFacts:
-        if not 0 < revision <= await self._store.revision_at(tenant):
+    async def _at_revision(self, tenant: str, revision: Revision) -> TenantFacts:
+        if revision != await self._store.revision(tenant, revision.number):
             message = f"tenant `{tenant}` has no such revision: expected one that a write here told"
             raise InvalidInput(Violation("at_revision", message))
-        facts = await self._store.load_at(tenant, revision)
+        facts = await self._store.load_at(tenant, revision.number)
         if facts is None:
             raise InvalidInput(Violation("at_revision", f"tenant `{tenant}` was not there any more: it was removed"))
         return facts

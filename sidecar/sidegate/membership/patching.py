@@ -11,7 +11,7 @@ from sidegate.engine.entity import Entity as Properties
 from sidegate.entries import is_suspended, member_from_entry
 from sidegate.errors import RowError
 from sidegate.membership.rows import entry_rows
-from sidegate.model import Change, Entity, Json, Member, RecordedChange, Row, ref, split_ref
+from sidegate.model import Change, Entity, Json, Member, RecordedChange, Revision, Row, ref, split_ref
 from sidegate.policy.keeper import CompiledPack
 from sidegate.policy.schema import TENANT, Schema
 from sidegate.ports import Program
@@ -25,7 +25,7 @@ class TenantSnapshot:
     """
 
     tenant: str
-    revision: int
+    revision: Revision
     pack: CompiledPack
     suspended: bool
     entity: Properties
@@ -48,9 +48,10 @@ def patched(
 
     That is where a revision is missing, the tenant goes away or changes its pack, or a change does not fit.
     """
-    later = [recorded for recorded in changes if recorded.revision > snapshot.revision]
-    revisions = dict.fromkeys(recorded.revision for recorded in later)
-    if list(revisions) != list(range(snapshot.revision + 1, snapshot.revision + 1 + len(revisions))):
+    first = snapshot.revision.number + 1
+    later = [recorded for recorded in changes if recorded.revision >= first]
+    numbers = dict.fromkeys(recorded.revision for recorded in later)
+    if list(numbers) != list(range(first, first + len(numbers))):
         return None
     entity, members, lineage = snapshot.entity, snapshot.members, snapshot.lineage
     suspended = snapshot.suspended
@@ -70,7 +71,7 @@ def patched(
         program = _with_changes(snapshot, [recorded.change for recorded in later], core_scopes)
     except RowError:
         return None
-    revision = later[-1].revision if later else snapshot.revision
+    revision = later[-1].part_of if later else snapshot.revision
     moved = replace(snapshot, revision=revision, suspended=suspended, entity=entity, members=members)
     return replace(moved, program=program, lineage=lineage)
 

@@ -12,7 +12,7 @@ from sidegate.membership.commander import Commander, Written
 from sidegate.membership.etags import etag_of, require_fresh
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Relation
+from sidegate.model import NO_REVISION, Entity, Relation, Revision
 from sidegate.policy.schema import InstanceOf, Operation
 
 MAX_TARGETS: Final = 100
@@ -44,7 +44,7 @@ class Copied:
     """What became of one target of a copy: the revision it made, or the failure."""
 
     tenant: str
-    revision: int = 0
+    revision: Revision = NO_REVISION
     failure: SidegateError | None = None
 
 

@@ -15,11 +15,12 @@ from rpds import HashTrieMap
 from sidegate.errors import Unavailable
 from sidegate.membership.bounded import BoundedMap
 from sidegate.membership.ending import ended
+from sidegate.membership.passed import PassedRevisions
 from sidegate.membership.patching import TenantSnapshot, patched, tenant_entity, touched_resources
 from sidegate.membership.resourcefacts import ResourceFacts, read_resource, unstored
 from sidegate.membership.rows import tenant_rows
 from sidegate.membership.standing import Standing
-from sidegate.model import RecordedChange, Resource, TenantFacts, ref
+from sidegate.model import RecordedChange, Resource, Revision, TenantFacts, ref
 from sidegate.policy.keeper import PackKeeper
 from sidegate.policy.schema import ResourceType
 from sidegate.ports import FactsReader
@@ -56,7 +57,7 @@ class _Flight:
 
     def stands(self) -> Standing | None:
         """Return the standing that was read, while nothing newer is known."""
-        return self.standing if self.standing is not None and self.standing.revision >= self.newest else None
+        return self.standing if self.standing is not None and self.standing.revision.number >= self.newest else None
 
     def begin(self) -> None:
         """Read from now: what was seen until now is part of what will be read."""
@@ -102,6 +103,7 @@ class Snapshots:
         )
         self._unregistered: BoundedMap[tuple[str, str], ResourceFacts] = BoundedMap(UNREGISTERED_LIMIT)
         self._unknown: BoundedMap[str, object] = BoundedMap(UNKNOWN_LIMIT)
+        self.passed = PassedRevisions(store)
         self._flights: dict[str, _Flight] = {}
         self._touching = asyncio.Semaphore(TOUCHES)
         self._ahead = ahead
@@ -159,10 +161,13 @@ class Snapshots:
         self._unknown.drop(tenant)
         if flight := self._flights.get(tenant):
             flight.see(changes)
+        for recorded in changes:
+            self.passed.note(tenant, recorded.part_of)
         held = self._tenants.peek(tenant)
-        if held is None or held.revision >= changes[-1].revision:
+        if held is None or held.revision.number >= changes[-1].revision:
             return
-        for reference in touched_resources([recorded for recorded in changes if recorded.revision > held.revision]):
+        later = [recorded for recorded in changes if recorded.revision > held.revision.number]
+        for reference in touched_resources(later):
             self._resources.drop((tenant, reference))
             self._unregistered.drop((tenant, reference))
         snapshot = patched(held, changes, self._packs.core_scopes) if len(changes) <= AT_ONCE else None
@@ -176,6 +181,7 @@ class Snapshots:
         """Let go of everything; loads that are under way begin again."""
         for kept in (self._tenants, self._resources, self._unregistered, self._unknown):
             kept.clear()
+        self.passed.forget()
         for flight in self._flights.values():
             flight.spoil()
 
@@ -282,7 +288,7 @@ class Snapshots:
                 async with asyncio.timeout(HEAD_START):
                     await flight.wanted.wait()
 
-    def _compile(self, facts: TenantFacts, revision: int) -> TenantSnapshot:
+    def _compile(self, facts: TenantFacts, revision: Revision) -> TenantSnapshot:
         pack = self._packs.get(facts.pack)
         if pack is None:
             raise Unavailable(f"tenant `{facts.id}` is on pack `{facts.pack}`, which this server has not loaded")

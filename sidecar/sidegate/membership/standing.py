@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sidegate.model import Revision
 from sidegate.policy.keeper import CompiledPack
 
 
@@ -11,6 +12,6 @@ from sidegate.policy.keeper import CompiledPack
 class Standing:
     """The revision and the pack that a tenant's decisions would be made from; its snapshot is being read meanwhile."""
 
-    revision: int
+    revision: Revision
     pack: CompiledPack
     lineage: object = field(default_factory=object)

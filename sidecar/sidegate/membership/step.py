@@ -125,7 +125,7 @@ class Step:
         actor = split_ref(self.caller.actor)[1]
         request = Request(self.tenant, Subject(actor), action, Resource(*split_ref(resource)))
         decision = await self._decider.decide(request)
-        if decision.revision != self.draft.revision:
+        if decision.revision.number != self.draft.revision:
             raise RevisionConflict(f"the tenant `{self.tenant}` changed while it was asked")
         if not decision.allowed:
             message = f"`{self.caller.actor}` may not {action} `{resource}`: {decision.reason}"

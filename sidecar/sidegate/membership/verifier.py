@@ -12,6 +12,7 @@ from sidegate.membership.checksum import checksum
 from sidegate.membership.follower import Follower
 from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.snapshot import Snapshots
+from sidegate.model import NO_REVISION
 from sidegate.telemetry.logging import get_log
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
@@ -68,12 +69,14 @@ class Verifier:
             held = self._snapshots.peek(tenant)
             if held is None:
                 return True
-            if stored is None or held.revision < stored.revision:
-                return self._drifted(tenant=tenant, held=held.revision, stored=stored.revision if stored else 0)
+            there = stored.revision if stored else NO_REVISION
+            # Two states of one number are of two histories.
+            if stored is None or (held.revision.number <= there.number and held.revision != there):
+                return self._drifted(tenant=tenant, held=held.revision.number, stored=there.number)
             if held.revision == stored.revision and held.pack is stored.pack:
-                here, there = await asyncio.to_thread(_checksums, held, stored)
-                if here != there:
-                    return self._drifted(tenant=tenant, revision=held.revision, held=here, stored=there)
+                sums = await asyncio.to_thread(_checksums, held, stored)
+                if sums[0] != sums[1]:
+                    return self._drifted(tenant=tenant, revision=there.number, held=sums[0], stored=sums[1])
                 self._observer.count(SyncEvent.VERIFIED)
                 return True
         return True

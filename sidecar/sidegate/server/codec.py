@@ -13,6 +13,7 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.errors import InvalidInput
 from sidegate.model import (
     DEFAULT_CONSISTENCY,
+    NO_REVISION,
     Consistency,
     Decision,
     Obligation,
@@ -122,7 +123,7 @@ class Codec:
         if not message.HasField("consistency"):
             return DEFAULT_CONSISTENCY
         asked = message.consistency
-        revision = 0
+        revision = NO_REVISION
         requirement = Requirement(asked.WhichOneof("requirement") or Requirement.MINIMIZE_LATENCY)
         if requirement is Requirement.AT_LEAST_AS_FRESH:
             try:

@@ -9,7 +9,7 @@ from typing import Protocol
 from google.protobuf.struct_pb2 import Struct
 
 from sidegate.authz.v1 import facts_pb2 as pb
-from sidegate.model import Change, Properties
+from sidegate.model import Change, Properties, Revision
 from sidegate.server.moments import read_moment
 from sidegate.server.properties import write_properties
 from sidegate.server.revision import RevisionTokens
@@ -20,15 +20,15 @@ _DEFAULT_SOURCE = "facts"
 
 
 class TenantChanges(Protocol):
-    """What a document changes, or changed, in one tenant; `revision` is 0 where nothing is written yet."""
+    """What a document changes, or changed, in one tenant."""
 
     @property
     def tenant(self) -> str:
         """The tenant."""
 
     @property
-    def revision(self) -> int:
-        """The tenant's revision after the write."""
+    def revision(self) -> Revision:
+        """The tenant's revision after the write, and before it where nothing is written."""
 
     @property
     def changes(self) -> Sequence[Change]:
@@ -51,7 +51,7 @@ class FactsUseCase(Protocol):
     async def export(self, tenants: Sequence[str]) -> str:
         """Return the facts of tenants, of all where none is named, as a document."""
 
-    async def export_at(self, tenants: Sequence[str], as_of: int | datetime) -> str:
+    async def export_at(self, tenants: Sequence[str], as_of: Revision | datetime) -> str:
         """Return the document of tenants as they were at a revision of the one that is named, or at a time."""
 
 
@@ -102,7 +102,7 @@ class Facts:
             return pb.ExportFactsResponse(document=await self._use_case.export(tenants))
         return pb.ExportFactsResponse(document=await self._use_case.export_at(tenants, as_of))
 
-    def _as_of(self, message: pb.ExportFactsRequest, inspection: Inspection) -> int | datetime | None:
+    def _as_of(self, message: pb.ExportFactsRequest, inspection: Inspection) -> Revision | datetime | None:
         match message.WhichOneof("as_of"):
             case None:
                 return None

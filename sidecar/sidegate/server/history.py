@@ -65,7 +65,7 @@ class HistoryHandler:
     def _recorded(self, recorded: RecordedChange) -> pb.RecordedChange:
         return pb.RecordedChange(
             tenant=name_of(recorded.tenant),
-            revision=self._tokens.encode(recorded.tenant, recorded.revision),
+            revision=self._tokens.encode(recorded.tenant, recorded.part_of),
             change=write_change(recorded.change),
             actor=recorded.actor,
             time=write_moment(recorded.at),

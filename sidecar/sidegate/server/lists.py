@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final
 
 from sidegate.authz.v1 import authorization_pb2 as pb
@@ -45,7 +46,8 @@ class ListCodec:
             return Asked(request, "", page.size), page
         after, token = json.loads(page.after)
         before = self._tokens.decode(request.tenant, token, field="page_token")
-        consistency = replace(request.consistency, revision=max(before, request.consistency.revision))
+        newest = max(before, request.consistency.revision, key=attrgetter("number"))
+        consistency = replace(request.consistency, revision=newest)
         return Asked(replace(request, consistency=consistency), after, page.size), page
 
     def token(self, asked: Asked, page: Page, found: AllowedPage) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hmac
 import re
+import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
 
 from sidegate.errors import InvalidInput, Violation
+from sidegate.model import NO_REVISION, Revision
 
-FIELD = "consistency.at_least_as_fresh"
+FIELD: Final = "consistency.at_least_as_fresh"
 """The field of a request that carries a token, unless said otherwise."""
-_NUMBER_BYTES = 8
-_MAC_BYTES = 16
-_KEY_BYTES = 16
-# 24 bytes fill 32 characters without a spare bit, so that no two texts stand for one token.
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
+_STORED: Final = struct.Struct(">qq")
+_KEY_BYTES: Final = 16
+# 33 bytes fill 44 characters without a spare bit, so that no two texts stand for one token.
+_MAC_BYTES: Final = 17
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{44}")
 
 
 class RevisionTokens:
@@ -25,26 +28,26 @@ class RevisionTokens:
             raise ValueError(f"a key of {len(key)} bytes can be guessed: expected at least {_KEY_BYTES}")
         self._key = key
 
-    def encode(self, tenant: str, number: int) -> str:
-        """Return the token of a revision; empty for 0, the revision of a tenant that is not there."""
-        if number == 0:
+    def encode(self, tenant: str, revision: Revision) -> str:
+        """Return the token of a revision; empty for that of a tenant that is not there."""
+        if revision.number == 0:
             return ""
-        stored = number.to_bytes(_NUMBER_BYTES, "big")
+        stored = _STORED.pack(revision.number, revision.time)
         return urlsafe_b64encode(stored + self._mac(tenant, stored)).decode("ascii")
 
-    def decode(self, tenant: str, token: str, *, field: str = FIELD) -> int:
-        """Return the revision that a token of this tenant stands for; 0 for the empty one.
+    def decode(self, tenant: str, token: str, *, field: str = FIELD) -> Revision:
+        """Return the revision that a token of this tenant stands for, NO_REVISION for the empty one.
 
         Raises:
             InvalidInput: it is not a token of this tenant.
         """
         if not token:
-            return 0
+            return NO_REVISION
         if _TOKEN.fullmatch(token):
             raw = urlsafe_b64decode(token)
-            stored, mac = raw[:_NUMBER_BYTES], raw[_NUMBER_BYTES:]
+            stored, mac = raw[: _STORED.size], raw[_STORED.size :]
             if hmac.compare_digest(mac, self._mac(tenant, stored)):
-                return int.from_bytes(stored, "big")
+                return Revision(*_STORED.unpack(stored))
         raise InvalidInput(
             Violation(field, "not a revision of this tenant: expected a token that an answer or a write returned")
         )

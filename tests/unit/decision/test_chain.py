@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 
 from sidegate.decision.fresh import Freshness
 from sidegate.decision.guarded import Guarded
-from sidegate.errors import InvalidInput, StoreUnavailable, TooStale, Unavailable
+from sidegate.errors import InvalidInput, LostRevision, StoreUnavailable, TooStale, Unavailable
 from sidegate.membership.clock import elapsed
-from sidegate.model import Change, Consistency, Decision, Entity, Request, Requirement, Resource, Subject
+from sidegate.model import Change, Consistency, Decision, Entity, Request, Requirement, Resource, Revision, Subject
 from sidegate.policy.keeper import bundled_packs
 from support.deciding import apply, ask, deciding
 
@@ -44,7 +45,7 @@ async def test_an_allow_names_rule_revision_and_digest(core):
     assert decision.allowed
     assert decision.reason == "allowed_by_rule"
     assert decision.rule.startswith("ST-")
-    assert decision.revision == 1
+    assert decision.revision.number == 1
     assert decision.policy_digest == core.packs.get("").pack.digest
 
 
@@ -70,7 +71,7 @@ async def test_a_write_here_is_in_force_when_it_returns(core):
     assert (await ask(core, "vic view document:d1")).allowed
     await apply(core, WITHOUT_VIC)
     decision = await ask(core, "vic view document:d1")
-    assert (decision.allowed, decision.revision) == (False, 2)
+    assert (decision.allowed, decision.revision.number) == (False, 2)
 
 
 async def test_another_sidecars_write_is_seen_as_the_consistency_asks(core, tmp_path):
@@ -78,7 +79,7 @@ async def test_another_sidecars_write_is_seen_as_the_consistency_asks(core, tmp_
     assert (await ask(core, "vic view document:d1")).allowed
     async with deciding(tmp_path / "facts.db") as other:
         revision = (await apply(other, WITHOUT_VIC))["acme"]
-    assert (await ask(core, "vic view document:d1")).revision == 1
+    assert (await ask(core, "vic view document:d1")).revision.number == 1
     fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=revision)
     assert not (await ask(core, "vic view document:d1", consistency=fresh)).allowed
 
@@ -115,49 +116,104 @@ async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
 
 
 async def test_a_revision_from_the_future_is_not_answered(core):
-    """A revision that the store does not have yet is waited for, then an error that tells the lag, no older answer."""
+    """Once all is seen that was told of before the question, what is not there is lost, and nothing older answers."""
     assert (await ask(core, "vic view document:d1")).allowed
-    future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=99)
-    with pytest.raises(TooStale, match="98 behind") as raised:
-        await ask(core, "vic view document:d1", consistency=future, patience=0.1)
-    assert raised.value.metadata["revisions_behind"] == "98"
-    assert float(raised.value.metadata["staleness_seconds"]) < 60
+    looks = core.follower.seen_at
+    future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=Revision(99, 2**60))
+    with pytest.raises(LostRevision, match="not in the history of tenant `acme`") as raised:
+        await ask(core, "vic view document:d1", consistency=future)
+    assert raised.value.metadata == {"revisions_behind": "98", "revision": "lost"}
+    assert core.follower.seen_at > looks
 
 
-async def test_a_revision_that_comes_in_time_is_answered(core, tmp_path):
-    """Who waits for a revision is answered once the feed brings it."""
-    waiting = asyncio.create_task(
-        ask(core, "vic view document:d1", consistency=Consistency(Requirement.AT_LEAST_AS_FRESH, revision=2))
-    )
-    await core.follower.look_ended()
-    assert not waiting.done()
+async def test_who_is_merely_behind_does_not_call_a_revision_lost(core, tmp_path, monkeypatch):
+    """While the store is silent nobody knows whether a revision is there: it is waited for, then told how many lack."""
+    assert (await ask(core, "vic view document:d1")).allowed
     async with deciding(tmp_path / "facts.db") as other:
-        await apply(other, WITHOUT_VIC)
-    core.follower.wake()
-    assert (await waiting).revision == 2
+        fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=(await apply(other, WITHOUT_VIC))["acme"])
+    answer, goes_on = core.store.feed, asyncio.Event()
+
+    async def silent(sequence, *, limit):
+        await goes_on.wait()
+        return await answer(sequence, limit=limit)
+
+    monkeypatch.setattr(core.store, "feed", silent)
+    with pytest.raises(TooStale, match="1 behind") as raised:
+        await ask(core, "vic view document:d1", consistency=fresh, patience=0.1)
+    assert raised.value.metadata["revisions_behind"] == "1"
+    assert "revision" not in raised.value.metadata
+    waiting = asyncio.create_task(ask(core, "vic view document:d1", consistency=fresh))
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert (await waiting).revision == fresh.revision
+
+
+async def test_an_older_revision_of_this_history_is_answered(core):
+    """A token that was overtaken is good, whether its write was followed here or is older than all that was."""
+    (first,) = (await apply(core, FACTS)).values()
+    (second,) = (await apply(core, WITHOUT_VIC)).values()
+    (third,) = (await apply(core, FACTS)).values()
+    assert [first.number, second.number, third.number] == [1, 2, 3]
+    for _ in ("followed", "asked of the store"):
+        for revision in (first, second, third):
+            told = await ask(core, "vic view document:d1", consistency=at_least(revision))
+            assert (told.allowed, told.revision) == (True, third)
+        core.snapshots.forget()
+
+
+async def test_a_revision_of_another_history_is_never_answered(core):
+    """Of any two states of one number, a token of the one is not answered by the other, nor by what came after that."""
+    revisions = [*(await apply(core, FACTS)).values()]
+    revisions += (await apply(core, WITHOUT_VIC)).values()
+    revisions += (await apply(core, FACTS)).values()
+    for _ in ("followed", "asked of the store"):
+        for revision, shift in itertools.product(revisions, (-(10**9), -1, 1, 10**9)):
+            other = replace(revision, time=revision.time + shift)
+            with pytest.raises(LostRevision):
+                await ask(core, "vic view document:d1", consistency=at_least(other))
+        core.snapshots.forget()
+
+
+async def test_a_lost_revision_of_a_tenant_that_is_gone_is_no_answer(core):
+    """That a tenant is unknown answers the revisions it had, and no others."""
+    (made,) = (await apply(core, FACTS)).values()
+    gone = [Change(Entity.TENANT, (), {"pack": "", "settings": {}}, None)]
+    await core.store.write({"acme": gone}, expected={"acme": 1}, actor="platform")
+    assert (await ask(core, "vic view document:d1", consistency=at_least(made))).reason == "tenant_unknown"
+    with pytest.raises(LostRevision):
+        await ask(core, "vic view document:d1", consistency=at_least(replace(made, time=made.time + 1)))
+
+
+def at_least(revision: Revision) -> Consistency:
+    return Consistency(Requirement.AT_LEAST_AS_FRESH, revision)
 
 
 async def test_a_token_of_a_tenant_that_was_unknown_here_is_answered(core, tmp_path):
     """That a tenant was not there once does not answer who knows a revision of it."""
     assert (await ask(core, "uma view document:d1", tenant="globex")).reason == "tenant_unknown"
     async with deciding(tmp_path / "facts.db") as other:
-        await apply(other, FACTS.replace("acme", "globex"))
-    made = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=1)
+        revision = (await apply(other, FACTS.replace("acme", "globex")))["globex"]
+    made = Consistency(Requirement.AT_LEAST_AS_FRESH, revision)
     assert (await ask(core, "uma view document:d1", tenant="globex", consistency=made)).allowed
 
 
 @pytest.mark.parametrize(
-    "consistency",
+    "consistency_of",
     [
-        Consistency(Requirement.FULLY_CONSISTENT),
-        Consistency(Requirement.AT_LEAST_AS_FRESH, revision=2),
-        Consistency(max_staleness=0),
+        lambda _: Consistency(Requirement.FULLY_CONSISTENT),
+        at_least,
+        lambda _: Consistency(max_staleness=0),
     ],
 )
 @pytest.mark.parametrize("silent", [True, False])
-async def test_a_store_that_ails_is_waited_for_as_long_as_the_caller_waits(core, monkeypatch, consistency, silent):
+async def test_a_store_that_ails_is_waited_for_as_long_as_the_caller_waits(
+    core, tmp_path, monkeypatch, consistency_of, silent
+):
     """A store that fails or is silent costs the caller's patience, then an error; who waits on is answered."""
     await ask(core, "vic view document:d1")
+    async with deciding(tmp_path / "facts.db") as other:
+        (revision,) = (await apply(other, WITHOUT_VIC)).values()
+    consistency = consistency_of(revision)
     answer = core.store.feed
     ailing = asyncio.Event()
 
@@ -175,8 +231,7 @@ async def test_a_store_that_ails_is_waited_for_as_long_as_the_caller_waits(core,
     await asyncio.sleep(0)
     monkeypatch.setattr(core.store, "feed", answer)
     ailing.set()
-    await apply(core, WITHOUT_VIC)
-    assert (await waiting).revision >= consistency.revision
+    assert (await waiting).revision == revision
 
 
 async def test_a_cold_tenant_of_a_silent_store_is_an_error_in_time(core, monkeypatch):
@@ -262,7 +317,7 @@ async def test_stored_quota_decides_whatever_the_request_claims(core):
 
 async def test_every_answer_belongs_to_one_revision(core):
     """While a grant moves to and fro, every answer is the one that its own revision calls for."""
-    holder_at = {1: "vic"}
+    holder_at = {(await ask(core, "vic view document:d1")).revision: "vic"}
 
     async def write() -> None:
         for turn in range(12):

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from sidegate.decision import sealed
 from sidegate.decision.question import question_of
 from sidegate.decision.sealed import SealedDecisions
-from sidegate.model import Decision, Obligation, Reason, Request, Resource, Subject
+from sidegate.model import Decision, Obligation, Reason, Request, Resource, Revision, Subject
 from support.any_facts import properties, texts
 from support.shared_cache import Counted, DictCache
 from support.unhurried import unhurried
 
-STANDING = {"revision": 7, "policy_digest": "sha256:pack"}
+STANDING = {"revision": Revision(7, 70), "policy_digest": "sha256:pack"}
 UMA = question_of(Request("acme", Subject("uma"), "view", Resource("document", "d1")))
 VIC = question_of(Request("acme", Subject("vic"), "view", Resource("document", "d1")))
-ALLOW = Decision(True, Reason.ALLOWED_BY_RULE, "ST-14", "sha256:pack", 7)
+ALLOW = Decision(True, Reason.ALLOWED_BY_RULE, "ST-14", "sha256:pack", Revision(7, 70))
 DENY = Decision(
     False,
     "mfa_required",
     "ST-19",
     "sha256:pack",
-    7,
+    Revision(7, 70),
     (Obligation("step_up_mfa", {"methods": ["totp"], "within": 1.5, "nested": {"deep": None}}),),
 )
 
@@ -46,15 +46,22 @@ async def test_what_was_put_comes_back_whole(decision):
 @unhurried
 def test_any_decision_is_read_as_it_was_written(reason, rule, obligations):
     """Whatever texts, numbers and maps a pack's obligations hold."""
-    decision = Decision(False, reason, rule, "digest", 2**60, obligations)
+    decision = Decision(False, reason, rule, "digest", Revision(2**60, 2**61), obligations)
     assert sealed._read(sealed._written(decision)) == decision
 
 
 @pytest.mark.parametrize(
-    "other", [{"revision": 6}, {"revision": 8}, {"policy_digest": "sha256:other"}, {"policy_digest": ""}]
+    "other",
+    [
+        {"revision": Revision(6, 60)},
+        {"revision": Revision(8, 80)},
+        {"revision": Revision(7, 71)},
+        {"policy_digest": "sha256:other"},
+        {"policy_digest": ""},
+    ],
 )
 async def test_a_decision_of_other_facts_or_rules_is_not_found(other):
-    """Revision and policy digest are part of the name: an old decision can't be hit."""
+    """Number and time of the revision, and the policy digest, are part of the name: an old decision can't be hit."""
     there = decisions(DictCache())
     there.put(UMA, ALLOW)
     assert await there.get(UMA, **STANDING | other) is None
@@ -108,12 +115,12 @@ async def test_a_decision_moved_to_another_question_or_revision_is_a_miss():
     there.put(UMA, ALLOW)
     ((uma, allowed),) = cache.kept.items()
     there.put(VIC, DENY)
-    later = Decision(False, "no_matching_rule", "", "sha256:pack", 8)
+    later = Decision(False, "no_matching_rule", "", "sha256:pack", Revision(8, 80))
     there.put(UMA, later)
     for name in cache.kept.keys() - {uma}:
         cache.kept[name] = allowed
     assert await there.get(VIC, **STANDING) is None
-    assert await there.get(UMA, **STANDING | {"revision": 8}) is None
+    assert await there.get(UMA, **STANDING | {"revision": Revision(8, 80)}) is None
     assert counted.events == ["rejected"] * 2
 
 

@@ -60,7 +60,7 @@ class Overtaken:
 
 def names(applied: Sequence[AppliedTenant | TenantPlan]) -> list[tuple[str, int, list[str]]]:
     return [
-        (one.tenant, one.revision, [":".join((change.entity, *change.key)) for change in one.changes])
+        (one.tenant, one.revision.number, [":".join((change.entity, *change.key)) for change in one.changes])
         for one in applied
     ]
 
@@ -89,7 +89,7 @@ async def test_a_plan_says_what_apply_then_does(store: SqlFactsStore, keeper: Fa
         )
     ]
     assert [one.changes for one in applied] == [one.changes for one in planned]
-    assert [one.revision for one in applied] == [1]
+    assert [one.revision.number for one in applied] == [1]
 
 
 async def test_applying_again_changes_nothing(store: SqlFactsStore, keeper: FactsKeeper) -> None:
@@ -201,7 +201,7 @@ async def test_a_writer_who_came_first_is_reckoned_with(store: SqlFactsStore, ke
     overtaken = FactsKeeper(Overtaken(store, times=4), PACKS.get)
     (applied,) = await overtaken.apply(ACME.replace("quota: 3", "quota: 9"), "facts.yaml", actor="ops")
 
-    assert applied.revision == 6
+    assert applied.revision.number == 6
     assert [(change.before or {}).get("quota") for change in applied.changes] == [100]
     assert (await store.load("acme") or (TenantFacts("acme"), 0))[0].members["uma"].quota == 9
 

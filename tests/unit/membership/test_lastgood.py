@@ -89,7 +89,7 @@ async def test_what_changed_meanwhile_is_followed_before_the_first_answer(tmp_pa
         await apply(other, WITHOUT_VIC)
     loads.clear()
     async with started(tmp_path) as core:
-        assert core.snapshots.peek("acme").revision == 2
+        assert core.snapshots.peek("acme").revision.number == 2
         assert not await views(core)
         assert not loads
     assert kept.is_dir()

@@ -9,7 +9,7 @@ import pytest
 from sidegate.errors import InvalidInput
 from sidegate.membership.past import Past
 from sidegate.membership.reading import read_facts
-from sidegate.model import Change, Entity, Member, TenantFacts
+from sidegate.model import Change, Entity, Member, Revision, TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store
 from support.changes import changes_between
 
@@ -32,18 +32,19 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
 async def test_a_tenant_that_came_again_has_both_its_pasts(store: SqlFactsStore) -> None:
     """Before the removal it is what it was, after it what it became; between them it is refused."""
     past = Past(store)
-    assert read_facts(await past.export(["acme"], 1), "f").tenants == {"acme": ACME}
-    assert read_facts(await past.export(["acme"], 3), "f").tenants == {"acme": AGAIN}
+    first, gone, again = [await store.revision("acme", number) for number in (1, 2, 3)]
+    assert read_facts(await past.export(["acme"], first), "f").tenants == {"acme": ACME}
+    assert read_facts(await past.export(["acme"], again), "f").tenants == {"acme": AGAIN}
     with pytest.raises(InvalidInput) as refused:
-        await past.export(["acme"], 2)
+        await past.export(["acme"], gone)
     assert [violation.field for violation in refused.value.violations] == ["at_revision"]
 
 
-@pytest.mark.parametrize("revision", [0, -1, 4, 2**62])
-async def test_an_unknown_revision_is_refused(store: SqlFactsStore, revision: int) -> None:
-    """A revision that was never made, or is not made yet, names its field."""
+@pytest.mark.parametrize("number", [0, -1, 4, 2**62, 1, 3])
+async def test_an_unknown_revision_is_refused(store: SqlFactsStore, number: int) -> None:
+    """A revision that was never made, is not made yet, or was made at another time, names its field."""
     with pytest.raises(InvalidInput) as refused:
-        await Past(store).export(["acme"], revision)
+        await Past(store).export(["acme"], Revision(number, 1))
     assert [violation.field for violation in refused.value.violations] == ["at_revision"]
 
 

@@ -16,6 +16,7 @@ from sidegate.membership.difference import difference
 from sidegate.membership.given import GivenFacts
 from sidegate.membership.snapshot import Snapshots
 from sidegate.model import (
+    NO_REVISION,
     CustomRole,
     Grant,
     Group,
@@ -24,6 +25,7 @@ from sidegate.model import (
     RecordedChange,
     Request,
     Resource,
+    Revision,
     StoredResource,
     Subject,
     TenantFacts,
@@ -82,18 +84,18 @@ class Told(GivenFacts):
 
     def __init__(self) -> None:
         super().__init__({})
-        self.revision = 0
+        self.at = NO_REVISION
 
-    def move(self, facts: TenantFacts, revision: int) -> None:
-        self._tenants, self.revision = {"acme": facts}, revision
+    def move(self, facts: TenantFacts, revision: Revision) -> None:
+        self._tenants, self.at = {"acme": facts}, revision
 
     async def load_core(self, tenant, scope_types):
         loaded = await super().load_core(tenant, scope_types)
-        return loaded and (loaded[0], self.revision)
+        return loaded and (loaded[0], self.at)
 
     async def load_resource(self, tenant, reference):
         resource, grants, _ = await super().load_resource(tenant, reference)
-        return resource, grants, self.revision
+        return resource, grants, self.at
 
 
 async def answers(snapshots: Snapshots) -> list[tuple[bool, str, str]]:
@@ -109,21 +111,21 @@ def opened(reader: Told) -> Snapshots:
 
 async def followed_as_loaded(states: list[TenantFacts]) -> None:
     reader = Told()
-    reader.move(states[0], 1)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    reader.move(states[0], Revision.made(1, at))
     following = opened(reader)
     await answers(following)
-    at = datetime(2026, 1, 1, tzinfo=UTC)
     revision = 1
     for before, after in itertools.pairwise(states):
         if changes := difference(before, after):
             revision += 1
-            reader.move(after, revision)
+            reader.move(after, Revision.made(revision, at))
             following.follow(
                 "acme", [RecordedChange(n, "acme", revision, c, "test", at) for n, c in enumerate(changes)]
             )
         held = following._tenants.peek("acme")
         assert held is not None, "it was dropped instead of followed"
-        assert held.revision == revision
+        assert held.revision.number == revision
         assert await answers(following) == await answers(opened(reader))
 
 

@@ -17,24 +17,24 @@ from sidegate.membership.bounded import BoundedMap
 from sidegate.membership.follower import Follower
 from sidegate.membership.given import GivenFacts
 from sidegate.membership.snapshot import AT_ONCE, TOUCHES, Snapshots
-from sidegate.model import Change, Entity, Member, RecordedChange, StoredResource, TenantFacts
+from sidegate.model import Change, Entity, Member, RecordedChange, Revision, StoredResource, TenantFacts
 from sidegate.policy.keeper import PackKeeper, bundled_packs
 
 PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
 
 
 class SlowReader(GivenFacts):
-    """Facts behind a wait, which counts who asks; `revision` is what it claims to have read."""
+    """Facts behind a wait, which counts who asks; `number` is the revision that it claims to have read."""
 
     def __init__(self, tenants: dict[str, TenantFacts]) -> None:
         super().__init__(tenants)
         self.asked: Counter[str] = Counter()
-        self.revision = 1
+        self.number = 1
         self.failing = False
 
     async def load_core(self, tenant, scope_types):
         self.asked[tenant] += 1
-        revision = self.revision
+        revision = at(self.number)
         await asyncio.sleep(0.01)
         if self.failing:
             raise StoreUnavailable("the store does not answer")
@@ -44,15 +44,21 @@ class SlowReader(GivenFacts):
     async def load_resource(self, tenant, reference):
         self.asked[reference] += 1
         resource, grants, _ = await super().load_resource(tenant, reference)
-        return resource, grants, self.revision
+        return resource, grants, at(self.number)
+
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(number: int) -> Revision:
+    """The revision of a number, whose time is that of `change`."""
+    return Revision.made(number, MOMENT)
 
 
 def change(revision: int, entity: Entity = Entity.MEMBER, key: tuple[str, ...] = ("vic",)) -> RecordedChange:
     """A change that makes the member vic, or touches something else."""
     after = {"status": "active", "name": "", "email": "", "mfa": False, "quota": None}
-    return RecordedChange(
-        revision, "acme", revision, Change(entity, key, None, after), "test", datetime(2026, 1, 1, tzinfo=UTC)
-    )
+    return RecordedChange(revision, "acme", revision, Change(entity, key, None, after), "test", MOMENT)
 
 
 def tenant(name: str) -> TenantFacts:
@@ -103,7 +109,7 @@ async def test_a_change_during_a_load_is_followed_from_what_was_loaded(snapshots
     snapshots.follow("acme", [change(2)])
     snapshots.follow("acme", [change(3, key=("wim",))])
     loaded = await loading
-    assert (loaded.revision, sorted(loaded.members)) == (3, ["uma", "vic", "wim"])
+    assert (loaded.revision.number, sorted(loaded.members)) == (3, ["uma", "vic", "wim"])
     assert reader.asked["acme"] == 1
 
 
@@ -111,9 +117,9 @@ async def test_a_change_that_does_not_follow_from_a_load_makes_it_load_again(sna
     """Where a revision between what was read and what was seen is missing, nothing is guessed."""
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
-    reader.revision = 3
+    reader.number = 3
     snapshots.follow("acme", [change(3)])
-    assert (await loading).revision == 3
+    assert (await loading).revision.number == 3
     assert reader.asked["acme"] == 2
 
 
@@ -168,7 +174,7 @@ async def test_a_change_is_followed_without_a_load(snapshots, reader):
     assert await snapshots.tenant("acme") is held
     snapshots.follow("acme", [change(2), change(3, key=("wim",))])
     followed = await snapshots.tenant("acme")
-    assert (followed.revision, sorted(followed.members)) == (3, ["uma", "vic", "wim"])
+    assert (followed.revision.number, sorted(followed.members)) == (3, ["uma", "vic", "wim"])
     assert sorted(held.members) == ["uma"]
     assert reader.asked["acme"] == 1
 
@@ -176,25 +182,25 @@ async def test_a_change_is_followed_without_a_load(snapshots, reader):
 async def test_a_missing_revision_makes_it_load_anew(snapshots, reader):
     """Where changes leave a gap nothing is guessed."""
     await snapshots.tenant("acme")
-    reader.revision = 3
+    reader.number = 3
     snapshots.follow("acme", [change(3)])
-    assert (await snapshots.tenant("acme")).revision == 3
+    assert (await snapshots.tenant("acme")).revision.number == 3
     assert reader.asked["acme"] == 2
 
 
 async def test_very_many_changes_at_once_are_read_anew(snapshots, reader):
     """What would hold up all others while it is followed is loaded beside them instead, also while it is loaded."""
     await snapshots.tenant("acme")
-    reader.revision = 2
+    reader.number = 2
     many = [change(2, key=(f"m{number}",)) for number in range(AT_ONCE + 1)]
     snapshots.follow("acme", many)
     assert snapshots.peek("acme") is None
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
-    reader.revision = 3
+    reader.number = 3
     snapshots.follow("acme", many[:-1])
     snapshots.follow("acme", [change(3)])
-    assert (await loading).revision == 3
+    assert (await loading).revision.number == 3
     assert reader.asked["acme"] == 3
 
 
@@ -245,10 +251,10 @@ async def test_a_resource_is_read_again_once_a_change_is_about_it(snapshots, rea
     snapshot = await snapshots.tenant("acme")
     document = snapshot.pack.pack.schema.resources["document"]
     await snapshots.resource(snapshot, document, "d1")
-    reader.revision = 2
+    reader.number = 2
     snapshots.follow("acme", [change(2, entity, key)])
     snapshot = await snapshots.tenant("acme")
-    assert snapshot.revision == 2
+    assert snapshot.revision == at(2)
     assert await snapshots.resource(snapshot, document, "d1") is not None
     assert reader.asked["document:d1"] == asked
 
@@ -257,7 +263,7 @@ async def test_a_resource_at_another_revision_is_not_given(snapshots, reader):
     """A snapshot never gets a resource from before or after it, also where another snapshot took its place."""
     old = await snapshots.tenant("acme")
     document = old.pack.pack.schema.resources["document"]
-    reader.revision = 2
+    reader.number = 2
     assert await snapshots.resource(old, document, "d1") is None
     snapshots.follow("acme", [change(2)])
     new = await snapshots.tenant("acme")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.errors import InvalidInput
-from sidegate.model import Consistency, Decision, Obligation, Request, Requirement, Resource, Subject
+from sidegate.model import Consistency, Decision, Obligation, Request, Requirement, Resource, Revision, Subject
 from sidegate.server.codec import Codec, read_decision, write_check
 from sidegate.server.revision import RevisionTokens
 from sidegate.server.validation import Limits
@@ -47,7 +47,7 @@ requirements = st.sampled_from(
     [
         Consistency(),
         Consistency(Requirement.FULLY_CONSISTENT),
-        Consistency(Requirement.AT_LEAST_AS_FRESH, revision=41),
+        Consistency(Requirement.AT_LEAST_AS_FRESH, revision=Revision(41, 5)),
         Consistency(max_staleness=2.5),
         Consistency(Requirement.FULLY_CONSISTENT, max_staleness=0.0),
     ]

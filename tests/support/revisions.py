@@ -1,0 +1,21 @@
+"""Revisions in tests: the numbers that are known beforehand, without the times that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from sidegate.model import Revision, TenantFacts
+from sidegate.ports import FactsStore
+
+
+def numbers(revisions: Mapping[str, Revision]) -> dict[str, int]:
+    """Return the number of each tenant's revision."""
+    return {tenant: revision.number for tenant, revision in revisions.items()}
+
+
+async def loaded(store: FactsStore, tenant: str) -> tuple[TenantFacts, int]:
+    """Return a tenant's facts with the number of their revision."""
+    facts, revision = await store.load(tenant) or pytest.fail("the tenant is gone")
+    return facts, revision.number
