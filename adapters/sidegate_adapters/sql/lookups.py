@@ -6,8 +6,22 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Text, and_, column, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CursorResult,
+    MappingResult,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    select,
+    tuple_,
+)
 from sqlalchemy import values as _values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,16 +47,18 @@ _TENANT: EntryKey = (Entity.TENANT, ())
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Where a relation is looked up: the entity found, and the columns that hold the value, two for a reference."""
+    """Where a relation is looked up: the entity found, and the columns that hold the value."""
 
     entity: Entity
     columns: tuple[Column[str], ...]
 
 
+_TENANT_ROW = select(tenants).where(tenants.c.id == bindparam("tenant"))
+_REVISION = select(tenants.c.revision).where(tenants.c.id == bindparam("tenant"))
 _INDEXES: Mapping[Relation, _Index] = {
     Relation.GRANTS_OF: _Index(Entity.GRANT, (grants.c.holder_type, grants.c.holder_id)),
     Relation.GRANTS_ON: _Index(Entity.GRANT, (grants.c.scope_type, grants.c.scope_id)),
-    Relation.GRANTS_AS: _Index(Entity.GRANT, (grants.c.role,)),
+    Relation.GRANTS_AS: _Index(Entity.GRANT, (grants.c.scope_type, grants.c.scope_id, grants.c.role)),
     Relation.GROUPS_OF: _Index(Entity.GROUP_MEMBER, (group_members.c.holder_type, group_members.c.holder_id)),
     Relation.INSIDE: _Index(Entity.GROUP_MEMBER, (group_members.c.group_id,)),
     Relation.EMAIL: _Index(Entity.MEMBER, (members.c.email_key,)),
@@ -54,7 +70,7 @@ async def entries(
     connection: AsyncConnection, tenant: str, keys: Sequence[EntryKey]
 ) -> tuple[dict[EntryKey, Payload], int]:
     """Return those of the entries that are there, with the tenant's revision."""
-    row = (await connection.execute(select(tenants).where(tenants.c.id == tenant))).mappings().first()
+    row = (await connection.execute(_TENANT_ROW, {"tenant": tenant})).mappings().first()
     if row is None:
         return {}, 0
     found: dict[EntryKey, Payload] = {}
@@ -69,10 +85,8 @@ async def entries(
             identities = [KINDS[entity].identity(key) for key in batch]
             for identity in identities:
                 require_storable(identity)
-            columns = [KINDS[entity].table.c[name] for name in identities[0]]
-            found |= await _found(
-                connection, tenant, entity, any_of(columns, [tuple(one.values()) for one in identities])
-            )
+            columns = tuple(KINDS[entity].table.c[name] for name in identities[0])
+            found |= await _found(connection, tenant, entity, columns, [tuple(one.values()) for one in identities])
     return found, row["revision"]
 
 
@@ -80,7 +94,7 @@ async def related(
     connection: AsyncConnection, tenant: str, relation: Relation, values: Sequence[str]
 ) -> tuple[dict[EntryKey, Payload], int]:
     """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
-    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    revision = await connection.scalar(_REVISION, {"tenant": tenant})
     if revision is None:
         return {}, 0
     found: dict[EntryKey, Payload] = {}
@@ -91,12 +105,16 @@ async def related(
             found |= await _children(connection, tenant, batch)
             continue
         index = _INDEXES[relation]
-        wanted = [split_ref(value) if len(index.columns) > 1 else (value,) for value in batch]
-        where = any_of(index.columns, wanted)
-        if relation is Relation.GRANTS_AS:
-            where &= (grants.c.scope_type == "tenant") & (grants.c.scope_id == tenant)
-        found |= await _found(connection, tenant, index.entity, where)
+        wanted = [_values_of(relation, tenant, value) for value in batch]
+        found |= await _found(connection, tenant, index.entity, index.columns, wanted)
     return found, revision
+
+
+def _values_of(relation: Relation, tenant: str, value: str) -> tuple[str, ...]:
+    """Return what stands in the columns of a relation's index."""
+    if relation is Relation.GRANTS_AS:
+        return "tenant", tenant, value
+    return split_ref(value) if len(_INDEXES[relation].columns) > 1 else (value,)
 
 
 async def page(
@@ -127,12 +145,37 @@ async def receipt(
 
 
 async def _found(
-    connection: AsyncConnection, tenant: str, entity: Entity, where: ColumnElement[bool]
+    connection: AsyncConnection,
+    tenant: str,
+    entity: Entity,
+    columns: tuple[Column[str], ...],
+    values: Sequence[tuple[str, ...]],
 ) -> dict[EntryKey, Payload]:
     kind = KINDS[entity]
-    rows = (await connection.execute(select(kind.table).where(kind.table.c.tenant == tenant, where))).mappings()
+    rows = await _rows_with(connection, tenant, columns, values)
     found: dict[EntryKey, Payload] = {(entity, kind.key(row)): kind.payload(row) for row in rows}
     return await with_parents(connection, tenant, found) if entity is Entity.RESOURCE else found
+
+
+async def _rows_with(
+    connection: AsyncConnection, tenant: str, columns: tuple[Column[str], ...], values: Sequence[tuple[str, ...]]
+) -> MappingResult:
+    """Return a tenant's rows that hold any of the values in these columns of a table."""
+    if len(values) == 1:
+        query = _with_one(columns)
+        given = {"tenant": tenant, **{one.name: value for one, value in zip(columns, *values, strict=True)}}
+    else:
+        table = columns[0].table
+        query, given = select(table).where(table.c.tenant == tenant, any_of(columns, values)), {}
+    found: CursorResult[Any] = await connection.execute(query, given)
+    return found.mappings()
+
+
+@cache
+def _with_one(columns: tuple[Column[str], ...]) -> Select[Any]:
+    """Return the query for one value, which is what is asked for mostly; to build it costs more than to send it."""
+    table = columns[0].table
+    return select(table).where(*(column == bindparam(column.name) for column in (table.c.tenant, *columns)))
 
 
 async def _children(connection: AsyncConnection, tenant: str, parents: Sequence[str]) -> dict[EntryKey, Payload]:
@@ -143,8 +186,7 @@ async def _children(connection: AsyncConnection, tenant: str, parents: Sequence[
     references = [(row.type, row.id) for row in await connection.execute(query.distinct())]
     found: dict[EntryKey, Payload] = {}
     for batch in batches(references, _BATCH):
-        where = any_of((resources.c.type, resources.c.id), batch)
-        found |= await _found(connection, tenant, Entity.RESOURCE, where)
+        found |= await _found(connection, tenant, Entity.RESOURCE, (resources.c.type, resources.c.id), batch)
     return found
 
 
@@ -154,10 +196,9 @@ async def with_parents(
     """Return resources with the parents that their own rows don't tell."""
     above: defaultdict[str, list[str]] = defaultdict(list)
     for batch in batches((reference for _, (reference,) in found), _BATCH):
-        where = any_of((resource_parents.c.type, resource_parents.c.id), [split_ref(one) for one in batch])
-        query = select(resource_parents).where(resource_parents.c.tenant == tenant, where)
-        for row in await connection.execute(query):
-            above[ref(row.type, row.id)].append(ref(row.parent_type, row.parent_id))
+        columns = (resource_parents.c.type, resource_parents.c.id)
+        for row in await _rows_with(connection, tenant, columns, [split_ref(one) for one in batch]):
+            above[ref(row["type"], row["id"])].append(ref(row["parent_type"], row["parent_id"]))
     return {
         (entity, (reference,)): {**payload, "parents": [*sorted(above[reference])]}
         for (entity, (reference,)), payload in found.items()
