@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from sidegate.entries import is_suspended
+from sidegate.entries import EntryKey, is_suspended
 from sidegate.errors import InvalidInput, TenantSuspended, Unavailable, Violation
 from sidegate.membership.follower import Follower
 from sidegate.membership.invariants import read_references, require_sound
@@ -59,8 +59,11 @@ class Commander:
         *,
         plan: Callable[[Step], Awaitable[T]],
         respond: Callable[[T], bytes],
+        needs: Sequence[EntryKey] = (),
     ) -> Written:
         """Plan and write; a request that was performed before is answered as it was then.
+
+        `needs` are entries that the plan is known to ask for: they are read at once, with the tenant itself.
 
         Raises:
             InvalidInput: the request is wrong, or its ID was used for another one.
@@ -74,7 +77,8 @@ class Commander:
         lock = self._locks.setdefault(tenant, asyncio.Lock())
         async with lock:
             return await settled(
-                lambda: self._attempt(tenant, caller, plan=plan, respond=respond), catch_up=self._follower.catch_up
+                lambda: self._attempt(tenant, caller, plan=plan, respond=respond, needs=needs),
+                catch_up=self._follower.catch_up,
             )
 
     async def _attempt(
@@ -84,10 +88,11 @@ class Commander:
         *,
         plan: Callable[[Step], Awaitable[T]],
         respond: Callable[[T], bytes],
+        needs: Sequence[EntryKey],
     ) -> Written:
         if known := await self._answered(tenant, caller):
             return known
-        step = await self._steps.begin(tenant, caller)
+        step = await self._steps.begin(tenant, caller, needs=needs)
         draft = step.draft
         stored = await draft.entry(Entity.TENANT)
         if stored is not None and is_suspended(stored) and not caller.is_platform:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sidegate.entries import EntryKey
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.membership.commander import Commander, Written
 from sidegate.membership.granting import require_grantable
+from sidegate.membership.invariants import HOLDERS
 from sidegate.membership.people import member_of
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
@@ -64,7 +66,7 @@ class Grants:
         """
 
         async def plan(step: Step) -> Grant:
-            made = _on_scope(step, grant)
+            made = _on_scope(tenant, grant)
             await _require_right(step, made)
             if made.scope == step.scope:
                 await require_grantable(step, made.role, field="grant.role")
@@ -74,7 +76,8 @@ class Grants:
             step.draft.put(Entity.GRANT, made.role, made.scope, made.holder, payload={})
             return grant
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        needs = _named_by(tenant, grant)
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond, needs=needs)
 
     async def revoke(self, tenant: str, grant: Grant, caller: Caller, respond: Callable[[None], bytes]) -> Written:
         """Take a role from a member or a group (EL-13).
@@ -86,7 +89,7 @@ class Grants:
         """
 
         async def plan(step: Step) -> None:
-            made = _on_scope(step, grant)
+            made = _on_scope(tenant, grant)
             await _require_right(step, made)
             if made.scope == step.scope:
                 await step.require_authority(made.role)
@@ -94,7 +97,8 @@ class Grants:
                 raise NotFound(f"`{made.holder}` does not hold role `{made.role}` on `{grant.scope}`")
             step.draft.remove(Entity.GRANT, made.role, made.scope, made.holder)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        needs = _named_by(tenant, grant)[:1]
+        return await self._commander.perform(tenant, caller, plan=plan, respond=respond, needs=needs)
 
     async def delegate(
         self, tenant: str, role: str, to: str, caller: Caller, respond: Callable[[Delegated], bytes]
@@ -125,8 +129,20 @@ class Grants:
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
 
-def _on_scope(step: Step, grant: Grant) -> Grant:
-    return Grant(grant.role, step.scope if grant.scope == TENANT else grant.scope, grant.holder)
+def _on_scope(tenant: str, grant: Grant) -> Grant:
+    return replace(grant, scope=ref(TENANT, tenant)) if grant.scope == TENANT else grant
+
+
+def _named_by(tenant: str, grant: Grant) -> list[EntryKey]:
+    """Return the entries that a grant speaks of, itself first."""
+    made = _on_scope(tenant, grant)
+    named: list[EntryKey] = [(Entity.GRANT, (made.role, made.scope, made.holder))]
+    kind, holder = split_ref(made.holder)
+    if kind in HOLDERS:
+        named.append((HOLDERS[kind], (holder,)))
+    if grant.scope != TENANT:
+        named.append((Entity.RESOURCE, (made.scope,)))
+    return named
 
 
 async def _require_visible(step: Step, relation: Relation, value: str) -> None:

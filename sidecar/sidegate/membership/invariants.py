@@ -13,7 +13,8 @@ from sidegate.membership.validation import CHECKS
 from sidegate.model import Change, Entity, Grant, ref, split_ref
 from sidegate.policy.schema import TENANT, Count, InstanceOf, Schema
 
-_HOLDERS: Mapping[str, Entity] = {"member": Entity.MEMBER, "group": Entity.GROUP}
+HOLDERS: Mapping[str, Entity] = {"member": Entity.MEMBER, "group": Entity.GROUP}
+"""The kinds of who can hold a role or stand in a group."""
 _KEEPERS: Mapping[InstanceOf, Entity] = {
     InstanceOf.MEMBER: Entity.MEMBER,
     InstanceOf.GROUP: Entity.GROUP,
@@ -40,7 +41,7 @@ def _entry_of(reference: str, schema: Schema) -> EntryKey:
     """Return the entry that must be there for a reference to lead somewhere: a workspace is there with its member."""
     type_, id_ = split_ref(reference)
     declared = schema.resources.get(type_)
-    entity = _HOLDERS.get(type_) or (_KEEPERS.get(declared.instances) if declared else None)
+    entity = HOLDERS.get(type_) or (_KEEPERS.get(declared.instances) if declared else None)
     return (entity, (id_,)) if entity else (Entity.RESOURCE, (reference,))
 
 

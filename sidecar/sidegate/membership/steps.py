@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from sidegate.entries import EntryKey
 from sidegate.errors import RevisionConflict, Unavailable
 from sidegate.membership.draft import Draft
 from sidegate.membership.step import Caller, Step
@@ -26,13 +27,14 @@ class Steps:
         self.schema_of = schema_of
         self._decider = decider
 
-    async def begin(self, tenant: str, caller: Caller) -> Step:
-        """Return a step on a tenant as it is now, or as one that is not there.
+    async def begin(self, tenant: str, caller: Caller, *, needs: Iterable[EntryKey] = ()) -> Step:
+        """Return a step on a tenant as it is now, or as one that is not there; what it needs is read with the tenant.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
         draft = Draft(self.store, tenant)
+        await draft.load([(Entity.TENANT, ()), *needs])
         stored = await draft.entry(Entity.TENANT) or {}
         return Step(draft, caller, lambda: self.schema(tenant, stored["pack"]), self._decider)
 
