@@ -12,9 +12,9 @@ from sidegate.model import DEFAULT_CONSISTENCY, Consistency, Decision, Request, 
 
 
 @asynccontextmanager
-async def deciding(database: Path, **settings: object) -> AsyncIterator[bootstrap.Core]:
-    """Assemble the real chain over a SQLite file."""
-    flags = {"database": f"sqlite:///{database}", **settings}
+async def deciding(database: Path | str, **settings: object) -> AsyncIterator[bootstrap.Core]:
+    """Assemble the real chain over a SQLite file, or the database at an address."""
+    flags = {"database": database if isinstance(database, str) else f"sqlite:///{database}", **settings}
     async with bootstrap.deciding(load_settings(flags)) as core:
         yield core
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from random import Random
 
 from sidegate.membership.writing import write_facts
-from sidegate.model import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts, ref
-from sidegate.policy.schema import TENANT, Count, HeldBy, InstanceOf, Schema
+from sidegate.model import CustomRole, Grant, Group, Json, Member, MemberStatus, StoredResource, TenantFacts, ref
+from sidegate.policy.schema import TENANT, Count, HeldBy, InstanceOf, ResourceType, Role, Schema, Source
 
-MEMBERS = ("ada", "bob", "cem", "dia", "eve")
-GROUPS = ("g1", "g2", "g3")
-INSTANCES = ("1", "2", "3", "4")
+# In the order of their code points, in which neither languages nor UTF-16 put them; colons end no ID.
+MEMBERS = ("Zoë", "ada", "e:v:e", "\ufb01n", "\U0001f98a")
+GROUPS = ("G:2", "a", "é")
+INSTANCES = ("1:1", "10", "B", "a", "\uff5e", "\U0001f4c4")
 
 
 def drawn_facts(tenant: str, schema: Schema, random: Random) -> TenantFacts:
@@ -25,15 +26,16 @@ def drawn_facts(tenant: str, schema: Schema, random: Random) -> TenantFacts:
     for number, id_ in enumerate(GROUPS):
         inside = [*(ref("member", one) for one in MEMBERS), *(ref("group", one) for one in GROUPS[:number])]
         groups[id_] = Group(id_, members=frozenset(random.sample(inside, random.randrange(4))))
+    roles, resources = _roles(schema, random), _resources(schema, random)
     return TenantFacts(
         tenant,
         schema.name,
         {name: random.random() < 0.3 for name, declared in schema.settings.items() if declared.type == "boolean"},
         members,
         groups,
-        _roles(schema, random),
-        (resources := _resources(schema, random)),
-        frozenset(_grants(tenant, schema, resources, random)),
+        roles,
+        resources,
+        frozenset(_grants(tenant, schema, roles, resources, random=random)),
     )
 
 
@@ -48,8 +50,9 @@ def _roles(schema: Schema, random: Random) -> dict[str, CustomRole]:
     found = {}
     for name in ("Clerk", "Guest")[: random.randrange(3)]:
         types = random.sample(sorted(schema.custom_roles.types), min(2, len(schema.custom_roles.types)))
+        actions = {type_: schema.resources[type_].actions for type_ in types}
         found[name] = CustomRole(
-            name, {type_: frozenset(random.sample(schema.resources[type_].actions, 1)) for type_ in types}
+            name, {type_: frozenset(random.sample(these, (len(these) + 1) // 2)) for type_, these in actions.items()}
         )
     return found
 
@@ -58,24 +61,36 @@ def _resources(schema: Schema, random: Random) -> dict[str, StoredResource]:
     found: dict[str, StoredResource] = {}
     types = [type_ for type_ in schema.resources.values() if _registered(type_.name, schema)]
     for type_ in sorted(types, key=lambda one: len(schema.scopes_of(one.name))):
-        for id_ in random.sample(INSTANCES, random.randrange(len(INSTANCES) + 1)):
+        for id_ in random.sample(INSTANCES, random.randrange(1, len(INSTANCES) + 1)):
             parents = []
             for above in sorted(type_.parents):
                 known = _instances(above, schema, found)
-                if known and random.random() < 0.7:
+                if known and random.random() < 0.9:
                     parents.append(random.choice(known))
             kept = parents if random.random() < 0.5 else parents[:1]
-            found[ref(type_.name, id_)] = StoredResource(type_.name, id_, frozenset(kept))
+            found[ref(type_.name, id_)] = StoredResource(type_.name, id_, frozenset(kept), _properties(type_, random))
     return found
 
 
-def _grants(tenant: str, schema: Schema, resources: dict[str, StoredResource], random: Random) -> set[Grant]:
+def _properties(type_: ResourceType, random: Random) -> dict[str, Json]:
+    values: dict[str, list[Json]] = {"boolean": [False, True], "integer": [0, 1, 2], "string": ["draft", "sent"]}
+    stored = [one for one in (type_.properties or {}).values() if one.source is Source.STORED and one.type in values]
+    return {one.name: random.choice(values[one.type]) for one in stored if random.random() < 0.7}
+
+
+def _grants(
+    tenant: str,
+    schema: Schema,
+    own: dict[str, CustomRole],
+    resources: dict[str, StoredResource],
+    *,
+    random: Random,
+) -> set[Grant]:
     found: set[Grant] = set()
     given: dict[str, str] = {}
     people, groups = [ref("member", one) for one in MEMBERS], [ref("group", one) for one in GROUPS]
-    for role in schema.roles.values():
-        if role.held_by is not HeldBy.GRANT:
-            continue
+    roles = [role for role in schema.roles.values() if role.held_by is HeldBy.GRANT]
+    for role in [*roles, *(Role(name, frozenset({TENANT})) for name in own)]:
         for type_ in sorted(role.on):
             scopes = [ref(TENANT, tenant)] if type_ == TENANT else _instances(type_, schema, resources)
             for scope in scopes:

@@ -3,98 +3,214 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from itertools import count, product
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import count
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from sidegate.bootstrap import Core
+from sidegate.decision import candidates, search, walks
 from sidegate.decision.search import Asked
-from sidegate.model import AllowedPage, Request, Resource, Subject
+from sidegate.model import AllowedPage, Request, Resource, Subject, TenantFacts
+from sidegate.policy.keeper import bundled_packs
 from sidegate.policy.schema import TENANT, InstanceOf, Schema
 from support.deciding import apply, deciding
+from support.deep_pack import write_deep_packs
 from support.pack_facts import GROUPS, MEMBERS, document_of, drawn_facts
 
-TENANTS = count()
-PACKS = ("standard", "mekari-sign", "engagelab", "eformsign")
+BUNDLED = ("standard", "mekari-sign", "engagelab", "eformsign")
+CASES = [
+    *(("sqlite", pack, seed) for pack in (*BUNDLED, "loose") for seed in range(2)),
+    *(("sqlite", "deep", seed) for seed in range(4)),
+    *(("postgresql", "deep", seed) for seed in range(2)),
+]
+NARROW, WIDE = 64, 1
+"""How much may be held: there are walks along all of it, or one through everything where it is more."""
+NO_IDS = ("*", "~")
+"""The type as a whole, and what is not there."""
+_NUMBERS = count()
 
 
 @pytest.fixture(scope="module")
-def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, object]]:
-    """Start the chain on all bundled packs."""
-    database = tmp_path_factory.mktemp("lists") / "facts.db"
+def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory of the bundled packs, the deep one, and one with a matcher of its own."""
+    directory = tmp_path_factory.mktemp("packs")
+    for pack in BUNDLED:
+        shutil.copytree(bundled_packs() / pack, directory / pack)
+    write_deep_packs(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def started(
+    policies: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[asyncio.Runner, Callable[[str], Core]]]:
+    """Start one chain per database, when it is first asked for."""
+    settings = {"policies": policies, "default_pack": "standard", "poll_interval": 59, "max_staleness": 60}
+    path = tmp_path_factory.mktemp("lists") / "facts.db"
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
+
+        @cache
+        def start(kind: str) -> Core:
+            return runner.run(over(kind))
+
+        async def over(kind: str) -> Core:
+            postgres = request.getfixturevalue("postgres") if kind == "postgresql" else None
+            place = path if postgres is None else await stack.enter_async_context(postgres.database())
+            return await stack.enter_async_context(deciding(place, **settings))
+
         try:
-            yield runner, runner.run(stack.enter_async_context(deciding(database, poll_interval=59, max_staleness=60)))
+            yield runner, start
         finally:
             runner.run(stack.aclose())
 
 
-async def whole(look: object, request: Request, *, size: int) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class Case:
+    """A drawn tenant on a running chain, and all that there is to ask about."""
+
+    core: Core
+    facts: TenantFacts
+    schema: Schema
+    random: Random
+
+    def ids(self, type_: str) -> list[str]:
+        """Return the IDs of all that there is of a type."""
+        if type_ == TENANT:
+            return [self.facts.id]
+        match self.schema.resources[type_].instances:
+            case InstanceOf.MEMBER:
+                return [*MEMBERS]
+            case InstanceOf.GROUP:
+                return [*GROUPS]
+            case InstanceOf.ROLE:
+                return sorted({*self.schema.roles, *self.facts.roles})
+            case _:
+                return sorted(resource.id for resource in self.facts.resources.values() if resource.type == type_)
+
+    async def rule(self, question: Request) -> str | None:
+        """Return the rule by which a Check allows, None where it does not."""
+        decision = await self.core.decider.decide(question)
+        return decision.rule if decision.allowed else None
+
+    async def of_resources(self, question: Request) -> None:
+        """Prove the list of resources."""
+        each = {one: _on(question, one) for one in self.ids(question.resource.type)}
+        await self.proves(self.core.search.resources, _on(question, ""), each)
+
+    async def of_subjects(self, question: Request) -> None:
+        """Prove the list of subjects."""
+        each = {one: replace(question, subject=Subject(one)) for one in MEMBERS}
+        await self.proves(self.core.search.subjects, replace(question, subject=Subject("")), each)
+
+    async def of_actions(self, question: Request) -> None:
+        """Prove the list of actions."""
+        each = {
+            one: replace(question, action=one) for one in sorted(self.schema.resources[question.resource.type].actions)
+        }
+        await self.proves(self.core.search.actions, replace(question, action=""), each)
+
+    async def proves(
+        self, look: Callable[[Asked], Awaitable[AllowedPage]], question: Request, each: dict[str, Request]
+    ) -> None:
+        """Compare a list, found along what is held and found among everything, with the Checks of each."""
+        expected = [(one, rule) for one, check in each.items() if (rule := await self.rule(check)) is not None]
+        for most in (NARROW, WIDE):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(candidates, "MOST", most)
+                patch.setattr(walks, "PAGE", self.random.choice([1, 2, 3, 100]))
+                patch.setattr(search, "BATCH", self.random.choice([1, 2, 3, 200]))
+                assert await whole(look, question, size=self.random.choice([1, 2, 3, 50])) == expected, question
+
+
+async def whole(
+    look: Callable[[Asked], Awaitable[AllowedPage]], request: Request, *, size: int
+) -> list[tuple[str, str]]:
     """Return all pages of a list as (ID, rule), in pages of a size."""
     found: list[tuple[str, str]] = []
     after: str | None = ""
     while after is not None:
-        page: AllowedPage = await look(Asked(request, after, size))
+        page = await look(Asked(request, after, size))
         assert len(page.found) <= size
         found += [(one.id, one.rule) for one in page.found]
         after = page.reached
     return found
 
 
-def instances(schema: Schema, facts: object, type_: str) -> list[str]:
-    """Return the IDs of all that there is of a type."""
-    if type_ == TENANT:
-        return [facts.id]
-    match schema.resources[type_].instances:
-        case InstanceOf.MEMBER:
-            return sorted(MEMBERS)
-        case InstanceOf.GROUP:
-            return sorted(GROUPS)
-        case InstanceOf.ROLE:
-            return sorted({*schema.roles, *facts.roles})
-        case _:
-            return sorted(resource.id for resource in facts.resources.values() if resource.type == type_)
+def _on(question: Request, id_: str) -> Request:
+    return replace(question, resource=replace(question.resource, id=id_))
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("pack", PACKS)
-def test_a_list_is_what_checks_say(sidecar, pack, seed):
+@pytest.mark.parametrize(("database", "pack", "seed"), CASES)
+def test_a_list_is_what_checks_say(started: Any, database: str, pack: str, seed: int) -> None:
     """Lists, in pages of any size, hold exactly what Check allows, by the same rules and in the IDs' order."""
-    runner, core = sidecar
+    runner, start = started
+    core = start(database)
     random = Random(f"{pack} {seed}")
     schema = core.packs.get(pack).pack.schema
-    facts = drawn_facts(f"t{next(TENANTS)}", schema, random)
-
-    async def check(member: str, action: str, type_: str, id_: str) -> str | None:
-        request = Request(facts.id, Subject(member), action, Resource(type_, id_))
-        decision = await core.decider.decide(request)
-        return decision.rule if decision.allowed else None
+    case = Case(core, drawn_facts(f"t{next(_NUMBERS)}", schema, random), schema, random)
 
     async def run() -> None:
-        await apply(core, document_of(facts))
-        size = random.choice([1, 2, 3, 50])
+        await apply(core, document_of(case.facts))
         questions = [(type_, action) for type_, declared in schema.resources.items() for action in declared.actions]
-        for type_, action in random.sample(questions, min(len(questions), 8)):
-            ids = instances(schema, facts, type_)
-            may = {(member, id_): await check(member, action, type_, id_) for member, id_ in product(MEMBERS, ids)}
-            question = Request(facts.id, Subject(""), action, Resource(type_, ""))
-            for member in MEMBERS:
-                told = await whole(core.search.resources, replace(question, subject=Subject(member)), size=size)
-                assert told == [(id_, rule) for id_ in ids if (rule := may[member, id_]) is not None]
-            for id_ in ids:
-                told = await whole(core.search.subjects, replace(question, resource=Resource(type_, id_)), size=size)
-                assert told == [(member, rule) for member in MEMBERS if (rule := may[member, id_]) is not None]
-            for member, id_ in random.sample(sorted(may), min(3, len(may))):
-                asked = replace(question, subject=Subject(member), action="", resource=Resource(type_, id_))
-                actions = sorted(schema.resources[type_].actions)
-                allowed = {one: rule for one in actions if (rule := await check(member, one, type_, id_)) is not None}
-                assert await whole(core.search.actions, asked, size=size) == [*allowed.items()]
+        for type_, action in random.sample(questions, min(len(questions), 16)):
+            asked = Request(case.facts.id, Subject(""), action, Resource(type_, ""))
+            member, ids = Subject(random.choice(MEMBERS)), [*case.ids(type_), *NO_IDS]
+            await case.of_resources(replace(asked, subject=member))
+            for id_ in ids if type_ == TENANT else [random.choice(ids)]:
+                await case.of_subjects(_on(asked, id_))
+            await case.of_actions(_on(replace(asked, subject=member), random.choice(ids)))
 
     runner.run(run())
+
+
+FAR_ABOVE = """
+tenants:
+  acme:
+    pack: deep
+    members: {ada: {}, bob: {}, cem: {}}
+    groups: {g: {members: [group:h]}, h: {members: [cem]}}
+    resources:
+      cabinet:c: {parents: [group:g]}
+      cabinet:empty: {parents: [group:g]}
+      folder:f: {parents: [cabinet:c]}
+      template:t: {parents: [folder:f]}
+      document:d: {parents: [template:t], properties: {open: true}}
+      document:other: {properties: {open: true}}
+    grants:
+      - {role: steward, on: group:g, to: member:bob}
+      - {role: reader, on: cabinet:c, to: member:ada}
+"""
+
+
+async def test_a_role_far_above_gives_rights_on_all_that_stands_below(policies, tmp_path):
+    """What is held on a group, or by standing in one, reaches each type below it in both directions of the lists."""
+    async with deciding(tmp_path / "facts.db", policies=policies, default_pack="deep") as core:
+        await apply(core, FAR_ABOVE)
+        for member, action, type_, ids in (
+            ("bob", "view", "group", ["g"]),
+            ("bob", "view", "folder", ["f"]),
+            ("bob", "view", "template", ["t"]),
+            ("bob", "view", "document", ["d"]),
+            ("ada", "view", "document", ["d"]),
+            ("cem", "view", "group", ["g", "h"]),
+            ("cem", "open", "cabinet", ["c", "empty"]),
+            ("cem", "view", "document", ["d"]),
+            ("cem", "view", "folder", []),
+        ):
+            question = Request("acme", Subject(member), action, Resource(type_, ""))
+            assert [one for one, _ in await whole(core.search.resources, question, size=1)] == ids, question
+            for id_ in ids:
+                asked = replace(_on(question, id_), subject=Subject(""))
+                assert member in [one for one, _ in await whole(core.search.subjects, asked, size=1)], asked
 
 
 async def test_who_may_do_something_with_a_foreign_tenant_is_nobody_or_as_checks_say(tmp_path):
