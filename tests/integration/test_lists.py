@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.bootstrap import Core
+from sidegate.model import NO_REVISION, Revision
 from support.deciding import apply, deciding
 from support.grpc_server import TOKENS, Failure, channel, failure, serving
 from support.packs import MODEL, write_pack
@@ -73,6 +74,11 @@ class Lists:
 
     core: Core
     stub: AuthorizationServiceStub
+    made: Mapping[str, Revision]
+
+    def revision(self, tenant: str = "acme") -> str:
+        """Return the token of what was applied first; "" for a tenant that is not there."""
+        return TOKENS.encode(tenant, self.made.get(tenant, NO_REVISION))
 
     def resources(self, subject: str | pb.Subject = "ann", action: str = "view", **more: Any) -> Any:
         claims = more.pop("claims", None)
@@ -136,9 +142,9 @@ async def running(directory: Path, *, facts: str = FACTS, model: str = MODEL) ->
     pack = write_pack(directory / "packs" / "notes", schema=NOTES, model=model, rows=ROWS)
     settings = {"policies": pack.parent, "default_pack": "notes", "poll_interval": 59, "max_staleness": 60}
     async with deciding(directory / "facts.db", **settings) as core:
-        await apply(core, facts)
+        made = await apply(core, facts)
         async with serving(core.decider, search=core.search) as server, channel(server) as wire:
-            yield Lists(core, AuthorizationServiceStub(wire))
+            yield Lists(core, AuthorizationServiceStub(wire), made)
 
 
 @pytest.fixture
@@ -156,7 +162,7 @@ def invalid(told: Failure, field: str, *words: str) -> None:
 
 async def test_every_field_of_an_answer(lists):
     """Each list names what is allowed and the rule that allows it, and from which rules and facts that is."""
-    digest, revision = lists.core.packs.get("notes").pack.digest, TOKENS.encode("acme", 1)
+    digest, revision = lists.core.packs.get("notes").pack.digest, lists.revision()
     outcome = pb.ListOutcome(policy_digest=digest, revision=revision)
 
     def allowed(kind: Any, *names: str, **more: str) -> list[Any]:
@@ -253,7 +259,10 @@ async def test_why_nothing_is_found_is_told_where_no_rule_is_asked(lists):
         assert (found(page), outcome.reason, outcome.rule) == ([], reason, rule)
         assert (page.next_page_token, outcome.partial) == ("", pb.PARTIAL_REASON_UNSPECIFIED)
         known = reason != "tenant_unknown"
-        assert (outcome.revision, bool(outcome.policy_digest)) == (TOKENS.encode("acme", 1) if known else "", known)
+        assert (outcome.revision, bool(outcome.policy_digest)) == (
+            lists.revision("acme" if known else "nowhere"),
+            known,
+        )
 
 
 async def test_a_list_of_nothing_has_no_reason(lists):
@@ -262,17 +271,17 @@ async def test_a_list_of_nothing_has_no_reason(lists):
     for call in (lists.resources("una", **void), lists.subjects(**void), lists.actions("una", **void)):
         page = await call
         assert (found(page), page.outcome.reason, page.outcome.rule, page.next_page_token) == ([], "", "", "")
-        assert page.outcome.revision == TOKENS.encode("void", 1)
+        assert page.outcome.revision == lists.revision("void")
 
 
 async def test_a_suspended_tenant(lists):
     """In a suspended tenant nothing is found by any list, nor on the next page of one that had begun."""
     token = (await lists.resources(page_size=1)).next_page_token
-    await apply(lists.core, SUSPENDED)
+    suspended = (await apply(lists.core, SUSPENDED))["acme"]
     for call in (*lists.each(), lists.resources(page_token=token)):
         page = await call
         assert (found(page), page.outcome.reason, page.outcome.rule) == ([], "tenant_suspended", "NT-07")
-        assert page.outcome.revision == TOKENS.encode("acme", 2)
+        assert page.outcome.revision == TOKENS.encode("acme", suspended)
 
 
 async def test_claims_count_for_every_candidate(lists):
