@@ -9,7 +9,7 @@ import pytest
 
 from sidegate.decision import search
 from sidegate.errors import StoreUnavailable
-from sidegate.model import Allowed, AllowedPage, PartialReason
+from sidegate.model import Allowed, AllowedPage, PartialReason, Revision
 from support.cli import Done, invoke, sidecar, sidegate
 from support.deciding import apply, deciding
 from support.grpc_server import serving
@@ -196,8 +196,8 @@ class Scripted:
         return page
 
 
-CHANGED = AllowedPage((Allowed("ann", "R1"),), "1", PartialReason.FACTS_CHANGED, revision=7)
-LAST = AllowedPage((Allowed("uma", "R2"),), revision=8)
+CHANGED = AllowedPage((Allowed("ann", "R1"),), "1", PartialReason.FACTS_CHANGED, revision=Revision(7, 70))
+LAST = AllowedPage((Allowed("uma", "R2"),), revision=Revision(8, 80))
 
 
 async def asked(*pages: AllowedPage | Exception, more: tuple[str, ...] = ()) -> Done:
