@@ -127,6 +127,11 @@ def member_payload(member: Member) -> Payload:
     return _member_payload(member)
 
 
+def resource_payload(resource: StoredResource) -> Payload:
+    """Return what a resource's entry says."""
+    return {"parents": [*sorted(resource.parents)], "properties": dict(resource.properties)}
+
+
 def resource_from_entry(reference: str, payload: Payload) -> StoredResource:
     """Return the resource that one entry of it tells."""
     return _resource(reference, payload)
@@ -149,8 +154,7 @@ def _encoded(facts: TenantFacts) -> Iterator[tuple[EntryKey, Payload]]:
         }
         yield (Entity.ROLE, (role.name,)), {"permissions": permissions}
     for resource in facts.resources.values():
-        payload: Payload = {"parents": [*sorted(resource.parents)], "properties": dict(resource.properties)}
-        yield (Entity.RESOURCE, (resource.ref,)), payload
+        yield (Entity.RESOURCE, (resource.ref,)), resource_payload(resource)
     for group in facts.groups.values():
         for holder in sorted(group.members):
             yield (Entity.GROUP_MEMBER, (group.id, holder)), {}

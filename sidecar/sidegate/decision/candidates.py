@@ -10,6 +10,7 @@ from typing import Final
 from sidegate.decision.walks import (
     GROUP,
     MEMBER,
+    Links,
     Walk,
     entries,
     given,
@@ -99,6 +100,7 @@ class _Held:
 
     def __init__(self, draft: Draft, schema: Schema, member: str) -> None:
         self._draft = draft
+        self._links = Links(draft)
         self._schema = schema
         self._member = member
 
@@ -117,7 +119,7 @@ class _Held:
         implied = sorted(split_ref(scope)[1] for scope in self._implied(type_.name, own, groups))
         parents = await self._parents(type_, above)
         walks: list[Walk] = [partial(given, implied)]
-        walks += (partial(granted, self._draft, one, role, type_.name) for one in all_of_it for role in own)
+        walks += (partial(granted, self._links, one, role, type_.name) for one in all_of_it for role in own)
         walks += (partial(registered, self._draft, ResourceQuery(type_.name, parent=parent)) for parent in parents)
         return partial(merged, walks)
 
@@ -138,7 +140,7 @@ class _Held:
         for role, type_ in sorted((holder.role, holder.scope) for holder in wanted):
             found.update(self._implied(type_, (role,), by))
             for holder in by:
-                async with aclosing(granted(self._draft, holder, role, type_, "")) as ids:
+                async with aclosing(granted(self._links, holder, role, type_, "")) as ids:
                     async for id_ in ids:
                         found.add(ref(type_, id_))
                         if len(found) > MOST:
@@ -185,7 +187,7 @@ class _Holding:
     """Who holds roles on scopes, by a grant, by what the pack says, or through a group."""
 
     def __init__(self, draft: Draft, schema: Schema) -> None:
-        self._draft = draft
+        self._links = Links(draft)
         self._schema = schema
 
     async def walk(self, held: Iterable[tuple[str, str]]) -> Walk:
@@ -197,14 +199,14 @@ class _Holding:
         walks: list[Walk] = []
         groups: dict[str, None] = {}
         for scope, role in held:
-            walks.append(partial(holders, self._draft, role, scope))
+            walks.append(partial(holders, self._links, role, scope))
             walks.append(partial(given, self._implied(scope, role, groups)))
-            async with aclosing(granted_groups(self._draft, role, scope)) as found:
+            async with aclosing(granted_groups(self._links, role, scope)) as found:
                 async for group in found:
                     groups[group] = None
                     if len(groups) > MOST:
                         raise _TooMany
-        walks += (partial(inside, self._draft, group) for group in await self._with_groups_inside(groups))
+        walks += (partial(inside, self._links, group) for group in await self._with_groups_inside(groups))
         return partial(merged, walks)
 
     def _implied(self, scope: str, role: str, groups: dict[str, None]) -> list[str]:
@@ -222,7 +224,7 @@ class _Holding:
         found = dict.fromkeys(groups)
         waiting = [*groups]
         while waiting:
-            async with aclosing(groups_inside(self._draft, waiting.pop())) as found_in_it:
+            async with aclosing(groups_inside(self._links, waiting.pop())) as found_in_it:
                 async for group in found_in_it:
                     if group not in found:
                         found[group] = None

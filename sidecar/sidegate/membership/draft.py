@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from sidegate.entries import EntryKey, Payload, member_payload
+from sidegate.entries import EntryKey, Payload, member_payload, resource_payload
 from sidegate.errors import NotFound, RevisionConflict
 from sidegate.membership.difference import between
 from sidegate.model import (
@@ -19,6 +19,8 @@ from sidegate.model import (
     MemberRecord,
     MemberStatus,
     Relation,
+    ResourceQuery,
+    ResourceRecord,
     TenantQuery,
     TenantRecord,
     TenantSize,
@@ -139,6 +141,13 @@ class Draft:
         query = MemberQuery(ids=tuple(ids))
         found = await self.read(lambda store: store.members(self.tenant, query, after="", limit=len(query.ids)))
         return {record.member.id: record for record in found}
+
+    async def resources(self, query: ResourceQuery, *, after: str, limit: int) -> Sequence[ResourceRecord]:
+        """Return a page of the resources that a query asks for as they are stored; their entries are known then."""
+        found = await self.read(lambda store: store.resource_page(self.tenant, query, after=after, limit=limit))
+        for resource in (record.resource for record in found):
+            self._stored.setdefault((Entity.RESOURCE, (resource.ref,)), resource_payload(resource))
+        return found
 
     async def members_in(self, status: MemberStatus) -> list[Member]:
         """Return all members in a state as they are stored, by ID; they can be put then."""
