@@ -40,8 +40,9 @@ from sidegate.model import Change, Entity, Grant, Group, Member, TenantFacts
 from sidegate_adapters.sql import open_store
 from support.changes import changes_between
 from support.cli import sidecar
-from support.histories.clients import check_request, eventually, settle
+from support.histories.clients import eventually, settle
 from support.histories.record import Demand
+from support.histories.wire import check_request
 from support.histories.world import switches
 from support.postgres_server import postgres_server
 from support.valkey_server import valkey_server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from sidegate.policy.load import load_pack
 from support.histories.cluster import NAMES, cluster
 from support.histories.nemesis import FAULTS
-from support.histories.record import Mode, Outcome, Read, Write
+from support.histories.record import Mode, Outcome, Page, Part, Read, Write
 from support.histories.run import Run, run
 from support.histories.world import STANDARD
 
@@ -39,8 +40,11 @@ def assert_it_was_put_to_the_test(done: Run) -> None:
     """A history in which little happened proves little: of all that can happen to a read or a write, some did."""
     reads = [it for it in done.history.operations if isinstance(it, Read)]
     writes = [it for it in done.history.operations if isinstance(it, Write)]
-    assert {it.demand.mode for it in reads if it.answer} == {*Mode}
-    assert {it.answer.allowed for it in reads if it.answer} == {True, False}
+    told = [(getattr(it.question, "part", None), it.demand.mode, it.answer.allowed) for it in reads if it.answer]
+    assert {(part is None, mode) for part, mode, _ in told} == {*product((True, False), Mode)}
+    assert {part for part, _, allowed in told if allowed} == {None, *Part}
+    assert {part is None for part, _, allowed in told if not allowed} == {True, False}
+    assert any(it.question.before for it in reads if isinstance(it.answer, Page))
     assert {it.process.partition("#")[0] for it in reads if it.answer} == {*NAMES}
     assert any(it.failure.startswith("UNAVAILABLE") for it in reads)
     assert {it.outcome for it in writes} == {*Outcome}

@@ -13,7 +13,7 @@ import pytest
 from support.histories import nemesis
 from support.histories.clients import OWN_BOUND, Client, answered, eventually, settle, turned
 from support.histories.cluster import BOUND, Cluster, Node
-from support.histories.record import Demand, Mode, Outcome, Question, Read
+from support.histories.record import Demand, Listing, Mode, Outcome, Part, Question, Read
 from support.histories.world import switches
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -65,21 +65,27 @@ async def test_what_needs_the_database_is_refused_in_time(servers, client, way):
 @pytest.mark.parametrize("fault", ["cut", "silence"])
 @pytest.mark.parametrize("mode", [Mode.AT_LEAST_AS_FRESH, Mode.FULLY_CONSISTENT, Mode.MAX_STALENESS])
 async def test_no_demand_is_answered_by_less(servers, client, fault, mode):
-    """A sidecar that can't see what a question demands says so in time, and answers as soon as it can."""
+    """A sidecar that can't see what a Check or a list demands says so in time, and answers as soon as it can."""
     await settle(servers.nodes[0], ["warm"])
     here, there = servers.nodes[:2]
     assert await allowed(client, there, FROM_THE_STORE)
     switch = switches("warm")[0]
+    listing = Listing.of(switch.question, Part.ACTION)
     getattr(there.database, fault)()
     try:
         write = await turned(client, "warm", switch, on=True, at=here)
         demand = Demand(mode, token=write.revision, bound=OWN_BOUND if mode is Mode.MAX_STALENESS else None)
         await asyncio.sleep(demand.bound or 0)
-        assert await refusal(lambda: client.ask("warm", switch.question, demand, at=there)) == "UNAVAILABLE"
+        codes = await asyncio.gather(
+            refusal(lambda: client.ask("warm", switch.question, demand, at=there)),
+            refusal(lambda: client.ask("warm", listing, demand, at=there)),
+        )
+        assert codes == ["UNAVAILABLE"] * 2
     finally:
         there.database.mend()
     await eventually(servers.ready, "all sidecars are ready again")
-    assert (await answered(client, "warm", switch.question, demand, at=there)).answer.allowed
+    for question in (switch.question, listing):
+        assert (await answered(client, "warm", question, demand, at=there)).answer.allowed
 
 
 async def test_a_sidecar_that_stood_still_knows_that_it_is_late(servers, client):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from time import monotonic
@@ -14,7 +14,7 @@ from support.histories import nemesis
 from support.histories.clients import Client, answered, eventually, settle, turned
 from support.histories.cluster import BOUND, Cluster
 from support.histories.nemesis import Schedule, harm
-from support.histories.record import Demand, Mode, Outcome, Read, Write
+from support.histories.record import Demand, Listing, Mode, Outcome, Page, Part, Question, Read, Write
 from support.histories.world import Switch, switches
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,27 +32,30 @@ def token_of(write: Write) -> Demand:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_no_sidecar_allows_with_the_token_of_a_revocation(servers, client, kind):
-    """Whatever was taken away, on whichever sidecar: with its token all deny, and with that of the grant all allow."""
+    """Whatever was taken away, on whichever sidecar: with its token no Check allows it and no list tells it."""
     switch = switches(TENANT)[KINDS[kind]]
     await settle(servers.nodes[0], [TENANT])
     await turned(client, TENANT, switch, on=False)
-    for _ in range(5):
+    ways = questions(switch.question)
+    for _ in range(3):
         for on in (True, False):
-            write = await turned(client, TENANT, switch, on=on)
-            for sidecar in servers.nodes:
-                read = await answered(client, TENANT, switch.question, token_of(write), at=sidecar)
-                assert read.answer.allowed is on, read
+            demand = token_of(await turned(client, TENANT, switch, on=on))
+            asked = [answered(client, TENANT, way, demand, at=sidecar) for sidecar in servers.nodes for way in ways]
+            for read in await asyncio.gather(*asked):
+                assert allows(read, switch.question) is on, read
 
 
 async def test_no_sidecar_allows_after_a_revocation_while_all_else_fails(servers, client):
-    """Faults one after another: with the token none allows, without it none once the bound has passed; some refuse."""
+    """Faults one after another: with the token none allows, without it none once the bound has passed, by no list."""
     await settle(servers.nodes[0], [TENANT])
     switch = switches(TENANT)[0]
     async with harmed(servers) as inflicting:
         while not inflicting.done():
             await revoked_once(servers, client, switch)
     reads = [it for it in client.notes.operations if isinstance(it, Read)]
-    assert any(read.answer and read.answer.allowed for read in reads), "nothing was ever allowed"
+    for part in (None, *Part):
+        told = [read for read in reads if getattr(read.question, "part", None) is part]
+        assert any(allows(read, switch.question) for read in told), "nothing was ever allowed"
     assert any(read.answer is None for read in reads), "no fault was noticed"
 
 
@@ -60,20 +63,34 @@ async def revoked_once(servers: Cluster, client: Client, switch: Switch) -> None
     """Grant, see it in force, revoke, and see that no sidecar allows any more."""
     granted = await turned(client, TENANT, switch, on=True)
     if granted.revision:
-        await asyncio.gather(*(client.ask(TENANT, switch.question, token_of(granted), at=it) for it in servers.nodes))
+        demand, ways = token_of(granted), questions(switch.question)
+        await asyncio.gather(*(client.ask(TENANT, way, demand, at=it) for it in servers.nodes for way in ways))
     revoked = await turned(client, TENANT, switch, on=False)
     if revoked.outcome is not Outcome.ACKNOWLEDGED:
         return  # an attempt before had done it: its moment and its token are not known
     while (asked := monotonic()) < revoked.told + BOUND + 0.2:
+        way = client.random.choice(questions(switch.question))
         for sidecar in servers.nodes:
             with_token, without = await asyncio.gather(
-                client.ask(TENANT, switch.question, token_of(revoked), at=sidecar),
-                client.ask(TENANT, switch.question, Demand(), at=sidecar),
+                client.ask(TENANT, way, token_of(revoked), at=sidecar),
+                client.ask(TENANT, way, Demand(), at=sidecar),
             )
-            assert with_token.answer is None or not with_token.answer.allowed, with_token
+            assert not allows(with_token, switch.question), with_token
             if asked > revoked.told + BOUND:
-                assert without.answer is None or not without.answer.allowed, without
+                assert not allows(without, switch.question), without
         await asyncio.sleep(0.02)
+
+
+def questions(question: Question) -> Sequence[Question | Listing]:
+    """Return all ways to ask a question: itself, and the lists that have its answer."""
+    return question, *(Listing.of(question, part) for part in Part)
+
+
+def allows(read: Read, question: Question) -> bool:
+    """Return whether an answer says yes to a question: it does, or it is a list that tells what it is about."""
+    if isinstance(read.answer, Page):
+        return any(read.question.about(id_) == question for id_ in read.answer.ids)
+    return read.answer is not None and read.answer.allowed
 
 
 @asynccontextmanager

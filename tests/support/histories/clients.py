@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from time import monotonic
 from typing import Protocol
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 
-from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1 import facts_pb2 as facts
 from sidegate.authz.v1 import history_pb2 as changes
-from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
-from support.histories.record import Answer, Demand, Mode, Operation, Outcome, Question, Read, Write
+from support.histories.record import Demand, Listing, Mode, Operation, Outcome, Page, Part, Question, Read, Write
 from support.histories.timeline import Timeline, timeline
-from support.histories.world import FACTS, Switch, Turn, switches
+from support.histories.wire import asked_of
+from support.histories.world import FACTS, OWNER, Switch, Turn, switches
 
 PATIENCE = 0.8
 """Seconds after which a client gives a call up."""
 OWN_BOUND = 0.3
 """Seconds that a reader asks for with MAX_STALENESS."""
+SIZES = (1, 1, 2, 50)
+"""How many IDs a reader wants on a page, so that many lists have more than one."""
 _PAUSE = 0.1
 _ANSWERED = 20.0
 # What tells for sure that nothing was written.
@@ -88,16 +88,15 @@ class Client:
             self.notes.turned[tenant] = switch
         return write
 
-    async def ask(self, tenant: str, question: Question, demand: Demand, *, at: Reachable | None = None) -> Read:
+    async def ask(
+        self, tenant: str, question: Question | Listing, demand: Demand, *, at: Reachable | None = None
+    ) -> Read:
         """Ask on any sidecar, and record the answer or why there was none."""
         sidecar = at or self.random.choice(self.sidecars)
         process, asked = sidecar.process, monotonic()
         answer, failure = None, ""
         try:
-            told = await AuthorizationServiceStub(sidecar.channel).Check(
-                check_request(tenant, question, demand), timeout=PATIENCE
-            )
-            answer = Answer(told.decision == authz.DECISION_ALLOW, told.reason, told.revision, told.policy_digest)
+            answer = await asked_of(sidecar.channel, tenant, question, demand, patience=PATIENCE)
         except grpc.aio.AioRpcError as error:
             failure = f"{error.code().name}: {error.details()}"
         read = Read(
@@ -112,6 +111,11 @@ class Client:
         """Choose what to ask, mostly about what was turned last."""
         last = self.notes.turned.get(tenant)
         return (last if last and self.random.random() < 0.6 else self.random.choice(switches(tenant))).question
+
+    def listing(self, tenant: str) -> Listing:
+        """Choose what to ask for a list of, and in how long pages."""
+        question = OWNER if self.random.random() < 0.4 else self.question(tenant)
+        return Listing.of(question, self.random.choice([*Part]), self.random.choice(SIZES))
 
     def demand(self, tenant: str) -> Demand:
         """Choose how fresh the next answer must be: a token is this client's own, or what another was told last."""
@@ -134,7 +138,7 @@ async def turned(client: Client, tenant: str, switch: Switch, *, on: bool, at: R
 
 
 async def answered(
-    client: Client, tenant: str, question: Question, demand: Demand, *, at: Reachable | None = None
+    client: Client, tenant: str, question: Question | Listing, demand: Demand, *, at: Reachable | None = None
 ) -> Read:
     """Ask until there is an answer; where nothing is harmed only a busy machine keeps one waiting."""
     deadline = monotonic() + _ANSWERED
@@ -158,37 +162,28 @@ async def read_on(client: Client, tenants: Sequence[str]) -> None:
     """Ask until cancelled, in every mode."""
     while True:
         tenant = client.random.choice(tenants)
-        read = await client.ask(tenant, client.question(tenant), client.demand(tenant))
+        read = await look(client, tenant, client.demand(tenant))
         await asyncio.sleep(client.random.uniform(0, 0.01 if read.answer else _PAUSE))
 
 
 async def watch_on(client: Client, tenants: Sequence[str]) -> None:
     """Ask until cancelled what memory answers, and never wait for more."""
     while True:
-        tenant = client.random.choice(tenants)
-        await client.ask(tenant, client.question(tenant), Demand())
+        await look(client, client.random.choice(tenants), Demand())
         await asyncio.sleep(client.random.uniform(0, 0.03))
 
 
-def check_request(tenant: str, question: Question, demand: Demand) -> authz.CheckRequest:
-    """Return the request for a question."""
-    type_, _, id_ = question.resource.partition(":")
-    request = authz.CheckRequest(
-        tenant=tenant,
-        subject=authz.Subject(id=question.subject),
-        action=question.action,
-        resource=authz.Resource(type=type_, id=id_),
-    )
-    match demand.mode:
-        case Mode.MINIMIZE_LATENCY:
-            request.consistency.minimize_latency = True
-        case Mode.AT_LEAST_AS_FRESH:
-            request.consistency.at_least_as_fresh = demand.token
-        case Mode.FULLY_CONSISTENT:
-            request.consistency.fully_consistent = True
-    if demand.bound is not None:
-        request.consistency.max_staleness.CopyFrom(Duration(nanos=int(demand.bound * 1e9)))
-    return request
+async def look(client: Client, tenant: str, demand: Demand) -> Read:
+    """Ask a question, or for a list until its last page or one that is not told; return what was told last."""
+    if client.random.random() < 0.5:
+        return await client.ask(tenant, client.question(tenant), demand)
+    listing = client.listing(tenant)
+    while True:
+        read = await client.ask(tenant, listing, demand)
+        if not isinstance(read.answer, Page) or not read.answer.token:
+            return read
+        listing = replace(listing, before=read)
+        await asyncio.sleep(client.random.uniform(0, 0.01))
 
 
 async def settle(sidecar: Reachable, tenants: Sequence[str], document: str = FACTS) -> dict[str, str]:

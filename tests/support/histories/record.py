@@ -6,7 +6,7 @@ Times are seconds of one monotonic clock, that of the process which all clients 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -33,6 +33,39 @@ class Question:
     resource: str
 
 
+class Part(StrEnum):
+    """What a list leaves open of a question."""
+
+    SUBJECT = "subject"
+    ACTION = "action"
+    RESOURCE = "resource"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What may stand for the part of a question that is empty? Told in pages; `before` read the one before this."""
+
+    question: Question
+    part: Part
+    size: int = 50
+    before: Read | None = None
+
+    @classmethod
+    def of(cls, question: Question, part: Part, size: int = 50) -> Listing:
+        """Return the first page of all that may stand for a part of a question."""
+        return cls(cls(question, part).about(""), part, size)
+
+    def about(self, id_: str) -> Question:
+        """Return the question about one that may stand there."""
+        value = f"{self.type}:{id_}" if self.part is Part.RESOURCE else id_
+        return replace(self.question, **{self.part: value})
+
+    @property
+    def type(self) -> str:
+        """The type of the resource that is asked about."""
+        return self.question.resource.partition(":")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """The consistency that a reader asked for: `token` goes with AT_LEAST_AS_FRESH, `bound` with MAX_STALENESS."""
@@ -53,17 +86,37 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """The IDs on a page, and what it was made from; `token` leads to the next, `partial` says that it ended early."""
+
+    ids: tuple[str, ...]
+    reason: str
+    revision: str
+    digest: str = ""
+    token: str = ""
+    partial: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        """Whether anything is."""
+        return bool(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
-    """A question, and its answer or why there was none; `process` is the sidecar's, another after each start."""
+    """A question, and its answer or why there was none; `process` is the sidecar's, another after each start.
+
+    What is told of a list is a page.
+    """
 
     session: str
     process: str
     tenant: str
-    question: Question
+    question: Question | Listing
     asked: float
     told: float
     demand: Demand = field(default_factory=Demand)
-    answer: Answer | None = None
+    answer: Answer | Page | None = None
     failure: str = ""
 
 

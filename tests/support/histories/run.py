@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
 
-from support.histories.claims import Broken, History, broken_claims
+from support.histories.claims import Broken, broken_claims
 from support.histories.clients import Client, Notes, eventually, read_on, settle, told_timeline, watch_on, write_on
 from support.histories.cluster import BOUND, Cluster, Node
+from support.histories.evidence import History
 from support.histories.nemesis import Fault, Schedule, harm
-from support.histories.record import Demand, Mode, Read
-from support.histories.truth import Truth
-from support.histories.world import TENANTS, switches
+from support.histories.record import Answer, Demand, Listing, Mode, Page, Question
+from support.histories.truth import Rules
+from support.histories.world import TENANTS, questions
 
 Work: TypeAlias = Callable[[Client, Sequence[str]], Awaitable[None]]
 READERS = 6
@@ -43,7 +44,7 @@ class Run:
 
 
 async def run(
-    cluster: Cluster, truths: Mapping[str, Truth], faults: Sequence[Sequence[Fault]], *, seed: int, seconds: float
+    cluster: Cluster, truths: Mapping[str, Rules], faults: Sequence[Sequence[Fault]], *, seed: int, seconds: float
 ) -> Run:
     """Let clients write and read while one fault follows another; then wait until all sidecars answer alike."""
     random, notes = Random(seed), Notes()
@@ -86,11 +87,10 @@ async def _agreed(client: Client) -> bool:
 
 async def _agree(client: Client) -> bool:
     """Ask all sidecars everything, of the store and then from memory; return whether all give the same answers."""
-    answers: dict[tuple[str, object], set[object]] = {}
+    answers: dict[tuple[str, Question | Listing], set[Answer | Page | None]] = {}
     for demand in (Demand(Mode.FULLY_CONSISTENT), Demand()):
         for tenant in TENANTS:
-            for switch in switches(tenant):
-                for sidecar in client.sidecars:
-                    read: Read = await client.ask(tenant, switch.question, demand, at=sidecar)
-                    answers.setdefault((tenant, switch.question), set()).add(read.answer)
+            for question in questions(tenant):
+                reads = await asyncio.gather(*(client.ask(tenant, question, demand, at=it) for it in client.sidecars))
+                answers.setdefault((tenant, question), set()).update(read.answer for read in reads)
     return all(len(given) == 1 and None not in given for given in answers.values())

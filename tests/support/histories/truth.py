@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from support.histories.record import Question
+from support.histories.record import Listing, Part, Question
 from support.histories.timeline import State
 
 Verdict: TypeAlias = tuple[bool, str]
 """Whether it is allowed, and the reason."""
-Truth: TypeAlias = Callable[[State, Question], Verdict]
 
 UNKNOWN_TENANT: Verdict = (False, "tenant_unknown")
 ALLOWED: Verdict = (True, "allowed_by_rule")
@@ -20,7 +19,7 @@ NO_RULE: Verdict = (False, "no_matching_rule")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The allow rules of a pack: what a role allows on the tenant, and what on the resource it is held on."""
+    """What the allow rules of a pack say: what a role allows on the tenant, and what on the resource it is held on."""
 
     on_tenant: Mapping[str, frozenset[str]]
     on_resource: Mapping[str, frozenset[str]]
@@ -29,13 +28,23 @@ class Rules:
         """Decide a question in a state."""
         if ("tenant", ()) not in state.entries:
             return UNKNOWN_TENANT
-        member = state.entries.get(("member", (question.subject,)))
-        if member is None:
-            return False, "not_a_member"
-        if member["status"] != "active":
-            return False, f"member_{member['status']}"
+        refusal = refused(state, question.subject)
+        if refusal:
+            return False, refusal
         holders = _holders(state, f"member:{question.subject}")
         return ALLOWED if any(self._allows(state, question, holder) for holder in holders) else NO_RULE
+
+    def candidates(self, state: State, listing: Listing) -> Collection[str]:
+        """Return the IDs of all that is there, and may stand for the part that a list leaves open."""
+        match listing.part:
+            case Part.ACTION:
+                named = frozenset().union(*self.on_tenant.values(), *self.on_resource.values())
+                return {action for type_, _, action in (rule.partition(":") for rule in named) if type_ == listing.type}
+            case Part.RESOURCE if listing.type != "member":
+                there = (key[0].partition(":") for kind, key in state.entries if kind == "resource")
+                return {id_ for type_, _, id_ in there if type_ == listing.type}
+            case _:
+                return {key[0] for kind, key in state.entries if kind == "member"}
 
     def _allows(self, state: State, question: Question, holder: str) -> bool:
         action = f"{question.resource.partition(':')[0]}:{question.action}"
@@ -48,6 +57,14 @@ class Rules:
             if scope.startswith("tenant:") and action in self.on_tenant.get(role, _custom(state, role)):
                 return True
         return False
+
+
+def refused(state: State, subject: str) -> str:
+    """Return why a subject may do nothing at all, "" where it may."""
+    member = state.entries.get(("member", (subject,)))
+    if member is None:
+        return "not_a_member"
+    return "" if member["status"] == "active" else f"member_{member['status']}"
 
 
 def _holders(state: State, member: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from sidegate.authz.v1 import role_pb2 as roles
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
 from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
 from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub, RoleServiceStub
-from support.histories.record import Effect, Question
+from support.histories.record import Effect, Listing, Part, Question
 from support.histories.truth import Rules
 
 Call: TypeAlias = tuple[type[Any], str, Message]
@@ -46,15 +46,22 @@ tenants:
       - {{role: viewer, on: document:d2, to: group:legal}}
       - {{role: viewer, on: document:d1, to: member:fay}}
 """
+OWNER = Question("ann", "view", "document:d1")
+"""A question that no switch decides; of the lists that go with it each has something to tell."""
+ON_DOCUMENTS = ("view", "edit", "comment", "sign", "share", "delete", "download_pdf", "download_csv")
+ON_MEMBERS = ("invite", "list", "view", "update", "assign_role", "activate", "deactivate", "remove")
 STANDARD = Rules(
     on_tenant={
-        "owner": frozenset({"document:view", "document:comment", "member:invite"}),
-        "admin": frozenset({"member:invite"}),
+        "owner": frozenset({*(f"document:{it}" for it in ON_DOCUMENTS), *(f"member:{it}" for it in ON_MEMBERS)}),
+        "admin": frozenset(f"member:{it}" for it in ON_MEMBERS),
         "member": frozenset(),
     },
-    on_resource={"owner": frozenset({"document:view"}), "viewer": frozenset({"document:view"})},
+    on_resource={
+        "owner": frozenset({"document:view", "document:edit", "document:delete", "document:share"}),
+        "viewer": frozenset({"document:view"}),
+    },
 )
-"""What the pack `standard` says about the questions below."""
+"""What the pack `standard` says of documents and members; to send a document takes quota, which nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,12 @@ def switches(tenant: str) -> Sequence[Switch]:
         _permitted(tenant, "Commenter", "document", "comment", Question("eve", "comment", "document:d1")),
         _registered(tenant, "document:d3", "eve", Question("eve", "view", "document:d3")),
     )
+
+
+def questions(tenant: str) -> Collection[Question | Listing]:
+    """Return all that clients ask about: whether it is so, and the lists that hang on it."""
+    checks = [OWNER, *(switch.question for switch in switches(tenant))]
+    return dict.fromkeys([*checks, *(Listing.of(check, part) for check in checks for part in Part)])
 
 
 def _granted(tenant: str, role: str, holder: str, on: str, question: Question) -> Switch:

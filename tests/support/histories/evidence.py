@@ -1,0 +1,112 @@
+"""What a history says of one tenant: what clients were told, and between which moments each state came into being.
+
+That is known from both ends: not before a write that can have made it was asked for, and not after anyone was told its
+revision or a later one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
+
+from support.histories.listed import allowed_in, is_right
+from support.histories.record import Answer, EntryKey, Listing, Mode, Operation, Outcome, Page, Read, Write
+from support.histories.timeline import State, Timeline
+from support.histories.truth import UNKNOWN_TENANT, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that is known of a run; `truths` tells what is right by each policy digest, `bound` is the servers' own."""
+
+    operations: Sequence[Operation]
+    timelines: Mapping[str, Timeline]
+    truths: Mapping[str, Rules]
+    bound: float
+
+
+class Evidence:
+    """What a history says of one tenant: `earliest` and `latest` are when each state can have come into being."""
+
+    def __init__(self, timeline: Timeline, reads: Sequence[Read], writes: Sequence[Write], history: History) -> None:
+        self.timeline = timeline
+        self.reads = reads
+        self.writes = writes
+        self.truths = history.truths
+        self.bound = history.bound
+        self.settled = max(0, self.position(timeline.settled))
+        self._by_entry: defaultdict[EntryKey, list[Write]] = defaultdict(list)
+        for write in writes:
+            self._by_entry[write.effect.entry].append(write)
+        self.earliest = list(accumulate(map(self._asked_for, range(len(timeline.states))), max))
+        self.latest = list(reversed([*accumulate(reversed(self._told()), min)]))
+
+    def position(self, revision: str) -> int:
+        """Return the place of a revision; -1 of one that never was."""
+        return self.timeline.positions.get(revision, -1)
+
+    def place(self, read: Read) -> int:
+        """Return the place of the revision that a read was told, -1 where there is none."""
+        return self.position(read.answer.revision) if read.answer else -1
+
+    def known_at(self, moment: float) -> int:
+        """Return the place of the newest state that was surely there before a moment."""
+        return max(0, bisect_left(self.latest, moment) - 1)
+
+    def floor(self, read: Read) -> int:
+        """Return the place of the oldest state that may answer a read."""
+        demand = read.demand
+        bound = min(self.bound, inf if demand.bound is None else demand.bound)
+        floor = self.known_at(read.asked - bound)
+        if demand.mode is Mode.FULLY_CONSISTENT:
+            floor = max(floor, self.known_at(read.asked))
+        if demand.mode is Mode.AT_LEAST_AS_FRESH:
+            floor = max(floor, self.position(demand.token))
+        if isinstance(read.question, Listing) and read.question.before is not None:
+            floor = max(floor, self.place(read.question.before))
+        return floor
+
+    def agrees(self, state: State, read: Read, answer: Answer | Page) -> bool:
+        """Return whether an answer is what is right in a state, by the rules that it says it was made by."""
+        verdict = answer.allowed, answer.reason
+        if verdict == UNKNOWN_TENANT and not answer.digest:
+            return ("tenant", ()) not in state.entries
+        rules = self.truths.get(answer.digest)
+        if rules is None:
+            return False
+        if isinstance(answer, Page):
+            return is_right(read.question, answer, state, rules)
+        return rules(state, read.question) == verdict
+
+    def allowed(self, read: Read) -> set[str]:
+        """Return what a list has to tell by the rules and in the state that a page of it names, wherever it begins."""
+        place, rules = self.place(read), self.truths.get(read.answer.digest)
+        return set(allowed_in(self.timeline.states[place], read.question, rules)) if rules and place >= 0 else set()
+
+    def makers(self, place: int) -> Iterator[Write]:
+        """Yield the writes that can have made a state; none made those of the set-up."""
+        state = self.timeline.states[place]
+        for entry in state.touched if place > self.settled else ():
+            for write in self._by_entry[entry]:
+                told = write.outcome is Outcome.ACKNOWLEDGED and write.revision == state.revision
+                if (told or write.outcome is Outcome.UNKNOWN) and state.made_by(write.effect):
+                    yield write
+
+    def _asked_for(self, place: int) -> float:
+        return min((write.asked for write in self.makers(place)), default=-inf)
+
+    def _told(self) -> list[float]:
+        told = [-inf, *[inf] * (len(self.timeline.states) - 1)]
+        tellers: Iterable[tuple[str, float]] = [
+            *((write.revision, write.told) for write in self.writes if write.outcome is Outcome.ACKNOWLEDGED),
+            *((read.answer.revision, read.told) for read in self.reads if read.answer),
+        ]
+        for revision, moment in tellers:
+            place = self.position(revision)
+            if place > 0:
+                told[place] = min(told[place], moment)
+        return told

@@ -1,0 +1,78 @@
+"""Questions as they are sent, and answers as they are recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from sidegate.authz.v1 import authorization_pb2 as authz
+from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
+from support.histories.record import Answer, Demand, Listing, Mode, Page, Part, Question
+
+# Of each part that a list may leave open: the RPC, its request, and where the answer has what stands there.
+_LISTS: Mapping[Part, tuple[str, type[Any], str, str]] = {
+    Part.SUBJECT: ("ListSubjects", authz.ListSubjectsRequest, "subjects", "id"),
+    Part.ACTION: ("ListActions", authz.ListActionsRequest, "actions", "action"),
+    Part.RESOURCE: ("ListResources", authz.ListResourcesRequest, "resources", "id"),
+}
+
+
+async def asked_of(
+    channel: grpc.aio.Channel, tenant: str, question: Question | Listing, demand: Demand, *, patience: float
+) -> Answer | Page:
+    """Ask a sidecar, and return what it tells.
+
+    Raises:
+        grpc.aio.AioRpcError: it tells nothing.
+    """
+    stub = AuthorizationServiceStub(channel)
+    if isinstance(question, Question):
+        told = await stub.Check(check_request(tenant, question, demand), timeout=patience)
+        return Answer(told.decision == authz.DECISION_ALLOW, told.reason, told.revision, told.policy_digest)
+    method, _, items, name = _LISTS[question.part]
+    told = await getattr(stub, method)(list_request(tenant, question, demand), timeout=patience)
+    ids, outcome = tuple(getattr(item, name) for item in getattr(told, items)), told.outcome
+    partial = outcome.partial != authz.PARTIAL_REASON_UNSPECIFIED
+    return Page(ids, outcome.reason, outcome.revision, outcome.policy_digest, told.next_page_token, partial)
+
+
+def check_request(tenant: str, question: Question, demand: Demand) -> authz.CheckRequest:
+    """Return the request for a question."""
+    type_, _, id_ = question.resource.partition(":")
+    return authz.CheckRequest(
+        tenant=tenant,
+        subject=authz.Subject(id=question.subject),
+        action=question.action,
+        resource=authz.Resource(type=type_, id=id_),
+        consistency=_consistency(demand),
+    )
+
+
+def list_request(tenant: str, listing: Listing, demand: Demand) -> Any:
+    """Return the request for a page: that for its question without the part that is open."""
+    check = check_request(tenant, listing.question, demand)
+    _, request, _, _ = _LISTS[listing.part]
+    made = request(tenant=tenant, subject=check.subject, resource=check.resource, consistency=check.consistency)
+    if listing.part is not Part.ACTION:
+        made.action = check.action
+    made.page_size = listing.size
+    if listing.before:
+        made.page_token = listing.before.answer.token
+    return made
+
+
+def _consistency(demand: Demand) -> authz.Consistency:
+    made = authz.Consistency()
+    match demand.mode:
+        case Mode.MINIMIZE_LATENCY:
+            made.minimize_latency = True
+        case Mode.AT_LEAST_AS_FRESH:
+            made.at_least_as_fresh = demand.token
+        case Mode.FULLY_CONSISTENT:
+            made.fully_consistent = True
+    if demand.bound is not None:
+        made.max_staleness.CopyFrom(Duration(nanos=int(demand.bound * 1e9)))
+    return made
