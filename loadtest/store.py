@@ -109,7 +109,7 @@ def _written(store: SqlFactsStore) -> Callable[[], Awaitable[object]]:
 
     async def write() -> None:
         _, revision = await store.seats(SMALL)
-        await store.write({SMALL: seen}, expected={SMALL: revision}, actor="platform")
+        await store.write({SMALL: seen}, expected={SMALL: revision.number}, actor="platform")
 
     return write
 

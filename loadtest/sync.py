@@ -188,7 +188,7 @@ async def write(database: str, redis: str, hints: str, rate: int) -> None:
     async def one(tenant: str) -> None:
         _, revision = await core.store.entries(tenant, ())
         change = Change(Entity.GRANT, ("viewer", "document:d2", "member:bob"), *next(turns[tenant]))
-        await core.store.write({tenant: [change]}, expected={tenant: revision}, actor="load")
+        await core.store.write({tenant: [change]}, expected={tenant: revision.number}, actor="load")
         busy.discard(tenant)
 
     async with bootstrap.deciding(settings) as core, asyncio.TaskGroup() as group:

@@ -395,7 +395,7 @@ class TenantRecord:
     suspended: bool
     created_at: datetime
     seats_taken: int
-    revision: int
+    revision: Revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,28 +228,27 @@ class FactsStore(FactsReader, Protocol):
 class MembershipStore(FactsStore, Protocol):
     """Reads what one step of the membership needs, never a whole tenant.
 
-    Each read comes from one consistent view and tells the number of the tenant's revision, 0 where there is no such
-    tenant.
+    Each read comes from one consistent view and tells the tenant's revision, NO_REVISION where there is no such tenant.
     All raise StoreUnavailable where the store does not answer.
     """
 
-    async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], int]:
+    async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return those of the entries that are there."""
         ...
 
     async def related(
         self, tenant: str, relation: Relation, values: Iterable[str]
-    ) -> tuple[Mapping[EntryKey, Payload], int]:
+    ) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return the entries that stand in a relation to any of the values."""
         ...
 
-    async def seats(self, tenant: str) -> tuple[int, int]:
+    async def seats(self, tenant: str) -> tuple[int, Revision]:
         """Return how many members take a seat: the active and the invited ones."""
         ...
 
     async def members(
         self, tenant: str, query: MemberQuery, *, after: str, limit: int
-    ) -> tuple[Sequence[MemberRecord], int]:
+    ) -> tuple[Sequence[MemberRecord], Revision]:
         """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
         ...
 
@@ -257,33 +256,33 @@ class MembershipStore(FactsStore, Protocol):
         """Return up to `limit` tenants that the query asks for and whose ID is greater than `after`, by ID."""
         ...
 
-    async def size(self, tenant: str) -> tuple[TenantSize, int]:
+    async def size(self, tenant: str) -> tuple[TenantSize, Revision]:
         """Return how much there is in a tenant."""
         ...
 
     async def page(
         self, tenant: str, entity: Entity, *, after: str, limit: int
-    ) -> tuple[Mapping[EntryKey, Payload], int]:
+    ) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
         ...
 
     async def resource_page(
         self, tenant: str, query: ResourceQuery, *, after: str, limit: int
-    ) -> tuple[Sequence[ResourceRecord], int]:
+    ) -> tuple[Sequence[ResourceRecord], Revision]:
         """Return up to `limit` resources that the query asks for and that come after a reference, by type and ID."""
         ...
 
-    async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], int]:
+    async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], Revision]:
         """Return how many resources of each type stand in a parent themselves."""
         ...
 
     async def grant_page(
         self, tenant: str, query: GrantQuery, *, after: Grant | None, limit: int
-    ) -> tuple[Sequence[Grant], int]:
+    ) -> tuple[Sequence[Grant], Revision]:
         """Return up to `limit` grants that the query asks for and that come after one, by role, scope and holder."""
         ...
 
-    async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], int]:
+    async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], Revision]:
         """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""
         ...
 
@@ -311,7 +310,7 @@ class HistoryStore(RevisionReader, Protocol):
 
     async def quota_totals(
         self, tenant: str, query: UsageQuery, *, after: tuple[date, str], limit: int
-    ) -> tuple[Sequence[QuotaTotal], int]:
+    ) -> tuple[Sequence[QuotaTotal], Revision]:
         """Return up to `limit` totals by period and holder, beyond a start and a holder; and the tenant's revision.
 
         A period has only what the query's days have of it, and is told only where something was used.

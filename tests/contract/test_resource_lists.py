@@ -17,6 +17,7 @@ from sidegate.model import (
 )
 from support.changes import changes_between
 from support.filled_store import analyze
+from support.revisions import numbered
 from support.work import done_for
 
 RESOURCES = {
@@ -83,7 +84,7 @@ async def filled(store):
 async def test_conditions_must_all_hold_and_pages_lose_nothing(filled, query, expected):
     """Whatever is asked, in one page or one by one, each resource comes once, whole, in the order of its reference."""
     records = [ResourceRecord(RESOURCES[reference], OWNERS.get(reference, "")) for reference in expected]
-    assert await filled.resource_page("acme", ResourceQuery(**query), after="", limit=99) == (records, 1)
+    assert await numbered(filled.resource_page("acme", ResourceQuery(**query), after="", limit=99)) == (records, 1)
     paged, after = [], ""
     while True:
         page, _ = await filled.resource_page("acme", ResourceQuery(**query), after=after, limit=1)
@@ -96,7 +97,7 @@ async def test_conditions_must_all_hold_and_pages_lose_nothing(filled, query, ex
 
 async def test_of_an_unknown_tenant_there_is_nothing(filled):
     """A tenant that is not there has no resources, and revision 0."""
-    assert await filled.resource_page("nobody", ResourceQuery(), after="", limit=9) == ([], 0)
+    assert await numbered(filled.resource_page("nobody", ResourceQuery(), after="", limit=9)) == ([], 0)
 
 
 @pytest.mark.parametrize("after", ["", "document:d1015"])
@@ -140,13 +141,13 @@ async def test_grants_on_a_scope_come_by_role_and_holder(store):
     await store.write({"acme": changes_between(None, facts)}, expected={}, actor="platform")
 
     on_it, nowhere = (GrantQuery(Relation.GRANTS_ON, scope) for scope in ("document:d1", "document:none"))
-    assert await store.grant_page("acme", on_it, after=None, limit=99) == (held, 1)
+    assert await numbered(store.grant_page("acme", on_it, after=None, limit=99)) == (held, 1)
     for position, grant in enumerate(held):
-        assert await store.grant_page("acme", on_it, after=grant, limit=3) == (held[position + 1 :][:3], 1)
+        assert await numbered(store.grant_page("acme", on_it, after=grant, limit=3)) == (held[position + 1 :][:3], 1)
     missing = Grant("owner", "document:d1", "member:m")
-    assert await store.grant_page("acme", on_it, after=missing, limit=1) == ([held[7]], 1)
-    assert await store.grant_page("acme", nowhere, after=None, limit=9) == ([], 1)
-    assert await store.grant_page("nobody", on_it, after=None, limit=9) == ([], 0)
+    assert await numbered(store.grant_page("acme", on_it, after=missing, limit=1)) == ([held[7]], 1)
+    assert await numbered(store.grant_page("acme", nowhere, after=None, limit=9)) == ([], 1)
+    assert await numbered(store.grant_page("nobody", on_it, after=None, limit=9)) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +189,8 @@ async def test_who_stands_in_a_group_comes_by_type_and_id(store):
     groups = {"a": Group("a", members=frozenset(inside)), "b": Group("b", members=frozenset({"member:x"}))}
     await store.write({"acme": changes_between(None, TenantFacts("acme", groups=groups))}, expected={}, actor="p")
 
-    assert await store.group_page("acme", "a", after="", limit=99) == (inside, 1)
+    assert await numbered(store.group_page("acme", "a", after="", limit=99)) == (inside, 1)
     for position, holder in enumerate(inside):
-        assert await store.group_page("acme", "a", after=holder, limit=2) == (inside[position + 1 :][:2], 1)
-    assert await store.group_page("acme", "c", after="", limit=9) == ([], 1)
-    assert await store.group_page("nobody", "a", after="", limit=9) == ([], 0)
+        assert await numbered(store.group_page("acme", "a", after=holder, limit=2)) == (inside[position + 1 :][:2], 1)
+    assert await numbered(store.group_page("acme", "c", after="", limit=9)) == ([], 1)
+    assert await numbered(store.group_page("nobody", "a", after="", limit=9)) == ([], 0)

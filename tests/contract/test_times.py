@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidegate.model import Change, Entity, Receipt, Revision, TenantFacts
+from sidegate.model import (
+    NO_REVISION,
+    Change,
+    Entity,
+    GrantQuery,
+    MemberQuery,
+    Receipt,
+    Relation,
+    ResourceQuery,
+    Revision,
+    TenantFacts,
+    TenantQuery,
+)
+from sidegate.usage import UsageQuery
 from sidegate_adapters.sql import SqlFactsStore
 from sidegate_adapters.sql import store as stores
 from support.changes import changes_between
@@ -109,6 +122,23 @@ def restored(store: SqlFactsStore) -> Iterator[Callable[..., Any]]:
     return take_back
 
 
+def every_read(store: SqlFactsStore, tenant: str) -> Sequence[Awaitable[tuple[object, Revision]]]:
+    """Begin each read that one step of the membership may make."""
+    return (
+        store.entries(tenant, [(Entity.TENANT, ())]),
+        store.related(tenant, Relation.GRANTS_OF, ["member:uma"]),
+        store.seats(tenant),
+        store.members(tenant, MemberQuery(), after="", limit=1),
+        store.size(tenant),
+        store.page(tenant, Entity.GROUP, after="", limit=1),
+        store.resource_page(tenant, ResourceQuery(), after="", limit=1),
+        store.counts(tenant, "group:sales"),
+        store.grant_page(tenant, GrantQuery(Relation.GRANTS_OF, "member:uma"), after=None, limit=1),
+        store.group_page(tenant, "sales", after="", limit=1),
+        store.quota_totals(tenant, UsageQuery(), after=(date(1, 1, 1), ""), limit=1),
+    )
+
+
 async def test_all_who_tell_a_revision_tell_the_same(store: SqlFactsStore) -> None:
     """The write, every read, the history and a repeated request name one number and one time."""
     receipt = Receipt("r1", b"digest", b"response")
@@ -120,6 +150,9 @@ async def test_all_who_tell_a_revision_tell_the_same(store: SqlFactsStore) -> No
     assert (await store.load("acme"))[1] == told
     assert (await store.load_core("acme", frozenset()))[1] == told
     assert (await store.load_resource("acme", "document:d1"))[2] == told
+    assert (await store.tenant_page(TenantQuery(), after="", limit=1))[0].revision == told
+    assert {(await read)[1] for read in every_read(store, "acme")} == {told}
+    assert {(await read)[1] for read in every_read(store, "nobody")} == {NO_REVISION}
     assert await store.revision("acme", told.number) == told
     assert await store.receipt("acme", "r1") == (receipt, told)
     assert {recorded.part_of for recorded in await store.changes_after(1, limit=9)} == {told}

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 import pytest
 
 from sidegate.model import Revision, TenantFacts
 from sidegate.ports import FactsStore
 
+T = TypeVar("T")
+
 
 def numbers(revisions: Mapping[str, Revision]) -> dict[str, int]:
     """Return the number of each tenant's revision."""
     return {tenant: revision.number for tenant, revision in revisions.items()}
+
+
+async def numbered(read: Awaitable[tuple[T, Revision]]) -> tuple[T, int]:
+    """Return what a read of the store tells, with the number of its revision."""
+    found, revision = await read
+    return found, revision.number
 
 
 async def loaded(store: FactsStore, tenant: str) -> tuple[TenantFacts, int]:

@@ -22,6 +22,7 @@ from sidegate_adapters.sql.tables import change_subjects, changes, feed
 
 HINT_CHANNEL = "sidegate"
 """Where PostgreSQL tells that a write was committed; each database has channels of its own."""
+_NEWEST = select(feed.c.at).where(feed.c.id == 1)
 _TELL, _NAME = insert(changes), insert(change_subjects)
 _STEP = 1_000
 """Microseconds that time goes on by at most where the clock stands still or goes back."""
@@ -69,7 +70,7 @@ async def _later(connection: AsyncConnection, now: datetime) -> datetime:
     The tenants are locked, so that nobody writes to them between this look and their changes. By how much is left to
     chance: of two stores that go on from one backup, none may give a revision the other's time.
     """
-    newest: datetime | None = await connection.scalar(select(feed.c.at).where(feed.c.id == 1))
+    newest: datetime | None = await connection.scalar(_NEWEST)
     if newest is None or newest < now:
         return now
     return newest + timedelta(microseconds=1 + randbelow(_STEP))

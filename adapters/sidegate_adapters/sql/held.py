@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from sqlalchemy import Column, ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.model import Entity, Grant, GrantQuery, Relation, ref, split_ref
+from sidegate.model import Entity, Grant, GrantQuery, Relation, Revision, ref, split_ref
 from sidegate_adapters.sql.ranges import beyond, rows_in_parts
+from sidegate_adapters.sql.reading import stands_at
 from sidegate_adapters.sql.rows import KINDS, require_storable
-from sidegate_adapters.sql.tables import grants, group_members, tenants
+from sidegate_adapters.sql.tables import grants, group_members
 
 
 async def grant_page(
     connection: AsyncConnection, tenant: str, query: GrantQuery, *, after: Grant | None, limit: int
-) -> tuple[list[Grant], int]:
+) -> tuple[list[Grant], Revision]:
     """Return up to `limit` grants after one, by role, scope and holder, with the tenant's revision."""
     require_storable({"value": query.value})
     common, along = _range(tenant, query)
@@ -28,19 +29,19 @@ async def grant_page(
         require_storable(row)
         parts = beyond(along, [row[column.name] for column in along])
     found = await rows_in_parts(connection, ordered, parts, limit=limit)
-    return [Grant(*KINDS[Entity.GRANT].key(row)) for row in found], await _revision(connection, tenant)
+    return [Grant(*KINDS[Entity.GRANT].key(row)) for row in found], await stands_at(connection, tenant)
 
 
 async def group_page(
     connection: AsyncConnection, tenant: str, group: str, *, after: str, limit: int
-) -> tuple[list[str], int]:
+) -> tuple[list[str], Revision]:
     """Return up to `limit` references of who stands in a group after one, with the tenant's revision."""
     require_storable({"group": group})
     inside = select(group_members).where(group_members.c.tenant == tenant, group_members.c.group_id == group)
     along = (group_members.c.holder_type, group_members.c.holder_id)
     parts = beyond(along, split_ref(after))
     found = await rows_in_parts(connection, inside.order_by(*along), parts, limit=limit)
-    return [ref(row["holder_type"], row["holder_id"]) for row in found], await _revision(connection, tenant)
+    return [ref(row["holder_type"], row["holder_id"]) for row in found], await stands_at(connection, tenant)
 
 
 def _range(tenant: str, query: GrantQuery) -> tuple[Sequence[ColumnElement[bool]], Sequence[Column[str]]]:
@@ -53,7 +54,3 @@ def _range(tenant: str, query: GrantQuery) -> tuple[Sequence[ColumnElement[bool]
     if query.relation is Relation.GRANTS_OF:
         return (held.holder_type == type_, held.holder_id == id_), (held.role, held.scope_type, held.scope_id)
     return (held.scope_type == type_, held.scope_id == id_), (held.role, held.holder_type, held.holder_id)
-
-
-async def _revision(connection: AsyncConnection, tenant: str) -> int:
-    return await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant)) or 0

@@ -26,8 +26,9 @@ from sqlalchemy import values as _values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Key, Payload
-from sidegate.model import Entity, Receipt, Relation, Revision, ref, split_ref
+from sidegate.model import NO_REVISION, Entity, Receipt, Relation, Revision, ref, split_ref
 from sidegate_adapters.sql.batches import batches
+from sidegate_adapters.sql.reading import MADE_AT, stands_at
 from sidegate_adapters.sql.rows import KINDS, require_storable, tenant_of_row
 from sidegate_adapters.sql.tables import (
     changes,
@@ -53,8 +54,7 @@ class _Index:
     columns: tuple[Column[str], ...]
 
 
-_TENANT_ROW = select(tenants).where(tenants.c.id == bindparam("tenant"))
-_REVISION = select(tenants.c.revision).where(tenants.c.id == bindparam("tenant"))
+_TENANT_ROW = select(tenants, MADE_AT).where(tenants.c.id == bindparam("tenant"))
 _INDEXES: Mapping[Relation, _Index] = {
     Relation.GRANTS_OF: _Index(Entity.GRANT, (grants.c.holder_type, grants.c.holder_id)),
     Relation.GRANTS_ON: _Index(Entity.GRANT, (grants.c.scope_type, grants.c.scope_id)),
@@ -68,11 +68,11 @@ _INDEXES: Mapping[Relation, _Index] = {
 
 async def entries(
     connection: AsyncConnection, tenant: str, keys: Sequence[EntryKey]
-) -> tuple[dict[EntryKey, Payload], int]:
+) -> tuple[dict[EntryKey, Payload], Revision]:
     """Return those of the entries that are there, with the tenant's revision."""
     row = (await connection.execute(_TENANT_ROW, {"tenant": tenant})).mappings().first()
     if row is None:
-        return {}, 0
+        return {}, NO_REVISION
     found: dict[EntryKey, Payload] = {}
     if _TENANT in keys:
         found[_TENANT] = tenant_of_row(row)
@@ -87,16 +87,16 @@ async def entries(
                 require_storable(identity)
             columns = tuple(KINDS[entity].table.c[name] for name in identities[0])
             found |= await _found(connection, tenant, entity, columns, [tuple(one.values()) for one in identities])
-    return found, row["revision"]
+    return found, Revision.made(row["revision"], row["made_at"])
 
 
 async def related(
     connection: AsyncConnection, tenant: str, relation: Relation, values: Sequence[str]
-) -> tuple[dict[EntryKey, Payload], int]:
+) -> tuple[dict[EntryKey, Payload], Revision]:
     """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
-    revision = await connection.scalar(_REVISION, {"tenant": tenant})
-    if revision is None:
-        return {}, 0
+    revision = await stands_at(connection, tenant)
+    if revision == NO_REVISION:
+        return {}, NO_REVISION
     found: dict[EntryKey, Payload] = {}
     for batch in batches(dict.fromkeys(values), _BATCH):
         for value in batch:
@@ -119,15 +119,15 @@ def _values_of(relation: Relation, tenant: str, value: str) -> tuple[str, ...]:
 
 async def page(
     connection: AsyncConnection, tenant: str, entity: Entity, *, after: str, limit: int
-) -> tuple[dict[EntryKey, Payload], int]:
+) -> tuple[dict[EntryKey, Payload], Revision]:
     """Return up to `limit` entries of one kind whose ID is greater, by ID, with the tenant's revision."""
     require_storable({"after": after})
-    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    revision = await stands_at(connection, tenant)
     kind = KINDS[entity]
     _, id_ = kind.table.primary_key.columns
     query = select(kind.table).where(kind.table.c.tenant == tenant, id_ > after).order_by(id_).limit(limit)
     rows = (await connection.execute(query)).mappings()
-    return {(entity, kind.key(row)): kind.payload(row) for row in rows}, revision or 0
+    return {(entity, kind.key(row)): kind.payload(row) for row in rows}, revision
 
 
 async def receipt(

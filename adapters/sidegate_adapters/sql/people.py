@@ -11,18 +11,19 @@ from sqlalchemy import Column, ColumnElement, Select, exists, or_, select, text,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import member_from_entry
-from sidegate.model import Entity, Invitation, MemberQuery, MemberRecord
+from sidegate.model import NO_REVISION, Entity, Invitation, MemberQuery, MemberRecord, Revision
+from sidegate_adapters.sql.reading import stands_at
 from sidegate_adapters.sql.rows import KINDS, require_storable
-from sidegate_adapters.sql.tables import ON_TENANT, grants, group_members, invitations, members, tenants
+from sidegate_adapters.sql.tables import ON_TENANT, grants, group_members, invitations, members
 
 
 async def members_page(
     connection: AsyncConnection, tenant: str, query: MemberQuery, *, after: str, limit: int
-) -> tuple[list[MemberRecord], int]:
+) -> tuple[list[MemberRecord], Revision]:
     """Return up to `limit` members after an ID, by ID, with the tenant's revision."""
-    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
-    if revision is None:
-        return [], 0
+    revision = await stands_at(connection, tenant)
+    if revision == NO_REVISION:
+        return [], NO_REVISION
     for asked in (query.role, query.group, query.text, *query.ids, after):
         require_storable({"text": asked})
     wanted, id_ = _wanted(tenant, query)

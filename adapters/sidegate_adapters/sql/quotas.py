@@ -9,12 +9,14 @@ from typing import Final
 from sqlalchemy import ColumnElement, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidegate.model import Revision
 from sidegate.usage import Period, QuotaTotal, QuotaUse, UsageQuery
 from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.ranges import beyond, rows_in_parts
+from sidegate_adapters.sql.reading import stands_at
 from sidegate_adapters.sql.rows import require_storable
 from sidegate_adapters.sql.statements import execute_many, upsert
-from sidegate_adapters.sql.tables import quota_days, tenants
+from sidegate_adapters.sql.tables import quota_days
 
 _BATCH: Final = 500
 _MOST: Final = 2**57
@@ -43,13 +45,13 @@ async def page(
     *,
     after: tuple[date, str],
     limit: int,
-) -> tuple[list[QuotaTotal], int]:
+) -> tuple[list[QuotaTotal], Revision]:
     """Return up to `limit` totals by period and holder, beyond a start and a holder, with the tenant's revision."""
     for text in (tenant, query.holder, after[1]):
         require_storable({"text": text})
     read = _by_day if query.period is Period.DAY else _by_period
-    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
-    return await read(connection, tenant, query, after=after, limit=limit), revision or 0
+    revision = await stands_at(connection, tenant)
+    return await read(connection, tenant, query, after=after, limit=limit), revision
 
 
 async def _by_day(

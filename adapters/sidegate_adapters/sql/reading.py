@@ -45,6 +45,13 @@ MADE_AT = (
     .label("made_at")
 )
 """The time of a tenant's revision, beside its row: one step along the index that keeps revisions apart."""
+_STANDS_AT = select(tenants.c.revision, MADE_AT).where(tenants.c.id == bindparam("tenant"))
+
+
+async def stands_at(connection: AsyncConnection, tenant: str) -> Revision:
+    """Return a tenant's revision, NO_REVISION where there is no such tenant."""
+    row = (await connection.execute(_STANDS_AT, {"tenant": tenant})).first()
+    return NO_REVISION if row is None else Revision.made(row.revision, row.made_at)
 
 
 async def tenant_ids(connection: AsyncConnection) -> list[str]:

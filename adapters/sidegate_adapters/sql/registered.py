@@ -9,24 +9,25 @@ from sqlalchemy import Column, ColumnElement, Select, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import resource_from_entry
-from sidegate.model import Entity, ResourceQuery, ResourceRecord, ref, split_ref
+from sidegate.model import NO_REVISION, Entity, ResourceQuery, ResourceRecord, Revision, ref, split_ref
 from sidegate_adapters.sql.lookups import any_of, with_parents
 from sidegate_adapters.sql.ranges import rows_in_parts
+from sidegate_adapters.sql.reading import stands_at
 from sidegate_adapters.sql.rows import KINDS, require_storable
-from sidegate_adapters.sql.tables import grants, resource_parents, resources, tenants
+from sidegate_adapters.sql.tables import grants, resource_parents, resources
 
 _OWNER = "owner"
 
 
 async def resource_page(
     connection: AsyncConnection, tenant: str, query: ResourceQuery, *, after: str, limit: int
-) -> tuple[list[ResourceRecord], int]:
+) -> tuple[list[ResourceRecord], Revision]:
     """Return up to `limit` resources after a reference, by reference, with the tenant's revision."""
     for text in (query.type, query.parent, query.owner, after):
         require_storable({"text": text})
-    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
-    if revision is None:
-        return [], 0
+    revision = await stands_at(connection, tenant)
+    if revision == NO_REVISION:
+        return [], NO_REVISION
     wanted, type_, id_ = _wanted(tenant, query)
     kind = KINDS[Entity.RESOURCE]
     parts = _parts(query, after, type_=type_, id_=id_)
@@ -40,13 +41,13 @@ async def resource_page(
     ], revision
 
 
-async def counts(connection: AsyncConnection, tenant: str, parent: str) -> tuple[dict[str, int], int]:
+async def counts(connection: AsyncConnection, tenant: str, parent: str) -> tuple[dict[str, int], Revision]:
     """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
     require_storable({"parent": parent})
-    revision = await connection.scalar(select(tenants.c.revision).where(tenants.c.id == tenant))
+    revision = await stands_at(connection, tenant)
     type_ = resource_parents.c.type
     counted = select(type_, func.count()).where(_inside(tenant, parent)).group_by(type_).order_by(type_)
-    return {row[0]: row[1] for row in await connection.execute(counted)}, revision or 0
+    return {row[0]: row[1] for row in await connection.execute(counted)}, revision
 
 
 def _wanted(tenant: str, query: ResourceQuery) -> tuple[Select[*tuple[Any, ...]], Column[str], Column[str]]:

@@ -8,18 +8,20 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import Payload
-from sidegate.model import MemberStatus
+from sidegate.model import NO_REVISION, MemberStatus, Revision
 from sidegate_adapters.sql.batches import batches
+from sidegate_adapters.sql.reading import MADE_AT
 from sidegate_adapters.sql.tables import members, tenants
 
 _SEATED = (MemberStatus.ACTIVE.value, MemberStatus.PENDING.value)
 _BATCH = 1_000
 
 
-async def taken(connection: AsyncConnection, tenant: str) -> tuple[int, int]:
+async def taken(connection: AsyncConnection, tenant: str) -> tuple[int, Revision]:
     """Return how many members are active or invited, with the tenant's revision."""
-    row = (await connection.execute(select(tenants.c.seats, tenants.c.revision).where(tenants.c.id == tenant))).first()
-    return (0, 0) if row is None else (row.seats, row.revision)
+    query = select(tenants.c.seats, tenants.c.revision, MADE_AT).where(tenants.c.id == tenant)
+    row = (await connection.execute(query)).first()
+    return (0, NO_REVISION) if row is None else (row.seats, Revision.made(row.revision, row.made_at))
 
 
 def among(people: Mapping[str, Payload | None]) -> int:

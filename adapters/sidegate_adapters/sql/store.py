@@ -143,25 +143,25 @@ class SqlFactsStore:
         """Return the sequence of the newest change, 0 where there is none."""
         return await self._read(reading.head)
 
-    async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], int]:
+    async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return those of the entries that are there, with the tenant's revision."""
         wanted = tuple(keys)
         return await self._read(lambda connection: lookups.entries(connection, tenant, wanted))
 
     async def related(
         self, tenant: str, relation: Relation, values: Iterable[str]
-    ) -> tuple[Mapping[EntryKey, Payload], int]:
+    ) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
         wanted = tuple(values)
         return await self._read(lambda connection: lookups.related(connection, tenant, relation, wanted))
 
-    async def seats(self, tenant: str) -> tuple[int, int]:
+    async def seats(self, tenant: str) -> tuple[int, Revision]:
         """Return how many members are active or invited, with the tenant's revision."""
         return await self._read(lambda connection: seats.taken(connection, tenant))
 
     async def members(
         self, tenant: str, query: MemberQuery, *, after: str, limit: int
-    ) -> tuple[Sequence[MemberRecord], int]:
+    ) -> tuple[Sequence[MemberRecord], Revision]:
         """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
         return await self._read(
             lambda connection: people.members_page(connection, tenant, query, after=after, limit=limit)
@@ -171,35 +171,35 @@ class SqlFactsStore:
         """Return up to `limit` tenants that the query asks for and whose ID is greater than `after`, by ID."""
         return await self._read(lambda connection: companies.tenant_page(connection, query, after=after, limit=limit))
 
-    async def size(self, tenant: str) -> tuple[TenantSize, int]:
+    async def size(self, tenant: str) -> tuple[TenantSize, Revision]:
         """Return how many members and resources there are in a tenant, with its revision."""
         return await self._read(lambda connection: companies.size(connection, tenant))
 
     async def page(
         self, tenant: str, entity: Entity, *, after: str, limit: int
-    ) -> tuple[Mapping[EntryKey, Payload], int]:
+    ) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
         return await self._read(lambda connection: lookups.page(connection, tenant, entity, after=after, limit=limit))
 
     async def resource_page(
         self, tenant: str, query: ResourceQuery, *, after: str, limit: int
-    ) -> tuple[Sequence[ResourceRecord], int]:
+    ) -> tuple[Sequence[ResourceRecord], Revision]:
         """Return up to `limit` resources that the query asks for and that come after a reference, by type and ID."""
         return await self._read(
             lambda connection: registered.resource_page(connection, tenant, query, after=after, limit=limit)
         )
 
-    async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], int]:
+    async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], Revision]:
         """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
         return await self._read(lambda connection: registered.counts(connection, tenant, parent))
 
     async def grant_page(
         self, tenant: str, query: GrantQuery, *, after: Grant | None, limit: int
-    ) -> tuple[Sequence[Grant], int]:
+    ) -> tuple[Sequence[Grant], Revision]:
         """Return up to `limit` grants that the query asks for and that come after one, by role, scope and holder."""
         return await self._read(lambda connection: held.grant_page(connection, tenant, query, after=after, limit=limit))
 
-    async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], int]:
+    async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], Revision]:
         """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""
         return await self._read(lambda connection: held.group_page(connection, tenant, group, after=after, limit=limit))
 
@@ -218,7 +218,7 @@ class SqlFactsStore:
 
     async def quota_totals(
         self, tenant: str, query: UsageQuery, *, after: tuple[date, str], limit: int
-    ) -> tuple[Sequence[QuotaTotal], int]:
+    ) -> tuple[Sequence[QuotaTotal], Revision]:
         """Return up to `limit` totals by period and holder, beyond a start and a holder, with the tenant's revision."""
         return await self._read(lambda connection: quotas.page(connection, tenant, query, after=after, limit=limit))
 

@@ -126,7 +126,7 @@ class Search:
         if reason is not None:
             return _refused(reason, snapshot)
         type_ = _claimed(request, snapshot)
-        draft = Draft(self._store, snapshot.tenant, revision=snapshot.revision.number)
+        draft = Draft(self._store, snapshot.tenant, revision=snapshot.revision)
         walk = await resources_of(draft, snapshot, request)
 
         async def decide(ids: Sequence[str]) -> Decided:
@@ -144,7 +144,7 @@ class Search:
         if reason is not None:
             return _refused(reason, snapshot)
         facts = await self._facts(request, snapshot)
-        draft = Draft(self._store, snapshot.tenant, revision=snapshot.revision.number)
+        draft = Draft(self._store, snapshot.tenant, revision=snapshot.revision)
         walk = await subjects_of(draft, snapshot, request, facts)
 
         async def decide(ids: Sequence[str]) -> Decided:

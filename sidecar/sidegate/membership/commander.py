@@ -100,7 +100,7 @@ class Commander:
         response = respond(await plan(step))
         changes = draft.changes()
         if not changes:
-            return Written(response, await self._found(tenant, draft.revision))
+            return Written(response, draft.revision)
         current = await draft.entry(Entity.TENANT)
         if current is not None:
             schema = self._steps.schema(tenant, current["pack"])
@@ -110,15 +110,11 @@ class Commander:
             return Written(response, NO_REVISION)
         receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None
         revisions = await self.store.write(
-            {tenant: changes}, expected={tenant: draft.revision}, actor=caller.actor, receipt=receipt
+            {tenant: changes}, expected={tenant: draft.revision.number}, actor=caller.actor, receipt=receipt
         )
         with suppress(Unavailable):  # it is written; until the next look the staleness bound holds
             await self._follower.catch_up()
         return Written(response, revisions[tenant])
-
-    async def _found(self, tenant: str, number: int) -> Revision:
-        """Return the revision at which there was nothing to write."""
-        return await self.store.revision(tenant, number) or NO_REVISION
 
     async def _answered(self, tenant: str, caller: Caller) -> Written | None:
         known = await self.store.receipt(tenant, caller.request_id) if caller.request_id else None

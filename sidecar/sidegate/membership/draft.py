@@ -11,6 +11,7 @@ from sidegate.entries import EntryKey, Payload, member_payload, resource_payload
 from sidegate.errors import NotFound, RevisionConflict
 from sidegate.membership.difference import between
 from sidegate.model import (
+    NO_REVISION,
     Cause,
     Change,
     Entity,
@@ -21,6 +22,7 @@ from sidegate.model import (
     Relation,
     ResourceQuery,
     ResourceRecord,
+    Revision,
     TenantQuery,
     TenantRecord,
     TenantSize,
@@ -39,7 +41,7 @@ class Draft:
     `put` and `remove` take entries that were read before, so that each change knows what stood there.
     """
 
-    def __init__(self, store: MembershipStore, tenant: str, *, revision: int | None = None) -> None:
+    def __init__(self, store: MembershipStore, tenant: str, *, revision: Revision | None = None) -> None:
         """Begin at the revision of the first read, or at this one, which each read must find then."""
         self.tenant = tenant
         self._store = store
@@ -57,11 +59,11 @@ class Draft:
         return f"Draft({self.tenant!r} at {self._revision}, {len(self._drafted)} drafted)"
 
     @property
-    def revision(self) -> int:
-        """The number of the revision of all that was read; 0 where there is no such tenant."""
-        return self._revision or 0
+    def revision(self) -> Revision:
+        """The revision of all that was read; NO_REVISION where there is no such tenant."""
+        return self._revision or NO_REVISION
 
-    async def read(self, look: Callable[[MembershipStore], Awaitable[tuple[T, int]]]) -> T:
+    async def read(self, look: Callable[[MembershipStore], Awaitable[tuple[T, Revision]]]) -> T:
         """Return what a read of the store finds, as it is stored.
 
         Raises:
@@ -123,7 +125,7 @@ class Draft:
             RevisionConflict: another writer came between two reads.
         """
         found = await self._store.tenant_page(TenantQuery(ids=(self.tenant,)), after="", limit=1)
-        self._pin(found[0].revision if found else 0)
+        self._pin(found[0].revision if found else NO_REVISION)
         if not found:
             raise NotFound(f"there is no tenant `{self.tenant}`")
         return found[0]
@@ -221,7 +223,7 @@ class Draft:
         for relation in _relations(key, payload):
             self._by_relation[relation].add(key)
 
-    def _pin(self, revision: int) -> None:
+    def _pin(self, revision: Revision) -> None:
         if self._revision is None:
             self._revision = revision
         elif self._revision != revision:

@@ -50,7 +50,7 @@ async def changes_within(
         RevisionConflict: another writer came in between.
     """
     found = await store.history(step.tenant, query, after=after, limit=limit)
-    if not step.caller.is_platform and any(recorded.revision > step.draft.revision for recorded in found):
+    if not step.caller.is_platform and any(recorded.revision > step.draft.revision.number for recorded in found):
         raise RevisionConflict(f"the tenant `{step.tenant}` changed while its history was read")
     return found
 

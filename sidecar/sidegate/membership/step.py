@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from sidegate.errors import InvalidInput, NotFound, NotPermitted, RevisionConflict, Violation
 from sidegate.membership.draft import Draft
-from sidegate.model import ANY, Relation, Request, Resource, Subject, ref, split_ref
+from sidegate.model import ANY, NO_REVISION, Relation, Request, Resource, Subject, ref, split_ref
 from sidegate.policy.schema import TENANT, InstanceOf, Operation, Schema
 from sidegate.ports import Decider
 
@@ -125,7 +125,7 @@ class Step:
         actor = split_ref(self.caller.actor)[1]
         request = Request(self.tenant, Subject(actor), action, Resource(*split_ref(resource)))
         decision = await self._decider.decide(request)
-        if decision.revision.number != self.draft.revision:
+        if decision.revision != self.draft.revision:
             raise RevisionConflict(f"the tenant `{self.tenant}` changed while it was asked")
         if not decision.allowed:
             message = f"`{self.caller.actor}` may not {action} `{resource}`: {decision.reason}"
@@ -186,7 +186,7 @@ class Step:
         await self.ask_action(action, resource)
 
     def _require_tenant(self) -> None:
-        if not self.draft.revision:
+        if self.draft.revision == NO_REVISION:
             raise NotFound(f"there is no tenant `{self.tenant}`")
 
     async def _roles_of_actor(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from sidegate.membership.invitations import Invitations, InviteOrder
 from sidegate.membership.invitees import Invitee
 from sidegate.membership.step import Caller, Step
 from sidegate.membership.turns import in_turns
+from sidegate.model import Revision
 
 
 class Planner:
@@ -14,7 +15,7 @@ class Planner:
 
     async def perform(self, tenant, caller, *, plan, **_):
         draft = Draft(None, tenant)
-        draft._revision = 1
+        draft._revision = Revision(1, 1)
         return await plan(Step(draft, caller, lambda: None, None))
 
 
