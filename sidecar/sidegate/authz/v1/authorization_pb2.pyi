@@ -195,6 +195,8 @@ class Consistency(_message.Message):
 
     What must be waited for is waited for until shortly before the call's deadline, for ten seconds where it has none.
     Then the call ends as UNAVAILABLE with the reason TOO_STALE, which tells the lag: never with an older answer.
+    So it ends at once, with `revision: lost` in the error's metadata, where a revision is not in the store's history any
+    more, since the store was restored to an earlier state: ask without the token then.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
