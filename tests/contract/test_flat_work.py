@@ -69,6 +69,7 @@ RESOURCES = {
     "owned": ResourceQuery(owner=PERSON),
     "in a template": ResourceQuery(parent="template:none"),
 }
+MANY = [f"document:d{number + 1_000_000}" for number in range(80)]
 HISTORIES = {
     "whole": ChangeQuery(),
     "kind": ChangeQuery(entity=Entity.MEMBER),
@@ -97,6 +98,10 @@ def calls(store):
             for name, query in RESOURCES.items()
             for after in ("", DOCUMENT)
         },
+        # What is right for few is not for many: a statement with many references has a plan of its own.
+        "resources, a large page": partial(store.resource_page, query=ResourceQuery("document"), after="", limit=80),
+        "resources, many by name": partial(store.entries, keys=[(Entity.RESOURCE, (one,)) for one in MANY]),
+        "grants on many": partial(_related, store, Relation.GRANTS_ON, MANY),
         "grants on the tenant": partial(_grants, store, None),
         "grants on the tenant further on": partial(_grants, store, member_id(70)),
         "grants of a member": partial(_grants_by, store, Relation.GRANTS_OF, PERSON),

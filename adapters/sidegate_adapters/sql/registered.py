@@ -98,8 +98,9 @@ async def _owners(connection: AsyncConnection, tenant: str, references: Sequence
         return {}
     on_them = any_of((grants.c.scope_type, grants.c.scope_id), [split_ref(one) for one in references])
     held = select(grants).where(grants.c.tenant == tenant, on_them, grants.c.role == _OWNER)
-    ordered = held.order_by(grants.c.holder_type.desc(), grants.c.holder_id.desc())
-    return {
-        ref(row.scope_type, row.scope_id): ref(row.holder_type, row.holder_id)
-        for row in await connection.execute(ordered)
-    }
+    owners: dict[str, str] = {}
+    # Put in order here: to have it in order SQLite would go through all grants of the tenant along another index.
+    for row in await connection.execute(held):
+        resource, holder = ref(row.scope_type, row.scope_id), ref(row.holder_type, row.holder_id)
+        owners[resource] = min(holder, owners.get(resource, holder))
+    return owners
