@@ -9,7 +9,17 @@ from random import Random
 from typing import TypeAlias
 
 from support.histories.claims import Broken, broken_claims
-from support.histories.clients import Client, Notes, eventually, read_on, settle, told_timeline, watch_on, write_on
+from support.histories.clients import (
+    Client,
+    Notes,
+    answered,
+    eventually,
+    read_on,
+    settle,
+    told_timeline,
+    watch_on,
+    write_on,
+)
 from support.histories.cluster import BOUND, Cluster, Node
 from support.histories.evidence import History
 from support.histories.nemesis import Fault, Schedule, harm
@@ -87,10 +97,11 @@ async def _agreed(client: Client) -> bool:
 
 async def _agree(client: Client) -> bool:
     """Ask all sidecars everything, of the store and then from memory; return whether all give the same answers."""
-    answers: dict[tuple[str, Question | Listing], set[Answer | Page | None]] = {}
+    answers: dict[tuple[str, Question | Listing], set[Answer | Page]] = {}
     for demand in (Demand(Mode.FULLY_CONSISTENT), Demand()):
         for tenant in TENANTS:
             for question in questions(tenant):
-                reads = await asyncio.gather(*(client.ask(tenant, question, demand, at=it) for it in client.sidecars))
-                answers.setdefault((tenant, question), set()).update(read.answer for read in reads)
-    return all(len(given) == 1 and None not in given for given in answers.values())
+                asked = (answered(client, tenant, question, demand, at=sidecar) for sidecar in client.sidecars)
+                given = answers.setdefault((tenant, question), set())
+                given.update(read.answer for read in await asyncio.gather(*asked))
+    return all(len(given) == 1 for given in answers.values())

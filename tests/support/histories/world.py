@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -97,10 +97,10 @@ def switches(tenant: str) -> Sequence[Switch]:
     )
 
 
-def questions(tenant: str) -> Collection[Question | Listing]:
-    """Return all that clients ask about: whether it is so, and the lists that hang on it."""
-    checks = [OWNER, *(switch.question for switch in switches(tenant))]
-    return dict.fromkeys([*checks, *(Listing.of(check, part) for check in checks for part in Part)])
+def questions(tenant: str) -> Sequence[Question | Listing]:
+    """Return what all sidecars are to agree about: the question of each switch, and lists of each kind."""
+    checks = dict.fromkeys(switch.question for switch in switches(tenant))
+    return *checks, *(Listing.of(OWNER, part) for part in Part)
 
 
 def _granted(tenant: str, role: str, holder: str, on: str, question: Question) -> Switch:
