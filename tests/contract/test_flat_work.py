@@ -4,9 +4,15 @@ Times are not compared but what is read: operations of SQLite, rows and pages of
 """
 
 import re
+from dataclasses import replace
 from functools import partial
 
+from sidegate.decision.fresh import Freshness
+from sidegate.decision.search import Asked, Search
+from sidegate.engine import ENGINES
 from sidegate.entries import member_payload
+from sidegate.membership.follower import Follower
+from sidegate.membership.snapshot import Snapshots
 from sidegate.model import (
     Change,
     ChangeQuery,
@@ -18,9 +24,13 @@ from sidegate.model import (
     MemberStatus,
     Receipt,
     Relation,
+    Request,
+    Resource,
     ResourceQuery,
+    Subject,
     TenantQuery,
 )
+from sidegate.policy.keeper import PackKeeper, bundled_packs
 from support.filled_store import analyze, company, fill, member_id, tenant_id
 from support.revisions import loaded, numbered
 from support.work import done_for
@@ -132,6 +142,37 @@ async def test_no_step_reads_more_in_a_larger_company(store):
     assert grown == {}
 
 
+PAGES = {
+    "resources of few grants": Asked(Request("", Subject(WHO), "view", Resource("document", "")), "", 50),
+    "resources further on": Asked(Request("", Subject(WHO), "view", Resource("document", "")), "d1000004", 50),
+    "resources of none": Asked(Request("", Subject(WHO), "clone", Resource("template", "")), "", 50),
+    "subjects of few holders": Asked(Request("", Subject(""), "view", Resource("document", "d1000003")), "", 50),
+    "subjects further on": Asked(Request("", Subject(""), "view", Resource("document", "d1000003")), WHO, 50),
+    "everything of a type": Asked(Request("", Subject(member_id(0)), "view", Resource("document", "")), "", 5),
+    "everything further on": Asked(Request("", Subject(member_id(0)), "view", Resource("document", "")), "d1000004", 5),
+}
+
+
+async def test_no_page_of_a_list_reads_more_in_a_larger_company(store):
+    """What a member of few grants may do, and who may what on what few hold, costs the same in any company."""
+    await fill(store, 0, 60)
+    await fill(store, 60, 61, members=3_000)
+    if store._readers.dialect.name == "postgresql":
+        await analyze(store)
+    search = await _searching(store)
+    told, grown = {}, {}
+    for name, asked in PAGES.items():
+        look = search.subjects if name.startswith("subjects") else search.resources
+        pages = [partial(look, replace(asked, request=replace(asked.request, tenant=one))) for one in (SMALL, LARGE)]
+        # Made once before, so that the tenant is in memory, as it is but for its first question.
+        told[name] = [len((await page()).found) for page in pages]
+        small, large = [await done_for(store, page) for page in pages]
+        if sum(done.work for done in large) > 2 * sum(done.work for done in small) + 300 or len(large) > len(small):
+            grown[name] = [(done.work, done.statement, done.plan) for done in large if done.work > 100]
+    assert grown == {}
+    assert [*told.values()] == [[number, number] for number in (10, 5, 0, 8, 4, 5, 5)]
+
+
 async def test_companies_made_by_sql_are_those_of_the_store(store):
     """The companies that fill a database are what the store would have written, with its seats and its history."""
     await fill(store, 0, 3)
@@ -146,6 +187,16 @@ async def test_companies_made_by_sql_are_those_of_the_store(store):
     ]
     assert (await store.head(), len(await store.changes_after(0, limit=1_000))) == (303, 303)
     await store.write({"t1000002": [_renamed(99)]}, expected={"t1000002": 1}, actor="platform")
+
+
+async def _searching(store):
+    """Return lists over a store that nobody else writes to."""
+    packs = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
+    snapshots = Snapshots(store, packs, max_tenants=9, max_resources=9)
+    follower = Follower(store, snapshots, poll_interval=60)
+    await follower.catch_up()
+    freshness = Freshness(follower, snapshots, max_staleness=float("inf"))
+    return Search(store, snapshots, freshness, catch_up=follower.catch_up)
 
 
 def _scans(plan):
