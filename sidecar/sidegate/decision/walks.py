@@ -5,8 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from itertools import takewhile
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from sidegate.membership.draft import Draft
 from sidegate.model import Entity, Grant, GrantQuery, MemberQuery, Relation, ResourceQuery, ref, split_ref
@@ -24,50 +23,67 @@ Walk: TypeAlias = Callable[[str], Ids]
 """Goes through IDs beyond one."""
 
 
+class _Listed(Generic[T]):
+    """A list of the store, whose first page is read once and answers all that lies on it, which most do.
+
+    `order` are the parts by which the store has it in order, the last of them an ID.
+    """
+
+    def __init__(self, read: Callable[[T | None], Awaitable[Sequence[T]]], order: Callable[[T], Sequence[str]]) -> None:
+        self._read = read
+        self._order = order
+        self._first: Sequence[T] | None = None
+
+    async def ids_after(self, one: T) -> Sequence[str]:
+        """Return up to a page of the IDs that come after one, of those that are like it in all but the ID."""
+        *alike, after = self._order(one)
+        found = [*map(self._order, await self._page_after(one))]
+        return [id_ for *others, id_ in found if others == alike and id_ > after]
+
+    async def _page_after(self, one: T) -> Sequence[T]:
+        """Return a page that holds all that `ids_after` is asked for, or as much of that as a page has."""
+        if self._first is None:
+            self._first = await self._read(None)
+        first, place = self._first, [*self._order(one)]
+        if len(first) < PAGE:
+            return first
+        start, end = [*self._order(first[0])], [*self._order(first[-1])]
+        return first if place < start or place[:-1] < end[:-1] else await self._read(one)
+
+
 class Links:
-    """Lists of grants and of who stands in a group; each is read once if it fits on a page, as most do."""
+    """The grants that are about somebody or something, and who stands in a group."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._grants: dict[GrantQuery, Sequence[Grant] | None] = {}
-        self._groups: dict[str, Sequence[str] | None] = {}
+        self._grants: dict[GrantQuery, _Listed[Grant]] = {}
+        self._groups: dict[str, _Listed[str]] = {}
 
-    async def grants(self, query: GrantQuery, after: Grant) -> Sequence[Grant]:
-        """Return up to a page of the grants that a query asks for and that come after one."""
-        tenant, order = self._draft.tenant, _ORDER[query.relation]
+    def grants(self, query: GrantQuery) -> _Listed[Grant]:
+        """Return the grants that a query asks for."""
 
         def read(start: Grant | None) -> Awaitable[Sequence[Grant]]:
+            tenant = self._draft.tenant
             return self._draft.read(lambda store: store.grant_page(tenant, query, after=start, limit=PAGE))
 
-        if query not in self._grants:
-            self._grants[query] = _whole(await read(None))
-        known = self._grants[query]
-        return await read(after) if known is None else [one for one in known if order(one) > order(after)]
+        return self._grants.setdefault(query, _Listed(read, _ORDER[query.relation]))
 
-    async def inside(self, group: str, after: str) -> Sequence[str]:
-        """Return up to a page of the references of who stands in a group, after one: its groups, then its members."""
-        tenant, id_ = self._draft.tenant, split_ref(group)[1]
+    def inside(self, group: str) -> _Listed[str]:
+        """Return the references of who stands in a group itself: its groups, then its members."""
 
-        def read(start: str) -> Awaitable[Sequence[str]]:
-            return self._draft.read(lambda store: store.group_page(tenant, id_, after=start, limit=PAGE))
+        def read(start: str | None) -> Awaitable[Sequence[str]]:
+            tenant, id_ = self._draft.tenant, split_ref(group)[1]
+            return self._draft.read(lambda store: store.group_page(tenant, id_, after=start or "", limit=PAGE))
 
-        if group not in self._groups:
-            self._groups[group] = _whole(await read(""))
-        known = self._groups[group]
-        return await read(after) if known is None else [one for one in known if split_ref(one) > split_ref(after)]
+        return self._groups.setdefault(group, _Listed(read, split_ref))
 
 
-_ORDER: Final[Mapping[Relation, Callable[[Grant], tuple[str, ...]]]] = {
+_ORDER: Final[Mapping[Relation, Callable[[Grant], Sequence[str]]]] = {
     Relation.GRANTS_OF: lambda grant: (grant.role, *split_ref(grant.scope)),
     Relation.GRANTS_ON: lambda grant: (grant.role, *split_ref(grant.holder)),
     Relation.GRANTS_AS: lambda grant: split_ref(grant.holder),
 }
 """How the store orders the grants in a relation, which have the rest in common."""
-
-
-def _whole(first: Sequence[T]) -> Sequence[T] | None:
-    """Return a list whose first page this is, None where it may go on."""
-    return first if len(first) < PAGE else None
 
 
 async def given(ids: Sequence[str], after: str) -> Ids:
@@ -143,15 +159,8 @@ def entries(draft: Draft, entity: Entity, after: str) -> Ids:
 
 def granted(links: Links, holder: str, role: str, type_: str, after: str) -> Ids:
     """Go through what a holder holds a role on, of one type."""
-    query = GrantQuery(Relation.GRANTS_OF, holder)
-
-    async def read(last: str) -> Sequence[str]:
-        start = Grant(role, ref(type_, last), holder)
-        found = await links.grants(query, start)
-        same = takewhile(lambda grant: (grant.role, split_ref(grant.scope)[0]) == (role, type_), found)
-        return [split_ref(grant.scope)[1] for grant in same]
-
-    return _paged(read, after)
+    found = links.grants(GrantQuery(Relation.GRANTS_OF, holder))
+    return _paged(lambda last: found.ids_after(Grant(role, ref(type_, last), holder)), after)
 
 
 def holders(links: Links, role: str, scope: str, after: str) -> Ids:
@@ -168,15 +177,8 @@ async def granted_groups(links: Links, role: str, scope: str) -> Ids:
 
 def _by_grant(links: Links, role: str, scope: str, kind: str, after: str) -> Ids:
     on_tenant = split_ref(scope)[0] == TENANT
-    query = GrantQuery(Relation.GRANTS_AS, role) if on_tenant else GrantQuery(Relation.GRANTS_ON, scope)
-
-    async def read(last: str) -> Sequence[str]:
-        start = Grant(role, scope, ref(kind, last))
-        found = await links.grants(query, start)
-        same = takewhile(lambda grant: (grant.role, split_ref(grant.holder)[0]) == (role, kind), found)
-        return [split_ref(grant.holder)[1] for grant in same]
-
-    return _paged(read, after)
+    found = links.grants(GrantQuery(Relation.GRANTS_AS, role) if on_tenant else GrantQuery(Relation.GRANTS_ON, scope))
+    return _paged(lambda last: found.ids_after(Grant(role, scope, ref(kind, last))), after)
 
 
 def inside(links: Links, group: str, after: str) -> Ids:
@@ -192,8 +194,5 @@ async def groups_inside(links: Links, group: str) -> Ids:
 
 
 def _by_group(links: Links, group: str, kind: str, after: str) -> Ids:
-    async def read(last: str) -> Sequence[str]:
-        found = await links.inside(group, ref(kind, last))
-        return [inside for type_, inside in map(split_ref, found) if type_ == kind]
-
-    return _paged(read, after)
+    found = links.inside(group)
+    return _paged(lambda last: found.ids_after(ref(kind, last)), after)
