@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from secrets import randbelow
 from typing import Any, TypeAlias
 
 from sqlalchemy import bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from sidegate.entries import Payload, actor_subject, quota_subject, subjects_of
 from sidegate.model import Change, Receipt, ref
@@ -24,6 +26,7 @@ HINT_CHANNEL = "sidegate"
 """Where PostgreSQL tells that a write was committed; each database has channels of its own."""
 _NEWEST = select(feed.c.at).where(feed.c.id == 1)
 _TELL, _NAME = insert(changes), insert(change_subjects)
+_NEWEST = select(feed.c.at).where(feed.c.id == 1)
 _STEP = 1_000
 """Microseconds that time goes on by at most where the clock stands still or goes back."""
 Teams: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
@@ -50,11 +53,8 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
     stood = {tenant: await _teams(connection, tenant, work) for tenant in work.changes}
     later = await _later(connection, work.at)
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
-    now = bindparam("now", later, type_=feed.c.at.type)
-    counter = update(feed).values(head=feed.c.head + count, at=case((feed.c.at > now, feed.c.at), else_=now))
-    told = (func.pg_notify(HINT_CHANNEL, ""),) if connection.dialect.name == "postgresql" else ()
-    counter = counter.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
-    newest = (await connection.execute(counter)).one()
+    counted = await connection.execute(_counter(connection.dialect.name), {"count": count, "now": later})
+    newest = counted.one()
     first = newest.head - count + 1
     await execute_many(connection, _TELL, _change_rows(work, revisions, first=first, at=newest.at))
     await execute_many(connection, _NAME, _subject_rows(work, stood, first=first))
@@ -62,6 +62,15 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
         await quotas.add_up(connection, tenant, _uses(changed, stood[tenant]), day=newest.at.date())
     moment: datetime = newest.at
     return moment
+
+
+@cache
+def _counter(dialect: str) -> ReturningUpdate[Any]:
+    """Return the statement that draws numbers from the feed; PostgreSQL tells with it that there is something new."""
+    now = bindparam("now", type_=feed.c.at.type)
+    drawn = update(feed).values(head=feed.c.head + bindparam("count"), at=case((feed.c.at > now, feed.c.at), else_=now))
+    told = (func.pg_notify(HINT_CHANNEL, ""),) if dialect == "postgresql" else ()
+    return drawn.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
 
 
 async def _later(connection: AsyncConnection, now: datetime) -> datetime:

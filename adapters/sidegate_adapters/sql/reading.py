@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import RowMapping, bindparam, select, true
+from sqlalchemy import BindParameter, RowMapping, bindparam, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import Payload, resource_from_entry
@@ -54,6 +54,24 @@ async def stands_at(connection: AsyncConnection, tenant: str) -> Revision:
     return NO_REVISION if row is None else Revision.made(row.revision, row.made_at)
 
 
+_OF: BindParameter[str] = bindparam("of")
+_TYPE: BindParameter[str] = bindparam("type")
+_ID: BindParameter[str] = bindparam("id")
+_RESOURCE = (
+    select(tenants.c.revision, MADE_AT, resources.c.properties)
+    .select_from(
+        tenants.outerjoin(
+            resources, (resources.c.tenant == tenants.c.id) & (resources.c.type == _TYPE) & (resources.c.id == _ID)
+        )
+    )
+    .where(tenants.c.id == _OF)
+)
+_ON_IT = select(grants).where(grants.c.tenant == _OF, grants.c.scope_type == _TYPE, grants.c.scope_id == _ID)
+_ABOVE_IT = select(resource_parents.c.parent_type, resource_parents.c.parent_id).where(
+    resource_parents.c.tenant == _OF, resource_parents.c.type == _TYPE, resource_parents.c.id == _ID
+)
+
+
 async def tenant_ids(connection: AsyncConnection) -> list[str]:
     """Return the IDs of all tenants, sorted."""
     return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
@@ -78,23 +96,18 @@ async def resource(
 ) -> tuple[StoredResource | None, list[Grant], Revision]:
     """Return a resource, the grants on it and the tenant's revision; None, no grants and no revision for no tenant."""
     type_, id_ = split_ref(reference)
-    this = (resources.c.tenant == tenants.c.id) & (resources.c.type == type_) & (resources.c.id == id_)
-    query = select(tenants.c.revision, MADE_AT, resources.c.properties).select_from(tenants.outerjoin(resources, this))
-    known = (await connection.execute(query.where(tenants.c.id == tenant))).first()
+    this = {"of": tenant, "type": type_, "id": id_}
+    known = (await connection.execute(_RESOURCE, this)).first()
     if known is None:
         return None, [], NO_REVISION
     here = Revision.made(known.revision, known.made_at)
-    on_it = (grants.c.tenant == tenant) & (grants.c.scope_type == type_) & (grants.c.scope_id == id_)
-    held = (await connection.execute(select(grants).where(on_it))).mappings()
-    of_it = sorted(Grant(*KINDS[Entity.GRANT].key(row)) for row in held)
+    held = (await connection.execute(_ON_IT, this)).mappings()
+    on_it = sorted(Grant(*KINDS[Entity.GRANT].key(row)) for row in held)
     if known.properties is None:
-        return None, of_it, here
-    above = (resource_parents.c.tenant == tenant) & (resource_parents.c.type == type_) & (resource_parents.c.id == id_)
-    parents = await connection.execute(
-        select(resource_parents.c.parent_type, resource_parents.c.parent_id).where(above)
-    )
+        return None, on_it, here
+    parents = await connection.execute(_ABOVE_IT, this)
     payload: Payload = {"parents": [ref(*parent) for parent in parents], "properties": known.properties}
-    return resource_from_entry(reference, payload), of_it, here
+    return resource_from_entry(reference, payload), on_it, here
 
 
 async def changes_after(connection: AsyncConnection, sequence: int, *, limit: int) -> list[RecordedChange]:
