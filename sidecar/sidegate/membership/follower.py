@@ -19,8 +19,9 @@ from sidegate.telemetry.logging import get_log
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 _LOG = get_log("membership")
+SHORTEST_REST: Final = 0.01
 LONGEST_REST: Final = 0.05
-"""Seconds after a look in which no hint is heeded, at most; a quick look is rested from as long as it took."""
+"""Seconds after a look in which no hint is heeded: as many as it took, within these bounds."""
 
 
 class Following(Protocol):
@@ -102,7 +103,6 @@ class Follower:
         """Look again and again until cancelled; an ailing store only makes the view older, and is told once."""
         ails = False
         while True:
-            self._wanted.clear()
             began = self._clock()
             try:
                 await self.catch_up()
@@ -116,8 +116,8 @@ class Follower:
                 if ails:
                     _LOG.info("the store answers again")
                 ails = False
-            # However many hints come, half of the time at least is left to those who ask.
-            await asyncio.sleep(min(self._clock() - began, LONGEST_REST))
+            # However many hints come, half of the time at least is left to those who ask, and one look is for several.
+            await asyncio.sleep(min(max(self._clock() - began, SHORTEST_REST), LONGEST_REST))
             await self._pause()
 
     async def catch_up(self) -> None:
@@ -162,6 +162,8 @@ class Follower:
 
     async def _look(self) -> None:
         began = self._clock()
+        # Whatever was hinted at until now this look finds, whoever asked for it.
+        self._wanted.clear()
         first = self._feed.anchor is None and self._seen_at == float("-inf")
         found = await self._feed.read()
         if found is not None:

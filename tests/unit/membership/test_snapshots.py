@@ -314,6 +314,22 @@ async def test_those_who_catch_up_together_share_a_look(snapshots):
     assert store.looks == 2
 
 
+async def test_a_hint_that_another_look_has_answered_leads_to_none(snapshots):
+    """A look that a write asked for finds what was hinted at before it began, and nobody looks again for that."""
+    store = ScriptedStore()
+    follower = Follower(store, snapshots, poll_interval=59)
+    running = asyncio.create_task(follower.run())
+    await follower.look_ended()
+    follower.wake()
+    await follower.catch_up()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(follower.look_ended(), 0.2)
+    assert store.looks == 2
+    follower.wake()
+    await follower.look_ended()
+    running.cancel()
+
+
 async def test_staleness_counts_from_the_beginning_of_the_last_good_look(snapshots):
     """A failed look leaves the view as old as it was; nothing was ever seen before the first."""
     now = [100.0]
