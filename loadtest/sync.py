@@ -3,9 +3,10 @@
     PYTHONPATH=tests python loadtest/sync.py            about eight minutes
     PYTHONPATH=tests python loadtest/sync.py --quick    fewer samples and smaller tenants
 
-Three `sidegate serve` processes on one PostgreSQL and one Valkey, which this script starts. Another process writes to
-the store at a steady rate; this one turns a grant on the first sidecar and asks the other two until they tell it. The
-lag runs from the write's acknowledgement to the answer that reflects it, so the way of one Check is in it.
+Three `sidegate serve` processes on one PostgreSQL and one Valkey, which this script starts. Another process grants and
+revokes through all three at a steady rate; this one turns a grant on the first sidecar, watches the other two, and asks
+each as soon as it tells of the change. The lag runs from the write's acknowledgement to the answer that reflects it, so
+the way of one Check is in it. What all processes spent meanwhile is told by write.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import sys
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, cycle
 from pathlib import Path
 from random import Random
 from time import perf_counter
+from typing import Any
 
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
@@ -34,9 +37,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from sidegate import bootstrap
 from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
+from sidegate.authz.v1.history_pb2 import WatchChangesRequest
+from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.config import GivenSettings
 from sidegate.membership.snapshot import Snapshots
-from sidegate.model import Change, Entity, Grant, Group, Member, TenantFacts
+from sidegate.model import Grant, Group, Member, TenantFacts
 from sidegate_adapters.sql import open_store
 from support.changes import changes_between
 from support.cli import sidecar
@@ -48,7 +53,7 @@ from support.postgres_server import postgres_server
 from support.valkey_server import valkey_server
 
 RATE = 200
-PROBED, LOADED = "probed", tuple(f"load{number}" for number in range(40))
+PROBED, LOADED = "probed", tuple(f"load{number}" for number in range(60))
 """Whose grant is turned, and whose grants another process turns: one sidecar writes to a tenant one after another."""
 HELD = ((1_000, 100), (100, 1_000), (1, 100_000))
 """How many tenants of how many members are held in memory."""
@@ -69,11 +74,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Started:
-    """A sidecar: where it listens, where it tells its metrics, and a channel to it."""
+    """A sidecar: its process, where it listens and tells its metrics, a channel to it, and whether it told of news."""
 
+    pid: int
     address: str
     metrics: str
     channel: grpc.aio.Channel
+    told_of: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def process(self) -> str:
@@ -94,41 +101,94 @@ class Started:
 
 
 async def of_ways(ways: Sequence[Way]) -> None:
-    """Print a line for each way of hinting."""
+    """Print a line for each way of hinting, and then by which processes its writes were paid for."""
     print(
         "| hints | writes a second | p50, ms | p99, ms | max, ms | p50 / p99 by metric, ms | looks a second | samples |"
     )
     print("|---|-:|-:|-:|-:|-:|-:|-:|", flush=True)
+    paid: list[str] = []
     with postgres_server() as postgres, valkey_server() as valkey:
         for number, way in enumerate(ways):
             await postgres.execute(f"CREATE DATABASE lag{number}")
-            await of_way(way, ("--database", postgres.address(f"lag{number}"), "--redis", valkey.address))
+            stores = ("--database", postgres.address(f"lag{number}"), "--redis", valkey.address)
+            paid.append(await of_way(way, stores, servers=(postgres.pid, valkey.pid)))
+    print("\nProcessor milliseconds a write:\n")
+    print("| hints | writes a second | three sidecars | PostgreSQL | Valkey | clients | together |")
+    print("|---|-:|-:|-:|-:|-:|-:|", *paid, sep="\n", flush=True)
 
 
-async def of_way(way: Way, stores: Sequence[str]) -> None:
-    """Start three sidecars, measure while another process writes through the first, and print a line."""
+async def of_way(way: Way, stores: Sequence[str], *, servers: Sequence[int]) -> str:
+    """Start three sidecars, measure while another process writes through them, and print a line; return another."""
     flags = (*stores, "--hints", way.hints, "--metrics-address", "127.0.0.1:0", "--log-level", "error")
     async with AsyncExitStack() as stack:
         sidecars = [await started(stack, flags) for _ in range(3)]
         await settle(sidecars[0], [PROBED, *LOADED])
+        for other in sidecars[1:]:
+            stack.callback(asyncio.create_task(watch(other)).cancel)
         await lags(sidecars, Random(0), 20)
-        if way.rate:
-            writer = [sys.executable, __file__, "--write", *stores, "--hints", way.hints, "--rate", str(way.rate)]
-            stack.callback((await asyncio.create_subprocess_exec(*writer)).kill)
-            enough = sidecars[1].told()[ALL] + way.rate
-            await eventually(lambda: written(sidecars[1], enough), "the other process writes", seconds=HOUR)
-        before, began = [it.told() for it in sidecars], perf_counter()
+        clients = [os.getpid(), *([await writing(stack, sidecars, way.rate)] if way.rate else [])]
+        before = measured(sidecars, servers, clients)
         found = sorted(await lags(sidecars, Random(1), way.samples))
-        spent, after = perf_counter() - began, [it.told() for it in sidecars]
-    moved = [new - old for old, new in zip(before, after, strict=True)]
-    others = moved[1] + moved[2]
+        after = measured(sidecars, servers, clients)
+    others, writes = sum(after.told[1:], Counter()) - sum(before.told[1:], Counter()), after.writes - before.writes
+    seconds = after.at - before.at
     by_metric = " / ".join(f"≤ {bucket(others, share):g}" for share in (0.5, 0.99))
     p50, p99 = statistics.median(found), found[int(len(found) * 0.99)]
     print(
-        f"| {way.hints} | {moved[1][ALL] / spent:.0f} | {p50:.1f} | {p99:.1f} | {found[-1]:.1f} | {by_metric} "
-        f"| {others['looks'] / spent / 2:.0f} | {len(found)} |",
+        f"| {way.hints} | {writes / seconds:.0f} | {p50:.1f} | {p99:.1f} | {found[-1]:.1f} | {by_metric} "
+        f"| {others['looks'] / seconds / 2:.0f} | {len(found)} |",
         flush=True,
     )
+    each = [1000 * (end - start) / writes for start, end in zip(before.spent, after.spent, strict=True)]
+    costs = " | ".join(f"{cost:.1f}" for cost in (*each, sum(each)))
+    return f"| {way.hints} | {writes / seconds:.0f} | {costs} |"
+
+
+async def writing(stack: AsyncExitStack, sidecars: Sequence[Started], rate: int) -> int:
+    """Start a process that writes through the sidecars until the stack ends; return its number once it does."""
+    addresses = ",".join(sidecar.address for sidecar in sidecars)
+    command = [sys.executable, __file__, "--write", addresses, "--rate", str(rate)]
+    process = await asyncio.create_subprocess_exec(*command)
+    stack.callback(process.kill)
+    enough = sidecars[1].told()[ALL] + rate
+    await eventually(lambda: written(sidecars[1], enough), "the other process writes", seconds=HOUR)
+    return process.pid
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What sidecars have told by a moment, and the seconds of processor time that each group of processes has spent."""
+
+    at: float
+    told: Sequence[Counter[str]]
+    spent: Sequence[float]
+
+    @property
+    def writes(self) -> int:
+        """How many writes are in force on one of the sidecars."""
+        return self.told[1][ALL]
+
+
+def measured(sidecars: Sequence[Started], servers: Sequence[int], clients: Sequence[int]) -> Measured:
+    """Measure what can be told now."""
+    told = [sidecar.told() for sidecar in sidecars]
+    spent = (sum(processor(it.pid) for it in sidecars), *map(of_family, servers), sum(map(processor, clients)))
+    return Measured(perf_counter(), told, spent)
+
+
+def processor(pid: int, *, ended: bool = False) -> float:
+    """Return the seconds of processor time that a process has spent, with those of what it started and has ended."""
+    times = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11 : 15 if ended else 13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
+def of_family(pid: int) -> float:
+    """Return the seconds of processor time that a process and all that it started have spent."""
+    spent = processor(pid, ended=True)
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(FileNotFoundError):  # it has just ended
+            spent += processor(int(child))
+    return spent
 
 
 async def written(sidecar: Started, writes: int) -> bool:
@@ -141,7 +201,9 @@ async def started(stack: AsyncExitStack, flags: Sequence[str]) -> Started:
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     running = stack.enter_context(sidecar(directory, *flags, patience=HOUR))
     channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.address))
-    return Started(running.address, running.announced.partition("metrics  ")[2].split()[0], channel)
+    return Started(
+        running.process.pid, running.address, running.announced.partition("metrics  ")[2].split()[0], channel
+    )
 
 
 def bucket(told: Counter[str], share: float) -> float:
@@ -156,18 +218,29 @@ async def lags(sidecars: Sequence[Started], random: Random, samples: int) -> lis
     found: list[float] = []
     for number in range(samples):
         allowed = number % 2 == 0
+        for other in others:
+            other.told_of.clear()
         await turn(here.channel, PROBED, on=allowed)
         began = perf_counter()
-        found += await asyncio.gather(*(until_told(other.channel, began, allowed=allowed) for other in others))
+        found += await asyncio.gather(*(until_told(other, began, allowed=allowed) for other in others))
         await asyncio.sleep(random.uniform(0, 0.05))
     return found
 
 
-async def until_told(channel: grpc.aio.Channel, began: float, *, allowed: bool) -> float:
-    """Ask until the answer is this one; return the milliseconds since `began`."""
+async def watch(sidecar: Started) -> None:
+    """Note whenever a sidecar begins to tell of changes or tells of one, until cancelled."""
+    request = WatchChangesRequest(parent=f"tenants/{PROBED}")
+    async for _ in HistoryServiceStub(sidecar.channel).WatchChanges(request):
+        sidecar.told_of.set()
+
+
+async def until_told(sidecar: Started, began: float, *, allowed: bool) -> float:
+    """Ask whenever there is something new until the answer is this one; return the milliseconds since `began`."""
     request = check_request(PROBED, switches(PROBED)[0].question, Demand())
     while True:
-        answer = await AuthorizationServiceStub(channel).Check(request, timeout=HOUR)
+        await sidecar.told_of.wait()
+        sidecar.told_of.clear()
+        answer = await AuthorizationServiceStub(sidecar.channel).Check(request, timeout=HOUR)
         if (answer.decision == authz.DECISION_ALLOW) is allowed:
             return (perf_counter() - began) * 1000
 
@@ -179,26 +252,35 @@ async def turn(channel: grpc.aio.Channel, tenant: str, *, on: bool) -> None:
     await getattr(stub(channel), method)(request, timeout=HOUR)
 
 
-async def write(database: str, redis: str, hints: str, rate: int) -> None:
-    """Write to the store at a steady rate until killed, with the hints that a sidecar gives; late ones are left out."""
-    settings = GivenSettings(database=database, redis=redis, hints=hints, poll_interval=1.0)
-    turns = {tenant: cycle(((None, {}), ({}, None))) for tenant in LOADED}
-    busy = set[str]()
+async def write(addresses: Sequence[str], rate: int) -> None:
+    """Grant and revoke at a steady rate until killed, each tenant's through one sidecar; late ones are left out."""
+    async with AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address)) for address in addresses]
+        turns = {tenant: cycle(prepared(channel, tenant)) for tenant, channel in zip(LOADED, cycle(channels))}
+        busy = set[str]()
 
-    async def one(tenant: str) -> None:
-        _, revision = await core.store.entries(tenant, ())
-        change = Change(Entity.GRANT, ("viewer", "document:d2", "member:bob"), *next(turns[tenant]))
-        await core.store.write({tenant: [change]}, expected={tenant: revision.number}, actor="load")
-        busy.discard(tenant)
+        async def one(tenant: str) -> None:
+            await next(turns[tenant])()
+            busy.discard(tenant)
 
-    async with bootstrap.deciding(settings) as core, asyncio.TaskGroup() as group:
-        began = perf_counter()
-        for number in count():
-            await asyncio.sleep(max(0.0, began + number / rate - perf_counter()))
-            tenant = LOADED[number % len(LOADED)]
-            if tenant not in busy:
-                busy.add(tenant)
-                group.create_task(one(tenant))
+        async with asyncio.TaskGroup() as group:
+            began = perf_counter()
+            for number in count():
+                await asyncio.sleep(max(0.0, began + number / rate - perf_counter()))
+                tenant = LOADED[number % len(LOADED)]
+                if tenant not in busy:
+                    busy.add(tenant)
+                    group.create_task(one(tenant))
+
+
+def prepared(channel: grpc.aio.Channel, tenant: str) -> list[Callable[[], Any]]:
+    """Return the calls that turn a grant on and off, with all done that a client can do once."""
+    switch = switches(tenant)[1]
+    calls: list[Callable[[], Any]] = []
+    for turn in (switch.on, switch.off):
+        stub, method, request = turn.call
+        calls.append(partial(getattr(stub(channel), method), request, timeout=HOUR))
+    return calls
 
 
 async def of_sizes(sizes: Sequence[tuple[int, int]]) -> None:
@@ -266,20 +348,19 @@ async def main() -> None:
     """Print the tables, or be one of the processes that they need."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples and smaller tenants")
-    parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
-    for name in ("--database", "--redis", "--hints", "--hold"):
+    parser.add_argument("--rate", type=int, default=RATE, help=f"writes a second that are asked for ({RATE})")
+    for name in ("--write", "--hold"):
         parser.add_argument(name, help=argparse.SUPPRESS)
-    for name in ("--rate", "--members"):
-        parser.add_argument(name, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--members", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.write:
-        await write(given.database, given.redis, given.hints, given.rate)
+        await write(given.write.split(","), given.rate)
     elif given.hold:
         await hold(given.hold, given.members)
     else:
         few = 10 if given.quick else 1
         samples = {"store": 300, "redis": 300, "off": 150}
-        await of_ways([Way(hints, rate, samples[hints] // few) for hints in samples for rate in (0, RATE)])
+        await of_ways([Way(hints, rate, samples[hints] // few) for hints in samples for rate in (0, given.rate)])
         await of_sizes([(tenants, max(1, members // few)) for tenants, members in HELD])
 
 

@@ -50,6 +50,12 @@ class PostgresServer:
     _process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=count)
 
+    @property
+    def pid(self) -> int:
+        """The number of its process, which must run."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
         status = self.directory / "data" / "postmaster.pid"

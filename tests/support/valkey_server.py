@@ -41,6 +41,12 @@ class ValkeyServer:
         """The address of the server, without TLS and without an account."""
         return f"redis://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The number of its process, which must run."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it listens."""
         port = () if any(line.startswith("tls-port") for line in self.lines) else (f"port {self.port}",)
