@@ -100,11 +100,11 @@ class Freshness:
             LostRevision: it is not, in a view in which all is seen that was told of before the question.
         """
         wanted, passed = request.consistency.revision, self._snapshots.passed
+        if not wanted.number:
+            return await self._snapshots.standing(request.tenant) is not None
         while True:
             seen = self._follower.seen_at >= arrived
             standing = await self._snapshots.standing(request.tenant)
-            if not wanted.number:
-                return standing is not None
             if standing is not None and await passed.reached(request.tenant, wanted, here=standing.revision):
                 return True
             if not seen:

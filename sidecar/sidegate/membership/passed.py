@@ -53,11 +53,13 @@ class PassedRevisions:
         Raises:
             StoreUnavailable: the store had to be asked and does not answer.
         """
-        known = self._known
-        found = known.get((tenant, revision.number))
-        if found is None:
-            async with self._asking:
-                found = await self._store.revision(tenant, revision.number)
-            if found is not None:
-                known.put((tenant, revision.number), found)
-        return found == revision
+        while True:
+            known = self._known
+            found = known.get((tenant, revision.number))
+            if found is None:
+                async with self._asking:
+                    found = await self._store.revision(tenant, revision.number)
+                if found is not None:
+                    known.put((tenant, revision.number), found)
+            if known is self._known:
+                return found == revision
