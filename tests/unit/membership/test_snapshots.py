@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -269,6 +270,20 @@ async def test_a_resource_at_another_revision_is_not_given(snapshots, reader):
     new = await snapshots.tenant("acme")
     assert await snapshots.resource(new, document, "d1") is not None
     assert await snapshots.resource(old, document, "d1") is None
+
+
+async def test_a_resource_of_another_history_is_not_given(snapshots, reader, monkeypatch):
+    """What a restored store holds at the snapshot's number, but of another time, is no part of the snapshot."""
+    snapshot = await snapshots.tenant("acme")
+    read = reader.load_resource
+
+    async def restored(tenant, reference):
+        resource, grants, revision = await read(tenant, reference)
+        return resource, grants, replace(revision, time=revision.time + 1)
+
+    monkeypatch.setattr(reader, "load_resource", restored)
+    document = snapshot.pack.pack.schema.resources["document"]
+    assert await snapshots.resource(snapshot, document, "d1") is None
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.booleans(), st.integers(0, 8)), max_size=60))
