@@ -22,8 +22,10 @@ from sidegate.server.authorization import Authorization
 from sidegate.server.codec import Codec
 from sidegate.server.facts import Facts
 from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
+from sidegate.server.lists import ListCodec
 from sidegate.server.remote import remote_sidecar
 from sidegate.server.revision import RevisionTokens
+from sidegate.server.seals import Seals
 
 SIZES = (100, 10_000, 100_000)
 ALLOW = Request("acme", Subject("m7"), "view", Resource("document", "d1"))
@@ -90,8 +92,10 @@ async def of_size(members: int, times: int) -> None:
             floor = 0.0
             for name, decider in (("instant answer", Instant()), ("Check", core.decider)):
                 listening = ListenerSettings(addresses=("127.0.0.1:0",), drain=0, grace=0)
-                handlers = Handlers(Authorization(decider, Codec(tokens)), facts)
-                server = GrpcServer(handlers, listening)
+                codec = Codec(tokens)
+                lists = ListCodec(codec, tokens, Seals(b"a key for figures only"))
+                authorization = Authorization(decider, core.search, codec=codec, lists=lists)
+                server = GrpcServer(Handlers(authorization, facts), listening)
                 addresses = await server.start()
                 async with remote_sidecar(addresses[0]) as remote:
                     figures = await measured(lambda there=remote: there.decide(ALLOW), times)
