@@ -175,10 +175,11 @@ async def _require_right(step: Step, grant: Grant) -> None:
 
 
 async def _read_for_checks(step: Step, grant: Grant) -> None:
-    """Read what else speaks about the grant: on the tenant what its holder holds, elsewhere who holds there."""
+    """Read what else speaks about the grant: on the tenant what its holder holds, elsewhere who holds what few may."""
+    declared = step.schema.roles.get(grant.role)
     if grant.scope == step.scope:
         await step.draft.related(Relation.GRANTS_OF, grant.holder)
-    else:
+    elif declared is not None and declared.count is not Count.ANY:
         await step.draft.related(Relation.GRANTS_ON, grant.scope)
 
 
