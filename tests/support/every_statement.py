@@ -44,8 +44,9 @@ def statements(store: SqlFactsStore) -> Iterator[dict[str, Any]]:
         if statement.startswith(("SELECT", "UPDATE", "DELETE")):
             sent[statement] = parameters[0] if isinstance(parameters, list) else parameters
 
-    for engine in (store._readers.sync_engine, store._writers.sync_engine):
+    engines = {engine.sync_engine for engine in (store._readers, store._writers, store._lookers)}
+    for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield sent
-    for engine in (store._readers.sync_engine, store._writers.sync_engine):
+    for engine in engines:
         event.remove(engine, "before_cursor_execute", note)

@@ -82,7 +82,7 @@ class SqlFactsStore:
 
     async def standing(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant."""
-        return await self._read(lambda connection: reading.standing(connection, tenant))
+        return await self._look(lambda connection: reading.standing(connection, tenant))
 
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, Revision] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""
@@ -96,7 +96,7 @@ class SqlFactsStore:
 
     async def revision(self, tenant: str, number: int) -> Revision | None:
         """Return the revision that bears a number in a tenant's history, None where there is none."""
-        return await self._read(lambda connection: reading.revision(connection, tenant, number))
+        return await self._look(lambda connection: reading.revision(connection, tenant, number))
 
     async def write(
         self,
@@ -136,12 +136,11 @@ class SqlFactsStore:
 
     async def feed(self, sequence: int, *, limit: int) -> tuple[int, Sequence[RecordedChange]]:
         """Return the newest sequence, and up to `limit` changes from `sequence` on, from one consistent view."""
-        look = _transaction(self._lookers, lambda connection: reading.feed_from(connection, sequence, limit=limit))
-        return await asyncio.shield(self._start(look))
+        return await self._look(lambda connection: reading.feed_from(connection, sequence, limit=limit))
 
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none."""
-        return await self._read(reading.head)
+        return await self._look(reading.head)
 
     async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return those of the entries that are there, with the tenant's revision."""
@@ -157,7 +156,7 @@ class SqlFactsStore:
 
     async def seats(self, tenant: str) -> tuple[int, Revision]:
         """Return how many members are active or invited, with the tenant's revision."""
-        return await self._read(lambda connection: seats.taken(connection, tenant))
+        return await self._look(lambda connection: seats.taken(connection, tenant))
 
     async def members(
         self, tenant: str, query: MemberQuery, *, after: str, limit: int
@@ -210,7 +209,7 @@ class SqlFactsStore:
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
         """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
         since = datetime.now(UTC) - writing.RECEIPTS_KEPT
-        return await self._read(lambda connection: lookups.receipt(connection, tenant, request_id, since=since))
+        return await self._look(lambda connection: lookups.receipt(connection, tenant, request_id, since=since))
 
     async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`."""
@@ -248,6 +247,10 @@ class SqlFactsStore:
 
     async def _read(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
         return await asyncio.shield(self._start(_transaction(self._readers, query)))
+
+    async def _look(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+        """Return what one statement finds: it sees one view by itself."""
+        return await asyncio.shield(self._start(_transaction(self._lookers, query)))
 
     async def _write(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
         await self._turn.acquire()
