@@ -118,10 +118,10 @@ class Freshness:
         """Return what a request without any patience left is told."""
         age = self._follower.staleness()
         held = self._snapshots.peek(request.tenant)
-        behind = _behind(request, held)
         if self._follower.seen_at < needed:
             return TooStale(f"the store was not seen in time: the newest view is {age:.1f} s old", staleness=age)
-        if behind > 0:
+        # Of a tenant that is not in memory nobody can tell how far it is behind.
+        if held is not None and (behind := _behind(request, held)) > 0:
             message = f"tenant `{request.tenant}` is not at the revision asked for yet: {behind} behind; try again"
             return TooStale(message, staleness=age, behind=behind)
         return StoreUnavailable("the store did not answer in time")
