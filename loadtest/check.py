@@ -1,6 +1,6 @@
 """What a Check costs, step by step, on tenants of growing size, over the demo's pack.
 
-    python loadtest/check.py            about two minutes
+    python loadtest/check.py            about a minute
     python loadtest/check.py --quick    small tenants only
 
 Ours stands beside a server that answers without deciding anything, in one run: what is left is Sidegate's.
