@@ -30,7 +30,8 @@ from sidegate.membership.grants import Grants
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller
 from sidegate.membership.steps import Steps
-from sidegate.model import ChangeQuery, Entity, Grant, MemberQuery, MemberStatus
+from sidegate.model import Entity, Grant, MemberStatus
+from sidegate.queries import ChangeQuery, MemberQuery
 from sidegate_adapters.sql import SqlFactsStore
 from support.changes import changes_between
 from support.filled_store import GRANTS, MEMBERS, analyze, company, fill, member_id, tenant_id

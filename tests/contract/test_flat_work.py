@@ -13,24 +13,9 @@ from sidegate.engine import ENGINES
 from sidegate.entries import member_payload
 from sidegate.membership.follower import Follower
 from sidegate.membership.snapshot import Snapshots
-from sidegate.model import (
-    Change,
-    ChangeQuery,
-    Entity,
-    Grant,
-    GrantQuery,
-    Member,
-    MemberQuery,
-    MemberStatus,
-    Receipt,
-    Relation,
-    Request,
-    Resource,
-    ResourceQuery,
-    Subject,
-    TenantQuery,
-)
+from sidegate.model import Change, Entity, Grant, Member, MemberStatus, Request, Resource, Subject
 from sidegate.policy.keeper import PackKeeper, bundled_packs
+from sidegate.queries import ChangeQuery, GrantQuery, MemberQuery, Receipt, Relation, ResourceQuery, TenantQuery
 from support.filled_store import analyze, company, fill, member_id, tenant_id
 from support.revisions import loaded, numbered
 from support.work import done_for

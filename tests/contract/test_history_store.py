@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from sidegate.model import Change, ChangeQuery, Entity, Grant, Group, Member, StoredResource, TenantFacts
+from sidegate.model import Change, Entity, Grant, Group, Member, StoredResource, TenantFacts
+from sidegate.queries import ChangeQuery
 from support.changes import changes_between
 from support.coherent_facts import coherent_facts
 

@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from sidegate.model import Grant, Group, Member, MemberQuery, MemberStatus, TenantFacts
+from sidegate.model import Grant, Group, Member, MemberStatus, TenantFacts
+from sidegate.queries import MemberQuery
 from support.changes import changes_between
 
 ACTIVE, PENDING, INACTIVE = MemberStatus.ACTIVE, MemberStatus.PENDING, MemberStatus.INACTIVE

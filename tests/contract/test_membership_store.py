@@ -6,23 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from sidegate.entries import to_entries
-from sidegate.model import (
-    Change,
-    Entity,
-    Grant,
-    Group,
-    Invitation,
-    Member,
-    MemberQuery,
-    MemberStatus,
-    Receipt,
-    Relation,
-    StoredResource,
-    TenantFacts,
-    TenantQuery,
-    TenantSize,
-)
+from sidegate.model import Change, Entity, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts
 from sidegate.ports import MembershipStore
+from sidegate.queries import Invitation, MemberQuery, Receipt, Relation, TenantQuery, TenantSize
 from support.changes import changes_between
 from support.revisions import numbered
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from sidegate.model import Cause, ChangeQuery, Group, Member, TenantFacts
+from sidegate.model import Cause, Group, Member, TenantFacts
+from sidegate.queries import ChangeQuery
 from sidegate.usage import Period, QuotaUse, UsageQuery
 from sidegate_adapters.sql import open_store, schema
 from support.changes import changes_between

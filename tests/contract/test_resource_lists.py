@@ -4,17 +4,8 @@ from functools import partial
 
 import pytest
 
-from sidegate.model import (
-    Grant,
-    GrantQuery,
-    Group,
-    Member,
-    Relation,
-    ResourceQuery,
-    ResourceRecord,
-    StoredResource,
-    TenantFacts,
-)
+from sidegate.model import Grant, Group, Member, StoredResource, TenantFacts
+from sidegate.queries import GrantQuery, Relation, ResourceQuery, ResourceRecord
 from support.changes import changes_between
 from support.filled_store import analyze
 from support.revisions import numbered

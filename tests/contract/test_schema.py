@@ -6,17 +6,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
-from sidegate.model import (
-    ChangeQuery,
-    Grant,
-    Group,
-    Member,
-    MemberQuery,
-    MemberStatus,
-    Relation,
-    StoredResource,
-    TenantFacts,
-)
+from sidegate.model import Grant, Group, Member, MemberStatus, StoredResource, TenantFacts
+from sidegate.queries import ChangeQuery, MemberQuery, Relation
 from sidegate_adapters.sql import SqlFactsStore, open_store, schema
 from sidegate_adapters.sql.tables import metadata
 from support.changes import changes_between

@@ -11,19 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidegate.model import (
-    NO_REVISION,
-    Change,
-    Entity,
-    GrantQuery,
-    MemberQuery,
-    Receipt,
-    Relation,
-    ResourceQuery,
-    Revision,
-    TenantFacts,
-    TenantQuery,
-)
+from sidegate.model import NO_REVISION, Change, Entity, Revision, TenantFacts
+from sidegate.queries import GrantQuery, MemberQuery, Receipt, Relation, ResourceQuery, TenantQuery
 from sidegate.usage import UsageQuery
 from sidegate_adapters.sql import SqlFactsStore, appending
 from sidegate_adapters.sql import store as stores

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from sidegate.entries import Payload, actor_subject, quota_subject, subjects_of
-from sidegate.model import Change, Receipt, ref
+from sidegate.model import Change, ref
+from sidegate.queries import Receipt
 from sidegate.usage import QuotaUse, quota_use
 from sidegate_adapters.sql import quotas, teams
 from sidegate_adapters.sql.rows import Row

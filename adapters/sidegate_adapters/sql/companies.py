@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.model import NO_REVISION, Revision, TenantQuery, TenantRecord, TenantSize
+from sidegate.model import NO_REVISION, Revision
+from sidegate.queries import TenantQuery, TenantRecord, TenantSize
 from sidegate_adapters.sql.reading import MADE_AT
 from sidegate_adapters.sql.rows import require_storable
 from sidegate_adapters.sql.tables import members, resources, tenants

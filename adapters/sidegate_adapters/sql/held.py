@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Column, ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidegate.model import Entity, Grant, GrantQuery, Relation, Revision, ref, split_ref
+from sidegate.model import Entity, Grant, Revision, ref, split_ref
+from sidegate.queries import GrantQuery, Relation
 from sidegate_adapters.sql.ranges import beyond, rows_in_parts
 from sidegate_adapters.sql.reading import stands_at
 from sidegate_adapters.sql.rows import KINDS, require_storable

@@ -10,7 +10,8 @@ from sqlalchemy import Column, ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Payload, actor_subject, from_entries
-from sidegate.model import ChangeQuery, Entity, RecordedChange, TenantFacts, ref
+from sidegate.model import Entity, RecordedChange, TenantFacts, ref
+from sidegate.queries import ChangeQuery
 from sidegate_adapters.sql.loading import batched_rows
 from sidegate_adapters.sql.reading import recorded
 from sidegate_adapters.sql.rows import require_storable

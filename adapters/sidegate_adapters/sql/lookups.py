@@ -26,7 +26,8 @@ from sqlalchemy import values as _values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Key, Payload
-from sidegate.model import NO_REVISION, Entity, Receipt, Relation, Revision, ref, split_ref
+from sidegate.model import NO_REVISION, Entity, Revision, ref, split_ref
+from sidegate.queries import Receipt, Relation
 from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.reading import MADE_AT, stands_at
 from sidegate_adapters.sql.rows import KINDS, require_storable, tenant_of_row

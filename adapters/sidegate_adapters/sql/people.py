@@ -11,7 +11,8 @@ from sqlalchemy import Column, ColumnElement, Select, exists, or_, select, text,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import member_from_entry
-from sidegate.model import NO_REVISION, Entity, Invitation, MemberQuery, MemberRecord, Revision
+from sidegate.model import NO_REVISION, Entity, Revision
+from sidegate.queries import Invitation, MemberQuery, MemberRecord
 from sidegate_adapters.sql.reading import stands_at
 from sidegate_adapters.sql.rows import KINDS, require_storable
 from sidegate_adapters.sql.tables import ON_TENANT, grants, group_members, invitations, members

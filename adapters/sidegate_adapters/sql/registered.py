@@ -9,7 +9,8 @@ from sqlalchemy import Column, ColumnElement, Select, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import resource_from_entry
-from sidegate.model import NO_REVISION, Entity, ResourceQuery, ResourceRecord, Revision, ref, split_ref
+from sidegate.model import NO_REVISION, Entity, Revision, ref, split_ref
+from sidegate.queries import ResourceQuery, ResourceRecord
 from sidegate_adapters.sql.lookups import any_of, with_parents
 from sidegate_adapters.sql.ranges import rows_in_parts
 from sidegate_adapters.sql.reading import stands_at

@@ -10,22 +10,16 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sidegate.entries import EntryKey, Payload
-from sidegate.model import (
-    Change,
+from sidegate.model import Change, Entity, Grant, RecordedChange, Revision, StoredResource, TenantFacts
+from sidegate.queries import (
     ChangeQuery,
-    Entity,
-    Grant,
     GrantQuery,
     MemberQuery,
     MemberRecord,
     Receipt,
-    RecordedChange,
     Relation,
     ResourceQuery,
     ResourceRecord,
-    Revision,
-    StoredResource,
-    TenantFacts,
     TenantQuery,
     TenantRecord,
     TenantSize,

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.entries import EntryKey, Key, Payload
 from sidegate.errors import InvalidInput, RevisionConflict, Violation
-from sidegate.model import Change, Entity, Receipt, Revision
+from sidegate.model import Change, Entity, Revision
+from sidegate.queries import Receipt
 from sidegate_adapters.sql import seats
 from sidegate_adapters.sql.appending import Work, append
 from sidegate_adapters.sql.batches import batches

@@ -26,10 +26,11 @@ from sidegate.decision.walks import (
 from sidegate.membership.draft import Draft
 from sidegate.membership.patching import TenantSnapshot
 from sidegate.membership.resourcefacts import ResourceFacts
-from sidegate.model import Entity, MemberQuery, MemberStatus, Relation, Request, ResourceQuery, ref, split_ref
+from sidegate.model import Entity, MemberStatus, Request, ref, split_ref
 from sidegate.policy.matrix import Holder, holders_allowed
 from sidegate.policy.rowcheck import ANYONE
 from sidegate.policy.schema import TENANT, HeldBy, InstanceOf, ResourceType, Schema
+from sidegate.queries import MemberQuery, Relation, ResourceQuery
 
 MOST: Final = 64
 """Groups, parents or own roles beyond which a list asks about everything instead: each is a walk of its own."""

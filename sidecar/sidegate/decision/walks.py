@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from sidegate.membership.draft import Draft
-from sidegate.model import Entity, Grant, GrantQuery, MemberQuery, Relation, ResourceQuery, ref, split_ref
+from sidegate.model import Entity, Grant, ref, split_ref
 from sidegate.policy.schema import TENANT
+from sidegate.queries import GrantQuery, MemberQuery, Relation, ResourceQuery
 
 PAGE: Final = 100
 """How many are read at once."""

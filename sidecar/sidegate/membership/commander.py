@@ -16,9 +16,10 @@ from sidegate.membership.follower import Follower
 from sidegate.membership.invariants import read_references, require_sound
 from sidegate.membership.step import Caller, Step
 from sidegate.membership.steps import Steps, settled
-from sidegate.model import NO_REVISION, Entity, Receipt, Revision
+from sidegate.model import NO_REVISION, Entity, Revision
 from sidegate.policy.schema import Schema
 from sidegate.ports import MembershipStore
+from sidegate.queries import Receipt
 
 T = TypeVar("T")
 

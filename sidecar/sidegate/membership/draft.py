@@ -10,24 +10,18 @@ from typing import Any, Final, TypeVar
 from sidegate.entries import EntryKey, Payload, member_payload, resource_payload
 from sidegate.errors import NotFound, RevisionConflict
 from sidegate.membership.difference import between
-from sidegate.model import (
-    NO_REVISION,
-    Cause,
-    Change,
-    Entity,
-    Member,
+from sidegate.model import NO_REVISION, Cause, Change, Entity, Member, MemberStatus, Revision
+from sidegate.ports import MembershipStore
+from sidegate.queries import (
     MemberQuery,
     MemberRecord,
-    MemberStatus,
     Relation,
     ResourceQuery,
     ResourceRecord,
-    Revision,
     TenantQuery,
     TenantRecord,
     TenantSize,
 )
-from sidegate.ports import MembershipStore
 
 T = TypeVar("T")
 _PAGE: Final = 1000

@@ -7,8 +7,9 @@ from collections.abc import Collection
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.finding import near, one_of
 from sidegate.membership.step import Step
-from sidegate.model import Entity, Relation, ref
+from sidegate.model import Entity, ref
 from sidegate.policy.schema import Count, Operation
+from sidegate.queries import Relation
 
 
 async def require_grantable(step: Step, role: str, *, field: str) -> None:

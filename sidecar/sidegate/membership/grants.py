@@ -13,8 +13,9 @@ from sidegate.membership.invariants import HOLDERS
 from sidegate.membership.people import member_of
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
-from sidegate.model import ANY, Entity, Grant, GrantQuery, MemberStatus, Relation, ref, split_ref
+from sidegate.model import ANY, Entity, Grant, MemberStatus, ref, split_ref
 from sidegate.policy.schema import TENANT, Count, InstanceOf, Operation, Role
+from sidegate.queries import GrantQuery, Relation
 
 _HOLDERS: Mapping[str, InstanceOf] = {"member": InstanceOf.MEMBER, "group": InstanceOf.GROUP}
 

@@ -10,8 +10,9 @@ from sidegate.membership.commander import Commander, Written
 from sidegate.membership.granting import require_over_group
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Relation, ref, split_ref
+from sidegate.model import Entity, ref, split_ref
 from sidegate.policy.schema import InstanceOf, Operation
+from sidegate.queries import Relation
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from itertools import chain
 from sidegate.errors import NotFound, RevisionConflict
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import ChangeQuery, RecordedChange, split_ref
+from sidegate.model import RecordedChange, split_ref
 from sidegate.policy.schema import InstanceOf, Operation
 from sidegate.ports import HistoryStore
+from sidegate.queries import ChangeQuery
 
 
 class History:

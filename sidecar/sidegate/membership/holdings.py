@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from sidegate.errors import DocumentsHeld
 from sidegate.membership.step import Step
-from sidegate.model import Entity, Relation, ref
+from sidegate.model import Entity, ref
 from sidegate.policy.schema import OWNER, InstanceOf
+from sidegate.queries import Relation
 
 
 async def holdings_of(step: Step, member: str) -> tuple[str, ...]:

@@ -25,8 +25,9 @@ from sidegate.membership.invitees import MAX_INVITEES, Invitee, checked, require
 from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
 from sidegate.membership.step import Caller, Step
 from sidegate.membership.turns import in_turns
-from sidegate.model import Entity, Invitation, Member, MemberRecord, MemberStatus, Relation, ref
+from sidegate.model import Entity, Member, MemberStatus, ref
 from sidegate.policy.schema import Operation
+from sidegate.queries import Invitation, MemberRecord, Relation
 
 DEFAULT_TTL: Final = timedelta(days=7)
 _ROW_FAILURES = (InvalidInput, NotPermitted, AlreadyExists, NotPossible)

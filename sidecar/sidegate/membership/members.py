@@ -26,8 +26,9 @@ from sidegate.membership.invitees import require_email, require_phone
 from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Member, MemberQuery, MemberRecord, MemberStatus, Relation, ref
+from sidegate.model import Entity, Member, MemberStatus, ref
 from sidegate.policy.schema import Count, InstanceOf, Operation
+from sidegate.queries import MemberQuery, MemberRecord, Relation
 
 FIELDS: Final = frozenset({"name", "email", "phone", "mfa"})
 """What an update can set; only the platform knows who has a second factor."""

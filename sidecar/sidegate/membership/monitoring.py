@@ -11,9 +11,10 @@ from sidegate.errors import NotFound
 from sidegate.membership.history import changes_within
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import ChangeQuery, Entity, ref, split_ref
+from sidegate.model import Entity, ref, split_ref
 from sidegate.policy.schema import InstanceOf
 from sidegate.ports import HistoryStore
+from sidegate.queries import ChangeQuery
 
 _KEPT_AS: Final[Mapping[InstanceOf, Entity]] = {
     InstanceOf.MEMBER: Entity.MEMBER,

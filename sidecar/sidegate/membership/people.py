@@ -8,7 +8,8 @@ from sidegate.entries import member_from_entry, member_payload
 from sidegate.errors import AlreadyExists, NotFound, SeatsTaken
 from sidegate.membership.step import Step
 from sidegate.membership.tenants import SEATS
-from sidegate.model import Entity, Member, MemberRecord, Relation, ref
+from sidegate.model import Entity, Member, ref
+from sidegate.queries import MemberRecord, Relation
 
 
 async def member_of(step: Step, id_: str) -> Member:

@@ -10,8 +10,9 @@ from typing import Final
 from sidegate.entries import subjects_of
 from sidegate.errors import InvalidInput, NotFound, Violation
 from sidegate.membership.arrivals import ANY_TENANT
-from sidegate.model import ChangeQuery, RecordedChange
+from sidegate.model import RecordedChange
 from sidegate.ports import FactsStore, HistoryStore
+from sidegate.queries import ChangeQuery
 
 PAGE: Final = 500
 """Changes read at once, which is all that is held in memory of them."""

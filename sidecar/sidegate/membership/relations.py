@@ -10,8 +10,9 @@ from typing import Final
 from sidegate.errors import NotFound, NotPermitted
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Grant, GrantQuery, Relation, ref, split_ref
+from sidegate.model import Entity, Grant, ref, split_ref
 from sidegate.policy.schema import HeldBy, InstanceOf, Operation
+from sidegate.queries import GrantQuery, Relation
 
 _GROUP: Final = "group"
 _HOLDERS: Final[Mapping[HeldBy, tuple[InstanceOf, str]]] = {

@@ -16,7 +16,6 @@ from sidegate.model import (
     Entity,
     Grant,
     Properties,
-    Relation,
     RoleLinks,
     StoredResource,
     ref,
@@ -24,6 +23,7 @@ from sidegate.model import (
 )
 from sidegate.policy.schema import HeldBy, InstanceOf, ResourceType, Schema
 from sidegate.ports import FactsReader
+from sidegate.queries import Relation
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,19 +14,9 @@ from sidegate.membership.people import member_of
 from sidegate.membership.reader import Reader
 from sidegate.membership.registering import ask_on, registrable, require_moving, require_registering
 from sidegate.membership.step import NO_AUTHORITY, Caller, Step
-from sidegate.model import (
-    NO_PROPERTIES,
-    Entity,
-    Json,
-    MemberStatus,
-    Properties,
-    Relation,
-    ResourceQuery,
-    ResourceRecord,
-    ref,
-    split_ref,
-)
+from sidegate.model import NO_PROPERTIES, Entity, Json, MemberStatus, Properties, ref, split_ref
 from sidegate.policy.schema import OWNER, Operation
+from sidegate.queries import Relation, ResourceQuery, ResourceRecord
 
 
 @dataclass(frozen=True, slots=True)

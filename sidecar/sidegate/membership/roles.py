@@ -12,8 +12,9 @@ from sidegate.membership.commander import Commander, Written
 from sidegate.membership.etags import etag_of, require_fresh
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import NO_REVISION, Entity, Relation, Revision
+from sidegate.model import NO_REVISION, Entity, Revision
 from sidegate.policy.schema import InstanceOf, Operation
+from sidegate.queries import Relation
 
 MAX_TARGETS: Final = 100
 _NAME = re.compile(r"(?!\s)[^*:,\x00-\x1f\x7f-\x9f]{1,64}(?<!\s)")

@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 from sidegate.errors import InvalidInput, NotFound, NotPermitted, RevisionConflict, Violation
 from sidegate.membership.draft import Draft
-from sidegate.model import ANY, NO_REVISION, Relation, Request, Resource, Subject, ref, split_ref
+from sidegate.model import ANY, NO_REVISION, Request, Resource, Subject, ref, split_ref
 from sidegate.policy.schema import TENANT, InstanceOf, Operation, Schema
 from sidegate.ports import Decider
+from sidegate.queries import Relation
 
 PLATFORM: Final = "platform"
 """The actor that sets tenants up; no pack is asked about it."""

@@ -13,8 +13,9 @@ from sidegate.membership.etags import etag_of, require_fresh
 from sidegate.membership.finding import near, one_of
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Grant, Json, Member, Properties, TenantQuery, TenantRecord, TenantSize, ref
+from sidegate.model import Entity, Grant, Json, Member, Properties, ref
 from sidegate.policy.schema import Operation, Schema
+from sidegate.queries import TenantQuery, TenantRecord, TenantSize
 
 SEATS = "seats"
 """The setting that bounds how many members are active or invited (EF-13)."""

@@ -9,9 +9,10 @@ from sidegate.entries import quota_subject
 from sidegate.membership.history import changes_within, require_ever
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller, Step
-from sidegate.model import ChangeQuery, RecordedChange, split_ref
+from sidegate.model import RecordedChange, split_ref
 from sidegate.policy.schema import InstanceOf, Operation
 from sidegate.ports import HistoryStore
+from sidegate.queries import ChangeQuery
 from sidegate.usage import QuotaTotal, UsageQuery
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from sidegate.authz.v1 import history_pb2 as pb
-from sidegate.model import ChangeQuery, Entity, ref
+from sidegate.model import Entity, ref
+from sidegate.queries import ChangeQuery
 from sidegate.server.validation import Inspection, quoted
 
 _KINDS: Final = tuple(entity.value for entity in Entity)

@@ -10,7 +10,8 @@ from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.membership.history import History
 from sidegate.membership.step import PLATFORM
 from sidegate.membership.watching import Watching
-from sidegate.model import ChangeQuery, RecordedChange
+from sidegate.model import RecordedChange
+from sidegate.queries import ChangeQuery
 from sidegate.server.callers import reader_of
 from sidegate.server.conditions import read_conditions
 from sidegate.server.facts import write_change

@@ -18,7 +18,8 @@ from sidegate.membership.invitations import DEFAULT_TTL, InviteOrder, InviteResu
 from sidegate.membership.invitees import MAX_INVITEES, Invitee, from_addresses
 from sidegate.membership.members import Held, Leaving
 from sidegate.membership.tables import from_csv, from_spreadsheet
-from sidegate.model import MemberQuery, MemberRecord, MemberStatus
+from sidegate.model import MemberStatus
+from sidegate.queries import MemberQuery, MemberRecord
 from sidegate.server.moments import write_moment
 from sidegate.server.names import MEMBERS, name_of
 from sidegate.server.status import status_of

@@ -9,7 +9,8 @@ from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.monitoring import Monitoring
 from sidegate.membership.relations import Relations
 from sidegate.membership.resources import HandOver, Resources, ResourceState, ResourceUpdate
-from sidegate.model import Json, Properties, ResourceQuery, ref, split_ref
+from sidegate.model import Json, Properties, ref, split_ref
+from sidegate.queries import ResourceQuery
 from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
 from sidegate.server.moments import write_moment
 from sidegate.server.names import RESOURCES, ids_of, name_of, tenant_of

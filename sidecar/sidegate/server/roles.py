@@ -10,8 +10,9 @@ from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.grants import Delegated, Grants
 from sidegate.membership.roles import PermissionChange, Roles, RoleState
-from sidegate.model import Grant, GrantQuery, Relation
+from sidegate.model import Grant
 from sidegate.policy.schema import TENANT
+from sidegate.queries import GrantQuery, Relation
 from sidegate.server.callers import bytes_of, caller_of, read_back, reader_of
 from sidegate.server.failures import told
 from sidegate.server.names import ROLES, ids_of, name_of, tenant_of

@@ -8,7 +8,8 @@ from sidegate.authz.v1 import tenant_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.invitees import require_email, require_phone
 from sidegate.membership.tenants import SettingsUpdate, TenantDeletion, TenantOrder, Tenants, TenantState
-from sidegate.model import Json, Member, TenantQuery
+from sidegate.model import Json, Member
+from sidegate.queries import TenantQuery
 from sidegate.server.callers import bytes_of, caller_of, masked, read_back, reader_of
 from sidegate.server.confirmations import Confirmations
 from sidegate.server.moments import write_moment

@@ -7,8 +7,8 @@ from sidegate.membership.history import History
 from sidegate.membership.reader import Reader
 from sidegate.membership.step import Caller
 from sidegate.membership.steps import Steps
-from sidegate.model import ChangeQuery, MemberQuery
 from sidegate.policy.schema import Operation
+from sidegate.queries import ChangeQuery, MemberQuery
 from support.deciding import apply, deciding
 
 DOCUMENT = """\

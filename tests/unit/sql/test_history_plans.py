@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from sidegate.model import ChangeQuery, Entity, Member, TenantFacts
+from sidegate.model import Entity, Member, TenantFacts
+from sidegate.queries import ChangeQuery
 from sidegate.usage import Period, UsageQuery
 from sidegate_adapters.sql import SqlFactsStore, open_store
 from support.changes import changes_between

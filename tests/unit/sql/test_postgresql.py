@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Connection, event
 
 from sidegate.errors import StartError, StoreUnavailable
-from sidegate.model import MemberQuery, Revision, TenantFacts
+from sidegate.model import Revision, TenantFacts
+from sidegate.queries import MemberQuery
 from sidegate_adapters.sql import SqlFactsStore, engines, open_store, postgresql
 from sidegate_adapters.sql.schema import VERSION_TABLE
 from support.changes import changes_between
