@@ -60,8 +60,8 @@ proto/.googleapis: $(STAMP)
 	@cp $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/google/rpc/status.proto $@/google/rpc/
 
 docs: $(STAMP) ## write the pages that are made from code: settings, and each pack's table
-	$(BIN)/python -m sidegate.cli.reference > docs/configuration.md
-	$(BIN)/python -m sidegate.policy.table policies/*
+	$(BIN)/python -m sidegate.cli.configuration_page > docs/configuration.md
+	$(BIN)/python -m sidegate.policy.describe.readme policies/*
 
 proto-baseline: proto/.googleapis ## accept today's wire contract as the one that must not break
 	cd proto && ../$(BIN)/buf build --path sidegate -o baseline.binpb

@@ -28,12 +28,13 @@ from pathlib import Path
 from time import perf_counter_ns, process_time
 
 from sidegate import bootstrap
-from sidegate.config import GivenSettings
-from sidegate.decision.fresh import Freshness
-from sidegate.decision.guarded import Guarded
-from sidegate.decision.question import question_of
-from sidegate.decision.remembered import RememberedDecisions
-from sidegate.model import Decision, Request, Resource, Subject
+from sidegate.config.settings import GivenSettings
+from sidegate.decision.cache_key import question_of
+from sidegate.decision.freshness import Freshness
+from sidegate.decision.guard import Guarded
+from sidegate.decision.local_cache import RememberedDecisions
+from sidegate.model.decision import Decision
+from sidegate.model.question import Request, Resource, Subject
 from sidegate.telemetry.logging import configure_logging
 
 DOCUMENTS = 2_000

@@ -16,16 +16,18 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 
 from sidegate import bootstrap
-from sidegate.config import GivenSettings
-from sidegate.model import Decision, Request, Resource, Subject
-from sidegate.server.authorization import Authorization
-from sidegate.server.codec import Codec
-from sidegate.server.facts import Facts
-from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
-from sidegate.server.lists import ListCodec
-from sidegate.server.remote import remote_sidecar
-from sidegate.server.revision import RevisionTokens
-from sidegate.server.seals import Seals
+from sidegate.client.sidecar import remote_sidecar
+from sidegate.config.settings import GivenSettings
+from sidegate.history.past_facts import Past
+from sidegate.model.decision import Decision
+from sidegate.model.question import Request, Resource, Subject
+from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
+from sidegate.server.handlers.authorization import Authorization
+from sidegate.server.handlers.facts import Facts
+from sidegate.server.wire.checks import Codec
+from sidegate.server.wire.lists import ListCodec
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.tokens.seals import Seals
 
 SIZES = (100, 10_000, 100_000)
 ALLOW = Request("acme", Subject("m7"), "view", Resource("document", "d1"))
@@ -88,14 +90,15 @@ async def of_size(members: int, times: int) -> None:
             row(f"{members:,} members: chain, allow", await measured(lambda: core.decider.decide(ALLOW), times))
             row(f"{members:,} members: chain, deny", await measured(lambda: core.decider.decide(DENY), times))
             tokens = RevisionTokens(b"a key for figures only")
-            facts = Facts(core.facts, tokens)
+            facts = Facts(core.facts, Past(core.history), tokens)
             floor = 0.0
             for name, decider in (("instant answer", Instant()), ("Check", core.decider)):
                 listening = ListenerSettings(addresses=("127.0.0.1:0",), drain=0, grace=0)
                 codec = Codec(tokens)
                 lists = ListCodec(codec, tokens, Seals(b"a key for figures only"))
                 authorization = Authorization(decider, core.search, codec=codec, lists=lists)
-                server = GrpcServer(Handlers(authorization, facts), listening)
+                handlers = {"AuthorizationService": authorization, "FactsService": facts}
+                server = GrpcServer(handlers, core.ready, listening)
                 addresses = await server.start()
                 async with remote_sidecar(addresses[0]) as remote:
                     figures = await measured(lambda there=remote: there.decide(ALLOW), times)

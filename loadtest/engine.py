@@ -21,9 +21,9 @@ from types import SimpleNamespace
 import casbin
 
 from sidegate.engine import Entity, compile_program
-from sidegate.model import Row
-from sidegate.policy.load import load_pack
-from sidegate.policy.scope import DOMAIN_MATCH, FUNCTIONS
+from sidegate.model.rules import Row
+from sidegate.policy.pack.load import load_pack
+from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)

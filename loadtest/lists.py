@@ -21,22 +21,13 @@ from typing import Any, TypeAlias
 
 from sidegate import bootstrap
 from sidegate.bootstrap.assembly import Core
-from sidegate.config import GivenSettings
-from sidegate.decision.search import Asked
-from sidegate.model import (
-    AllowedPage,
-    CustomRole,
-    Grant,
-    Group,
-    Member,
-    Request,
-    Resource,
-    StoredResource,
-    Subject,
-    TenantFacts,
-)
+from sidegate.config.settings import GivenSettings
+from sidegate.decision.search.search import Asked
+from sidegate.model.decision import AllowedPage
+from sidegate.model.facts import CustomRole, Grant, Group, Member, StoredResource, TenantFacts
+from sidegate.model.question import Request, Resource, Subject
 from sidegate.telemetry.logging import configure_logging
-from support.changes import changes_between
+from support.facts.changes import changes_between
 
 Questions: TypeAlias = Mapping[str, tuple[Callable[[Any], Awaitable[object]], Request]]
 """What is asked, by what that is called: whom, and the question."""

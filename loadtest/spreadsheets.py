@@ -19,10 +19,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from openpyxl import load_workbook
 
 from sidegate.errors import InvalidInput
-from sidegate.membership.tables import COLUMNS
-from sidegate.spreadsheets.bounds import Bounds
-from sidegate.spreadsheets.reading import read_sheet
-from sidegate.spreadsheets.writing import empty_sheet
+from sidegate.membership.invitation_files import COLUMNS
+from sidegate.spreadsheets.limits import Bounds
+from sidegate.spreadsheets.read import read_sheet
+from sidegate.spreadsheets.write import empty_sheet
 
 _SHEET = "xl/worksheets/sheet1.xml"
 _ROWS = 10_000

@@ -24,18 +24,19 @@ from time import perf_counter_ns
 
 from sidegate import bootstrap
 from sidegate.bootstrap.assembly import Core
-from sidegate.config import GivenSettings
-from sidegate.membership.commander import Commander
+from sidegate.config.settings import GivenSettings
+from sidegate.membership.command.attempts import Steps
+from sidegate.membership.command.perform import Commander
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller
 from sidegate.membership.grants import Grants
-from sidegate.membership.reader import Reader
-from sidegate.membership.step import Caller
-from sidegate.membership.steps import Steps
-from sidegate.model import Entity, Grant, MemberStatus
-from sidegate.queries import ChangeQuery, MemberQuery
+from sidegate.model.change import ChangeQuery, EntryKind
+from sidegate.model.facts import Grant, MemberStatus
+from sidegate.model.page import MemberQuery
 from sidegate_adapters.sql import SqlFactsStore
-from support.changes import changes_between
-from support.filled_store import GRANTS, MEMBERS, analyze, company, fill, member_id, tenant_id
-from support.postgres_server import PostgresServer, postgres_server
+from support.facts.changes import changes_between
+from support.facts.filled_store import GRANTS, MEMBERS, analyze, company, fill, member_id, tenant_id
+from support.servers.postgres import PostgresServer, postgres_server
 
 SMALL, LARGE = "acme", tenant_id(0)
 DEEP = member_id(8_000)
@@ -90,7 +91,7 @@ def questions(there: Filled) -> dict[str, tuple[Callable[[], Awaitable[object]],
     for name, query in {
         "of the company": ChangeQuery(),
         "of a member": ChangeQuery((f"member:{member_id(50)}",)),
-        "by kind": ChangeQuery(entity=Entity.MEMBER),
+        "by kind": ChangeQuery(entity=EntryKind.MEMBER),
     }.items():
         asked[f"history {name}, a page"] = (lambda query=query: store.history(LARGE, query, after=0, limit=PAGE), 1)
     core = frozenset({"tenant", "template", "group"})

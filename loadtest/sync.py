@@ -39,18 +39,18 @@ from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.authz.v1.history_pb2 import WatchChangesRequest
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
-from sidegate.config import GivenSettings
-from sidegate.membership.snapshot import Snapshots
-from sidegate.model import Grant, Group, Member, TenantFacts
+from sidegate.config.settings import GivenSettings
+from sidegate.model.facts import Grant, Group, Member, TenantFacts
+from sidegate.replica.snapshots import Snapshots
 from sidegate_adapters.sql import open_store
-from support.changes import changes_between
-from support.cli import sidecar
+from support.facts.changes import changes_between
 from support.histories.clients import eventually, settle
 from support.histories.record import Demand
 from support.histories.wire import check_request
 from support.histories.world import switches
-from support.postgres_server import postgres_server
-from support.valkey_server import valkey_server
+from support.servers.cli import sidecar
+from support.servers.postgres import postgres_server
+from support.servers.valkey import valkey_server
 
 RATE = 200
 PROBED, LOADED = "probed", tuple(f"load{number}" for number in range(60))

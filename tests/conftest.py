@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support.postgres_server import PostgresServer, postgres_server
+from support.servers.postgres import PostgresServer, postgres_server
 
 # Tests that talk gRPC also start servers: the library's handlers of forks can crash the child before it is one.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"

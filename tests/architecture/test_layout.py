@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
 TOP_LEVEL = ("proto", "sidecar", "adapters", "policies", "loadtest", "tests", "helm", "docs")
 PACKS = ("standard", "mekari-sign", "engagelab", "eformsign")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from support.histories.claims import CLAIMS
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/consistency.md").read_text()
 LISTS = (ROOT / "docs/lists.md").read_text()
 _FILE = re.compile(r"\]\(\.\./(tests/[\w/]+\.py)\)((?:(?:, )?\s*::test_\w+)*)")

@@ -1,9 +1,8 @@
 """The compatibility table names tests that exist."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
 
 
 def test_each_test_in_the_table_exists():

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sidegate.engine import compile_program
 from sidegate.errors import EngineError, EvaluationError
-from sidegate.model import RoleLinks
-from support.casbin_cases import HOLDERS, TYPES, Case, case_of, pack_link, pack_rows
-from support.pack_model import ask, compile_pack, entity
+from sidegate.model.rules import RoleLinks
+from support.packs.casbin_cases import HOLDERS, TYPES, Case, case_of, pack_link, pack_rows
+from support.packs.model import ask, compile_pack, entity
 
 REQUESTS = 24
 DECISIONS = int(os.environ.get("SIDEGATE_FUZZ", "20000"))

@@ -17,7 +17,9 @@ import pytest
 import yaml
 from casbin.util import key_match_func
 
-PACKS = Path(__file__).parents[2] / "policies"
+from support.paths import ROOT
+
+PACKS = ROOT / "policies"
 TEST_FILES = sorted(PACKS.glob("*/tests/*.yaml"))
 DEFAULTS = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "list": []}
 EVERYWHERE = "*"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sidegate.documents import parse_document
+from sidegate.documents.yaml import parse_document
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 RULES = ROOT.parent / "shared/rules.md"
 TESTS = ROOT / "tests"
 BOTH = "sidecar_address"
@@ -56,7 +56,7 @@ def reaches(name: str, known: dict[str, ast.FunctionDef | ast.AsyncFunctionDef])
 def on_both_databases() -> Iterator[tuple[str, str]]:
     """Yield name and docstring of each test that goes through gRPC on both databases."""
     shared = functions(TESTS / "integration/conftest.py")
-    for path in (TESTS / "integration").glob("test_*.py"):
+    for path in (TESTS / "integration").rglob("test_*.py"):
         known = shared | functions(path)
         for name, node in functions(path).items():
             if name.startswith("test_") and reaches(name, known):

@@ -4,7 +4,7 @@ import pytest
 
 from sidegate.engine import ENGINES, compile_program
 from sidegate.errors import RowError
-from support.vectors import FOLDER, Vector, vectors
+from support.packs.vectors import FOLDER, Vector, vectors
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no recorded vectors at {FOLDER}")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 
 import pytest
 
-from sidegate.policy.load import load_pack
+from sidegate.policy.pack.load import load_pack
 from support.histories.cluster import NAMES, cluster
 from support.histories.nemesis import FAULTS
 from support.histories.record import Mode, Outcome, Page, Part, Read, Write
 from support.histories.run import Run, run
 from support.histories.world import STANDARD
+from support.paths import ROOT
 
 SECONDS = float(os.environ.get("SIDEGATE_HISTORY_SECONDS", "1"))
 SEED = int(os.environ.get("SIDEGATE_HISTORY_SEED", "1"))
@@ -53,4 +53,4 @@ def assert_it_was_put_to_the_test(done: Run) -> None:
 
 def digest() -> str:
     """Return the digest of the pack that decides."""
-    return load_pack(Path(__file__).parents[2] / "policies/standard").digest
+    return load_pack(ROOT / "policies/standard").digest

@@ -13,15 +13,16 @@ from time import monotonic
 
 import pytest
 
-from sidegate.policy.load import load_pack
+from sidegate.policy.pack.load import load_pack
 from support.histories.clients import Client, Notes, eventually
 from support.histories.cluster import Cluster, Node, cluster
 from support.histories.record import Demand, Question, Read
 from support.histories.run import Run, run
 from support.histories.truth import Rules
 from support.histories.world import STANDARD, TENANTS
+from support.paths import ROOT
 
-BUNDLED = Path(__file__).parents[2] / "policies"
+BUNDLED = ROOT / "policies"
 # Two rules that decide different questions, so that one of the new beside one of the old shows.
 ALTERED = {
     "viewer, document, document, view, True, allow, ST-17": "viewer, document, document, edit, True, allow, ST-17",

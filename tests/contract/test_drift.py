@@ -11,15 +11,16 @@ import pytest
 from sqlalchemy import text
 
 from sidegate.engine import ENGINES
-from sidegate.membership.checksum import checksum
-from sidegate.membership.follower import Follower
-from sidegate.membership.snapshot import Snapshots
-from sidegate.membership.verifier import Verifier
-from sidegate.model import Change, CustomRole, Entity, Grant, Group, Member, StoredResource, TenantFacts
-from sidegate.policy.keeper import PackKeeper, bundled_packs
+from sidegate.model.change import Change, EntryKind
+from sidegate.model.facts import CustomRole, Grant, Group, Member, StoredResource, TenantFacts
+from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.replica.checksum import checksum
+from sidegate.replica.follower import Follower
+from sidegate.replica.snapshots import Snapshots
+from sidegate.replica.verifier import Verifier
 from sidegate.telemetry.sync import SyncEvent, Unobserved
 from sidegate_adapters.sql import SqlFactsStore
-from support.changes import changes_between
+from support.facts.changes import changes_between
 
 PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
 ACME = TenantFacts(
@@ -104,7 +105,7 @@ async def corrupt_grant(memory: Memory) -> None:
 
 async def corrupt_revision(memory: Memory) -> None:
     held = memory.snapshots.peek("acme")
-    await write(memory, Change(Entity.MEMBER, ("vic",), {}, None))
+    await write(memory, Change(EntryKind.MEMBER, ("vic",), {}, None))
     await memory.verifier._follower.catch_up()
     memory.snapshots._tenants.replace("acme", held)
 
@@ -185,7 +186,7 @@ async def test_what_changes_while_it_is_compared_is_no_drift(memory: Memory, mon
         stored = await read(tenant)
         if name := next(names, ""):
             made = {"status": "active", "name": "", "email": "", "mfa": False, "quota": None}
-            await write(memory, Change(Entity.MEMBER, (name,), None, made))
+            await write(memory, Change(EntryKind.MEMBER, (name,), None, made))
         return stored
 
     monkeypatch.setattr(memory.snapshots, "read", busy)

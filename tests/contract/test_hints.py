@@ -12,16 +12,17 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from sidegate import bootstrap
-from sidegate.bootstrap.hinting import chosen_hints
-from sidegate.config import load_settings
+from sidegate.bootstrap.hints import chosen_hints
+from sidegate.config.load import load_settings
 from sidegate.errors import SettingsError
-from sidegate.model import Decision, TenantFacts
-from sidegate.ports import Hints
+from sidegate.model.decision import Decision
+from sidegate.model.facts import TenantFacts
+from sidegate.ports.hints import Hints
 from sidegate_adapters.sql import open_store
-from support.changes import changes_between
-from support.deciding import apply, ask
-from support.postgres_server import PostgresServer
-from support.valkey_server import valkey_cluster, valkey_server
+from support.decisions.deciding import apply, ask
+from support.facts.changes import changes_between
+from support.servers.postgres import PostgresServer
+from support.servers.valkey import valkey_cluster, valkey_server
 
 PATIENCE = 30.0
 

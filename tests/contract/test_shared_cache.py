@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sidegate.addresses import redis_address
-from sidegate.ports import SharedCache
-from sidegate_adapters.redis.breaker import Breaker
+from sidegate.model.store_address import redis_address
+from sidegate.ports.shared_cache import SharedCache
 from sidegate_adapters.redis.cache import CONNECTIONS, LARGEST, RedisCache
-from sidegate_adapters.redis.connecting import connect
-from support.shared_cache import DictCache
-from support.valkey_server import valkey_cluster, valkey_sentinel, valkey_server
+from sidegate_adapters.redis.circuit_breaker import Breaker
+from sidegate_adapters.redis.connect import connect
+from support.decisions.shared_cache import DictCache
+from support.servers.valkey import valkey_cluster, valkey_sentinel, valkey_server
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 UNHURRIED = 5.0

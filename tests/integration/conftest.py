@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.cli import sidecar
-from support.companies import founding
+from support.servers.cli import sidecar
+from support.servers.companies import founding
 
 _NUMBERS = count(1)
 

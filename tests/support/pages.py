@@ -9,9 +9,10 @@ import sys
 from itertools import takewhile
 from pathlib import Path
 
-from support.cli import environment, sidecar
+from support.paths import ROOT
+from support.servers.cli import environment, sidecar
 
-_DOCS = Path(__file__).parents[2] / "docs"
+_DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _MARK = "--- what comes is the output of command"
 

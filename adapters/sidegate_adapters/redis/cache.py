@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
 
-from sidegate_adapters.redis.breaker import Breaker, State
-from sidegate_adapters.redis.connecting import Client, disconnect, rediscover
+from sidegate_adapters.redis.circuit_breaker import Breaker, State
+from sidegate_adapters.redis.connect import Client, disconnect, rediscover
 
 BATCH: Final = 64
 """Questions, or values, that go to Redis together; the library's cost of one alone is ten times that of one of many."""

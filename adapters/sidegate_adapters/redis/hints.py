@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis.asyncio import RedisCluster
 
 from sidegate_adapters.backoff import growing_pauses
-from sidegate_adapters.redis.connecting import FAILURES, Client, disconnect
+from sidegate_adapters.redis.connect import FAILURES, Client, disconnect
 
 _QUIET_SECONDS: Final = 5.0
 """After so long without a hint the connection is asked whether it lives."""

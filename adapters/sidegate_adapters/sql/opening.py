@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from sidegate.errors import StartError
-from sidegate.ports import Hints
-from sidegate_adapters.sql import postgresql, sqlite
-from sidegate_adapters.sql.engines import Engines
-from sidegate_adapters.sql.listening import PostgresHints
+from sidegate.ports.hints import Hints
+from sidegate_adapters.sql.databases import postgresql, sqlite
+from sidegate_adapters.sql.databases.engines import Engines
+from sidegate_adapters.sql.databases.postgresql_notify import PostgresHints
 from sidegate_adapters.sql.store import SqlFactsStore
 
 _BACKENDS: Mapping[str, Callable[[str], Awaitable[Engines]]] = {

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate_adapters.sql.batches import batches
-from sidegate_adapters.sql.rows import Row, require_storable
+from sidegate_adapters.sql.entry_rows import Row, require_storable
 
 _BATCH = 1_000
 """Rows per statement; between two of them the event loop serves others."""

@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sidegate.entries import EntryKey, Payload
-from sidegate.model import Change, Entity, Grant, RecordedChange, Revision, StoredResource, TenantFacts
-from sidegate.queries import (
-    ChangeQuery,
+from sidegate.model.change import Change, ChangeQuery, EntryKind, Receipt, RecordedChange
+from sidegate.model.entry import EntryKey, Payload
+from sidegate.model.facts import Grant, StoredResource, TenantFacts
+from sidegate.model.page import (
     GrantQuery,
     MemberQuery,
     MemberRecord,
-    Receipt,
     Relation,
     ResourceQuery,
     ResourceRecord,
@@ -24,24 +23,21 @@ from sidegate.queries import (
     TenantRecord,
     TenantSize,
 )
-from sidegate.usage import QuotaTotal, UsageQuery
-from sidegate_adapters.sql import (
-    companies,
-    deployment,
-    held,
-    history,
-    loading,
-    lookups,
-    people,
-    quotas,
-    reading,
-    registered,
-    seats,
-    writing,
-)
-from sidegate_adapters.sql.appending import Work
-from sidegate_adapters.sql.engines import Engines, dispose
-from sidegate_adapters.sql.failures import retried, translated, uncommitted
+from sidegate.model.quota import QuotaTotal, UsageQuery
+from sidegate.model.revision import Revision
+from sidegate_adapters.sql.databases.engines import Engines, dispose
+from sidegate_adapters.sql.databases.errors import retried, translated, uncommitted
+from sidegate_adapters.sql.queries import entries as lookups
+from sidegate_adapters.sql.queries import feed as reading
+from sidegate_adapters.sql.queries import grants as held
+from sidegate_adapters.sql.queries import history, quotas, seats
+from sidegate_adapters.sql.queries import members as people
+from sidegate_adapters.sql.queries import resources as registered
+from sidegate_adapters.sql.queries import secrets as deployment
+from sidegate_adapters.sql.queries import tenant_facts as loading
+from sidegate_adapters.sql.queries import tenants as companies
+from sidegate_adapters.sql.write import transaction as writing
+from sidegate_adapters.sql.write.changes import Work
 
 _T = TypeVar("_T")
 
@@ -169,7 +165,7 @@ class SqlFactsStore:
         return await self._read(lambda connection: companies.size(connection, tenant))
 
     async def page(
-        self, tenant: str, entity: Entity, *, after: str, limit: int
+        self, tenant: str, entity: EntryKind, *, after: str, limit: int
     ) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
         return await self._read(lambda connection: lookups.page(connection, tenant, entity, after=after, limit=limit))

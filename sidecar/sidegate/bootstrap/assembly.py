@@ -11,63 +11,65 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from sidegate.bootstrap.background import Work, background
-from sidegate.bootstrap.caching import cached
-from sidegate.bootstrap.hinting import chosen_hints
-from sidegate.bootstrap.reloading import Reloading
-from sidegate.config import Settings
-from sidegate.decision.fresh import Freshness
-from sidegate.decision.guarded import Guarded
-from sidegate.decision.measured import Measured, Measurement
-from sidegate.decision.resolved import Resolved
-from sidegate.decision.search import Search
+from sidegate.bootstrap.background_tasks import Work, background
+from sidegate.bootstrap.cache import cached
+from sidegate.bootstrap.hints import chosen_hints
+from sidegate.bootstrap.pack_reload import Reloading
+from sidegate.config.settings import Settings
+from sidegate.decision.evaluate import Resolved
+from sidegate.decision.freshness import Freshness
+from sidegate.decision.guard import Guarded
+from sidegate.decision.measure import Measured, Measurement
+from sidegate.decision.search.search import Search
 from sidegate.engine import ENGINES
-from sidegate.membership.commander import Commander
-from sidegate.membership.facts import FactsKeeper
-from sidegate.membership.follower import Follower
+from sidegate.facts.apply import FactsDocuments
+from sidegate.history.activity import Monitoring
+from sidegate.history.changes import History
+from sidegate.history.cursors import Places
+from sidegate.history.past_facts import Past
+from sidegate.history.quota_usage import Usage
+from sidegate.history.watch import Watching
+from sidegate.membership.command.attempts import Steps
+from sidegate.membership.command.perform import Commander
+from sidegate.membership.command.read import Reader
 from sidegate.membership.grants import Grants
 from sidegate.membership.groups import Groups
-from sidegate.membership.history import History
-from sidegate.membership.inforce import InForce
 from sidegate.membership.invitations import Invitations
-from sidegate.membership.lastgood import LastGood
 from sidegate.membership.members import Members
-from sidegate.membership.monitoring import Monitoring
-from sidegate.membership.past import Past
-from sidegate.membership.places import Places
 from sidegate.membership.quotas import Quotas
-from sidegate.membership.reader import Reader
 from sidegate.membership.relations import Relations
 from sidegate.membership.resources import Resources
 from sidegate.membership.roles import Roles
-from sidegate.membership.snapshot import Snapshots
-from sidegate.membership.steps import Steps
 from sidegate.membership.tenants import Tenants
-from sidegate.membership.usage import Usage
-from sidegate.membership.verifier import Verifier
-from sidegate.membership.watching import Watching
-from sidegate.policy.keeper import PackKeeper, bundled_packs
-from sidegate.policy.schema import Schema
-from sidegate.ports import Decider, Hints, HistoryStore, MembershipStore, Shelf
-from sidegate.server.authorization import Authorization
-from sidegate.server.codec import Codec
-from sidegate.server.facts import Facts
-from sidegate.server.groups import GroupHandler
-from sidegate.server.history import HistoryHandler
-from sidegate.server.listener import GrpcServer, Handlers, ListenerSettings
-from sidegate.server.lists import ListCodec
-from sidegate.server.members import MemberHandler
-from sidegate.server.quotas import QuotaHandler
-from sidegate.server.resources import ResourceHandler
-from sidegate.server.revision import RevisionTokens
-from sidegate.server.roles import RoleHandler
-from sidegate.server.seals import Seals
-from sidegate.server.tenants import TenantHandler
+from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.ports.decider import Decider
+from sidegate.ports.hints import Hints
+from sidegate.ports.history_store import HistoryStore
+from sidegate.ports.membership_store import MembershipStore
+from sidegate.ports.sealed_files import Shelf
+from sidegate.replica.follower import Follower
+from sidegate.replica.snapshot_files import LastGood
+from sidegate.replica.snapshots import Snapshots
+from sidegate.replica.verifier import Verifier
+from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
+from sidegate.server.handlers.authorization import Authorization
+from sidegate.server.handlers.facts import Facts
+from sidegate.server.handlers.groups import GroupHandler
+from sidegate.server.handlers.history import HistoryHandler
+from sidegate.server.handlers.members import MemberHandler
+from sidegate.server.handlers.quotas import QuotaHandler
+from sidegate.server.handlers.resources import ResourceHandler
+from sidegate.server.handlers.roles import RoleHandler
+from sidegate.server.handlers.tenants import TenantHandler
+from sidegate.server.wire.checks import Codec
+from sidegate.server.wire.lists import ListCodec
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.tokens.seals import Seals
 from sidegate.telemetry.cache import UNCOUNTED, CacheObserver
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
-from sidegate_adapters.files.shelf import open_shelf
+from sidegate_adapters.files.sealed_files import open_shelf
 from sidegate_adapters.sql.opening import open_store
 
 DEMO_TENANT = "demo"
@@ -80,7 +82,7 @@ class Core:
 
     decider: Decider
     search: Search
-    facts: InForce
+    facts: FactsDocuments
     store: MembershipStore
     history: HistoryStore
     packs: PackKeeper
@@ -146,30 +148,15 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         authorization = Authorization(
             core.decider, core.search, codec=codec, lists=lists, max_checks=settings.batch_limit
         )
-        steps = Steps(core.store, core.decider, _schemas(core.packs))
-        commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
         watching = _watching(core, settings)
         metrics.show_watchers(watching.count)
-        handlers = Handlers(
-            authorization,
-            Facts(core.facts, tokens),
-            core.ready,
-            tenants=TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
-            members=MemberHandler(Members(commander, reader), Invitations(commander), tokens, seals),
-            history=HistoryHandler(History(core.history, reader), watching, tokens, seals),
-            roles=RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
-            groups=GroupHandler(Groups(commander, reader), tokens, seals),
-            resources=ResourceHandler(
-                Resources(commander, reader),
-                monitoring=Monitoring(core.history, reader),
-                relations=Relations(reader),
-                tokens=tokens,
-                seals=seals,
-            ),
-            quotas=QuotaHandler(Quotas(commander), Usage(core.history, reader), tokens, seals),
-        )
+        handlers = {
+            "AuthorizationService": authorization,
+            "FactsService": Facts(core.facts, Past(core.history), tokens),
+            **_membership(core, watching, tokens, seals),
+        }
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
-        server = GrpcServer(handlers, listening, on_call=metrics.observe_call)
+        server = GrpcServer(handlers, core.ready, listening, on_call=metrics.observe_call)
         addresses = await server.start()
         try:
             with _metrics_served(metrics, settings.metrics_address) as metrics_address:
@@ -220,7 +207,7 @@ async def deciding(
             freshness = Freshness(follower, snapshots, max_staleness=settings.max_staleness)
             decider = Guarded(Measured(answering, observe=observe), freshness)
             search = Search(store, snapshots, freshness, catch_up=follower.catch_up)
-            facts = InForce(FactsKeeper(store, _schemas(packs), pack_names=packs.names), follower, Past(store))
+            facts = FactsDocuments(store, packs.schema_of, pack_names=packs.names, catch_up=follower.catch_up)
             core = Core(
                 decider,
                 search,
@@ -300,17 +287,30 @@ def _shelf(settings: Settings) -> Shelf | None:
     return open_shelf(settings.snapshot_directory, key)
 
 
+def _membership(core: Core, watching: Watching, tokens: RevisionTokens, seals: Seals) -> dict[str, object]:
+    """Return the handlers of who belongs where, and of what changed, by the name of their service."""
+    steps = Steps(core.store, core.decider, core.packs.schema_of)
+    commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
+    return {
+        "TenantService": TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
+        "MembershipService": MemberHandler(Members(commander, reader), Invitations(commander), tokens, seals),
+        "RoleService": RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
+        "GroupService": GroupHandler(Groups(commander, reader), tokens, seals),
+        "ResourceService": ResourceHandler(
+            Resources(commander, reader),
+            monitoring=Monitoring(core.history, reader),
+            relations=Relations(reader),
+            tokens=tokens,
+            seals=seals,
+        ),
+        "QuotaService": QuotaHandler(Quotas(commander), Usage(core.history, reader), tokens, seals),
+        "HistoryService": HistoryHandler(History(core.history, reader), watching, tokens, seals),
+    }
+
+
 def _watching(core: Core, settings: Settings) -> Watching:
     places = Places(core.store, core.history)
     return Watching(places, core.follower, max_staleness=settings.max_staleness, max_watchers=settings.max_watchers)
-
-
-def _schemas(packs: PackKeeper) -> Callable[[str], Schema | None]:
-    def schema_of(name: str) -> Schema | None:
-        compiled = packs.get(name)
-        return compiled.pack.schema if compiled else None
-
-    return schema_of
 
 
 async def _token_key(settings: Settings, store: MembershipStore) -> bytes:

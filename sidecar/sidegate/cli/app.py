@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from sidegate import __version__
-from sidegate.cli.commands import LazyGroup
+from sidegate.cli.shell.commands import LazyGroup
 
 COMMANDS = {
     "serve": ("Start the server.", "sidegate.cli.serve:serve"),
     "check": ("Ask whether SUBJECT may do ACTION on RESOURCE.", "sidegate.cli.check:check"),
-    "list": ("List what is allowed: resources, subjects, actions.", "sidegate.cli.lists:list_"),
+    "list": ("List what is allowed: resources, subjects, actions.", "sidegate.cli.list:list_"),
     "facts": ("Plan, apply and export facts: members, roles, grants.", "sidegate.cli.facts:facts"),
     "tenant": ("Make tenants, and see them through to their end.", "sidegate.cli.tenant:tenant"),
     "member": ("Invite members, and see them through to their leaving.", "sidegate.cli.member:member"),

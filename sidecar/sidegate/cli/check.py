@@ -11,12 +11,12 @@ from rich.text import Text
 
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
-from sidegate.cli.client import Target, answered, connected
-from sidegate.cli.commands import Command
-from sidegate.cli.console import console, print_json
-from sidegate.cli.failures import DENIED
-from sidegate.cli.question import Given, questioning, reason_told, resource_of, subject_of
-from sidegate.model import ref
+from sidegate.cli.shell.client import Target, answered, connected
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.console import console, print_json
+from sidegate.cli.shell.failures import DENIED
+from sidegate.cli.shell.question import Given, questioning, reason_told, resource_of, subject_of
+from sidegate.model.reference import ref
 
 EXAMPLES = (
     ("May uma view the contract", "sidegate check --tenant demo uma view document:contract"),

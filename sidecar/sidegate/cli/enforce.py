@@ -11,12 +11,12 @@ from typing import IO, Any
 
 import click
 
-from sidegate.cli.commands import Command
-from sidegate.cli.failures import UNDECIDED
-from sidegate.cli.inputs import STDIN, read_text, unreadable
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.failures import UNDECIDED
+from sidegate.cli.shell.inputs import STDIN, read_text, unreadable
 from sidegate.engine import DEFAULT_ENGINE, ENGINES, EnforceContext, compile_program, evaluate, read_rows
 from sidegate.errors import EngineError, Fault, FaultyFiles, ModelError, RequestError, RowError
-from sidegate.ports import Program
+from sidegate.ports.engine import Program
 
 EXAMPLES = (
     (

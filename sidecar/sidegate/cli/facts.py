@@ -10,13 +10,13 @@ from google.protobuf.json_format import MessageToDict
 
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
-from sidegate.cli.client import Target, answered, connected, target_options
-from sidegate.cli.commands import Command, LazyGroup
-from sidegate.cli.console import console, print_json
-from sidegate.cli.difference import difference
-from sidegate.cli.inputs import STDIN, read_text, unreadable
-from sidegate.cli.moments import moment_of
-from sidegate.documents import schema_text
+from sidegate.cli.shell.client import Target, answered, connected, target_options
+from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.console import console, print_json
+from sidegate.cli.shell.diff import difference
+from sidegate.cli.shell.inputs import STDIN, read_text, unreadable
+from sidegate.cli.shell.timestamps import moment_of
+from sidegate.documents.json_schema import schema_text
 
 COMMANDS = {
     "plan": ("Show what FILE would change, and write nothing.", "sidegate.cli.facts:plan"),

@@ -8,8 +8,8 @@ import click
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import RoleServiceStub
-from sidegate.cli.acting import Acting, acting, asking, reference
-from sidegate.cli.commands import Command, LazyGroup
+from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.session import Acting, acting, asking, reference
 
 COMMANDS = {
     "add": ("Let HOLDER hold ROLE on SCOPE.", "sidegate.cli.grant:add"),

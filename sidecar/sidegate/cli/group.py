@@ -6,8 +6,8 @@ import click
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub
-from sidegate.cli.acting import Acting, acting, asking, decoded, reference
-from sidegate.cli.commands import Command, LazyGroup
+from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.session import Acting, acting, asking, decoded, reference
 
 COMMANDS = {
     "create": ("Make GROUP, with each HOLDER in it.", "sidegate.cli.group:create"),

@@ -8,9 +8,9 @@ import sys
 import click
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sidegate.cli.client import Target, answered, connected, target_options
-from sidegate.cli.commands import Command
-from sidegate.cli.failures import Failure
+from sidegate.cli.shell.client import Target, answered, connected, target_options
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.failures import Failure
 
 NOT_SERVING = 1
 EXAMPLES = (

@@ -6,9 +6,9 @@ import click
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import RoleServiceStub
-from sidegate.cli.acting import Acting, acting, asking, decoded, encoded
-from sidegate.cli.commands import Command, LazyGroup
-from sidegate.cli.failures import DENIED, Failure
+from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.failures import DENIED, Failure
+from sidegate.cli.shell.session import Acting, acting, asking, decoded, encoded
 
 COMMANDS = {
     "create": ("Make ROLE, which allows each PERMISSION.", "sidegate.cli.role:create"),

@@ -8,8 +8,10 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from sidegate.cli.commands import Command
-from sidegate.config import Settings, flag, load_settings, variable
+from sidegate.cli.shell.commands import Command
+from sidegate.config.load import load_settings
+from sidegate.config.names import flag, variable
+from sidegate.config.settings import Settings
 
 EXAMPLES = (
     ("Try it, with a demo tenant", "sidegate serve --demo"),
@@ -93,6 +95,6 @@ def serve(**flags: Any) -> None:
     if "listen" in given:
         given["listen"] = ",".join(given["listen"])
     settings = load_settings(given)
-    from sidegate.cli.starting import start  # noqa: PLC0415 - help and wrong settings need not wait for its imports
+    from sidegate.cli.start import start  # noqa: PLC0415 - help and wrong settings need not wait for its imports
 
     start(settings)

@@ -8,8 +8,8 @@ from importlib import metadata
 import click
 
 from sidegate import __version__
-from sidegate.cli.commands import Command
-from sidegate.cli.console import print_json
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.console import print_json
 
 EXAMPLES = (("Tell the versions", "sidegate version"), ("For a script", "sidegate version --json"))
 _LIBRARIES = ("grpcio", "pycasbin", "SQLAlchemy")

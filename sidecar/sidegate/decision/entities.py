@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sidegate.engine.entity import Entity
+from sidegate.engine.language.entity import Entity
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.resourcefacts import ResourceFacts
-from sidegate.model import Json, Member, Properties, Request, Resource, ref
-from sidegate.policy.schema import Property, ResourceType, Schema, Source
+from sidegate.model.facts import Member
+from sidegate.model.properties import Json, Properties
+from sidegate.model.question import Request, Resource
+from sidegate.model.reference import ref
+from sidegate.policy.pack.schema import Property, ResourceType, Schema, Source
+from sidegate.replica.resource import ResourceFacts
 
 
 def subject_entity(request: Request, member: Member, schema: Schema) -> Entity:

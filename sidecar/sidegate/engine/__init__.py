@@ -1,10 +1,10 @@
 """Casbin models and rows, compiled into programs that decide. Pure: memory only, no I/O."""
 
-from sidegate.engine.context import EnforceContext
-from sidegate.engine.csv import NumberedRow, read_rows
+from sidegate.engine.casbin.context import EnforceContext
+from sidegate.engine.casbin.csv import NumberedRow, read_rows
 from sidegate.engine.engines import DEFAULT_ENGINE, ENGINES, compile_program, evaluate
-from sidegate.engine.entity import Entity, ancestors_of, properties_of
 from sidegate.engine.indexed import IndexedEngine
+from sidegate.engine.language.entity import Entity, ancestors_of, properties_of
 from sidegate.engine.reference import ReferenceEngine
 
 __all__ = [

@@ -9,8 +9,8 @@ from typing import Final
 from sidegate.engine.indexed import IndexedEngine
 from sidegate.engine.reference import ReferenceEngine
 from sidegate.errors import ModelError
-from sidegate.model import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
-from sidegate.ports import Engine, Program
+from sidegate.model.rules import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
+from sidegate.ports.engine import Engine, Program
 
 ENGINES: Final[Mapping[str, Engine]] = MappingProxyType(
     {engine.name: engine for engine in (IndexedEngine(), ReferenceEngine())}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sidegate.collector import collector_rests
-from sidegate.engine.blueprint import Blueprint
-from sidegate.engine.definition import read_definition
-from sidegate.engine.graphs import Graphs
-from sidegate.engine.program import IndexedProgram, build
-from sidegate.engine.rows import checked
-from sidegate.model import MatchFunction, Row
+from sidegate.engine.casbin.model import read_definition
+from sidegate.engine.casbin.rows import checked
+from sidegate.engine.index.blueprint import Blueprint
+from sidegate.engine.index.program import IndexedProgram, build
+from sidegate.engine.roles.graphs import Graphs
+from sidegate.model.rules import MatchFunction, Row
+from sidegate.runtime.garbage_collection import collector_rests
 
 
 class IndexedEngine:

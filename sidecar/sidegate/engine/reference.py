@@ -16,20 +16,20 @@ from casbin.effect import get_effector
 from casbin.model import Model
 from casbin.rbac import RoleManager
 
-from sidegate.engine import operators
-from sidegate.engine.context import EnforceContext, split_request
-from sidegate.engine.definition import Definition, read_definition
-from sidegate.engine.entity import declared
-from sidegate.engine.graphs import Graphs
-from sidegate.engine.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
-from sidegate.engine.order import order_of
-from sidegate.engine.parser import Syntax
-from sidegate.engine.patterns import compile_pattern
-from sidegate.engine.rows import checked, without
-from sidegate.engine.signatures import signatures
-from sidegate.engine.tokens import respelled
+from sidegate.engine.casbin.context import EnforceContext, split_request
+from sidegate.engine.casbin.model import Definition, read_definition
+from sidegate.engine.casbin.order import order_of
+from sidegate.engine.casbin.rows import checked, without
+from sidegate.engine.functions.patterns import compile_pattern
+from sidegate.engine.language import operators
+from sidegate.engine.language.entity import declared
+from sidegate.engine.language.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
+from sidegate.engine.language.parser import Syntax
+from sidegate.engine.language.signatures import signatures
+from sidegate.engine.language.tokens import respelled
+from sidegate.engine.roles.graphs import Graphs
 from sidegate.errors import EngineError, EvaluationError
-from sidegate.model import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
+from sidegate.model.rules import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
 
 for _name in ("casbin", "casbin.enforcer", "casbin.policy", "casbin.role"):
     logging.getLogger(_name).disabled = True  # pycasbin logs whole requests, whatever they hold

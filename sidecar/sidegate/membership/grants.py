@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sidegate.entries import EntryKey
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.granting import require_grantable
-from sidegate.membership.invariants import HOLDERS
-from sidegate.membership.people import member_of
-from sidegate.membership.reader import Reader
-from sidegate.membership.step import NO_AUTHORITY, Caller, Step
-from sidegate.model import ANY, Entity, Grant, MemberStatus, ref, split_ref
-from sidegate.policy.schema import TENANT, Count, InstanceOf, Operation, Role
-from sidegate.queries import GrantQuery, Relation
+from sidegate.membership.command.invariants import HOLDERS
+from sidegate.membership.command.members import member_of
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import NO_AUTHORITY, Caller, Step
+from sidegate.membership.grant_rules import require_grantable
+from sidegate.model.change import EntryKind
+from sidegate.model.entry import EntryKey
+from sidegate.model.facts import Grant, MemberStatus
+from sidegate.model.page import GrantQuery, Relation
+from sidegate.model.reference import ANY, ref, split_ref
+from sidegate.policy.pack.schema import TENANT, Count, InstanceOf, Operation, Role
 
 _HOLDERS: Mapping[str, InstanceOf] = {"member": InstanceOf.MEMBER, "group": InstanceOf.GROUP}
 
@@ -71,10 +73,10 @@ class Grants:
             await _require_right(step, made)
             if made.scope == step.scope:
                 await require_grantable(step, made.role, field="grant.role")
-            if await step.draft.entry(Entity.GRANT, made.role, made.scope, made.holder) is not None:
+            if await step.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is not None:
                 raise AlreadyExists(f"`{made.holder}` holds role `{made.role}` on `{grant.scope}` already")
             await _read_for_checks(step, made)
-            step.draft.put(Entity.GRANT, made.role, made.scope, made.holder, payload={})
+            step.draft.put(EntryKind.GRANT, made.role, made.scope, made.holder, payload={})
             return grant
 
         needs = _named_by(tenant, grant)
@@ -94,9 +96,9 @@ class Grants:
             await _require_right(step, made)
             if made.scope == step.scope:
                 await step.require_authority(made.role)
-            if await step.draft.entry(Entity.GRANT, made.role, made.scope, made.holder) is None:
+            if await step.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is None:
                 raise NotFound(f"`{made.holder}` does not hold role `{made.role}` on `{grant.scope}`")
-            step.draft.remove(Entity.GRANT, made.role, made.scope, made.holder)
+            step.draft.remove(EntryKind.GRANT, made.role, made.scope, made.holder)
 
         needs = _named_by(tenant, grant)[:1]
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond, needs=needs)
@@ -137,12 +139,12 @@ def _on_scope(tenant: str, grant: Grant) -> Grant:
 def _named_by(tenant: str, grant: Grant) -> list[EntryKey]:
     """Return the entries that a grant speaks of, itself first."""
     made = _on_scope(tenant, grant)
-    named: list[EntryKey] = [(Entity.GRANT, (made.role, made.scope, made.holder))]
+    named: list[EntryKey] = [(EntryKind.GRANT, (made.role, made.scope, made.holder))]
     kind, holder = split_ref(made.holder)
     if kind in HOLDERS:
         named.append((HOLDERS[kind], (holder,)))
     if grant.scope != TENANT:
-        named.append((Entity.RESOURCE, (made.scope,)))
+        named.append((EntryKind.RESOURCE, (made.scope,)))
     return named
 
 
@@ -195,12 +197,12 @@ def _delegable(step: Step, role: str) -> Role:
 async def _hand(step: Step, role: str, former: str, heir: str) -> None:
     own = [key for _, key in await step.draft.related(Relation.GRANTS_OF, heir) if key[1] == step.scope]
     keys = [(role, step.scope, former), (role, step.scope, heir), *((name, step.scope, former) for name, _, _ in own)]
-    await step.draft.load((Entity.GRANT, key) for key in keys)
+    await step.draft.load((EntryKind.GRANT, key) for key in keys)
     if former:
-        step.draft.remove(Entity.GRANT, role, step.scope, former)
+        step.draft.remove(EntryKind.GRANT, role, step.scope, former)
     if step.schema.one_role_per_member:
         for name, scope, _ in own:
-            step.draft.remove(Entity.GRANT, name, scope, heir)
+            step.draft.remove(EntryKind.GRANT, name, scope, heir)
             if former:
-                step.draft.put(Entity.GRANT, name, scope, former, payload={})
-    step.draft.put(Entity.GRANT, role, step.scope, heir, payload={})
+                step.draft.put(EntryKind.GRANT, name, scope, former, payload={})
+    step.draft.put(EntryKind.GRANT, role, step.scope, heir, payload={})

@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound, Violation
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.granting import require_over_group
-from sidegate.membership.reader import Reader
-from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, ref, split_ref
-from sidegate.policy.schema import InstanceOf, Operation
-from sidegate.queries import Relation
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.grant_rules import require_over_group
+from sidegate.model.change import EntryKind
+from sidegate.model.page import Relation
+from sidegate.model.reference import ref, split_ref
+from sidegate.policy.pack.schema import InstanceOf, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Groups:
 
         async def look(step: Step) -> GroupState:
             await step.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: group})
-            found = await step.draft.entry(Entity.GROUP, group)
+            found = await step.draft.entry(EntryKind.GROUP, group)
             if found is None:
                 raise NotFound(f"there is no group `{group}` in tenant `{tenant}`")
             inside = await step.draft.related(Relation.INSIDE, group)
@@ -68,7 +69,7 @@ class Groups:
 
         async def look(step: Step) -> Sequence[GroupState]:
             await step.ask(Operation.LIST_GROUPS)
-            found = await step.draft.read(lambda store: store.page(tenant, Entity.GROUP, after=after, limit=limit))
+            found = await step.draft.read(lambda store: store.page(tenant, EntryKind.GROUP, after=after, limit=limit))
             return [GroupState(key[0], str(payload["name"])) for (_, key), payload in found.items()]
 
         return await self._reader.read(tenant, caller, look)
@@ -86,9 +87,9 @@ class Groups:
 
         async def plan(step: Step) -> GroupState:
             await step.ask(Operation.CREATE_GROUP)
-            if await step.draft.entry(Entity.GROUP, group.id) is not None:
+            if await step.draft.entry(EntryKind.GROUP, group.id) is not None:
                 raise AlreadyExists(f"there is a group `{group.id}` already")
-            step.draft.put(Entity.GROUP, group.id, payload={"name": group.name})
+            step.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
             await _put_in(step, group.id, group.members)
             return await _state(step, group.id)
 
@@ -107,7 +108,7 @@ class Groups:
         async def plan(step: Step) -> GroupState:
             await step.ask(Operation.UPDATE_GROUP, group.id)
             await _require_there(step, group.id)
-            step.draft.put(Entity.GROUP, group.id, payload={"name": group.name})
+            step.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
             return await _state(step, group.id)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -134,9 +135,9 @@ class Groups:
             await require_over_group(step, group)
             await _put_in(step, group, change.added)
             for holder in change.removed:
-                if await step.draft.entry(Entity.GROUP_MEMBER, group, holder) is None:
+                if await step.draft.entry(EntryKind.GROUP_MEMBER, group, holder) is None:
                     raise NotFound(f"`{holder}` does not stand in group `{group}`")
-                step.draft.remove(Entity.GROUP_MEMBER, group, holder)
+                step.draft.remove(EntryKind.GROUP_MEMBER, group, holder)
             return await _state(step, group)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -163,20 +164,20 @@ class Groups:
             for relation, value in ((Relation.INSIDE, group), *((relation, reference) for relation in held)):
                 for entity, key in await step.draft.related(relation, value):
                     step.draft.remove(entity, *key)
-            step.draft.remove(Entity.GROUP, group)
+            step.draft.remove(EntryKind.GROUP, group)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
 
 async def _require_there(step: Step, group: str) -> None:
-    if await step.draft.entry(Entity.GROUP, group) is None:
+    if await step.draft.entry(EntryKind.GROUP, group) is None:
         raise NotFound(f"there is no group `{group}` in tenant `{step.tenant}`")
 
 
 async def _put_in(step: Step, group: str, holders: Collection[str]) -> None:
-    kinds = {"member": Entity.MEMBER, "group": Entity.GROUP}
+    kinds = {"member": EntryKind.MEMBER, "group": EntryKind.GROUP}
     above = await step.groups_above(ref("group", group))
-    await step.draft.load((Entity.GROUP_MEMBER, (group, holder)) for holder in holders)
+    await step.draft.load((EntryKind.GROUP_MEMBER, (group, holder)) for holder in holders)
     for position, holder in enumerate(holders):
         field = f"members[{position}]"
         type_, id_ = split_ref(holder)
@@ -184,10 +185,10 @@ async def _put_in(step: Step, group: str, holders: Collection[str]) -> None:
             raise InvalidInput(Violation(field, f"`{holder}` is not there: expected `member:<id>` or `group:<id>`"))
         if holder in above or holder == ref("group", group):
             raise InvalidInput(Violation(field, f"`{holder}` would stand in itself: expected no cycle of groups"))
-        step.draft.put(Entity.GROUP_MEMBER, group, holder, payload={})
+        step.draft.put(EntryKind.GROUP_MEMBER, group, holder, payload={})
 
 
 async def _state(step: Step, group: str) -> GroupState:
     inside = await step.draft.related(Relation.INSIDE, group)
-    payload = await step.draft.entry(Entity.GROUP, group) or {}
+    payload = await step.draft.entry(EntryKind.GROUP, group) or {}
     return GroupState(group, payload["name"], tuple(sorted(key[1] for _, key in inside)))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sidegate.entries import EntryKey
 from sidegate.errors import (
     AlreadyExists,
     InvalidInput,
@@ -19,15 +18,25 @@ from sidegate.errors import (
     Violation,
     WrongState,
 )
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.granting import give_roles, put_into_groups
-from sidegate.membership.invitees import MAX_INVITEES, Invitee, checked, require_email, require_phone
-from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
-from sidegate.membership.step import Caller, Step
-from sidegate.membership.turns import in_turns
-from sidegate.model import Entity, Member, MemberStatus, ref
-from sidegate.policy.schema import Operation
-from sidegate.queries import Invitation, MemberRecord, Relation
+from sidegate.membership.command.members import (
+    member_of,
+    put_member,
+    records_of,
+    require_seats,
+    require_unique,
+    take_out,
+)
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.grant_rules import give_roles, put_into_groups
+from sidegate.membership.invitation_rows import MAX_INVITEES, Invitee, checked, require_email, require_phone
+from sidegate.model.change import EntryKind
+from sidegate.model.entry import EntryKey
+from sidegate.model.facts import Member, MemberStatus
+from sidegate.model.page import Invitation, MemberRecord, Relation
+from sidegate.model.reference import ref
+from sidegate.policy.pack.schema import Operation
+from sidegate.runtime.time_slices import in_turns
 
 DEFAULT_TTL: Final = timedelta(days=7)
 _ROW_FAILURES = (InvalidInput, NotPermitted, AlreadyExists, NotPossible)
@@ -119,7 +128,7 @@ class Invitations:
                 invited = _registered(invited, acceptance)
                 await require_unique(step, invited)
             put_member(step, replace(invited, status=MemberStatus.ACTIVE))
-            step.draft.remove(Entity.INVITATION, invited.id)
+            step.draft.remove(EntryKind.INVITATION, invited.id)
             return replace((await records_of(step, [invited.id]))[invited.id], invitation=None)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -167,7 +176,7 @@ class Invitations:
 
     async def _invite(self, step: Step, invitee: Invitee, ttl: timedelta) -> MemberRecord:
         id_ = invitee.member
-        if await step.draft.entry(Entity.MEMBER, id_) is not None:
+        if await step.draft.entry(EntryKind.MEMBER, id_) is not None:
             raise AlreadyExists(f"there is a member `{id_}` already")
         member = Member(id_, MemberStatus.PENDING, name=invitee.name, email=invitee.email, phone=invitee.phone)
         await require_unique(step, member)
@@ -181,13 +190,13 @@ class Invitations:
 
     async def _put_invitation(self, step: Step, member: str, ttl: timedelta) -> Invitation:
         invitation = Invitation(secrets.token_hex(16), self._clock() + ttl)
-        await step.draft.load([(Entity.INVITATION, (member,))])
+        await step.draft.load([(EntryKind.INVITATION, (member,))])
         payload = {"id": invitation.id, "expires_at": invitation.expires_at.isoformat()}
-        step.draft.put(Entity.INVITATION, member, payload=payload)
+        step.draft.put(EntryKind.INVITATION, member, payload=payload)
         return invitation
 
     async def _invited(self, step: Step, acceptance: Acceptance) -> Member:
-        stored = await step.draft.entry(Entity.INVITATION, acceptance.member)
+        stored = await step.draft.entry(EntryKind.INVITATION, acceptance.member)
         if stored is None or stored["id"] != acceptance.invitation:
             raise WrongState("the invitation was used, withdrawn or replaced by a newer one")
         if datetime.fromisoformat(stored["expires_at"]) <= self._clock():
@@ -198,8 +207,8 @@ class Invitations:
 async def _read_ahead(step: Step, invitees: Sequence[Invitee]) -> None:
     """Read at once what the rows will ask for one by one; a row that is wrong is told so in its turn."""
     made = [row for row in map(_or_none, invitees) if row is not None]
-    keys: list[EntryKey] = [(kind, (row.member,)) for row in made for kind in (Entity.MEMBER, Entity.INVITATION)]
-    keys += [(Entity.GRANT, (role, step.scope, ref("member", row.member))) for row in made for role in row.roles]
+    keys: list[EntryKey] = [(kind, (row.member,)) for row in made for kind in (EntryKind.MEMBER, EntryKind.INVITATION)]
+    keys += [(EntryKind.GRANT, (role, step.scope, ref("member", row.member))) for row in made for role in row.roles]
     await step.draft.load(keys)
     await step.draft.related(Relation.EMAIL, *(row.email.casefold() for row in made if row.email))
     await step.draft.related(Relation.PHONE, *(row.phone for row in made if row.phone))

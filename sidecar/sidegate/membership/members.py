@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from sidegate.entries import member_payload
 from sidegate.errors import (
     DocumentsHeld,
     InvalidInput,
@@ -19,16 +18,26 @@ from sidegate.errors import (
     Violation,
     WrongState,
 )
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.etags import etag_of, require_fresh
-from sidegate.membership.holdings import hand_over, holdings_of, take_away
-from sidegate.membership.invitees import require_email, require_phone
-from sidegate.membership.people import member_of, put_member, records_of, require_seats, require_unique, take_out
-from sidegate.membership.reader import Reader
-from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Member, MemberStatus, ref
-from sidegate.policy.schema import Count, InstanceOf, Operation
-from sidegate.queries import MemberQuery, MemberRecord, Relation
+from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.members import (
+    member_of,
+    put_member,
+    records_of,
+    require_seats,
+    require_unique,
+    take_out,
+)
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.handover import hand_over, holdings_of, take_away
+from sidegate.membership.invitation_rows import require_email, require_phone
+from sidegate.model.change import EntryKind
+from sidegate.model.entry import member_payload
+from sidegate.model.facts import Member, MemberStatus
+from sidegate.model.page import MemberQuery, MemberRecord, Relation
+from sidegate.model.reference import ref
+from sidegate.policy.pack.schema import Count, InstanceOf, Operation
 
 FIELDS: Final = frozenset({"name", "email", "phone", "mfa"})
 """What an update can set; only the platform knows who has a second factor."""
@@ -270,7 +279,7 @@ async def _settle(step: Step, leaving: Leaving, *, kept: bool) -> int:
 
 
 async def _require_heir(step: Step, leaving: Leaving) -> None:
-    if leaving.heir == leaving.member or await step.draft.entry(Entity.MEMBER, leaving.heir) is None:
+    if leaving.heir == leaving.member or await step.draft.entry(EntryKind.MEMBER, leaving.heir) is None:
         message = f"`{leaving.heir}` can't take the documents: expected another member"
         raise InvalidInput(Violation("transfer_to", message))
     if (await member_of(step, leaving.heir)).status is MemberStatus.INACTIVE:

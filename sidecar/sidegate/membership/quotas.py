@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidegate.errors import InvalidInput, NotPermitted, QuotaExhausted, Violation, WrongState
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.people import member_of, put_member
-from sidegate.membership.step import Caller, Step
-from sidegate.model import Cause, Entity, MemberStatus
-from sidegate.policy.schema import Operation
+from sidegate.membership.command.members import member_of, put_member
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import Cause, EntryKind
+from sidegate.model.facts import MemberStatus
+from sidegate.policy.pack.schema import Operation
 
 MAX_QUOTA: Final = 2**53
 """What every client can read exactly."""
@@ -96,7 +97,7 @@ class Quotas:
             if left < 0:
                 raise QuotaExhausted(f"member `{member}` has {stored.quota or 0} left, and {amount} are needed")
             put_member(step, replace(stored, quota=left))
-            step.draft.explain(Entity.MEMBER, member, cause=Cause.CONSUMED)
+            step.draft.explain(EntryKind.MEMBER, member, cause=Cause.CONSUMED)
             return left
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -118,7 +119,7 @@ class Quotas:
             quota = (stored.quota or 0) + amount
             _require_amount(quota, "amount", least=0)
             put_member(step, replace(stored, quota=quota))
-            step.draft.explain(Entity.MEMBER, member, cause=Cause.RELEASED)
+            step.draft.explain(EntryKind.MEMBER, member, cause=Cause.RELEASED)
             return quota
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)

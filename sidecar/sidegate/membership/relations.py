@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sidegate.errors import NotFound, NotPermitted
-from sidegate.membership.reader import Reader
-from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Grant, ref, split_ref
-from sidegate.policy.schema import HeldBy, InstanceOf, Operation
-from sidegate.queries import GrantQuery, Relation
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import EntryKind
+from sidegate.model.facts import Grant
+from sidegate.model.page import GrantQuery, Relation
+from sidegate.model.reference import ref, split_ref
+from sidegate.policy.pack.schema import HeldBy, InstanceOf, Operation
 
 _GROUP: Final = "group"
 _HOLDERS: Final[Mapping[HeldBy, tuple[InstanceOf, str]]] = {
@@ -66,7 +68,7 @@ class Relations:
 
         async def look(step: Step) -> Held:
             await step.ask_view(reference)
-            if await step.draft.entry(Entity.RESOURCE, reference) is None:
+            if await step.draft.entry(EntryKind.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
             walk = _Walk(step, limit)
             held = Held(hidden=walk.hidden)
@@ -95,7 +97,7 @@ class _Walk:
         waiting = [(0, reference)]
         while waiting:
             distance, below = waiting.pop(0)
-            stored = await self._step.draft.entry(Entity.RESOURCE, below)
+            stored = await self._step.draft.entry(EntryKind.RESOURCE, below)
             for parent in sorted(stored["parents"]) if stored else ():
                 type_ = split_ref(parent)[0]
                 if type_ not in found:
@@ -125,7 +127,7 @@ class _Walk:
         last = None
         if after is not None and after.granted:
             last = Grant(after.role, after.scope, after.grantee)
-            if await self._step.draft.entry(Entity.GRANT, last.role, last.scope, last.holder) is not None:
+            if await self._step.draft.entry(EntryKind.GRANT, last.role, last.scope, last.holder) is not None:
                 yield _granted(place, last)
         while True:
             grants = await self._grants(place.scope, last)

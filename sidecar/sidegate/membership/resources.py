@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sidegate.entries import Payload
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.etags import etag_of, require_fresh
-from sidegate.membership.holdings import hand_over, holdings_of, take_away
-from sidegate.membership.people import member_of
-from sidegate.membership.reader import Reader
-from sidegate.membership.registering import ask_on, registrable, require_moving, require_registering
-from sidegate.membership.step import NO_AUTHORITY, Caller, Step
-from sidegate.model import NO_PROPERTIES, Entity, Json, MemberStatus, Properties, ref, split_ref
-from sidegate.policy.schema import OWNER, Operation
-from sidegate.queries import Relation, ResourceQuery, ResourceRecord
+from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.members import member_of
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import NO_AUTHORITY, Caller, Step
+from sidegate.membership.handover import hand_over, holdings_of, take_away
+from sidegate.membership.resource_rules import ask_on, registrable, require_moving, require_registering
+from sidegate.model.change import EntryKind
+from sidegate.model.entry import Payload
+from sidegate.model.facts import MemberStatus
+from sidegate.model.page import Relation, ResourceQuery, ResourceRecord
+from sidegate.model.properties import NO_PROPERTIES, Json, Properties
+from sidegate.model.reference import ref, split_ref
+from sidegate.policy.pack.schema import OWNER, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Resources:
 
         async def look(step: Step) -> ResourceState:
             await step.ask_view(reference)
-            found = await step.draft.entry(Entity.RESOURCE, reference)
+            found = await step.draft.entry(EntryKind.RESOURCE, reference)
             if found is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
             return ResourceState(reference, tuple(found["parents"]), found["properties"], await _owner(step, reference))
@@ -133,7 +136,7 @@ class Resources:
         async def plan(step: Step) -> ResourceState:
             type_ = registrable(step, source)
             await ask_on(step, type_.cloned_with, source)
-            payload = await step.draft.entry(Entity.RESOURCE, source)
+            payload = await step.draft.entry(EntryKind.RESOURCE, source)
             if payload is None:
                 raise NotFound(f"there is no `{source}` in tenant `{step.tenant}`")
             made = ResourceState(clone.reference, tuple(payload["parents"]), payload["properties"], clone.owner)
@@ -157,7 +160,7 @@ class Resources:
             type_ = registrable(step, update.reference)
             if update.properties is not None:
                 await ask_on(step, type_.updated_with, update.reference)
-            stored = await step.draft.entry(Entity.RESOURCE, update.reference)
+            stored = await step.draft.entry(EntryKind.RESOURCE, update.reference)
             before, after = {*(stored["parents"] if stored else ())}, update.parents
             if after is not None:
                 await require_moving(step, type_, update.reference, {*after} - before)
@@ -167,7 +170,7 @@ class Resources:
             merged = {**({} if update.whole else stored["properties"]), **(update.properties or {})}
             kept = {name: value for name, value in merged.items() if value is not None}
             parents = before if after is None else after
-            step.draft.put(Entity.RESOURCE, update.reference, payload=_payload(parents, kept))
+            step.draft.put(EntryKind.RESOURCE, update.reference, payload=_payload(parents, kept))
             owner = await _owner(step, update.reference)
             return ResourceState(update.reference, tuple(sorted(parents)), kept, owner)
 
@@ -185,7 +188,7 @@ class Resources:
         async def plan(step: Step) -> None:
             type_ = registrable(step, reference)
             await ask_on(step, type_.deleted_with, reference)
-            if await step.draft.entry(Entity.RESOURCE, reference) is None:
+            if await step.draft.entry(EntryKind.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{step.tenant}`")
             await take_away(step, [reference])
 
@@ -214,17 +217,17 @@ class Resources:
 
 
 async def _put(step: Step, resource: ResourceState) -> ResourceState:
-    if await step.draft.entry(Entity.RESOURCE, resource.reference) is not None:
+    if await step.draft.entry(EntryKind.RESOURCE, resource.reference) is not None:
         raise AlreadyExists(f"there is a `{resource.reference}` already")
     owner = resource.owner or ("" if step.caller.is_platform else step.caller.actor)
     if not step.caller.is_platform and owner != step.caller.actor:
         raise NotPermitted("a member registers resources for itself", why=NO_AUTHORITY)
     payload = _payload(resource.parents, resource.properties)
-    step.draft.put(Entity.RESOURCE, resource.reference, payload=payload)
+    step.draft.put(EntryKind.RESOURCE, resource.reference, payload=payload)
     if owner:
         key = (OWNER, resource.reference, owner)
-        await step.draft.load([(Entity.GRANT, key)])
-        step.draft.put(Entity.GRANT, *key, payload={})
+        await step.draft.load([(EntryKind.GRANT, key)])
+        step.draft.put(EntryKind.GRANT, *key, payload={})
     return replace(resource, parents=tuple(sorted({*resource.parents})), owner=owner)
 
 
@@ -260,10 +263,10 @@ async def _moved(step: Step, order: HandOver) -> set[str]:
         for _, (role, scope, _holder) in held
         if scope != step.scope and _chosen(role, order.roles) and _meant(step, scope, order)
     ]
-    await step.draft.load((Entity.GRANT, (role, scope, new)) for role, scope in keys)
+    await step.draft.load((EntryKind.GRANT, (role, scope, new)) for role, scope in keys)
     for role, scope in keys:
-        step.draft.remove(Entity.GRANT, role, scope, old)
-        step.draft.put(Entity.GRANT, role, scope, new, payload={})
+        step.draft.remove(EntryKind.GRANT, role, scope, old)
+        step.draft.put(EntryKind.GRANT, role, scope, new, payload={})
     moved = {scope for _, scope in keys}
     if _chosen(OWNER, order.roles):
         places = [one for one in await holdings_of(step, order.former) if _meant(step, one, order)]

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sidegate.errors import AlreadyExists, BuiltIn, InvalidInput, NotFound, SidegateError, Violation
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.etags import etag_of, require_fresh
-from sidegate.membership.reader import Reader
-from sidegate.membership.step import Caller, Step
-from sidegate.model import NO_REVISION, Entity, Revision
-from sidegate.policy.schema import InstanceOf, Operation
-from sidegate.queries import Relation
+from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import EntryKind
+from sidegate.model.page import Relation
+from sidegate.model.revision import NO_REVISION, Revision
+from sidegate.policy.pack.schema import InstanceOf, Operation
 
 MAX_TARGETS: Final = 100
 _NAME = re.compile(r"(?!\s)[^*:,\x00-\x1f\x7f-\x9f]{1,64}(?<!\s)")
@@ -68,7 +69,7 @@ class Roles:
             await step.ask_about(Operation.GET_ROLE, {InstanceOf.ROLE: role})
             if role in step.schema.on_tenant:
                 return RoleState(role, built_in=True)
-            found = await step.draft.entry(Entity.ROLE, role)
+            found = await step.draft.entry(EntryKind.ROLE, role)
             if found is None:
                 raise NotFound(f"there is no role `{role}` in tenant `{tenant}`")
             return _state(role, found)
@@ -85,7 +86,7 @@ class Roles:
 
         async def look(step: Step) -> Sequence[RoleState]:
             await step.ask(Operation.LIST_ROLES)
-            found = await step.draft.read(lambda store: store.page(tenant, Entity.ROLE, after=after, limit=limit))
+            found = await step.draft.read(lambda store: store.page(tenant, EntryKind.ROLE, after=after, limit=limit))
             own = [_state(key[0], payload) for (_, key), payload in found.items()]
             return own if after else [*(RoleState(name, built_in=True) for name in step.schema.on_tenant), *own]
 
@@ -151,10 +152,10 @@ class Roles:
             await _require_free(step, new, field="new_role_id")
             state = _put(step, new, {*_pairs(payload)})
             for _, (_, scope, holder) in await step.draft.related(Relation.GRANTS_AS, role):
-                step.draft.remove(Entity.GRANT, role, scope, holder)
-                await step.draft.load([(Entity.GRANT, (new, scope, holder))])
-                step.draft.put(Entity.GRANT, new, scope, holder, payload={})
-            step.draft.remove(Entity.ROLE, role)
+                step.draft.remove(EntryKind.GRANT, role, scope, holder)
+                await step.draft.load([(EntryKind.GRANT, (new, scope, holder))])
+                step.draft.put(EntryKind.GRANT, new, scope, holder, payload={})
+            step.draft.remove(EntryKind.ROLE, role)
             return state
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -174,7 +175,7 @@ class Roles:
             held = await step.draft.related(Relation.GRANTS_AS, role)
             for entity, key in held:
                 step.draft.remove(entity, *key)
-            step.draft.remove(Entity.ROLE, role)
+            step.draft.remove(EntryKind.ROLE, role)
             return len(held)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
@@ -206,7 +207,7 @@ class Roles:
     ) -> Copied:
         async def plan(step: Step) -> None:
             await step.ask(Operation.COPY_ROLE, role)
-            there = await step.draft.entry(Entity.ROLE, role)
+            there = await step.draft.entry(EntryKind.ROLE, role)
             if there is None or not replacing:
                 await _require_free(step, role, field="name")
             _put(step, role, {*_pairs(source)})
@@ -222,7 +223,7 @@ async def _require_free(step: Step, role: str, *, field: str) -> None:
     if not _NAME.fullmatch(role):
         message = f"`{role[:48]}` is not right: expected 1 to 64 characters without `:`, `,` and `*`"
         raise InvalidInput(Violation(field, message))
-    if role in step.schema.roles or await step.draft.entry(Entity.ROLE, role) is not None:
+    if role in step.schema.roles or await step.draft.entry(EntryKind.ROLE, role) is not None:
         raise AlreadyExists(f"there is a role `{role}` already")
 
 
@@ -230,7 +231,7 @@ async def _own(step: Step, role: str) -> Mapping[str, Any]:
     """Return the payload of a role of the tenant's own."""
     if role in step.schema.roles:
         raise BuiltIn(f"role `{role}` is built into pack `{step.schema.name}`: it is neither changed nor copied")
-    payload = await step.draft.entry(Entity.ROLE, role)
+    payload = await step.draft.entry(EntryKind.ROLE, role)
     if payload is None:
         raise NotFound(f"there is no role `{role}` in tenant `{step.tenant}`")
     return payload
@@ -241,7 +242,7 @@ def _put(step: Step, role: str, pairs: set[tuple[str, str]]) -> RoleState:
     for type_, action in sorted(pairs):
         permissions.setdefault(type_, []).append(action)
     payload = {"permissions": permissions}
-    step.draft.put(Entity.ROLE, role, payload=payload)
+    step.draft.put(EntryKind.ROLE, role, payload=payload)
     return _state(role, payload)
 
 

@@ -6,19 +6,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sidegate.entries import Payload, is_suspended, member_payload, tenant_payload
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, StaleEtag, Violation, WrongState
-from sidegate.membership.commander import Commander, Written
-from sidegate.membership.etags import etag_of, require_fresh
-from sidegate.membership.finding import near, one_of
-from sidegate.membership.reader import Reader
-from sidegate.membership.step import Caller, Step
-from sidegate.model import Entity, Grant, Json, Member, Properties, ref
-from sidegate.policy.schema import Operation, Schema
-from sidegate.queries import TenantQuery, TenantRecord, TenantSize
-
-SEATS = "seats"
-"""The setting that bounds how many members are active or invited (EF-13)."""
+from sidegate.facts.finding import near, one_of
+from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.perform import Commander, Written
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import EntryKind
+from sidegate.model.entry import Payload, is_suspended, member_payload, tenant_payload
+from sidegate.model.facts import Grant, Member
+from sidegate.model.page import TenantQuery, TenantRecord, TenantSize
+from sidegate.model.properties import Json, Properties
+from sidegate.model.reference import ref
+from sidegate.policy.pack.schema import Operation, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Tenants:
 
         async def plan(step: Step) -> TenantState:
             await step.ask(Operation.UPDATE_TENANT)
-            stored = await step.draft.entry(Entity.TENANT) or {}
+            stored = await step.draft.entry(EntryKind.TENANT) or {}
             require_fresh(update.etag, stored, name=tenant)
             merged = {**({} if update.whole else stored["settings"]), **update.settings}
             kept = {name: value for name, value in merged.items() if value is not None}
@@ -186,7 +186,7 @@ class Tenants:
 
         async def plan(step: Step) -> TenantDeletion:
             await step.ask(Operation.DELETE_TENANT)
-            stored = await step.draft.entry(Entity.TENANT) or {}
+            stored = await step.draft.entry(EntryKind.TENANT) or {}
             record, size = await step.draft.tenant_record(), await step.draft.size()
             made = record.created_at.isoformat()
             etag = etag_of({"tenant": stored, "made": made, "members": size.members, "resources": size.resources})
@@ -194,14 +194,14 @@ class Tenants:
                 return TenantDeletion(self._state(record), size, etag)
             if confirmed != etag:
                 raise StaleEtag(f"other things would go with `{tenant}` than the deletion was confirmed for: ask again")
-            step.draft.remove(Entity.TENANT)
+            step.draft.remove(EntryKind.TENANT)
             return TenantDeletion(None, size)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
     async def _create(self, step: Step, order: TenantOrder) -> TenantState:
         _require_platform(step.caller, "made")
-        if await step.draft.entry(Entity.TENANT) is not None:
+        if await step.draft.entry(EntryKind.TENANT) is not None:
             raise AlreadyExists(f"there is a tenant `{order.tenant}` already")
         schema = self._commander.schema_of(order.pack)
         if schema is None:
@@ -211,10 +211,10 @@ class Tenants:
         payload = tenant_payload(order.pack, order.settings or {}, suspended=False)
         grant = Grant(schema.founder, step.scope, ref("member", order.owner.id))
         key = (grant.role, grant.scope, grant.holder)
-        await step.draft.load([(Entity.MEMBER, (order.owner.id,)), (Entity.GRANT, key)])
-        step.draft.put(Entity.TENANT, payload=payload)
-        step.draft.put(Entity.MEMBER, order.owner.id, payload=member_payload(order.owner))
-        step.draft.put(Entity.GRANT, *key, payload={})
+        await step.draft.load([(EntryKind.MEMBER, (order.owner.id,)), (EntryKind.GRANT, key)])
+        step.draft.put(EntryKind.TENANT, payload=payload)
+        step.draft.put(EntryKind.MEMBER, order.owner.id, payload=member_payload(order.owner))
+        step.draft.put(EntryKind.GRANT, *key, payload={})
         return _state(order.tenant, payload, schema, taken=1)
 
     def _state(self, record: TenantRecord) -> TenantState:
@@ -230,7 +230,7 @@ def _require_platform(caller: Caller, what: str) -> None:
 
 async def _turned(step: Step, *, suspended: bool) -> TenantState:
     """Draft that the tenant is suspended, or no more."""
-    stored = await step.draft.entry(Entity.TENANT)
+    stored = await step.draft.entry(EntryKind.TENANT)
     if stored is None:
         raise NotFound(f"there is no tenant `{step.tenant}`")
     if is_suspended(stored) is suspended:
@@ -242,7 +242,7 @@ async def _turned(step: Step, *, suspended: bool) -> TenantState:
 async def _put(step: Step, payload: Payload) -> TenantState:
     """Draft the tenant's own new payload, and return the tenant as it is with it."""
     record = await step.draft.tenant_record()
-    step.draft.put(Entity.TENANT, payload=payload)
+    step.draft.put(EntryKind.TENANT, payload=payload)
     return _state(step.tenant, payload, step.schema, taken=record.seats_taken, created_at=record.created_at)
 
 

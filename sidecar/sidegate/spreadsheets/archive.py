@@ -11,7 +11,7 @@ from typing import Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from sidegate.errors import InvalidInput
-from sidegate.spreadsheets.bounds import DEFAULT_BOUNDS, Bounds, mebibytes, refused, shown
+from sidegate.spreadsheets.limits import DEFAULT_BOUNDS, Bounds, mebibytes, refused, shown
 
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

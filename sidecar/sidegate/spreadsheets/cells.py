@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from sidegate.spreadsheets.bounds import Bounds, refused, shown
-from sidegate.spreadsheets.markup import Attributes, is_true
-from sidegate.spreadsheets.texts import Texts, unescaped
+from sidegate.spreadsheets.limits import Bounds, refused, shown
+from sidegate.spreadsheets.shared_strings import Texts, unescaped
+from sidegate.spreadsheets.xml import Attributes, is_true
 
 LAST_ROW: Final = 1_048_576
 LAST_COLUMN: Final = 16_384

@@ -8,8 +8,8 @@ from posixpath import dirname, join, normpath
 from typing import Final
 
 from sidegate.spreadsheets.archive import Archive
-from sidegate.spreadsheets.bounds import refused, shown
-from sidegate.spreadsheets.markup import RELATIONSHIPS, Attributes, Target, read_part
+from sidegate.spreadsheets.limits import refused, shown
+from sidegate.spreadsheets.xml import RELATIONSHIPS, Attributes, Target, read_part
 
 _ROOT: Final = "_rels/.rels"
 _OPEN_DOCUMENT: Final = "META-INF/manifest.xml"

@@ -13,10 +13,10 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from support.cli import Sidecar, sidecar
-from support.faulty_link import FaultyLink, faulty_link
-from support.postgres_server import PostgresServer, postgres_server
-from support.valkey_server import ValkeyServer, valkey_server
+from support.servers.cli import Sidecar, sidecar
+from support.servers.faulty_link import FaultyLink, faulty_link
+from support.servers.postgres import PostgresServer, postgres_server
+from support.servers.valkey import ValkeyServer, valkey_server
 
 BOUND = 1.0
 """The servers' bound in seconds: small, so that it is reached often."""

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 from rich.text import Text
 
-from sidegate.cli.console import console, print_table
+from sidegate.cli.shell.console import console, print_table
 
 
 def test_a_pipe_gets_aligned_lines_without_trailing_spaces(capsys):

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sidegate.cli.app import cli
-from sidegate.cli.commands import LazyGroup
+from sidegate.cli.shell.commands import LazyGroup
 
 HEAVY = ("casbin", "grpc", "pydantic", "rich", "sqlalchemy", "yaml")
 

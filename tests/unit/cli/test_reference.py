@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from sidegate.cli.configuration_page import configuration
+from sidegate.config.settings import COMPONENTS, Settings
+from support.paths import ROOT
 
-from sidegate.cli.reference import configuration
-from sidegate.config import COMPONENTS, Settings
-
-PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
+PAGE = ROOT / "docs" / "configuration.md"
 
 
 def test_the_page_is_current():
-    """docs/configuration.md is what `python -m sidegate.cli.reference` writes."""
+    """docs/configuration.md is what `python -m sidegate.cli.configuration_page` writes."""
     assert PAGE.read_text(encoding="utf-8") == configuration()
 
 

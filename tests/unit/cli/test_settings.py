@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sidegate.cli.client import DEFAULT_ADDRESS
-from sidegate.config import Settings, load_settings
+from sidegate.cli.shell.client import DEFAULT_ADDRESS
+from sidegate.config.load import load_settings
+from sidegate.config.settings import Settings
 from sidegate.errors import SettingsError
-from sidegate.server.addresses import parse_address
+from sidegate.server.grpc.listen_addresses import parse_address
 
 EXPECTED_ADDRESSES = "one or several, comma-separated, each once: `host:port` or `unix:/path`"
 

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from sidegate.decision.fresh import Freshness
-from sidegate.decision.guarded import Guarded
+from sidegate.decision.freshness import Freshness
+from sidegate.decision.guard import Guarded
 from sidegate.errors import InvalidInput, LostRevision, StoreUnavailable, TooStale, Unavailable
-from sidegate.membership.clock import elapsed
-from sidegate.model import Change, Consistency, Decision, Entity, Request, Requirement, Resource, Revision, Subject
-from sidegate.policy.keeper import bundled_packs
-from support.deciding import apply, ask, deciding
+from sidegate.model.change import Change, EntryKind
+from sidegate.model.decision import Decision
+from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
+from sidegate.model.revision import Revision
+from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.runtime.clock import elapsed
+from support.decisions.deciding import apply, ask, deciding
 
 FACTS = """
 tenants:
@@ -109,7 +112,7 @@ async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
     """Whoever asks for the revision that a deletion made learns that there is no such tenant, at the first call."""
     assert (await ask(core, "vic view document:d1")).allowed
     async with deciding(tmp_path / "facts.db") as other:
-        gone = [Change(Entity.TENANT, (), {"pack": "", "settings": {}}, None)]
+        gone = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
         made = await other.store.write({"acme": gone}, expected={"acme": 1}, actor="platform")
     fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=made["acme"])
     assert (await ask(core, "vic view document:d1", consistency=fresh)).reason == "tenant_unknown"
@@ -177,7 +180,7 @@ async def test_a_revision_of_another_history_is_never_answered(core):
 async def test_a_lost_revision_of_a_tenant_that_is_gone_is_no_answer(core):
     """That a tenant is unknown answers the revisions it had, and no others."""
     (made,) = (await apply(core, FACTS)).values()
-    gone = [Change(Entity.TENANT, (), {"pack": "", "settings": {}}, None)]
+    gone = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
     await core.store.write({"acme": gone}, expected={"acme": 1}, actor="platform")
     assert (await ask(core, "vic view document:d1", consistency=at_least(made))).reason == "tenant_unknown"
     with pytest.raises(LostRevision):

@@ -16,14 +16,17 @@ from typing import Any
 import pytest
 
 from sidegate.bootstrap import Core
-from sidegate.decision import candidates, search, walks
-from sidegate.decision.search import Asked
-from sidegate.model import AllowedPage, Request, Resource, Subject, TenantFacts
-from sidegate.policy.keeper import bundled_packs
-from sidegate.policy.schema import TENANT, InstanceOf, Schema
-from support.deciding import apply, deciding
-from support.deep_pack import write_deep_packs
-from support.pack_facts import GROUPS, MEMBERS, document_of, drawn_facts
+from sidegate.decision.search import candidates, search
+from sidegate.decision.search import pages as walks
+from sidegate.decision.search.search import Asked
+from sidegate.model.decision import AllowedPage
+from sidegate.model.facts import TenantFacts
+from sidegate.model.question import Request, Resource, Subject
+from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.policy.pack.schema import TENANT, InstanceOf, Schema
+from support.decisions.deciding import apply, deciding
+from support.facts.pack_facts import GROUPS, MEMBERS, document_of, drawn_facts
+from support.packs.deep import write_deep_packs
 
 BUNDLED = ("standard", "mekari-sign", "engagelab", "eformsign")
 CASES = [

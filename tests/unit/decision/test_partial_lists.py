@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from sidegate.bootstrap import Core
-from sidegate.decision import search, walks
-from sidegate.decision.search import Asked
+from sidegate.decision.search import pages as walks
+from sidegate.decision.search import search
+from sidegate.decision.search.search import Asked
 from sidegate.errors import TooStale
-from sidegate.model import AllowedPage, PartialReason, Request, Resource, Subject
-from support.contending_writer import add_member
-from support.deciding import apply, ask, deciding
-from support.packs import write_pack
+from sidegate.model.decision import AllowedPage, PartialReason
+from sidegate.model.question import Request, Resource, Subject
+from support.decisions.deciding import apply, ask, deciding
+from support.facts.contending_writer import add_member
+from support.packs.packs import write_pack
 
 DOCUMENTS = [f"d{number:02}" for number in range(30)]
 PEOPLE = [f"m{number:02}" for number in range(30)]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from sidegate.engine import ENGINES, Entity, ancestors_of, compile_program, properties_of
-from sidegate.engine.entity import declared
+from sidegate.engine.language.entity import declared
 from sidegate.errors import EvaluationError
 
 MODEL = """

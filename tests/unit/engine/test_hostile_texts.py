@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidegate.engine import ENGINES, compile_program, read_rows
-from sidegate.engine.definition import read_definition
+from sidegate.engine.casbin.model import read_definition
 from sidegate.errors import EngineError, FaultyFiles
 
 MODEL = """[request_definition]

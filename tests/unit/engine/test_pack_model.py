@@ -4,8 +4,8 @@ import pytest
 
 from sidegate.engine import ENGINES, evaluate
 from sidegate.errors import EvaluationError
-from sidegate.model import RoleLinks
-from support.pack_model import ROWS, ask, compile_pack, entity
+from sidegate.model.rules import RoleLinks
+from support.packs.model import ROWS, ask, compile_pack, entity
 
 NDA_DOCUMENT = entity("document:d1", "template:nda")
 OTHER_DOCUMENT = entity("document:d2", "template:other")

@@ -7,10 +7,10 @@ from casbin import util
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidegate.engine.globs import compile_glob
-from sidegate.engine.patterns import compile_pattern, key_get, key_get2, key_get3
+from sidegate.engine.functions.globs import compile_glob
+from sidegate.engine.functions.patterns import compile_pattern, key_get, key_get2, key_get3
 from sidegate.errors import EvaluationError
-from support.vectors import FOLDER, function_calls
+from support.packs.vectors import FOLDER, function_calls
 
 GETTERS = {"keyGet": key_get, "keyGet2": key_get2, "keyGet3": key_get3}
 STOCK = {

@@ -3,7 +3,7 @@
 import pytest
 
 from sidegate.engine import compile_program
-from support.pack_model import MODEL, ROWS, compile_pack
+from support.packs.model import MODEL, ROWS, compile_pack
 
 
 def planned(matcher):

@@ -7,7 +7,7 @@ import pytest
 
 from sidegate.engine import ENGINES, compile_program
 from sidegate.errors import EvaluationError, ModelError, RequestError, RowError
-from sidegate.model import RoleLinks
+from sidegate.model.rules import RoleLinks
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 

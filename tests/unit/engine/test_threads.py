@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sidegate.errors import RowError
-from support.pack_model import ROWS, ask, compile_pack, entity
+from support.packs.model import ROWS, ask, compile_pack, entity
 
 DENY = ("p", "document_manager", "template", "document", "view", "True", "deny", "NEW-1")
 ADDED = [DENY, ("g", "member:ugo", "group:sales", "*")]

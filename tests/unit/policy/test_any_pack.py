@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from sidegate.engine import ENGINES, Entity
 from sidegate.errors import PackError
-from sidegate.policy.conditions import condition_fault
-from sidegate.policy.keeper import compile_pack
-from sidegate.policy.lint import lint_pack
-from sidegate.policy.load import load_pack
-from sidegate.policy.reach import reach
-from sidegate.policy.schema import Schema
-from sidegate.policy.scope import DOMAIN_MATCH, FUNCTIONS
-from sidegate.policy.table import readme
-from support.packs import MODEL, ROWS, SCHEMA, write_pack
+from sidegate.policy.describe.readme import readme
+from sidegate.policy.lint.findings import lint_pack
+from sidegate.policy.pack.conditions import condition_fault
+from sidegate.policy.pack.keeper import compile_pack
+from sidegate.policy.pack.load import load_pack
+from sidegate.policy.pack.names import reach
+from sidegate.policy.pack.schema import Schema
+from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
+from support.packs.packs import MODEL, ROWS, SCHEMA, write_pack
 
 WORDLIKE = """* ** " ' ( ) [ { } : , &a *a !!x --- # True None eval(p.cond) r.sub.x r2 p2=x tenant deny on null 1e9 é"""
 SNIPPETS = st.sampled_from([*WORDLIKE.split(), "\n", "\t", " ", "\x00", "\ufeff"])

@@ -6,12 +6,12 @@ import pytest
 
 from sidegate.engine import Entity
 from sidegate.engine.engines import compile_program
-from sidegate.policy.conditions import condition_fault, parse_condition, properties_in
-from sidegate.policy.load import load_pack
-from sidegate.policy.reach import reach
-from sidegate.policy.schema import Schema
-from sidegate.policy.scope import DOMAIN_MATCH, FUNCTIONS
-from support.packs import MODEL, write_pack
+from sidegate.policy.pack.conditions import condition_fault, parse_condition, properties_in
+from sidegate.policy.pack.load import load_pack
+from sidegate.policy.pack.names import reach
+from sidegate.policy.pack.schema import Schema
+from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
+from support.packs.packs import MODEL, write_pack
 
 RIGHT = [
     "True",

@@ -6,10 +6,10 @@ import pytest
 
 from sidegate.engine import ENGINES, Entity
 from sidegate.errors import PackError
-from sidegate.model import Obligation
-from sidegate.policy.keeper import PackKeeper, bundled_packs
-from sidegate.policy.scope import scope
-from support.packs import ROWS, SCHEMA, write_pack
+from sidegate.model.decision import Obligation
+from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.scope_function import scope
+from support.packs.packs import ROWS, SCHEMA, write_pack
 
 ENGINE = ENGINES["reference"]
 

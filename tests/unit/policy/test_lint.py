@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sidegate.policy.lint import lint_pack
-from sidegate.policy.load import load_pack
-from support.packs import MODEL, ROWS, SCHEMA, write_pack
+from sidegate.policy.lint.findings import lint_pack
+from sidegate.policy.pack.load import load_pack
+from support.packs.packs import MODEL, ROWS, SCHEMA, write_pack
 
 UNUSED = re.compile(r"  label: .*\n| +status: .*\n|member:\n  clearance.*\ncontext:\n.*\n")
 CLEAN = UNUSED.sub("", SCHEMA).replace("require_mfa", "quiet")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sidegate.errors import PackError
-from sidegate.model import Obligation
-from sidegate.policy.load import load_pack
-from sidegate.policy.schema import Count, EnforcedBy, HeldBy, InstanceOf, Source
-from support.packs import MODEL, ROWS, SCHEMA, write_pack
+from sidegate.model.decision import Obligation
+from sidegate.policy.pack.load import load_pack
+from sidegate.policy.pack.schema import Count, EnforcedBy, HeldBy, InstanceOf, Source
+from support.packs.packs import MODEL, ROWS, SCHEMA, write_pack
 
 
 def faults_of(directory: Path, **texts: str) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sidegate.engine import IndexedEngine
-from sidegate.policy.keeper import bundled_packs, compile_pack
-from sidegate.policy.load import load_pack
+from sidegate.policy.pack.keeper import bundled_packs, compile_pack
+from sidegate.policy.pack.load import load_pack
 
 PACKS = sorted(place.parent.name for place in bundled_packs().glob("*/pack.yaml"))
 PLAN = """\

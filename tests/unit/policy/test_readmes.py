@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from sidegate.policy.conditions import parse_condition
-from sidegate.policy.load import load_pack
-from sidegate.policy.matrix import Holder, Verdict, who_may
-from sidegate.policy.settled import settled
-from sidegate.policy.table import main, readme
-from support.packs import ROWS, write_pack
+from sidegate.policy.describe.constant_folding import settled
+from sidegate.policy.describe.matrix import Holder, Verdict, who_may
+from sidegate.policy.describe.readme import main, readme
+from sidegate.policy.pack.conditions import parse_condition
+from sidegate.policy.pack.load import load_pack
+from support.packs.packs import ROWS, write_pack
+from support.paths import ROOT
 
-POLICIES = Path(__file__).parents[3] / "policies"
+POLICIES = ROOT / "policies"
 PACKS = sorted(place.parent for place in POLICIES.glob("*/pack.yaml"))
 named = pytest.mark.parametrize("directory", PACKS, ids=lambda place: place.name)
 
 
 @named
 def test_the_readme_is_current(directory: Path) -> None:
-    """A pack's README is what its files say today; `python -m sidegate.policy.table` writes it anew."""
+    """A pack's README is what its files say today; `python -m sidegate.policy.describe.readme` writes it anew."""
     assert (directory / "README.md").read_text(encoding="utf-8") == readme(load_pack(directory))
 
 

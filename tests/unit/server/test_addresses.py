@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidegate.errors import StartError
-from sidegate.server.addresses import TcpAddress, UnixAddress, claimed, parse_address
+from sidegate.server.grpc.listen_addresses import TcpAddress, UnixAddress, claimed, parse_address
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.errors import InvalidInput
-from sidegate.model import Consistency, Decision, Obligation, Request, Requirement, Resource, Revision, Subject
-from sidegate.server.codec import Codec, read_decision, write_check
-from sidegate.server.revision import RevisionTokens
-from sidegate.server.validation import Limits
+from sidegate.model.decision import Decision, Obligation
+from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
+from sidegate.model.revision import Revision
+from sidegate.server.wire.checks import Codec, read_decision, write_check
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.validation import Limits
 
 TOKENS = RevisionTokens(b"0123456789abcdef")
 CODEC = Codec(TOKENS)

@@ -8,8 +8,8 @@ import pytest
 
 from sidegate.authz.v1 import tenant_pb2 as pb
 from sidegate.errors import InvalidInput
-from sidegate.server.confirmations import Confirmations
-from sidegate.server.seals import Seals
+from sidegate.server.wire.tokens.confirmations import Confirmations
+from sidegate.server.wire.tokens.seals import Seals
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

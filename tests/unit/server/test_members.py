@@ -6,9 +6,9 @@ import pytest
 
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.errors import InvalidInput
-from sidegate.server.members import MemberHandler
-from sidegate.server.revision import RevisionTokens
-from sidegate.server.seals import Seals
+from sidegate.server.handlers.members import MemberHandler
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.tokens.seals import Seals
 from support.workbooks import row, xlsx
 
 ROWS = [f"m{number}" for number in range(10_000)]

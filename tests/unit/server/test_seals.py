@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidegate.errors import InvalidInput
-from sidegate.server.seals import Seals
+from sidegate.server.wire.tokens.seals import Seals
 
 SEALS = Seals(b"a key that only tests know")
 parts = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8), min_size=1, max_size=3)

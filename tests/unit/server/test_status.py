@@ -18,8 +18,8 @@ from sidegate.errors import (
     Unavailable,
     Violation,
 )
-from sidegate.server.status import status_of
-from support.grpc_server import taken_apart
+from sidegate.server.calls.status import status_of
+from support.servers.sidecar import taken_apart
 
 TRAILER_BYTES = 8 * 1024
 

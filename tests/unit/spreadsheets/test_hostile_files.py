@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidegate.errors import InvalidInput
-from sidegate.spreadsheets.bounds import DEFAULT_BOUNDS
-from sidegate.spreadsheets.reading import read_sheet
+from sidegate.spreadsheets.limits import DEFAULT_BOUNDS
+from sidegate.spreadsheets.read import read_sheet
 from support.workbooks import LINKS, MAIN, SHEET, TEXTS, WORKBOOK, links, listing, packed, parts, row, sheet, xlsx
 
 GOOD = parts(row(1, "email"), '<row r="2"><c r="A2" t="s"><v>0</v></c></row>', texts="<si><t>uma@acme.example</t></si>")

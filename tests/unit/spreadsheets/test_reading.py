@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from sidegate.spreadsheets.cells import Kind, column_letters, column_number
-from sidegate.spreadsheets.reading import read_sheet
-from sidegate.spreadsheets.texts import unescaped
-from sidegate.spreadsheets.writing import empty_sheet
+from sidegate.spreadsheets.read import read_sheet
+from sidegate.spreadsheets.shared_strings import unescaped
+from sidegate.spreadsheets.write import empty_sheet
 from support.workbooks import (
     LINKS,
     MAIN,

@@ -9,22 +9,25 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from sidegate.model import Entity, Member, TenantFacts
-from sidegate.queries import ChangeQuery
-from sidegate.usage import Period, UsageQuery
+from sidegate.model.change import ChangeQuery, EntryKind
+from sidegate.model.facts import Member, TenantFacts
+from sidegate.model.quota import Period, UsageQuery
 from sidegate_adapters.sql import SqlFactsStore, open_store
-from support.changes import changes_between
+from support.facts.changes import changes_between
 
 NOW = datetime.now(UTC)
 CONDITIONS = [
     ({}, "ix_changes_tenant_sequence"),
-    ({"entity": Entity.GRANT}, "ix_changes_tenant_entity_sequence"),
+    ({"entity": EntryKind.GRANT}, "ix_changes_tenant_entity_sequence"),
     ({"actor": "member:uma"}, "ix_changes_tenant_actor_sequence"),
     ({"subjects": ("member:uma",)}, "PRIMARY KEY (tenant=? AND subject=?"),
     ({"actor_group": "sales"}, "PRIMARY KEY (tenant=? AND subject=?"),
     ({"subjects": ("member:uma",), "actor_group": "sales"}, "PRIMARY KEY (tenant=? AND subject=?"),
     ({"subjects": ("member:uma", "role:admin")}, "PRIMARY KEY (tenant=? AND subject=?"),
-    ({"subjects": ("member:uma",), "entity": Entity.GRANT, "actor": "platform"}, "PRIMARY KEY (tenant=? AND subject=?"),
+    (
+        {"subjects": ("member:uma",), "entity": EntryKind.GRANT, "actor": "platform"},
+        "PRIMARY KEY (tenant=? AND subject=?",
+    ),
 ]
 TIMES: list[dict[str, Any]] = [{}, {"since": NOW}, {"until": NOW}, {"since": NOW, "until": NOW}]
 

@@ -11,15 +11,17 @@ import pytest
 from sqlalchemy import Connection, event
 
 from sidegate.errors import StartError, StoreUnavailable
-from sidegate.model import Revision, TenantFacts
-from sidegate.queries import MemberQuery
-from sidegate_adapters.sql import SqlFactsStore, engines, open_store, postgresql
+from sidegate.model.facts import TenantFacts
+from sidegate.model.page import MemberQuery
+from sidegate.model.revision import Revision
+from sidegate_adapters.sql import SqlFactsStore, open_store
+from sidegate_adapters.sql.databases import engines, postgresql
 from sidegate_adapters.sql.schema import VERSION_TABLE
-from support.changes import changes_between
-from support.every_statement import statements, use_in_every_way
-from support.faulty_link import faulty_link
-from support.postgres_server import PostgresServer
-from support.revisions import loaded, numbers
+from support.facts.changes import changes_between
+from support.facts.every_statement import statements, use_in_every_way
+from support.facts.revisions import loaded, numbers
+from support.servers.faulty_link import faulty_link
+from support.servers.postgres import PostgresServer
 
 # A trigger that fails the first writes as the database fails one of two that can't both go on.
 FAILING = """

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from sidegate.errors import StoreUnavailable
-from sidegate.model import TenantFacts
+from sidegate.model.facts import TenantFacts
 from sidegate_adapters.sql import SqlFactsStore, open_store
-from support.changes import changes_between
-from support.every_statement import statements, use_in_every_way
+from support.facts.changes import changes_between
+from support.facts.every_statement import statements, use_in_every_way
 
 
 @pytest.fixture

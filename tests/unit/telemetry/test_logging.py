@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from sidegate.errors import EvaluationError, InvalidInput, StoreUnavailable, Violation
-from sidegate.model import Request, Resource, Subject
-from sidegate.server.failures import told
+from sidegate.model.question import Request, Resource, Subject
+from sidegate.server.calls.errors import told
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 
 REQUEST = Request("acme", Subject("tina", properties={"ssn": "secret"}), "view", Resource("document", "d1"))

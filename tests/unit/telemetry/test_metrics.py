@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -12,6 +11,7 @@ from sidegate.telemetry.cache import CacheEvent
 from sidegate.telemetry.calls import FinishedCall
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.sync import SyncEvent
+from support.paths import ROOT
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def test_the_page_of_metrics_names_every_one_and_no_other() -> None:
     metrics.show_watchers(lambda: 0)
     known = {(family.name, family.type) for family in metrics.registry.collect()}
 
-    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 
     assert set(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE)) == known
 

@@ -1,0 +1,135 @@
+"""The reads of the feed, of tenants and of one resource, within the transaction that the connection is in."""
+
+from __future__ import annotations
+
+from sqlalchemy import BindParameter, RowMapping, bindparam, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidegate.model.change import Cause, Change, EntryKind, RecordedChange
+from sidegate.model.entry import Payload, resource_from_entry
+from sidegate.model.facts import Grant, StoredResource
+from sidegate.model.reference import ref, split_ref
+from sidegate.model.revision import NO_REVISION, Revision
+from sidegate_adapters.sql.entry_rows import KINDS
+from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
+
+_TOLD = (
+    select(changes)
+    .where(changes.c.sequence >= bindparam("sequence"))
+    .order_by(changes.c.sequence)
+    .limit(bindparam("limit"))
+    .subquery()
+)
+# The head stands beside each change, and alone where none is.
+_LOOK = (
+    select(feed.c.head, _TOLD)
+    .select_from(feed.outerjoin(_TOLD, true()))
+    .where(feed.c.id == 1)
+    .order_by(_TOLD.c.sequence)
+)
+
+
+MADE_AT = (
+    select(changes.c.at)
+    .where(changes.c.tenant == tenants.c.id, changes.c.revision == tenants.c.revision, changes.c.position == 0)
+    .correlate(tenants)
+    .scalar_subquery()
+    .label("made_at")
+)
+"""The time of a tenant's revision, beside its row: one step along the index that keeps revisions apart."""
+_STANDS_AT = select(tenants.c.revision, MADE_AT).where(tenants.c.id == bindparam("tenant"))
+
+
+async def stands_at(connection: AsyncConnection, tenant: str) -> Revision:
+    """Return a tenant's revision, NO_REVISION where there is no such tenant."""
+    row = (await connection.execute(_STANDS_AT, {"tenant": tenant})).first()
+    return NO_REVISION if row is None else Revision.made(row.revision, row.made_at)
+
+
+_OF: BindParameter[str] = bindparam("of")
+_TYPE: BindParameter[str] = bindparam("type")
+_ID: BindParameter[str] = bindparam("id")
+_RESOURCE = (
+    select(tenants.c.revision, MADE_AT, resources.c.properties)
+    .select_from(
+        tenants.outerjoin(
+            resources, (resources.c.tenant == tenants.c.id) & (resources.c.type == _TYPE) & (resources.c.id == _ID)
+        )
+    )
+    .where(tenants.c.id == _OF)
+)
+_ON_IT = select(grants).where(grants.c.tenant == _OF, grants.c.scope_type == _TYPE, grants.c.scope_id == _ID)
+_ABOVE_IT = select(resource_parents.c.parent_type, resource_parents.c.parent_id).where(
+    resource_parents.c.tenant == _OF, resource_parents.c.type == _TYPE, resource_parents.c.id == _ID
+)
+
+
+async def tenant_ids(connection: AsyncConnection) -> list[str]:
+    """Return the IDs of all tenants, sorted."""
+    return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
+
+
+async def standing(connection: AsyncConnection, tenant: str) -> tuple[str, Revision] | None:
+    """Return a tenant's pack and revision, None where there is no such tenant."""
+    query = select(tenants.c.pack, tenants.c.revision, MADE_AT).where(tenants.c.id == tenant)
+    row = (await connection.execute(query)).first()
+    return None if row is None else (row.pack, Revision.made(row.revision, row.made_at))
+
+
+async def revision(connection: AsyncConnection, tenant: str, number: int) -> Revision | None:
+    """Return the revision that bears a number, None where there is none."""
+    this = (changes.c.tenant == tenant) & (changes.c.revision == number) & (changes.c.position == 0)
+    at = await connection.scalar(select(changes.c.at).where(this))
+    return None if at is None else Revision.made(number, at)
+
+
+async def resource(
+    connection: AsyncConnection, tenant: str, reference: str
+) -> tuple[StoredResource | None, list[Grant], Revision]:
+    """Return a resource, the grants on it and the tenant's revision; None, no grants and no revision for no tenant."""
+    type_, id_ = split_ref(reference)
+    this = {"of": tenant, "type": type_, "id": id_}
+    known = (await connection.execute(_RESOURCE, this)).first()
+    if known is None:
+        return None, [], NO_REVISION
+    here = Revision.made(known.revision, known.made_at)
+    held = (await connection.execute(_ON_IT, this)).mappings()
+    on_it = sorted(Grant(*KINDS[EntryKind.GRANT].key(row)) for row in held)
+    if known.properties is None:
+        return None, on_it, here
+    parents = await connection.execute(_ABOVE_IT, this)
+    payload: Payload = {"parents": [ref(*parent) for parent in parents], "properties": known.properties}
+    return resource_from_entry(reference, payload), on_it, here
+
+
+async def changes_after(connection: AsyncConnection, sequence: int, *, limit: int) -> list[RecordedChange]:
+    """Return up to `limit` changes with a greater sequence, in order."""
+    query = select(changes).where(changes.c.sequence > sequence).order_by(changes.c.sequence).limit(limit)
+    return [recorded(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def feed_from(connection: AsyncConnection, sequence: int, *, limit: int) -> tuple[int, list[RecordedChange]]:
+    """Return the newest sequence, and up to `limit` changes from `sequence` on, in order."""
+    rows = (await connection.execute(_LOOK, {"sequence": sequence, "limit": limit})).mappings().all()
+    return rows[0]["head"], [recorded(row) for row in rows if row["sequence"] is not None]
+
+
+async def head(connection: AsyncConnection) -> int:
+    """Return the sequence of the newest change, 0 where there is none."""
+    newest: int = (await connection.execute(select(feed.c.head).where(feed.c.id == 1))).scalar_one()
+    return newest
+
+
+def recorded(row: RowMapping) -> RecordedChange:
+    """Return the change that a row tells."""
+    change = Change(
+        EntryKind(row["entity"]), row["key"], before=row["before"], after=row["after"], cause=Cause(row["cause"])
+    )
+    return RecordedChange(
+        sequence=row["sequence"],
+        tenant=row["tenant"],
+        revision=row["revision"],
+        change=change,
+        actor=row["actor"],
+        at=row["at"],
+    )

@@ -1,0 +1,138 @@
+"""The changes of a write as the feed tells them, and by what they are found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from secrets import randbelow
+from typing import Any, TypeAlias
+
+from sqlalchemy import bindparam, case, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from sidegate.model.change import Change, Receipt
+from sidegate.model.entry import Payload, actor_subject, quota_subject, subjects_of
+from sidegate.model.quota import QuotaUse, quota_use
+from sidegate.model.reference import ref
+from sidegate_adapters.sql.databases.postgresql_notify import HINT_CHANNEL
+from sidegate_adapters.sql.entry_rows import Row
+from sidegate_adapters.sql.queries import groups as teams
+from sidegate_adapters.sql.queries import quotas
+from sidegate_adapters.sql.statements import execute_many
+from sidegate_adapters.sql.tables import change_subjects, changes, feed
+
+_NEWEST = select(feed.c.at).where(feed.c.id == 1)
+_TELL, _NAME = insert(changes), insert(change_subjects)
+_NEWEST = select(feed.c.at).where(feed.c.id == 1)
+_STEP = 1_000
+"""Microseconds that time goes on by at most where the clock stands still or goes back."""
+Teams: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
+"""The groups that members stand in after a write, by tenant and member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to write: the changes of each tenant that has any, from which revisions, by whom and when."""
+
+    changes: Mapping[str, Sequence[Change]]
+    expected: Mapping[str, int]
+    actor: str
+    at: datetime
+    receipt: Receipt | None = None
+
+
+async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> datetime:
+    """Append the changes to the feed, with what they are found by and the use of quota that they mean.
+
+    Return the time of all of them: later than all that their tenants had, and none goes back along the feed.
+    """
+    count = sum(map(len, work.changes.values()))
+    stood = {tenant: await _teams(connection, tenant, work) for tenant in work.changes}
+    later = await _later(connection, work.at)
+    # Last of all, since on PostgreSQL every other writer waits from here until the commit.
+    counted = await connection.execute(_counter(connection.dialect.name), {"count": count, "now": later})
+    newest = counted.one()
+    first = newest.head - count + 1
+    await execute_many(connection, _TELL, _change_rows(work, revisions, first=first, at=newest.at))
+    await execute_many(connection, _NAME, _subject_rows(work, stood, first=first))
+    for tenant, changed in work.changes.items():
+        await quotas.add_up(connection, tenant, _uses(changed, stood[tenant]), day=newest.at.date())
+    moment: datetime = newest.at
+    return moment
+
+
+@cache
+def _counter(dialect: str) -> ReturningUpdate[Any]:
+    """Return the statement that draws numbers from the feed; PostgreSQL tells with it that there is something new."""
+    now = bindparam("now", type_=feed.c.at.type)
+    drawn = update(feed).values(head=feed.c.head + bindparam("count"), at=case((feed.c.at > now, feed.c.at), else_=now))
+    told = (func.pg_notify(HINT_CHANNEL, ""),) if dialect == "postgresql" else ()
+    return drawn.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
+
+
+async def _later(connection: AsyncConnection, now: datetime) -> datetime:
+    """Return the time, or one that is later than the feed where the clock is behind it.
+
+    The tenants are locked, so that nobody writes to them between this look and their changes. By how much is left to
+    chance: of two stores that go on from one backup, none may give a revision the other's time.
+    """
+    newest: datetime | None = await connection.scalar(_NEWEST)
+    if newest is None or newest < now:
+        return now
+    return newest + timedelta(microseconds=1 + randbelow(_STEP))
+
+
+async def _teams(connection: AsyncConnection, tenant: str, work: Work) -> Mapping[str, frozenset[str]]:
+    """Return the groups in which whoever acts stands, and all whose quota changes."""
+    members = {ref("member", change.key[0]) for change in work.changes[tenant] if quota_use(change)}
+    if work.actor.startswith("member:"):
+        members.add(work.actor)
+    return await teams.groups_of(connection, tenant, members)
+
+
+def _subject_rows(work: Work, stood: Teams, *, first: int) -> Iterator[Row]:
+    in_order = ((tenant, change) for tenant in sorted(work.changes) for change in work.changes[tenant])
+    for sequence, (tenant, change) in enumerate(in_order, first):
+        by = stood[tenant].get(work.actor, ())
+        used = stood[tenant].get(ref("member", change.key[0]), ()) if quota_use(change) else ()
+        for subject in {*subjects_of(tenant, change), *map(actor_subject, by), *map(quota_subject, used)}:
+            yield {"tenant": tenant, "subject": subject, "sequence": sequence}
+
+
+def _uses(changed: Iterable[Change], stood: Mapping[str, frozenset[str]]) -> Mapping[str, QuotaUse]:
+    """Return what the changes mean for the quota of each member and of the groups that it stands in."""
+    uses: defaultdict[str, QuotaUse] = defaultdict(QuotaUse)
+    for change in changed:
+        if use := quota_use(change):
+            member = ref("member", change.key[0])
+            for holder in (member, *stood[member]):
+                uses[holder] += use
+    return uses
+
+
+def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int, at: datetime) -> Iterator[Row]:
+    sequence = first
+    for tenant in sorted(work.changes):
+        for position, change in enumerate(work.changes[tenant]):
+            yield {
+                "sequence": sequence,
+                "tenant": tenant,
+                "revision": revisions[tenant],
+                "position": position,
+                "entity": change.entity.value,
+                "key": change.key,
+                "before": _plain(change.before),
+                "after": _plain(change.after),
+                "actor": work.actor,
+                "cause": change.cause.value,
+                "at": at,
+            }
+            sequence += 1
+
+
+def _plain(payload: Payload | None) -> dict[str, Any] | None:
+    return None if payload is None else dict(payload)

@@ -1,0 +1,84 @@
+"""What remembers decisions: memory, and Redis where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from sidegate.bootstrap.redis import redis_client
+from sidegate.config.settings import Settings
+from sidegate.decision.cache import Cached, Tiers
+from sidegate.decision.local_cache import RememberedDecisions
+from sidegate.decision.sealed_cache import SealedDecisions
+from sidegate.ports.decider import Decider
+from sidegate.ports.facts_store import FactsStore
+from sidegate.ports.shared_cache import SharedCache
+from sidegate.replica.snapshots import Snapshots
+from sidegate.telemetry.cache import CacheEvent, CacheObserver
+from sidegate.telemetry.logging import get_log
+from sidegate_adapters.redis.cache import CONNECTIONS, Hooks, RedisCache
+from sidegate_adapters.redis.circuit_breaker import Breaker, State
+
+_SECRET = "decision-cache"  # noqa: S105 - the name of a secret, not one
+
+
+@asynccontextmanager
+async def cached(
+    delegate: Decider, settings: Settings, *, store: FactsStore, snapshots: Snapshots, observer: CacheObserver
+) -> AsyncIterator[Decider]:
+    """Yield the delegate with the caches before it that the settings ask for."""
+    if settings.cache == "off":
+        yield delegate
+        return
+    async with AsyncExitStack() as stack:
+        shared = None
+        cache = _shared_cache(settings, observer)
+        if cache is not None:
+            stack.push_async_callback(cache.close)
+            secret = await store.secret(_SECRET)
+            shared = SealedDecisions(
+                cache, secret, engine=settings.engine, seconds=settings.cache_ttl, observer=observer
+            )
+        remembered = RememberedDecisions(settings.cache_entries, settings.cache_ttl, observer=observer)
+        tiers = Tiers(remembered, shared, always=settings.cache == "always")
+        answering = Cached(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
+        stack.push_async_callback(answering.close)
+        yield answering
+
+
+def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:
+    if settings.redis is None:
+        return None
+    told = _Told(observer)
+    return RedisCache(
+        redis_client(settings, connections=CONNECTIONS),
+        prefix=settings.redis_prefix,
+        timeout=settings.redis_timeout,
+        breaker=Breaker(observe=told.entered),
+        hooks=Hooks(told.failed, partial(observer.count, CacheEvent.WRITE_DROPPED)),
+    )
+
+
+class _Told:
+    """Counts what Redis fails at, and logs once why it is left alone, and once that it is asked again."""
+
+    def __init__(self, observer: CacheObserver) -> None:
+        self._observer = observer
+        self._reason = ""
+        self._alone = False
+
+    def failed(self, reason: str) -> None:
+        """Note a question without an answer."""
+        self._observer.count(CacheEvent.READ_FAILED)
+        self._reason = reason or self._reason
+
+    def entered(self, state: str) -> None:
+        """Note what the circuit breaker does."""
+        self._observer.breaker(state)
+        if state == State.OPEN and not self._alone:
+            self._alone = True
+            get_log("cache").warning("Redis ails and is left alone; it is tried again by itself", reason=self._reason)
+        elif state == State.CLOSED and self._alone:
+            self._alone = False
+            get_log("cache").info("Redis is asked again")

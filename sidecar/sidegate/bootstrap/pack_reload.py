@@ -1,0 +1,53 @@
+"""Brings changed packs into force while the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sidegate.errors import PackError
+from sidegate.policy.pack.keeper import PackKeeper
+from sidegate.replica.snapshots import Snapshots
+from sidegate.telemetry.logging import get_log
+from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
+
+_LOG = get_log("bootstrap")
+
+
+class Reloading:
+    """Loads all packs aside when it is asked to, and puts them in the place of the old ones if none has a fault."""
+
+    def __init__(self, packs: PackKeeper, snapshots: Snapshots, *, observer: SyncObserver = UNOBSERVED) -> None:
+        self._packs = packs
+        self._snapshots = snapshots
+        self._observer = observer
+        self._wanted = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"Reloading({self._packs!r})"
+
+    def ask(self) -> None:
+        """Reload soon; asked again meanwhile, it reloads once more."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Reload whenever it is asked to, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await self.reload()
+
+    async def reload(self) -> bool:
+        """Reload now; return False where the packs have a fault, and those in force stay."""
+        try:
+            loaded = await asyncio.to_thread(self._packs.load)
+        except PackError as error:
+            self._observer.count(SyncEvent.PACKS_REFUSED)
+            _LOG.error("the packs have faults; those in force stay", faults=[str(fault) for fault in error.faults])
+            return False
+        # Both without a pause: no decision comes between the new packs and what was compiled for the old ones.
+        changed = self._packs.swap(loaded)
+        self._snapshots.repack()
+        self._observer.count(SyncEvent.PACKS_RELOADED)
+        digests = [f"{name} {pack.pack.digest[:12]}" for name in changed if (pack := self._packs.get(name))]
+        _LOG.info("packs are in force", changed=digests, gone=[name for name in changed if not self._packs.get(name)])
+        return True

@@ -1,0 +1,98 @@
+"""Changes, listed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
+from sidegate.cli.shell.change_filters import conditions
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.console import console, print_table
+from sidegate.cli.shell.session import Acting, asking
+from sidegate.cli.shell.timestamps import Moment
+
+HEADERS = ("time", "actor", "change", "kind", "of", "details")
+
+
+@click.command(
+    "list",
+    cls=Command,
+    examples=(
+        ("The newest changes", "sidegate history list --tenant acme"),
+        ("A document's history", "sidegate history list --tenant acme --resource document:contract --oldest-first"),
+        ("Who was granted a role in March", "sidegate history list --tenant acme --role admin --from 2026-03-01"),
+        ("For a script", "sidegate history list --tenant acme --kind grant --limit 1000 --json"),
+    ),
+)
+@conditions
+@click.option("--by-group", "actor_group", default="", help="Changes made by members of this group.")
+@click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01T09:00:00Z.")
+@click.option("--to", "end_time", type=Moment(), help="Before this time.")
+@click.option("--oldest-first", is_flag=True, help="The oldest change first.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
+@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
+@asking
+def list_(by: Acting, *, limit: int, author: str, **asked: Any) -> None:
+    """List changes of the tenant, the newest first.
+
+    Every condition that is given must hold. The tenant may be deleted by now.
+    """
+    request = pb.ListChangesRequest(parent=by.parent, page_size=limit, actor=author, requester=by.actor, **asked)
+    answer = by.call(HistoryServiceStub, "ListChanges", request)
+    if by.as_json:
+        by.tell(answer)
+        return
+    print_table(console(), HEADERS, [row_of(change) for change in answer.changes])
+    if answer.next_page_token:
+        click.echo(f"\nThere are more: --page {answer.next_page_token}")
+
+
+def row_of(recorded: pb.RecordedChange) -> tuple[str, ...]:
+    """Return a change as a row under the headers."""
+    change = recorded.change
+    did = did_of(change)
+    return (
+        _second(recorded.time),
+        recorded.actor,
+        did,
+        change.entity,
+        " ".join(change.key),
+        ", ".join(_details(change, did)),
+    )
+
+
+def did_of(change: Any) -> str:
+    """Return what happened to the thing that a change is about."""
+    if not change.HasField("before"):
+        return "made"
+    return "altered" if change.HasField("after") else "removed"
+
+
+def _details(change: Any, did: str) -> Iterable[str]:
+    """Yield what an altered thing had and has, and what one made or removed is."""
+    before, after = (MessageToDict(getattr(change, side)) for side in ("before", "after"))
+    if did != "altered":
+        shown = after if did == "made" else before
+        return (f"{name} {_value(shown[name])}" for name in sorted(shown) if shown[name] not in (None, "", {}, []))
+    names = sorted({*before, *after})
+    return (
+        f"{name} {_value(before.get(name))} → {_value(after.get(name))}"
+        for name in names
+        if before.get(name) != after.get(name)
+    )
+
+
+def _value(value: Any) -> str:
+    plain = int(value) if isinstance(value, float) and value.is_integer() else value
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _second(moment: Timestamp) -> str:
+    return moment.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,186 @@
+"""Changes, followed as they are written."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import click
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import MessageToDict
+from grpc import StatusCode, aio
+
+from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
+from sidegate.cli.history.list import row_of
+from sidegate.cli.shell.change_filters import conditions
+from sidegate.cli.shell.client import Target, answered, connected
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.console import print_json
+from sidegate.cli.shell.failures import UNDECIDED, Failure
+from sidegate.cli.shell.session import Acting, decoded, encoded, surveying
+from sidegate.cli.shell.timestamps import Moment
+
+_EVERY: Final = "-"
+_PASSING: Final = frozenset(
+    {
+        StatusCode.UNAVAILABLE,
+        StatusCode.RESOURCE_EXHAUSTED,
+        # What else a stream ends with where a server or a proxy goes away amid it.
+        StatusCode.CANCELLED,
+        StatusCode.INTERNAL,
+        StatusCode.UNKNOWN,
+    }
+)
+_LONGEST_PAUSE: Final = 30.0
+_WIDTHS: Final = (19, 16, 7, 12)
+"""Of time, actor, change and kind; lines that are told one by one can't know those to come."""
+
+
+@click.command(
+    "watch",
+    cls=Command,
+    examples=(
+        ("What happens from now on", "sidegate history watch --tenant acme"),
+        (
+            "Every invitation there ever was, then those to come",
+            "sidegate history watch --kind invitation --from-beginning",
+        ),
+        ("For a script: a line of JSON for each answer, with its cursor", "sidegate history watch --json"),
+        ("What has happened since, and no longer", "sidegate history watch --cursor TOKEN --once --json"),
+    ),
+)
+@click.option(
+    "--tenant",
+    default=_EVERY,
+    show_default=True,
+    envvar="SIDEGATE_TENANT",
+    show_envvar=True,
+    help="The tenant; - is all of them.",
+)
+@conditions
+@click.option("--cursor", default="", metavar="TOKEN", help="Go on after what was told with this cursor.")
+@click.option("--from-beginning", is_flag=True, help="Begin with the first change that there ever was.")
+@click.option("--from", "start_time", type=Moment(), help="Begin at this time, such as 2026-03-01T09:00:00Z.")
+@click.option("--once", is_flag=True, help="End when all that there is was told.")
+@surveying
+def watch(by: Acting, *, tenant: str, author: str, once: bool, **asked: Any) -> None:
+    """Follow changes as they are written.
+
+    Every condition that is given must hold. A connection that is lost, or silent for longer than the timeout, is made
+    again, and no change is lost. Ctrl-C ends it, and tells the cursor to go on with.
+    """
+    starts = [name for name in ("cursor", "from_beginning", "start_time") if asked[name]]
+    if len(starts) > 1:
+        raise click.UsageError("name one of --cursor, --from-beginning and --from")
+    given = {name: value for name, value in asked.items() if value}
+    request = pb.WatchChangesRequest(
+        parent=f"tenants/{encoded(tenant)}", actor=author, heartbeat=_heartbeat(by.target), **given
+    )
+    asyncio.run(_Follower(by, request, once=once).run())
+
+
+@dataclass
+class _Follower:
+    """Reads one stream after the other, each from where the one before ended."""
+
+    by: Acting
+    request: pb.WatchChangesRequest
+    once: bool = field(kw_only=True)
+    failures: int = 0
+
+    async def run(self) -> None:
+        """Tell changes until there are no more where that is asked, else until a signal.
+
+        Raises:
+            Failure: the server refuses, or did not answer where it is asked once.
+        """
+        following = asyncio.ensure_future(self._follow())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, following.cancel)
+        try:
+            with suppress(asyncio.CancelledError):
+                await following
+        finally:
+            if self.request.cursor:
+                click.echo(f"To go on: --cursor {self.request.cursor}", err=True)
+
+    async def _follow(self) -> None:
+        async with connected(self.by.target) as channel:
+            while True:
+                try:
+                    if await self._told_all(channel):
+                        return
+                except Failure as failure:
+                    if self.once or not _passes(failure):
+                        raise
+                    await self._pause(failure)
+
+    async def _told_all(self, channel: aio.Channel) -> bool:
+        async with aclosing(_responses(channel, self.request, self.by.target)) as responses:
+            async for response in responses:
+                self._tell(response)
+                self.request.cursor = response.cursor
+                self.failures = 0
+                if self.once and response.caught_up:
+                    return True
+        return False
+
+    async def _pause(self, failure: Failure) -> None:
+        self.failures += 1
+        seconds = min(2.0**self.failures / 2, _LONGEST_PAUSE)
+        click.echo(f"{failure.message}; trying again in {seconds:g} s", err=True)
+        # Many that lost the same server should not come back at the same moment.
+        await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311 - no secret depends on it
+
+    def _tell(self, response: pb.WatchChangesResponse) -> None:
+        if self.by.as_json:
+            print_json(MessageToDict(response, preserving_proto_field_name=True), indent=None)
+            return
+        every = self.request.parent == f"tenants/{_EVERY}"
+        for recorded in response.changes:
+            *short, of, details = row_of(recorded)
+            columns = [cell.ljust(width) for cell, width in zip(short, _WIDTHS, strict=True)]
+            if every:
+                columns.insert(1, decoded(recorded.tenant))
+            click.echo("  ".join([*columns, of, details]).rstrip())
+
+
+async def _responses(
+    channel: aio.Channel, request: pb.WatchChangesRequest, target: Target
+) -> AsyncGenerator[pb.WatchChangesResponse, None]:
+    """Yield what a stream tells.
+
+    Raises:
+        Failure: it ended, or was silent for too long.
+    """
+    call = HistoryServiceStub(channel).WatchChanges(request)
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(target.timeout):
+                    response = await answered(call.read(), target)
+            except TimeoutError:
+                message = f"`{target.address}` was silent for {target.timeout:g} s"
+                raise Failure(message, exit_code=UNDECIDED) from None
+            if response is aio.EOF:
+                raise Failure(f"`{target.address}` ended the stream", exit_code=UNDECIDED)
+            yield response
+    finally:
+        call.cancel()
+
+
+def _passes(failure: Failure) -> bool:
+    cause = failure.__cause__
+    return cause.code() in _PASSING if isinstance(cause, aio.AioRpcError) else failure.exit_code == UNDECIDED
+
+
+def _heartbeat(target: Target) -> Duration:
+    """Return how often the server shall be heard, well within the time after which it counts as silent."""
+    seconds = max(1.0, min(10.0, target.timeout / 3))
+    return Duration(seconds=int(seconds), nanos=round(seconds % 1 * 1e9))

@@ -1,0 +1,140 @@
+"""Invitations from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from google.protobuf.duration_pb2 import Duration
+
+from sidegate.authz.v1 import membership_pb2 as pb
+from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.inputs import decoded_text, read_bytes
+from sidegate.cli.shell.session import Acting, acting, decoded
+from sidegate.spreadsheets.archive import is_spreadsheet
+
+_DAYS = click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it works.  [default: 7]")
+_TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone, one a line.")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("Two people", "sidegate member invite --tenant acme 'uma@acme.example; +628123456789'"),
+        ("An administrator", "sidegate member invite --tenant acme tina@acme.example --role admin"),
+        ("A spreadsheet, all of it or nothing", "sidegate member invite --tenant acme --file people.xlsx"),
+        ("A CSV, with a result for each line", "sidegate member invite --tenant acme --file people.csv --partial"),
+    ),
+)
+@click.argument("addresses", nargs=-1)
+@click.option("--file", "table", metavar="FILE", help="A table, .xlsx or CSV; `sidegate member sheet` writes one.")
+@click.option("--sheet", default="", metavar="NAME", help="The sheet, of an .xlsx file that has several.")
+@click.option("--role", "roles", multiple=True, help="A role on the tenant, for all who have none.")
+@click.option("--partial", is_flag=True, help="Invite the rows that are right, and tell the others.")
+@click.option("--check", "validate_only", is_flag=True, help="Check everything, and invite nobody.")
+@_DAYS
+@_TOKEN
+@acting
+def invite(by: Acting, *, addresses: tuple[str, ...], table: str | None, **options: Any) -> None:
+    """Invite people by e-mail, mobile number or account ID.
+
+    ADDRESSES are separated by semicolons, or stand one after the other. Unless --partial is given, all are
+    invited or none. Each token goes to its person and works once.
+    """
+    token_only, days = options.pop("token_only"), options.pop("days")
+    request = pb.InviteMembersRequest(
+        parent=by.parent,
+        addresses=";".join(addresses),
+        **(_table(table) if table else {}),
+        ttl=_ttl(days),
+        actor=by.actor,
+        request_id=by.request_id,
+        **options,
+    )
+    answer = by.call(MembershipServiceStub, "InviteMembers", request)
+    by.tell(answer, *_results(answer, token_only=token_only, written=not request.validate_only))
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("Somebody who registered", "sidegate member accept --tenant acme --name Uma TOKEN"),
+        ("Somebody who signed in", "sidegate member accept --tenant acme --account uma@acme.example TOKEN"),
+    ),
+)
+@click.argument("token")
+@click.option("--account", default="", help="The account they signed in to; else they registered one.")
+@click.option("--name", "display_name", default="", help="The name that they registered.")
+@click.option("--email", default="", help="The e-mail that they registered.")
+@click.option("--phone", default="", help="The mobile number that they registered.")
+@acting
+def accept(by: Acting, *, token: str, account: str, **registration: str) -> None:
+    """Accept an invitation by its TOKEN."""
+    request = pb.AcceptInvitationRequest(parent=by.parent, token=token, request_id=by.request_id)
+    if account:
+        request.signed_in_account = account
+    else:
+        request.registration.CopyFrom(pb.Registration(**registration))
+    answer = by.call(MembershipServiceStub, "AcceptInvitation", request)
+    by.tell(answer, f"{decoded(answer.member.name)} is active")
+
+
+@click.command(cls=Command, examples=(("Send it again", "sidegate member resend --tenant acme uma@acme.example"),))
+@click.argument("member")
+@_DAYS
+@_TOKEN
+@acting
+def resend(by: Acting, *, member: str, days: float | None, token_only: bool) -> None:
+    """Make a new invitation for the pending MEMBER.
+
+    The token of the old one works no more.
+    """
+    request = pb.ResendInvitationRequest(
+        name=by.name("members", member), ttl=_ttl(days), actor=by.actor, request_id=by.request_id
+    )
+    answer = by.call(MembershipServiceStub, "ResendInvitation", request)
+    by.tell(answer, *_invited(answer.member, token_only=token_only))
+
+
+@click.command(cls=Command, examples=(("Withdraw it", "sidegate member cancel --tenant acme uma@acme.example"),))
+@click.argument("member")
+@acting
+def cancel(by: Acting, *, member: str) -> None:
+    """Withdraw the invitation of the pending MEMBER.
+
+    The member is gone then, with the roles it was to have.
+    """
+    request = pb.CancelInvitationRequest(name=by.name("members", member), actor=by.actor, request_id=by.request_id)
+    by.tell(by.call(MembershipServiceStub, "CancelInvitation", request), f"the invitation of {member} is withdrawn")
+
+
+def _table(path: str) -> dict[str, Any]:
+    """Return the field of a request for what a file holds, whatever its name says."""
+    raw = read_bytes(path)
+    return {"spreadsheet": raw} if is_spreadsheet(raw) else {"csv": decoded_text(raw, path)}
+
+
+def _results(answer: Any, *, token_only: bool, written: bool) -> Iterator[str]:
+    for result in answer.results:
+        if result.WhichOneof("outcome") == "error":
+            if not token_only:
+                yield f"{result.place} is refused: {result.error.message}"
+        elif written:
+            yield from _invited(result.member, token_only=token_only)
+        else:
+            yield f"{decoded(result.member.name)} can be invited"
+
+
+def _invited(member: pb.Member, *, token_only: bool) -> Iterator[str]:
+    if token_only:
+        yield member.invitation.token
+        return
+    until = member.invitation.expire_time.ToDatetime().strftime("%Y-%m-%d %H:%M")
+    yield f"{decoded(member.name)} is invited until {until} UTC"
+    yield f"  token {member.invitation.token}"
+
+
+def _ttl(days: float | None) -> Duration | None:
+    return None if days is None else Duration(seconds=round(days * 86_400))

@@ -1,0 +1,107 @@
+"""Members, listed and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sidegate.authz.v1 import membership_pb2 as pb
+from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.console import console, print_table
+from sidegate.cli.shell.session import Acting, asking, decoded
+
+STATES = ("active", "inactive", "pending")
+_HEADERS = ("member", "name", "e-mail", "status", "2FA", "roles", "last access", "created")
+
+
+@click.command(
+    "list",
+    cls=Command,
+    examples=(
+        ("All of them", "sidegate member list --tenant acme"),
+        ("Who is invited", "sidegate member list --tenant acme --status pending"),
+        ("Who holds a role", "sidegate member list --tenant acme --role admin --json"),
+    ),
+)
+@click.option("--status", type=click.Choice(STATES), help="Those in this state.")
+@click.option("--role", default="", help="Those who hold this role on the tenant.")
+@click.option("--group", default="", help="Those who stand in this group.")
+@click.option("--text", default="", help="Those with this text in ID, name, e-mail or mobile number.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
+@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
+@asking
+def list_(by: Acting, *, status: str | None, limit: int, **filters: Any) -> None:
+    """List the members of the tenant.
+
+    Every condition that is given must hold.
+    """
+    state = pb.MemberState.Value(f"MEMBER_STATE_{status.upper()}") if status else pb.MEMBER_STATE_UNSPECIFIED
+    request = pb.ListMembersRequest(parent=by.parent, state=state, page_size=limit, actor=by.actor, **filters)
+    answer = by.call(MembershipServiceStub, "ListMembers", request)
+    if by.as_json:
+        by.tell(answer)
+        return
+    print_table(console(), _HEADERS, [_row(member) for member in answer.members])
+    if answer.next_page_token:
+        click.echo(f"\nThere are more: --page {answer.next_page_token}")
+
+
+@click.command(cls=Command, examples=(("Show a member", "sidegate member show --tenant acme uma"),))
+@click.argument("member")
+@asking
+def show(by: Acting, *, member: str) -> None:
+    """Show MEMBER."""
+    request = pb.GetMemberRequest(name=by.name("members", member), actor=by.actor)
+    answer = by.call(MembershipServiceStub, "GetMember", request)
+    by.tell(answer, member, *_lines(answer.member))
+
+
+def _lines(member: pb.Member) -> Iterator[str]:
+    shown = {
+        "name": member.display_name,
+        "e-mail": member.email,
+        "phone": member.phone,
+        "status": _state(member),
+        "2FA": "yes" if member.mfa else "no",
+        "roles": ", ".join(member.roles),
+        "groups": ", ".join(member.groups),
+        "quota": str(member.quota) if member.HasField("quota") else "",
+        "last access": _day(member, "last_access_time"),
+        "created": _day(member, "create_time"),
+    }
+    yield from (f"  {name:<12}{value}" for name, value in shown.items() if value)
+
+
+def member_cells(member: pb.Member) -> tuple[str, ...]:
+    """Return all that a report tells of a member: ID, name, addresses, state, quota, roles, groups and times."""
+    id_, name, email, state, mfa, roles, seen, made = _row(member)
+    quota = str(member.quota) if member.HasField("quota") else ""
+    return (id_, name, email, member.phone, state, mfa, quota, roles, ", ".join(member.groups), seen, made)
+
+
+def _row(member: pb.Member) -> tuple[str, ...]:
+    return (
+        decoded(member.name),
+        member.display_name,
+        member.email,
+        _state(member),
+        "yes" if member.mfa else "no",
+        ", ".join(member.roles),
+        _day(member, "last_access_time"),
+        _day(member, "create_time"),
+    )
+
+
+def _state(member: pb.Member) -> str:
+    return pb.MemberState.Name(member.state).removeprefix("MEMBER_STATE_").lower()
+
+
+def _day(member: Any, field: str) -> str:
+    if not member.HasField(field):
+        return ""
+    moment: Timestamp = getattr(member, field)
+    return moment.ToDatetime().strftime("%Y-%m-%d %H:%M")

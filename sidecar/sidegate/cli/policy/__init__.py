@@ -1,0 +1,23 @@
+"""`sidegate policy`: packs, tested, linted and shown."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate.cli.shell.commands import LazyGroup
+
+COMMANDS = {
+    "test": ("Ask the checks of policy test files, and compare the answers.", "sidegate.cli.policy.test:test"),
+    "lint": ("Tell what is wrong with packs, with file and line.", "sidegate.cli.policy.lint:lint"),
+    "show": ("Show who may do what by PACK.", "sidegate.cli.policy.show:show"),
+}
+EXAMPLES = (
+    ("Before a policy is merged", "sidegate policy lint policies/"),
+    ("", "sidegate policy test policies/"),
+    ("Read a pack as a table", "sidegate policy show standard"),
+)
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def policy() -> None:
+    """Test, lint and show policy packs."""

@@ -1,0 +1,117 @@
+"""`sidegate policy lint`: what stops a pack from loading, and what a reviewer should look at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.console import console, print_json
+from sidegate.cli.shell.failures import BAD_INPUT, DENIED
+from sidegate.engine import ReferenceEngine
+from sidegate.errors import Fault, FaultyFiles, PackError
+from sidegate.policy.lint.findings import lint_pack
+from sidegate.policy.pack.keeper import bundled_packs, compile_pack
+from sidegate.policy.pack.load import SCHEMA, load_pack
+from sidegate.policy.pack.schema import Pack
+from sidegate.policy.testing.file import TESTS, find_test_files, read_test_files, unknown_words
+
+EXAMPLES = (
+    ("Lint the packs of a directory", "sidegate policy lint policies/"),
+    ("Let warnings stop a merge", "sidegate policy lint policies/standard --strict"),
+    ("For an editor", "sidegate policy lint policies/ --json"),
+)
+ERROR, WARNING = "error", "warning"
+_STYLES = {ERROR: "bold red", WARNING: "bold yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault and how much it matters: an error stops the server, a warning does not."""
+
+    severity: str
+    fault: Fault
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def lint(paths: tuple[Path, ...], *, strict: bool, as_json: bool) -> None:
+    """Tell what is wrong with packs, with file and line.
+
+    PATH is a pack or a directory of packs; without one it is the packs that come with Sidegate. An error keeps the
+    server from starting, and the exit code is 2; a warning is what a reviewer should look at.
+    """
+    places = [place for path in paths or (bundled_packs(),) for place in _packs(path)]
+    findings = [*_findings(places)]
+    if as_json:
+        print_json([{"severity": finding.severity, **asdict(finding.fault)} for finding in findings])
+    else:
+        _tell(findings, len(places))
+    if any(finding.severity == ERROR for finding in findings):
+        sys.exit(BAD_INPUT)
+    if strict and findings:
+        sys.exit(DENIED)
+
+
+def _packs(path: Path) -> Sequence[Path]:
+    """Return the pack itself, or those inside a directory.
+
+    Raises:
+        PackError: there is none.
+    """
+    if (path / SCHEMA).is_file():
+        return (path,)
+    found = sorted(place.parent for place in path.glob(f"*/{SCHEMA}"))
+    if not found:
+        what = f"there is no pack in it; a pack has a {SCHEMA}" if path.is_dir() else "no such directory"
+        raise PackError(Fault(str(path), 0, "", what))
+    return found
+
+
+def _findings(places: Sequence[Path]) -> Iterator[Finding]:
+    packs: list[Pack] = []
+    for place in places:
+        try:
+            pack = load_pack(place)
+            compile_pack(pack, ReferenceEngine())
+        except FaultyFiles as error:
+            yield from (Finding(ERROR, fault) for fault in error.faults)
+            continue
+        packs.append(pack)
+        yield from (Finding(WARNING, fault) for fault in lint_pack(pack))
+    yield from (Finding(ERROR, fault) for pack in packs for fault in _test_faults(Path(pack.directory), packs))
+
+
+def _test_faults(place: Path, packs: Sequence[Pack]) -> Iterator[Fault]:
+    if not (place / TESTS).is_dir():
+        yield Fault(str(place / TESTS), 0, "", "a pack comes with tests; `sidegate policy test` runs them")
+        return
+    try:
+        files = read_test_files(find_test_files(place / TESTS))
+    except FaultyFiles as error:
+        yield from error.faults
+        return
+    schemas = [pack.schema for pack in packs]
+    for file in files:
+        yield from unknown_words(file, schemas)
+
+
+def _tell(findings: Sequence[Finding], packs: int) -> None:
+    target = console()
+    for finding in findings:
+        target.print(Text.assemble((finding.severity, _STYLES[finding.severity]), f": {finding.fault}"))
+    errors = sum(finding.severity == ERROR for finding in findings)
+    style = "red" if errors else "yellow" if findings else "green"
+    counts = f"{errors} {_plural(errors, ERROR)}, {len(findings) - errors} {_plural(len(findings) - errors, WARNING)}"
+    target.print(Text(f"{packs} {_plural(packs, 'pack')}: {counts}", f"bold {style}"))
+
+
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"

@@ -1,0 +1,22 @@
+"""`sidegate report`: the audit trail, the members and the quotas as CSV."""
+
+from __future__ import annotations
+
+import click
+
+from sidegate.cli.shell.commands import LazyGroup
+
+COMMANDS = {
+    "audit": ("Write every change of the tenant, the oldest first.", "sidegate.cli.report.write:audit"),
+    "members": ("Write the members of the tenant.", "sidegate.cli.report.write:members"),
+    "quota": ("Write how much quota members and groups used.", "sidegate.cli.report.write:quota"),
+}
+EXAMPLES = (
+    ("Who did what in March", "sidegate report audit --tenant acme --from 2026-03-01 --to 2026-04-01 --output a.csv"),
+    ("Who is there", "sidegate report members --tenant acme --output members.csv"),
+)
+
+
+@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+def report() -> None:
+    """Write CSV for spreadsheets: audit trail, members, quotas."""

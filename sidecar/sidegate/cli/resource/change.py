@@ -1,0 +1,160 @@
+"""Resources, registered, changed, deleted and handed over."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from sidegate.authz.v1 import resource_pb2 as pb
+from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
+from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.console import plain
+from sidegate.cli.shell.inputs import assignments
+from sidegate.cli.shell.session import Acting, acting, asking
+from sidegate.server.wire.properties import write_properties
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("A template of one's own", "sidegate resource register --tenant acme template:nda --actor member:tina"),
+        ("A document from it", "sidegate resource register --tenant acme document:d1 --in template:nda --owner uma"),
+    ),
+)
+@click.argument("resource")
+@click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, one of each type.")
+@click.option("--owner", default="", help="The member that owns it.  [default: who acts]")
+@click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
+@acting
+def register(by: Acting, *, resource: str, parents: tuple[str, ...], owner: str, properties: tuple[str, ...]) -> None:
+    """Make RESOURCE known, with its owner.
+
+    RESOURCE is type:id.
+    """
+    stored = assignments(properties, example="status=draft")
+    made = pb.RegisteredResource(
+        name=by.name("resources", resource), parents=parents, properties=write_properties(stored)
+    )
+    request = pb.RegisterResourceRequest(resource=made, owner=owner, actor=by.actor, request_id=by.request_id)
+    answer = by.call(ResourceServiceStub, "RegisterResource", request)
+    by.tell(answer, f"registered {resource}{_owned(answer)}")
+
+
+@click.command(cls=Command, examples=(("Show a document", "sidegate resource show --tenant acme document:d1"),))
+@click.argument("resource")
+@asking
+def show(by: Acting, *, resource: str) -> None:
+    """Show RESOURCE."""
+    request = pb.GetResourceRequest(name=by.name("resources", resource), actor=by.actor)
+    answer = by.call(ResourceServiceStub, "GetResource", request)
+    found = answer.resource
+    lines = [f"  in      {', '.join(found.parents)}"] if found.parents else []
+    lines += [f"  {name:<7} {json.dumps(value)}" for name, value in plain(found.properties).items()]
+    by.tell(answer, f"{resource}{_owned(answer)}", *lines)
+
+
+@click.command(
+    cls=Command, examples=(("A copy of one's own", "sidegate resource clone --tenant acme template:nda nda2"),)
+)
+@click.argument("resource")
+@click.argument("clone")
+@click.option("--owner", default="", help="The member that owns the clone.  [default: who acts]")
+@acting
+def clone(by: Acting, *, resource: str, clone: str, owner: str) -> None:
+    """Make one like RESOURCE, with the ID CLONE.
+
+    It belongs to who cloned it.
+    """
+    request = pb.CloneResourceRequest(
+        name=by.name("resources", resource), clone_id=clone, owner=owner, actor=by.actor, request_id=by.request_id
+    )
+    answer = by.call(ResourceServiceStub, "CloneResource", request)
+    by.tell(answer, f"cloned {resource} as {clone}{_owned(answer)}")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("Set a property", "sidegate resource update --tenant acme document:d1 --property status=signed"),
+        ("Place it elsewhere", "sidegate resource update --tenant acme document:d1 --in template:offer"),
+    ),
+)
+@click.argument("resource")
+@click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
+@click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, in place of all before.")
+@click.option("--etag", default="", help="Only if the resource still looks as it did when this was read.")
+@acting
+def update(by: Acting, *, resource: str, properties: tuple[str, ...], parents: tuple[str, ...], etag: str) -> None:
+    """Set properties of RESOURCE, and what it stands in.
+
+    A value is read as JSON where it is JSON, and as text otherwise. An empty one takes the property away, and an empty
+    PARENT what it stands in.
+    """
+    given = assignments(properties, example="status=draft")
+    placed = ["parents"] if parents else []
+    if not (given or placed):
+        raise click.UsageError("nothing to set: expected --property or --in")
+    wanted = pb.RegisteredResource(
+        name=by.name("resources", resource),
+        parents=filter(None, parents),
+        properties=write_properties({name: value for name, value in given.items() if value != ""}),
+        etag=etag,
+    )
+    request = pb.UpdateResourceRequest(resource=wanted, actor=by.actor, request_id=by.request_id)
+    request.update_mask.paths.extend([*placed, *(f"properties.{name}" for name in given)])
+    by.tell(by.call(ResourceServiceStub, "UpdateResource", request), f"{resource} is updated")
+
+
+@click.command(cls=Command, examples=(("Delete it", "sidegate resource delete --tenant acme document:d1"),))
+@click.argument("resource")
+@acting
+def delete(by: Acting, *, resource: str) -> None:
+    """Delete RESOURCE with all that is held on it.
+
+    One that others stand in stays.
+    """
+    request = pb.DeleteResourceRequest(name=by.name("resources", resource), actor=by.actor, request_id=by.request_id)
+    by.tell(by.call(ResourceServiceStub, "DeleteResource", request), f"{resource} is deleted")
+
+
+@click.command(
+    "hand-over",
+    cls=Command,
+    examples=(
+        ("All of it", "sidegate resource hand-over --tenant acme uma ugo"),
+        (
+            "One document that uma owns",
+            "sidegate resource hand-over --tenant acme uma ugo --role owner --only document:d1",
+        ),
+    ),
+)
+@click.argument("former")
+@click.argument("heir")
+@click.option("--role", "roles", multiple=True, help="Only this role on them, such as owner.")
+@click.option("--only", "resources", multiple=True, metavar="RESOURCE", help="Only this resource.")
+@acting
+def hand_over(by: Acting, *, former: str, heir: str, roles: tuple[str, ...], resources: tuple[str, ...]) -> None:
+    """Let HEIR take over what FORMER holds.
+
+    Who owned, had to process or was viewing documents is followed in all of it at once. A template, in which others
+    stand, is handed over only where --only names it.
+    """
+    fields: dict[str, Any] = {"from": former}
+    request = pb.HandOverRequest(
+        parent=by.parent,
+        to=heir,
+        roles=roles,
+        resources=resources,
+        actor=by.actor,
+        request_id=by.request_id,
+        **fields,
+    )
+    answer = by.call(ResourceServiceStub, "HandOver", request)
+    by.tell(answer, f"{heir} took over {answer.resources} resources from {former}")
+
+
+def _owned(answer: Any) -> str:
+    owner = answer.resource.owner
+    return f", owned by {owner}" if owner else ""

@@ -1,0 +1,91 @@
+"""Where and how the server listens."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from sidegate.config.field import setting
+
+_OCTAL_MODE = re.compile(r"(0o?)?[0-7]{3}")
+_TCP = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})")
+_MAX_PORT = 65_535
+_UNIX = re.compile(r"unix:/[^\0]+")
+
+
+def _split(value: object) -> object:
+    """Return the parts of a comma-separated text; a list passes as it is."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _distinct(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(addresses)) < len(addresses):
+        raise ValueError("each address once")
+    return addresses
+
+
+def _octal(value: object) -> object:
+    """Return the mode that octal digits tell, however YAML or the shell passed them."""
+    text = str(value)
+    if not _OCTAL_MODE.fullmatch(text):
+        raise ValueError("three octal digits")
+    return int(text.removeprefix("0o"), 8)
+
+
+def tcp_address(address: str) -> str:
+    """Return the address.
+
+    Raises:
+        ValueError: it is not `host:port`.
+    """
+    found = _TCP.fullmatch(address)
+    if found is None or int(found["port"]) > _MAX_PORT:
+        raise ValueError("host:port")
+    return address
+
+
+def _address(address: str) -> str:
+    return address if _UNIX.fullmatch(address) else tcp_address(address)
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[
+    tuple[Address, ...], Field(min_length=1), NoDecode, BeforeValidator(_split), AfterValidator(_distinct)
+]
+
+
+class ListeningSettings(BaseModel):
+    """Where and how the server listens."""
+
+    listen: Addresses = setting(
+        ("127.0.0.1:8282",),
+        "Addresses to serve gRPC on. Port 0 takes any free one.",
+        expected="one or several, comma-separated, each once: `host:port` or `unix:/path`",
+    )
+    socket_mode: Annotated[int, BeforeValidator(_octal)] = setting(
+        "660", "Permissions of a Unix socket.", expected="three octal digits such as `660`"
+    )
+    batch_limit: int = setting(
+        100,
+        "The most questions that one BatchCheck may hold.",
+        expected="a whole number from 1 to 10000",
+        ge=1,
+        le=10_000,
+    )
+    max_watchers: int = setting(
+        100,
+        "The most streams of WatchChanges at once.",
+        expected="a whole number from 0 to 10000",
+        ge=0,
+        le=10_000,
+    )
+    drain: float = setting(
+        10.0,
+        "Seconds that calls under way get to end when the server stops.",
+        expected="seconds, 0 to 3600",
+        ge=0,
+        le=3600,
+    )

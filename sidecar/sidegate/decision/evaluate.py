@@ -1,0 +1,149 @@
+"""The innermost step: gathers all facts, then evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sidegate.decision.entities import context_entity, resource_entity, subject_entity
+from sidegate.errors import TooStale
+from sidegate.model.decision import Decision, Reason
+from sidegate.model.facts import MemberStatus
+from sidegate.model.question import Request
+from sidegate.model.rules import Answer
+from sidegate.policy.pack.keeper import CompiledPack
+from sidegate.replica.patches import TenantSnapshot
+from sidegate.replica.resource import ResourceFacts
+from sidegate.replica.snapshots import Snapshots
+
+ATTEMPTS = 8
+"""How often facts that change while they are gathered are gathered anew."""
+
+_BY_STATUS = {MemberStatus.PENDING: Reason.MEMBER_PENDING, MemberStatus.INACTIVE: Reason.MEMBER_INACTIVE}
+BEFORE_RULES = frozenset(
+    {
+        Reason.TENANT_UNKNOWN,
+        Reason.TENANT_SUSPENDED,
+        Reason.NOT_A_MEMBER,
+        Reason.UNKNOWN_RESOURCE_TYPE,
+        Reason.UNKNOWN_ACTION,
+        *_BY_STATUS.values(),
+    }
+)
+"""Why a request is denied before any rule is asked; a pack may give rules the same reasons."""
+ALLOW = "allow"
+MEMBER = "member"
+"""The type of subjects that are members; there is no other that may be allowed anything."""
+
+
+class Resolved:
+    """Decides from one revision of the facts; the state of the tenant and the member decides before any rule does."""
+
+    def __init__(self, snapshots: Snapshots, *, catch_up: Callable[[], Awaitable[None]]) -> None:
+        self._snapshots = snapshots
+        self._catch_up = catch_up
+
+    def __repr__(self) -> str:
+        return f"Resolved({self._snapshots!r})"
+
+    async def decide(self, request: Request) -> Decision:
+        """Answer from memory, but for the first touch of a tenant or resource.
+
+        Raises:
+            InvalidInput: a claimed property is of another type than the pack declares.
+            Unavailable: the facts can't be read, or change faster than they can be read.
+            EvaluationError: a condition can't be evaluated.
+        """
+        for _ in range(ATTEMPTS):
+            snapshot = await self._snapshots.tenant(request.tenant)
+            if snapshot is None:
+                return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
+            decision = await self._decide(request, snapshot)
+            if decision is not None:
+                return decision
+            await self._catch_up()
+        raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
+
+    async def _decide(self, request: Request, snapshot: TenantSnapshot) -> Decision | None:
+        """Decide from this snapshot; None where the resource can't be read at its revision any more."""
+        reason = refusal(request, snapshot)
+        if reason is not None:
+            return _refused(reason, snapshot)
+        type_ = snapshot.pack.pack.schema.resources[request.resource.type]
+        facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
+        if facts is None:
+            return None
+        return decided(request, snapshot, facts)
+
+
+def decided(request: Request, snapshot: TenantSnapshot, facts: ResourceFacts) -> Decision:
+    """Decide by the rules, from all facts that they can ask for; the subject is a member.
+
+    Raises:
+        InvalidInput: a claimed property is of another type than the pack declares.
+        EvaluationError: a condition can't be evaluated.
+    """
+    pack = snapshot.pack
+    schema = pack.pack.schema
+    values = (
+        subject_entity(request, snapshot.members[request.subject.id], schema),
+        snapshot.entity,
+        resource_entity(request.resource, schema.resources[request.resource.type], facts),
+        request.action,
+        context_entity(request.context, schema),
+    )
+    return _explained(snapshot.program.evaluate(values, facts.links), pack, snapshot)
+
+
+def refusal(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why a request is denied before any rule is asked, None where the rules decide."""
+    if snapshot.suspended:
+        return Reason.TENANT_SUSPENDED
+    return refused_subject(request, snapshot) or refused_type(request, snapshot) or refused_action(request, snapshot)
+
+
+def refused_subject(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why whoever asks is denied everything, None where it is an active member."""
+    member = snapshot.members.get(request.subject.id) if request.subject.type == MEMBER else None
+    if member is None:
+        return Reason.NOT_A_MEMBER
+    return None if member.status is MemberStatus.ACTIVE else _BY_STATUS[member.status]
+
+
+def refused_type(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why everything on a resource is denied, None where the pack declares its type."""
+    return None if request.resource.type in snapshot.pack.actions else Reason.UNKNOWN_RESOURCE_TYPE
+
+
+def refused_action(request: Request, snapshot: TenantSnapshot) -> Reason | None:
+    """Return why an action is denied to everyone, None where the pack declares it for the resource's type."""
+    return None if request.action in snapshot.pack.actions[request.resource.type] else Reason.UNKNOWN_ACTION
+
+
+def _refused(reason: Reason, snapshot: TenantSnapshot) -> Decision:
+    """Return a deny that no row made; the pack may have given its reason a rule's ID."""
+    pack = snapshot.pack
+    return Decision(
+        allowed=False,
+        reason=reason,
+        rule=pack.membership_rules.get(reason, ""),
+        policy_digest=pack.pack.digest,
+        revision=snapshot.revision,
+    )
+
+
+def _explained(answer: Answer, pack: CompiledPack, snapshot: TenantSnapshot) -> Decision:
+    """Return the decision that an engine's answer means, with the deciding rule's reason and obligations."""
+    if answer.rule is None:
+        return _refused(Reason.NO_MATCHING_RULE, snapshot)
+    *_, effect, rule = answer.rule
+    allowed = answer.allowed and effect == ALLOW
+    denial = (Reason.DENIED_BY_RULE.value, ())
+    reason, obligations = (Reason.ALLOWED_BY_RULE.value, ()) if allowed else pack.denials.get(rule, denial)
+    return Decision(
+        allowed=allowed,
+        reason=reason,
+        rule=rule,
+        policy_digest=pack.pack.digest,
+        revision=snapshot.revision,
+        obligations=obligations,
+    )

@@ -1,0 +1,148 @@
+"""How fresh an answer is: what is too stale is refused, and what is to be fresher is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from sidegate.errors import LostRevision, StoreUnavailable, TooStale, Unavailable
+from sidegate.model.question import Request, Requirement
+from sidegate.model.revision import NO_REVISION
+from sidegate.replica.follower import Follower
+from sidegate.replica.head import Standing
+from sidegate.replica.patches import TenantSnapshot
+from sidegate.replica.snapshots import Snapshots
+from sidegate.runtime.waiting import within
+
+T = TypeVar("T")
+PATIENCE: Final = 10.0
+"""Seconds that a request without a deadline waits for facts."""
+MARGIN: Final = (0.03, 0.25)
+"""Seconds before its deadline that a request ends, at least and at most, so that its caller still learns why."""
+ROUNDING: Final = 0.01
+"""The share of a deadline by which gRPC, which tells it in a few digits, may have rounded it up."""
+ATTEMPTS: Final = 3
+"""How often a question is answered whose answers were too old once they were there."""
+
+
+class Freshness:
+    """Lets answers be made where the facts in memory are as fresh as the request and the server demand."""
+
+    def __init__(self, follower: Follower, snapshots: Snapshots, *, max_staleness: float) -> None:
+        self._follower = follower
+        self._snapshots = snapshots
+        self._max_staleness = max_staleness
+
+    def __repr__(self) -> str:
+        return f"Freshness(max_staleness={self._max_staleness}, {self._follower!r})"
+
+    async def answered(self, request: Request, answer: Callable[[Request], Awaitable[T]]) -> T | None:
+        """Return the answer once it can be made freshly enough, None where there is no such tenant.
+
+        That is waited for as long as the request's patience lasts.
+
+        Raises:
+            TooStale: the facts in memory are older than the bound, or than the request asks for.
+            StoreUnavailable: the store had to be asked and does not answer.
+        """
+        arrived = self._follower.now()
+        needed = self._needed(request, arrived)
+        try:
+            return await within(patience_of(request), self._answered(request, answer, arrived, needed))
+        except TimeoutError as error:
+            raise self._too_late(request, needed) from error
+
+    def _needed(self, request: Request, arrived: float) -> float:
+        """Return the moment that the view must show at least."""
+        consistency = request.consistency
+        if consistency.requirement is Requirement.FULLY_CONSISTENT:
+            return arrived
+        if consistency.max_staleness is not None:
+            return arrived - min(consistency.max_staleness, self._max_staleness)
+        # Who asks for no more than what is there is refused at once where that is too old; others wait.
+        waits = consistency.requirement is Requirement.AT_LEAST_AS_FRESH
+        return arrived - self._max_staleness if waits else float("-inf")
+
+    async def _answered(
+        self, request: Request, answer: Callable[[Request], Awaitable[T]], arrived: float, needed: float
+    ) -> T | None:
+        for _ in range(ATTEMPTS):
+            if self._follower.seen_at < needed:
+                await self._see(needed)
+            # What is answered now is as old as the view is now, whatever is seen until it is answered.
+            seen = self._follower.seen_at
+            self._require_fresh(seen)
+            if not await self._reaches(request, arrived):
+                return None
+            made = await answer(request)
+            # The process may have been stopped meanwhile, or the store slow.
+            if self._follower.now() - seen <= self._max_staleness:
+                return made
+        raise TooStale("facts grow too old while they are read; try again", staleness=self._follower.staleness())
+
+    def _require_fresh(self, seen: float) -> None:
+        age = self._follower.now() - seen
+        if age > self._max_staleness:
+            message = f"the newest view of the store is {age:.1f} s old; the bound is {self._max_staleness:g} s"
+            raise TooStale(message, staleness=age)
+
+    async def _see(self, moment: float) -> None:
+        """Wait until the view shows at least this moment; a store that does not answer may do so yet."""
+        while self._follower.seen_at < moment:
+            try:
+                await self._follower.catch_up()
+            except Unavailable:
+                await self._follower.look_ended()
+
+    async def _reaches(self, request: Request, arrived: float) -> bool:
+        """Wait until the tenant is seen at the revision asked for or later; return whether there is such a tenant.
+
+        Raises:
+            LostRevision: it is not, in a view in which all is seen that was told of before the question.
+        """
+        wanted, passed = request.consistency.revision, self._snapshots.passed
+        if not wanted.number:
+            return await self._snapshots.standing(request.tenant) is not None
+        while True:
+            seen = self._follower.seen_at >= arrived
+            standing = await self._snapshots.standing(request.tenant)
+            if standing is not None and await passed.reached(request.tenant, wanted, here=standing.revision):
+                return True
+            if not seen:
+                await self._see(arrived)
+            elif standing is None and await passed.holds(request.tenant, wanted):
+                return False
+            else:
+                raise _lost(request, standing)
+
+    def _too_late(self, request: Request, needed: float) -> Unavailable:
+        """Return what a request without any patience left is told."""
+        age = self._follower.staleness()
+        held = self._snapshots.peek(request.tenant)
+        if self._follower.seen_at < needed:
+            return TooStale(f"the store was not seen in time: the newest view is {age:.1f} s old", staleness=age)
+        # Of a tenant that is not in memory nobody can tell how far it is behind.
+        if held is not None and (behind := _behind(request, held)) > 0:
+            message = f"tenant `{request.tenant}` is not at the revision asked for yet: {behind} behind; try again"
+            return TooStale(message, staleness=age, behind=behind)
+        return StoreUnavailable("the store did not answer in time")
+
+
+def _lost(request: Request, standing: TenantSnapshot | Standing | None) -> LostRevision:
+    message = f"the revision asked for is not in the history of tenant `{request.tenant}`"
+    advice = "the store may have been restored to an earlier state since; drop the token and ask without it"
+    return LostRevision(f"{message}: {advice}", behind=max(0, _behind(request, standing)))
+
+
+def _behind(request: Request, standing: TenantSnapshot | Standing | None) -> int:
+    """Return how many revisions a tenant lacks to the one asked for, at least."""
+    return request.consistency.revision.number - (standing.revision if standing else NO_REVISION).number
+
+
+def patience_of(request: Request) -> float:
+    """Return the seconds after which a request ends, whatever it waits for."""
+    if request.patience is None:
+        return PATIENCE
+    least, most = MARGIN
+    margin = max(least, min(request.patience / 10, most), ROUNDING * request.patience)
+    return request.patience - min(margin, request.patience / 2)

@@ -1,0 +1,29 @@
+"""The outermost step: nothing is decided from facts that are too old, and an unknown tenant is told."""
+
+from __future__ import annotations
+
+from sidegate.decision.freshness import Freshness
+from sidegate.model.decision import Decision, Reason
+from sidegate.model.question import Request
+from sidegate.ports.decider import Decider
+
+
+class Guarded:
+    """Lets a request through where the facts in memory are as fresh as the request and the server demand."""
+
+    def __init__(self, delegate: Decider, freshness: Freshness) -> None:
+        self._delegate = delegate
+        self._freshness = freshness
+
+    def __repr__(self) -> str:
+        return f"Guarded({self._freshness!r}, {self._delegate!r})"
+
+    async def decide(self, request: Request) -> Decision:
+        """Pass on what can be answered freshly enough.
+
+        Raises:
+            TooStale: the facts in memory are older than the bound, or than the request asks for.
+            StoreUnavailable: the store had to be asked and does not answer.
+        """
+        decision = await self._freshness.answered(request, self._delegate.decide)
+        return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN) if decision is None else decision

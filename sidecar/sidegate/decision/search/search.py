@@ -1,0 +1,266 @@
+"""What a subject may do, and who may do something: lists that say of each what a Check would answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Final, TypeAlias
+
+from sidegate.decision.entities import require_claims
+from sidegate.decision.evaluate import MEMBER, decided, refused_action, refused_subject, refused_type
+from sidegate.decision.freshness import Freshness, patience_of
+from sidegate.decision.search.candidates import resources_of, subjects_of
+from sidegate.decision.search.pages import Ids, given
+from sidegate.errors import RevisionConflict, TooStale
+from sidegate.model.change import EntryKind
+from sidegate.model.decision import Allowed, AllowedPage, Decision, PartialReason, Reason
+from sidegate.model.question import Request
+from sidegate.model.reference import ref
+from sidegate.policy.pack.schema import TENANT, InstanceOf, ResourceType
+from sidegate.ports.membership_store import MembershipStore
+from sidegate.replica.patches import TenantSnapshot
+from sidegate.replica.resource import ResourceFacts, read_resources, unstored
+from sidegate.replica.snapshots import Snapshots
+from sidegate.replica.view import View
+
+ATTEMPTS: Final = 8
+"""How often a page is begun anew whose facts change before anything of it is decided."""
+SECONDS: Final = 1.0
+"""What one page may take, at most half of what its caller waits; then it ends where it is."""
+BATCH: Final = 200
+"""How many are decided at once, while other calls wait."""
+READERS: Final = 4
+"""Pages that read the store at once; Checks, writes and the feed find a connection besides."""
+
+Decided: TypeAlias = Iterable[tuple[str, Decision]]
+Decide: TypeAlias = Callable[[Sequence[str]], Awaitable[Decided]]
+"""Decides about those of some candidates that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of which one part is left open, and which page of the answer is meant."""
+
+    request: Request
+    after: str
+    limit: int
+
+
+class Search:
+    """Finds all that is allowed, page by page and by ID, each page from one revision of the facts.
+
+    What is found was decided as a Check is; what could be allowed at all is narrowed down by indexes before.
+    """
+
+    def __init__(
+        self,
+        store: MembershipStore,
+        snapshots: Snapshots,
+        freshness: Freshness,
+        *,
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._freshness = freshness
+        self._catch_up = catch_up
+        self._reading = asyncio.Semaphore(READERS)
+
+    def __repr__(self) -> str:
+        return f"Search({self._freshness!r})"
+
+    async def resources(self, asked: Asked) -> AllowedPage:
+        """Return a page of the resources of a type on which the subject may do the action.
+
+        Raises:
+            InvalidInput: a claimed property is of another type than the pack declares.
+            Unavailable: the facts can't be read now, or not freshly enough.
+            EvaluationError: a condition can't be evaluated.
+        """
+        return await self._answered(asked, self._resources, turn=self._reading)
+
+    async def subjects(self, asked: Asked) -> AllowedPage:
+        """Return a page of the members that may do the action on the resource.
+
+        Raises:
+            InvalidInput: a claimed property is of another type than the pack declares.
+            Unavailable: the facts can't be read now, or not freshly enough.
+            EvaluationError: a condition can't be evaluated.
+        """
+        return await self._answered(asked, self._subjects, turn=self._reading)
+
+    async def actions(self, asked: Asked) -> AllowedPage:
+        """Return a page of the actions that the subject may do on the resource.
+
+        Raises:
+            InvalidInput: a claimed property is of another type than the pack declares.
+            Unavailable: the facts can't be read now, or not freshly enough.
+            EvaluationError: a condition can't be evaluated.
+        """
+        return await self._answered(asked, self._actions, turn=nullcontext())
+
+    async def _answered(
+        self,
+        asked: Asked,
+        look: Callable[[Asked, TenantSnapshot], Awaitable[AllowedPage]],
+        *,
+        turn: AbstractAsyncContextManager[object],
+    ) -> AllowedPage:
+        async def attempted(request: Request) -> AllowedPage | None:
+            async with turn:
+                for _ in range(ATTEMPTS):
+                    snapshot = await self._snapshots.tenant(request.tenant)
+                    if snapshot is None:
+                        return None
+                    with suppress(RevisionConflict):
+                        return await look(asked, snapshot)
+                    await self._catch_up()
+            raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
+
+        page = await self._freshness.answered(asked.request, attempted)
+        return AllowedPage(reason=Reason.TENANT_UNKNOWN) if page is None else page
+
+    async def _resources(self, asked: Asked, snapshot: TenantSnapshot) -> AllowedPage:
+        request = asked.request
+        reason = _refusal(request, snapshot, refused_subject, refused_type, refused_action)
+        if reason is not None:
+            return _refused(reason, snapshot)
+        type_ = _claimed(request, snapshot)
+        view = View(self._store, snapshot.tenant, revision=snapshot.revision)
+        walk = await resources_of(view, snapshot, request)
+
+        async def decide(ids: Sequence[str]) -> Decided:
+            there = await _there(view, snapshot, type_, ids)
+            return [
+                (id_, decided(replace(request, resource=replace(request.resource, id=id_)), snapshot, facts))
+                for id_, facts in there
+            ]
+
+        return await _page(asked, snapshot, walk(asked.after), decide)
+
+    async def _subjects(self, asked: Asked, snapshot: TenantSnapshot) -> AllowedPage:
+        request = asked.request
+        reason = _refusal(request, snapshot, _refused_kind, refused_type, refused_action)
+        if reason is not None:
+            return _refused(reason, snapshot)
+        facts = await self._facts(request, snapshot)
+        view = View(self._store, snapshot.tenant, revision=snapshot.revision)
+        walk = await subjects_of(view, snapshot, request, facts)
+
+        async def decide(ids: Sequence[str]) -> Decided:
+            each = (replace(request, subject=replace(request.subject, id=id_)) for id_ in ids)
+            active = (one for one in each if refused_subject(one, snapshot) is None)
+            return [(one.subject.id, decided(one, snapshot, facts)) for one in active]
+
+        return await _page(asked, snapshot, walk(asked.after), decide)
+
+    async def _actions(self, asked: Asked, snapshot: TenantSnapshot) -> AllowedPage:
+        request = asked.request
+        reason = _refusal(request, snapshot, refused_subject, refused_type)
+        if reason is not None:
+            return _refused(reason, snapshot)
+        facts = await self._facts(request, snapshot)
+
+        async def decide(actions: Sequence[str]) -> Decided:
+            return [(action, decided(replace(request, action=action), snapshot, facts)) for action in actions]
+
+        actions = sorted(snapshot.pack.actions[request.resource.type])
+        return await _page(asked, snapshot, given(actions, asked.after), decide)
+
+    async def _facts(self, request: Request, snapshot: TenantSnapshot) -> ResourceFacts:
+        facts = await self._snapshots.resource(snapshot, _claimed(request, snapshot), request.resource.id)
+        if facts is None:
+            raise RevisionConflict(f"the tenant `{snapshot.tenant}` changed while it was read")
+        return facts
+
+
+async def _page(asked: Asked, snapshot: TenantSnapshot, ids: Ids, decide: Decide) -> AllowedPage:
+    """Decide about candidates until the page is full, they end, or the time does.
+
+    Raises:
+        RevisionConflict: the tenant changed before any candidate was decided about.
+    """
+    page = AllowedPage(policy_digest=snapshot.pack.pack.digest, revision=snapshot.revision)
+    ends = monotonic() + min(SECONDS, patience_of(asked.request) / 2)
+    found: list[Allowed] = []
+    reached, size = "", min(asked.limit + 1, BATCH)
+    async with aclosing(ids):
+        while True:
+            try:
+                batch = await _next(ids, size)
+                decisions = await decide(batch)
+            except RevisionConflict:
+                if not reached:
+                    raise
+                return replace(page, found=tuple(found), reached=reached, partial=PartialReason.FACTS_CHANGED)
+            found += (Allowed(id_, decision.rule) for id_, decision in decisions if decision.allowed)
+            if len(found) > asked.limit:
+                kept = found[: asked.limit]
+                return replace(page, found=tuple(kept), reached=kept[-1].id)
+            if len(batch) < size:
+                return replace(page, found=tuple(found))
+            reached, size = batch[-1], min(2 * size, BATCH)
+            if monotonic() > ends:
+                return replace(page, found=tuple(found), reached=reached, partial=PartialReason.TIME_SPENT)
+            await asyncio.sleep(0)
+
+
+async def _next(ids: Ids, size: int) -> list[str]:
+    batch: list[str] = []
+    async for id_ in ids:
+        batch.append(id_)
+        if len(batch) == size:
+            break
+    return batch
+
+
+async def _there(
+    view: View, snapshot: TenantSnapshot, type_: ResourceType, ids: Sequence[str]
+) -> list[tuple[str, ResourceFacts]]:
+    """Return what is stored about those of some resources that are there, in their order."""
+    if type_.name == TENANT:
+        return [(id_, ResourceFacts(snapshot.lineage, registered=False, ancestors={})) for id_ in ids]
+    if type_.instances is InstanceOf.RESOURCES:
+        stored = await read_resources(view, snapshot, [ref(type_.name, id_) for id_ in ids])
+        return [(id_, facts) for id_ in ids if (facts := stored.get(ref(type_.name, id_))) is not None]
+    known = set(ids)
+    if type_.instances is InstanceOf.MEMBER:
+        known.intersection_update(id_ for id_ in ids if id_ in snapshot.members)
+    elif type_.instances is InstanceOf.GROUP:
+        await view.load((EntryKind.GROUP, (id_,)) for id_ in ids)
+        known = {id_ for id_ in ids if await view.entry(EntryKind.GROUP, id_) is not None}
+    there = ((id_, unstored(snapshot, type_, id_)) for id_ in ids if id_ in known)
+    return [(id_, facts) for id_, facts in there if facts is not None]
+
+
+def _claimed(request: Request, snapshot: TenantSnapshot) -> ResourceType:
+    """Return the type that is asked about, once what the request claims is right.
+
+    Raises:
+        InvalidInput: a claimed property is of another type than the pack declares.
+    """
+    schema = snapshot.pack.pack.schema
+    type_ = schema.resources[request.resource.type]
+    require_claims(request, type_, schema)
+    return type_
+
+
+def _refused_kind(request: Request, _: TenantSnapshot) -> Reason | None:
+    return None if request.subject.type == MEMBER else Reason.NOT_A_MEMBER
+
+
+def _refusal(
+    request: Request, snapshot: TenantSnapshot, *questions: Callable[[Request, TenantSnapshot], Reason | None]
+) -> Reason | None:
+    """Return why nothing is allowed before any rule is asked, None where the rules decide."""
+    if snapshot.suspended:
+        return Reason.TENANT_SUSPENDED
+    return next((reason for ask in questions if (reason := ask(request, snapshot)) is not None), None)
+
+
+def _refused(reason: Reason, snapshot: TenantSnapshot) -> AllowedPage:
+    rule = snapshot.pack.membership_rules.get(reason, "")
+    return AllowedPage(reason=reason, rule=rule, policy_digest=snapshot.pack.pack.digest, revision=snapshot.revision)

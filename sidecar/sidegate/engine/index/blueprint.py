@@ -1,0 +1,198 @@
+"""All of a program that its rows do not change: the model, its matchers compiled, and how its rows are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakValueDictionary
+
+from sidegate.engine.casbin.model import Definition
+from sidegate.engine.casbin.rows import RowRules
+from sidegate.engine.functions.patterns import Pattern, compile_pattern
+from sidegate.engine.index.plan import (
+    TRUE,
+    ByPattern,
+    ByPrefix,
+    ByRole,
+    ByValue,
+    MatcherPlan,
+    Plan,
+    Route,
+    plan_matcher,
+)
+from sidegate.engine.index.rules import RowCompiler
+from sidegate.engine.index.steps import Equal, Grouped, Held, Prefixed, Scoped, Step
+from sidegate.engine.language.compiler import Binding, Closure, Scope, compile_tree, compile_values
+from sidegate.engine.language.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
+from sidegate.engine.language.signatures import signatures
+from sidegate.engine.language.templates import Templates
+from sidegate.engine.language.tree import And, Call, Field, Literal, Node, fields, walk
+from sidegate.errors import ModelError
+from sidegate.model.rules import MatchFunction, Row
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """A route: its steps, and what is verified on the rules that they leave over (None: nothing).
+
+    `narrow` is what the steps make certain, as one function of a rule.
+    `guard` says, where there is no step and no field of a rule is read, whether the alternative matches.
+    """
+
+    steps: tuple[Step, ...]
+    narrow: Closure | None
+    rest: Closure | None
+    guard: Closure | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMatcher:
+    """A matcher: its whole function, and its routes, one for each alternative."""
+
+    matcher: Matcher
+    whole: Closure
+    routes: tuple[CompiledRoute, ...]
+
+
+class Blueprint:
+    """A model with its functions, compiled; shared by all programs that differ in their rows only."""
+
+    def __init__(self, definition: Definition, functions: Mapping[str, MatchFunction]) -> None:
+        self.definition = definition
+        self.row_rules = RowRules(definition)
+        self._calls = signatures(definition, functions)
+        self._functions = dict(functions)
+        self._conditions: WeakValueDictionary[tuple[str, str, str], Any] = WeakValueDictionary()
+        self._patterns: WeakValueDictionary[tuple[str, str], Pattern] = WeakValueDictionary()
+        matchers = read_matchers(definition, self._calls)
+        plans = tuple(plan_matcher(matcher, functions, definition.roles) for matcher in matchers.values())
+        self.plan = Plan(plans)
+        self._bindings: dict[str, dict[Binding, int]] = {section: {} for section in definition.policies}
+        self._templates: dict[tuple[str, str], Templates] = {}
+        for matcher in matchers.values():
+            self._bind(matcher)
+        self.matchers = {plan.matcher.name: self._compiled(plan) for plan in plans}
+        self.effect_columns = {
+            section: names.index("eft") if "eft" in names else None for section, names in definition.policies.items()
+        }
+
+    def compiler(self, section: str) -> RowCompiler:
+        """Return what compiles the rows of a policy section."""
+        return _RowCompiler(tuple(self._bindings[section]), self._text)
+
+    def _text(self, binding: Binding, row: Row, ordinal: int) -> Any:
+        text = row[binding.column + 1]
+        if binding.function.startswith("eval "):
+            return self._condition((row[0], binding.function[5:], text), row, ordinal)
+        pattern = self._patterns.get((binding.function, text))
+        if pattern is None:
+            try:
+                pattern = compile_pattern(binding.function, text)
+            except ValueError as error:
+                raise pattern_error(row, text, error, ordinal) from error
+            self._patterns[binding.function, text] = pattern
+        return pattern
+
+    def _condition(self, key: tuple[str, str, str], row: Row, ordinal: int) -> Closure:
+        closure: Closure | None = self._conditions.get(key)
+        if closure is None:
+            try:
+                closure = self._templates[key[:2]].compile(key[2])
+            except ValueError as error:
+                raise condition_error(row, key[2], error, ordinal) from error
+            self._conditions[key] = closure
+        return closure
+
+    def _scope(self, matcher: Matcher) -> Scope:
+        requests, policies = self.definition.requests[matcher.request], self.definition.policies[matcher.policy]
+        places = {Field(matcher.request, name): place for place, name in enumerate(requests)}
+        places |= {Field(matcher.policy, name): place for place, name in enumerate(policies)}
+        return Scope(matcher.request, places, self._functions, self.definition.roles)
+
+    def _bind(self, matcher: Matcher) -> None:
+        """Give each condition and pattern that the matcher reads from a rule its place among those compiled for it."""
+        scope = self._scope(matcher)
+        places = self._bindings[matcher.policy]
+        for node in walk(matcher.tree):
+            if binding := scope.binding(node):
+                places.setdefault(binding, len(places))
+        reader = ConditionReader(matcher, self.definition, self._calls)
+        self._templates[matcher.policy, matcher.request] = Templates(reader, scope)
+
+    def _compiled(self, plan: MatcherPlan) -> CompiledMatcher:
+        matcher = plan.matcher
+        scope = replace(self._scope(matcher), bindings=self._bindings[matcher.policy])
+        try:
+            whole = compile_tree(matcher.tree, scope)
+            routes = tuple(self._route(route, scope) for route in plan.routes)
+        except ValueError as error:
+            line = self.definition.matchers[matcher.name].line
+            raise ModelError(f"matcher `{matcher.name}`: {error}", line=line) from error
+        return CompiledMatcher(matcher, whole, routes)
+
+    def _route(self, route: Route, scope: Scope) -> CompiledRoute:
+        steps = tuple(_step(access, scope) for access, _ in route.steps)
+        narrow, rest = _verifier(route.certain, scope), _verifier(route.rest, scope)
+        of_request = not any(field.of_rule for node in route.conjuncts for field in fields(node))
+        return CompiledRoute(steps, narrow, rest, rest if of_request else None)
+
+
+class _RowCompiler:
+    """Compiles the conditions and patterns that the rows of one section hold."""
+
+    __slots__ = ("_bindings", "_compile", "needed")
+
+    def __init__(self, bindings: tuple[Binding, ...], compile_text: Callable[[Binding, Row, int], Any]) -> None:
+        self._bindings = bindings
+        self._compile = compile_text
+        self.needed = bool(bindings)
+
+    def compile(self, row: Row, ordinal: int) -> tuple[Any, ...]:
+        """Compile what a row holds.
+
+        Raises:
+            RowError: a condition or pattern is wrong.
+        """
+        return tuple(self._compile(binding, row, ordinal) for binding in self._bindings)
+
+
+def _verifier(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:
+    if not conjuncts or (len(conjuncts) == 1 and conjuncts[0] is TRUE):
+        return None
+    return compile_tree(conjuncts[0] if len(conjuncts) == 1 else And(tuple(conjuncts)), scope)
+
+
+def _step(access: ByValue | ByPrefix | ByRole | ByPattern, scope: Scope) -> Step:
+    places = scope.fields
+    match access:
+        case ByValue(pairs=pairs):
+            values = compile_values([value for _, value in pairs], scope)
+            return Equal(tuple(places[field] for field, _ in pairs), values)
+        case ByPrefix(field=field, value=value):
+            return Prefixed(places[field], compile_tree(value, scope))
+        case ByPattern(call=call):
+            return Grouped(_slot(call, scope), compile_tree(call.arguments[0], scope))
+        case ByRole():
+            return _by_role(access, scope)
+
+
+def _by_role(access: ByRole, scope: Scope) -> Step:
+    column = scope.fields[access.field]
+    domain = Literal("") if access.domain is None else access.domain
+    if not access.given:
+        values = compile_values([access.subject, domain, *access.constants], scope)
+        return Held(column, access.section, values)
+    values = compile_values([access.subject, Literal(""), *access.constants], scope)
+    given = {field: place for place, field in enumerate(access.given)}
+    own = {field: place for field, place in scope.fields.items() if not field.of_rule}
+    columns = column, tuple(scope.fields[field] for field in access.given)
+    return Scoped(
+        columns, access.section, values, compile_tree(domain, replace(scope, fields={**own, **given}, bindings={}))
+    )
+
+
+def _slot(call: Call, scope: Scope) -> int:
+    binding = scope.binding(call)
+    assert binding is not None
+    return scope.bindings[binding]

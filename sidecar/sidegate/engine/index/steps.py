@@ -1,0 +1,241 @@
+"""The compiled steps of an index: which key a rule stands under, and which keys a request opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Protocol, TypeAlias
+
+from sidegate.engine.functions.patterns import Pattern
+from sidegate.engine.language.compiler import Closure
+from sidegate.engine.roles.evaluation import Evaluation
+
+Entry: TypeAlias = tuple[int, tuple[str, ...], tuple[Any, ...]]
+"""A rule in an index: its rank in the order of rules, its values, and what was compiled for it."""
+Bucket: TypeAlias = tuple[Entry, ...]
+Level: TypeAlias = "Mapping[Any, Node]"
+Node: TypeAlias = "Bucket | Level"
+Key: TypeAlias = Callable[[Entry], Any]
+Values: TypeAlias = Sequence[object]
+
+
+class Step(Protocol):
+    """One access of a plan, compiled."""
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of a rule, one for each level of the index that the step goes down."""
+        ...
+
+    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+        """Return what lies behind the keys that the request opens."""
+        ...
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Return the rules of a bucket that stand under keys that the request opens."""
+        ...
+
+
+class Equal:
+    """All of several fields equal values of the request."""
+
+    __slots__ = ("_key", "_request", "keys")
+
+    def __init__(self, columns: tuple[int, ...], request: Closure) -> None:
+        self._key = itemgetter(*columns)
+        self.keys = (_key_at(self._key),)
+        self._request = request if len(columns) > 1 else _first_of(request)
+
+    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+        """Look up the one key."""
+        found = level.get(self._asked(request, evaluation))
+        return [] if found is None else [found]
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Compare each rule's values with those asked for."""
+        asked, key = self._asked(request, evaluation), self._key
+        return [entry for entry in bucket if key(entry[1]) == asked]
+
+    def _asked(self, request: Values, evaluation: Evaluation) -> object:
+        """Return the key of a request, in which a value that is no text becomes None, which no rule holds."""
+        key = self._request(request, (), (), evaluation)
+        if key.__class__ is not tuple:
+            return key if key.__class__ is str else plain_text(key)
+        for value in key:
+            if value.__class__ is not str:
+                return tuple(map(plain_text, key))
+        return key
+
+
+class Prefixed:
+    """A `keyMatch` pattern: the rule stands under its text, cut after the first `*`."""
+
+    __slots__ = ("_column", "_request", "keys", "lengths")
+
+    def __init__(self, column: int, request: Closure, lengths: tuple[int, ...] = ()) -> None:
+        self._column = column
+        self.keys = (self._key,)
+        self._request = request
+        self.lengths = lengths
+
+    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+        """Look up the value itself, and each of its prefixes that is as long as some pattern's."""
+        value = self._request(request, (), (), evaluation)
+        if value.__class__ is not str:
+            value = plain_text(value)
+        found = []
+        get = level.get
+        if value[-1:] != "*" and (node := get(value)) is not None:
+            found.append(node)
+        size = len(value)
+        for length in self.lengths:
+            if length > size:
+                break
+            if (node := get(value[:length] + "*" if length else "*")) is not None:
+                found.append(node)
+        return found
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Match each rule's pattern."""
+        value: Any = self._request(request, (), (), evaluation)
+        column, kept = self._column, []
+        for entry in bucket:
+            text = entry[1][column]
+            star = text.find("*")
+            if value == text if star < 0 else value.startswith(text[:star]):
+                kept.append(entry)
+        return kept
+
+    def with_lengths_of(self, entries: Sequence[Entry]) -> Prefixed:
+        """Return a step that also tries prefixes as long as those of these rules."""
+        column = self._column
+        lengths = {entry[1][column].find("*") for entry in entries} - {-1, *self.lengths}
+        return Prefixed(column, self._request, tuple(sorted({*self.lengths, *lengths}))) if lengths else self
+
+    def _key(self, entry: Entry) -> str:
+        text = entry[1][self._column]
+        star = text.find("*")
+        return text if star < 0 else text[: star + 1]
+
+
+class Held:
+    """The field names a role that the subject holds, or a constant; `request` gives subject, domain, constants."""
+
+    __slots__ = ("_column", "_request", "_section", "keys")
+
+    def __init__(self, column: int, section: str, request: Closure) -> None:
+        self._column = column
+        self.keys = (_key_at(itemgetter(column)),)
+        self._section = section
+        self._request = request
+
+    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+        """Look up each role of the subject, or try each role of the level, whichever are fewer."""
+        subject, domain, *constants = self._request(request, (), (), evaluation)
+        return _held(level, evaluation.reach(self._section, subject, domain), constants)
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Try each rule's role."""
+        subject, domain, *constants = self._request(request, (), (), evaluation)
+        return _kept(bucket, self._column, evaluation.reach(self._section, subject, domain), constants)
+
+
+class Scoped:
+    """As `Held`, where the domain depends on other fields of the rule: those are the first of two levels."""
+
+    __slots__ = ("_column", "_domain", "_given", "_request", "_section", "keys")
+
+    def __init__(self, columns: tuple[int, tuple[int, ...]], section: str, request: Closure, domain: Closure) -> None:
+        self._column, given = columns
+        self._given = itemgetter(*given)
+        self.keys = (_key_at(self._given), _key_at(itemgetter(self._column)))
+        self._section = section
+        self._request = request
+        self._domain = domain if len(given) > 1 else _of_one(domain)
+
+    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+        """Do as `Held` does in each domain that the rules of this level name."""
+        subject, _, *constants = self._request(request, (), (), evaluation)
+        found: list[Node] = []
+        for given, inner in level.items():
+            reach = evaluation.reach(self._section, subject, self._domain(request, given, (), evaluation))
+            if not isinstance(inner, tuple):
+                found += _held(inner, reach, constants)
+            elif kept := _kept(inner, self._column, reach, constants):
+                found.append(tuple(kept))
+        return found
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Try each rule's role in the domain that the rule names."""
+        subject, _, *constants = self._request(request, (), (), evaluation)
+        column, given_of = self._column, self._given
+        reaches: dict[Any, Any] = {}
+        kept = []
+        for entry in bucket:
+            values = entry[1]
+            role = values[column]
+            if role not in constants:
+                given = given_of(values)
+                reach = reaches.get(given)
+                if reach is None:
+                    domain = self._domain(request, given, (), evaluation)
+                    reach = reaches[given] = evaluation.reach(self._section, subject, domain)
+                if role not in reach:
+                    continue
+            kept.append(entry)
+        return kept
+
+
+class Grouped:
+    """The rule holds a pattern, compiled at `slot`; each distinct one is matched once."""
+
+    __slots__ = ("_request", "_slot", "keys")
+
+    def __init__(self, slot: int, request: Closure) -> None:
+        self._slot = slot
+        self.keys = (self._key,)
+        self._request = request
+
+    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+        """Match each distinct pattern of the level."""
+        value = self._request(request, (), (), evaluation)
+        return [node for pattern, node in level.items() if pattern(value)]
+
+    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+        """Match each rule's pattern."""
+        value, slot = self._request(request, (), (), evaluation), self._slot
+        return [entry for entry in bucket if entry[2][slot](value)]
+
+    def _key(self, entry: Entry) -> Pattern:
+        pattern: Pattern = entry[2][self._slot]
+        return pattern
+
+
+def plain_text(value: object) -> str | None:
+    """Return a text as plain `str`, None for what is no text: it equals no field of a rule."""
+    return str.__str__(value) if isinstance(value, str) else None
+
+
+def _held(level: Level, reach: Any, constants: Sequence[object]) -> list[Node]:
+    if reach.__class__ is not set or len(level) < len(reach):
+        return [node for role, node in level.items() if role in reach or role in constants]
+    found = [node for role in reach if (node := level.get(role)) is not None]
+    apart = [constant for constant in constants if isinstance(constant, str) and constant not in reach]
+    return found + [node for constant in apart if (node := level.get(constant)) is not None]
+
+
+def _kept(bucket: Sequence[Entry], column: int, reach: Container[str], constants: Sequence[object]) -> list[Entry]:
+    return [e for e in bucket if e[1][column] in reach or e[1][column] in constants]
+
+
+def _key_at(place: Callable[[tuple[str, ...]], Any]) -> Key:
+    return lambda entry: place(entry[1])
+
+
+def _of_one(domain: Closure) -> Closure:
+    """Return a function of the one field that a domain depends on."""
+    return lambda r, p, c, s: domain(r, (p,), c, s)  # type: ignore[arg-type]
+
+
+def _first_of(request: Closure) -> Closure:
+    return lambda r, p, c, s: request(r, p, c, s)[0]

@@ -1,0 +1,67 @@
+"""A facts document that was read: the facts of its tenants, and where in the file each of them stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sidegate.documents.yaml import Document, Path
+from sidegate.errors import Fault
+from sidegate.facts.finding import Finding
+from sidegate.model.change import EntryKind
+from sidegate.model.entry import EntryKey
+from sidegate.model.facts import Grant, TenantFacts
+
+Places: TypeAlias = Mapping[EntryKey, Path]
+"""Where the grants and group members of one tenant stand, in the order of the document."""
+
+_SECTIONS: Mapping[EntryKind, str] = {
+    EntryKind.MEMBER: "members",
+    EntryKind.GROUP: "groups",
+    EntryKind.ROLE: "roles",
+    EntryKind.RESOURCE: "resources",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FactsDocument:
+    """The tenants of a document in its order, with the document for the lines of faults."""
+
+    tenants: Mapping[str, TenantFacts]
+    document: Document
+    places: Mapping[str, Places]
+
+    def grants(self, tenant: str) -> Iterable[Grant]:
+        """Yield a tenant's grants, each once, in the order of the document."""
+        for entity, key in self.places.get(tenant, ()):
+            if entity is EntryKind.GRANT:
+                yield Grant(*key)
+
+    def fault(self, tenant: str, finding: Finding) -> Fault:
+        """Return a finding about a tenant with its file, line and key."""
+        return self.document.fault(self._path(tenant, finding), finding.message)
+
+    def _path(self, tenant: str, finding: Finding) -> Path:
+        path: Path = ("tenants", tenant)
+        entry = (finding.entity, finding.key)
+        if finding.entity in _SECTIONS:
+            path = (*path, _SECTIONS[finding.entity], *finding.key)
+        elif entry in self.places.get(tenant, {}):
+            path = self.places[tenant][entry]
+        for step in finding.detail:
+            value = _at(self.document.value, path)
+            if isinstance(value, dict) and step in value:
+                path = (*path, step)
+            elif isinstance(value, list) and step in value:
+                path = (*path, value.index(step))
+        return path
+
+
+def _at(value: Any, path: Path) -> Any:
+    try:
+        for step in path:
+            value = value[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return value

@@ -1,0 +1,78 @@
+"""What changed in a tenant, also in one that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from sidegate.errors import NotFound, RevisionConflict
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import ChangeQuery, RecordedChange
+from sidegate.model.reference import split_ref
+from sidegate.policy.pack.schema import InstanceOf, Operation
+from sidegate.ports.history_store import HistoryStore
+
+
+class History:
+    """Tells the recorded changes of tenants; of one that is gone to the platform alone."""
+
+    def __init__(self, store: HistoryStore, reader: Reader) -> None:
+        self._store = store
+        self._reader = reader
+
+    async def list(
+        self, tenant: str, query: ChangeQuery, caller: Caller, *, after: int, limit: int
+    ) -> Sequence[RecordedChange]:
+        """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there never was such a tenant.
+            StoreUnavailable: the store does not answer.
+        """
+
+        async def look(step: Step) -> Sequence[RecordedChange]:
+            if not caller.is_platform:
+                await _require_right(step, query)
+            return await changes_within(step, self._store, query, after=after, limit=limit)
+
+        found = await self._reader.read(tenant, caller, look)
+        await require_ever(self._store, tenant, found)
+        return found
+
+
+async def changes_within(
+    step: Step, store: HistoryStore, query: ChangeQuery, *, after: int, limit: int
+) -> Sequence[RecordedChange]:
+    """Return the changes that a query asks for; to a member none that is newer than what it was asked about.
+
+    Raises:
+        RevisionConflict: another writer came in between.
+    """
+    found = await store.history(step.tenant, query, after=after, limit=limit)
+    if not step.caller.is_platform and any(recorded.revision > step.draft.revision.number for recorded in found):
+        raise RevisionConflict(f"the tenant `{step.tenant}` changed while its history was read")
+    return found
+
+
+async def require_ever(store: HistoryStore, tenant: str, found: Sequence[object]) -> None:
+    """Require that there is or was a tenant of which nothing was found.
+
+    Raises:
+        NotFound: there never was one.
+    """
+    if not found and not await store.revision_at(tenant):
+        raise NotFound(f"there never was a tenant `{tenant}`")
+
+
+async def _require_right(step: Step, query: ChangeQuery) -> None:
+    """Ask about the member whom the changes name or who made them, or the team (MS-04, MS-07), else about all."""
+    named = chain(query.subjects, [query.actor])
+    member = next((split_ref(one)[1] for one in named if one.startswith("member:")), None)
+    if member is not None:
+        await step.ask_about(Operation.VIEW_HISTORY, {InstanceOf.MEMBER: member})
+    elif query.actor_group:
+        await step.ask_about(Operation.VIEW_ACTIVITY, {InstanceOf.GROUP: query.actor_group})
+    else:
+        await step.ask(Operation.VIEW_AUDIT)

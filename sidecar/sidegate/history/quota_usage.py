@@ -1,0 +1,72 @@
+"""How much quota was used over time, by members and by groups (MS-08, MS-13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from sidegate.history.changes import changes_within, require_ever
+from sidegate.membership.command.read import Reader
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import ChangeQuery, RecordedChange
+from sidegate.model.entry import quota_subject
+from sidegate.model.quota import QuotaTotal, UsageQuery
+from sidegate.model.reference import split_ref
+from sidegate.policy.pack.schema import InstanceOf, Operation
+from sidegate.ports.history_store import HistoryStore
+
+
+class Usage:
+    """Tells the use of quota; of a tenant that is gone to the platform alone."""
+
+    def __init__(self, store: HistoryStore, reader: Reader) -> None:
+        self._store = store
+        self._reader = reader
+
+    async def totals(
+        self, tenant: str, query: UsageQuery, caller: Caller, *, after: tuple[date, str], limit: int
+    ) -> Sequence[QuotaTotal]:
+        """Return up to `limit` totals by period and holder, beyond a period's start and a holder.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there never was such a tenant.
+            StoreUnavailable: the store does not answer.
+        """
+
+        async def look(step: Step) -> Sequence[QuotaTotal]:
+            await _require_right(step, query.holder)
+            return await step.draft.read(lambda _: self._store.quota_totals(tenant, query, after=after, limit=limit))
+
+        found = await self._reader.read(tenant, caller, look)
+        await require_ever(self._store, tenant, found)
+        return found
+
+    async def entries(
+        self, tenant: str, query: UsageQuery, caller: Caller, *, after: int, limit: int
+    ) -> Sequence[RecordedChange]:
+        """Return up to `limit` changes of quota, the oldest first, beyond the sequence `after`.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there never was such a tenant.
+            StoreUnavailable: the store does not answer.
+        """
+        subject = quota_subject(query.holder) if query.holder else quota_subject()
+        changes = ChangeQuery((subject,), since=query.since, until=query.until, oldest_first=True)
+
+        async def look(step: Step) -> Sequence[RecordedChange]:
+            await _require_right(step, query.holder)
+            return await changes_within(step, self._store, changes, after=after, limit=limit)
+
+        found = await self._reader.read(tenant, caller, look)
+        await require_ever(self._store, tenant, found)
+        return found
+
+
+async def _require_right(step: Step, holder: str) -> None:
+    """Ask about the one member, else about the quota of all: what a group used tells of each that stands in it."""
+    if step.caller.is_platform:
+        return
+    type_, id_ = split_ref(holder)
+    await step.ask_about(Operation.VIEW_QUOTA, {InstanceOf.MEMBER: id_} if type_ == "member" else {})

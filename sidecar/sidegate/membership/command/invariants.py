@@ -1,0 +1,96 @@
+"""Whether what a step has drafted may be stored: the checks of facts documents, on what the step touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sidegate.errors import InvalidInput, LastHolder, Violation
+from sidegate.facts.checks.case import Case
+from sidegate.facts.finding import Finding
+from sidegate.facts.validate import CHECKS
+from sidegate.membership.command.draft import Draft
+from sidegate.model.change import Change, EntryKind
+from sidegate.model.entry import EntryKey, Payload, from_entries
+from sidegate.model.facts import Grant
+from sidegate.model.reference import ref, split_ref
+from sidegate.policy.pack.schema import TENANT, Count, InstanceOf, Schema
+
+HOLDERS: Mapping[str, EntryKind] = {"member": EntryKind.MEMBER, "group": EntryKind.GROUP}
+"""The kinds of who can hold a role or stand in a group."""
+_KEEPERS: Mapping[InstanceOf, EntryKind] = {
+    InstanceOf.MEMBER: EntryKind.MEMBER,
+    InstanceOf.GROUP: EntryKind.GROUP,
+    InstanceOf.ROLE: EntryKind.ROLE,
+}
+
+
+async def read_references(draft: Draft, changes: Iterable[Change], schema: Schema) -> None:
+    """Read what new and altered entries refer to, so that the checks see whether it is there."""
+    made = [change for change in changes if change.after is not None]
+    references: set[str] = set()
+    for change in made:
+        if change.entity is EntryKind.GRANT:
+            references.update(change.key[1:])
+        elif change.entity is EntryKind.GROUP_MEMBER:
+            references.update((ref("group", change.key[0]), change.key[1]))
+        elif change.entity is EntryKind.RESOURCE and change.after is not None:
+            parents = change.after["parents"]
+            references.update(map(str, parents) if isinstance(parents, list) else ())
+    await draft.load(_entry_of(reference, schema) for reference in sorted(references))
+
+
+def _entry_of(reference: str, schema: Schema) -> EntryKey:
+    """Return the entry that must be there for a reference to lead somewhere: a workspace is there with its member."""
+    type_, id_ = split_ref(reference)
+    declared = schema.resources.get(type_)
+    entity = HOLDERS.get(type_) or (_KEEPERS.get(declared.instances) if declared else None)
+    return (entity, (id_,)) if entity else (EntryKind.RESOURCE, (reference,))
+
+
+def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> None:
+    """Refuse changes that the pack's schema forbids.
+
+    Only findings about what changes count: of the rest, a step has read no more than it needed.
+
+    Raises:
+        InvalidInput: a change breaks what the pack demands; names every one.
+        LastHolder: a role that exactly one must hold would be held by none.
+    """
+    _require_holders(changes, schema)
+    touched = {(change.entity, change.key) for change in changes if change.after is not None}
+    known = draft.known()
+    if (EntryKind.TENANT, ()) not in known:
+        return
+    facts = from_entries(draft.tenant, _whole(known))
+    grants = [Grant(*key) for entity, key in known if entity is EntryKind.GRANT]
+    case = Case(facts, schema, grants=grants)
+    found = [finding for check in CHECKS for finding in check(case) if (finding.entity, finding.key) in touched]
+    if found:
+        raise InvalidInput(*map(_violation, found))
+
+
+def _whole(known: dict[EntryKey, Payload]) -> dict[EntryKey, Payload]:
+    """Leave out who stands in groups that were not read, and invitations, which are no facts."""
+    groups = {key[0] for entity, key in known if entity is EntryKind.GROUP}
+    return {
+        (entity, key): payload
+        for (entity, key), payload in known.items()
+        if entity is not EntryKind.INVITATION and (entity is not EntryKind.GROUP_MEMBER or key[0] in groups)
+    }
+
+
+def _require_holders(changes: Iterable[Change], schema: Schema) -> None:
+    removed = {change.key for change in changes if change.entity is EntryKind.GRANT and change.after is None}
+    given = {change.key[:2] for change in changes if change.entity is EntryKind.GRANT and change.after is not None}
+    gone = {change.key[0] for change in changes if change.entity is EntryKind.RESOURCE and change.after is None}
+    for role, scope, holder in sorted(removed):
+        declared = schema.roles.get(role)
+        if declared is None or declared.count is not Count.EXACTLY_ONE:
+            continue
+        if (role, scope) not in given and scope not in gone:
+            place = "the tenant" if split_ref(scope)[0] == TENANT else f"`{scope}`"
+            raise LastHolder(f"`{holder}` is the one holder of role `{role}` on {place}: hand it over first")
+
+
+def _violation(finding: Finding) -> Violation:
+    return Violation(".".join((finding.entity.value, *finding.detail)), finding.message)

@@ -1,0 +1,93 @@
+"""Members in a draft: found, seen as records, counted against the seats, and taken out with all they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sidegate.errors import AlreadyExists, NotFound, SeatsTaken
+from sidegate.membership.command.step import Step
+from sidegate.model.change import EntryKind
+from sidegate.model.entry import member_from_entry, member_payload
+from sidegate.model.facts import Member
+from sidegate.model.page import MemberRecord, Relation
+from sidegate.model.reference import ref
+
+SEATS = "seats"
+"""The setting that bounds how many members are active or invited (EF-13)."""
+
+
+async def member_of(step: Step, id_: str) -> Member:
+    """Return a member.
+
+    Raises:
+        NotFound: there is no such tenant, or no such member.
+    """
+    payload = await step.draft.entry(EntryKind.MEMBER, id_)
+    if payload is None:
+        raise NotFound(f"there is no member `{id_}` in tenant `{step.tenant}`")
+    return member_from_entry(id_, payload)
+
+
+def put_member(step: Step, member: Member) -> None:
+    """Draft a member that was read before."""
+    step.draft.put(EntryKind.MEMBER, member.id, payload=member_payload(member))
+
+
+async def records_of(step: Step, ids: Iterable[str]) -> dict[str, MemberRecord]:
+    """Return members as they are drafted."""
+    wanted = tuple(ids)
+    stored = await step.draft.records(wanted)
+    found: dict[str, MemberRecord] = {}
+    for id_ in wanted:
+        holder = ref("member", id_)
+        grants = await step.draft.related(Relation.GRANTS_OF, holder)
+        inside = await step.draft.related(Relation.GROUPS_OF, holder)
+        before = stored.get(id_)
+        found[id_] = MemberRecord(
+            await member_of(step, id_),
+            created_at=before.created_at if before else None,
+            last_access_at=before.last_access_at if before else None,
+            roles=tuple(sorted(key[0] for _, key in grants if key[1] == step.scope)),
+            groups=tuple(sorted(key[0] for _, key in inside)),
+            invitation=before.invitation if before else None,
+        )
+    return found
+
+
+async def require_unique(step: Step, member: Member) -> None:
+    """Require that no other member has the e-mail or the phone number.
+
+    Raises:
+        AlreadyExists: another member has it.
+    """
+    for relation, value in ((Relation.EMAIL, member.email.casefold()), (Relation.PHONE, member.phone)):
+        others = await step.draft.related(relation, value) if value else {}
+        for _, (other,) in others:
+            if other != member.id:
+                raise AlreadyExists(f"`{value}` is the {relation.value} of member `{other}` already")
+
+
+async def require_seats(step: Step, more: int = 1) -> None:
+    """Require that so many more seats are free (EF-13); a tenant without the setting has any number.
+
+    Raises:
+        SeatsTaken: there are fewer.
+    """
+    tenant = await step.draft.entry(EntryKind.TENANT) or {}
+    seats = tenant["settings"].get(SEATS, 0)
+    if not seats:
+        return
+    taken = await step.draft.seats()
+    if taken + more > seats:
+        raise SeatsTaken(f"{taken} of {seats} seats are taken, and {more} more are needed")
+
+
+async def take_out(step: Step, member: str) -> None:
+    """Draft that a member is gone, with its invitation and all that it holds and stands in."""
+    holder = ref("member", member)
+    for relation in (Relation.GRANTS_OF, Relation.GROUPS_OF):
+        for entity, key in await step.draft.related(relation, holder):
+            step.draft.remove(entity, *key)
+    if await step.draft.entry(EntryKind.INVITATION, member) is not None:
+        step.draft.remove(EntryKind.INVITATION, member)
+    step.draft.remove(EntryKind.MEMBER, member)

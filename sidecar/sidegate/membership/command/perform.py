@@ -1,0 +1,128 @@
+"""The one way of every command: ask, read, check and write at one revision, again where another writer came first."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from sidegate.errors import InvalidInput, TenantSuspended, Unavailable, Violation
+from sidegate.membership.command.attempts import Steps, settled
+from sidegate.membership.command.invariants import read_references, require_sound
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import EntryKind, Receipt
+from sidegate.model.entry import EntryKey, is_suspended
+from sidegate.model.revision import NO_REVISION, Revision
+from sidegate.policy.pack.schema import Schema
+from sidegate.ports.membership_store import MembershipStore
+from sidegate.replica.follower import Follower
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a command ended: the response as it was written, and the tenant's revision that it made or found."""
+
+    response: bytes
+    revision: Revision
+
+
+class Commander:
+    """Performs commands, one at a time per tenant in this sidecar; the store tells apart those of several.
+
+    The decision, all reads and the write belong to one revision of the tenant, and the write holds only if the tenant
+    is still at it. So commands end as if they had come one after the other, on any database.
+    """
+
+    def __init__(self, steps: Steps, follower: Follower) -> None:
+        self._steps = steps
+        self._follower = follower
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def store(self) -> MembershipStore:
+        """The store that is written to."""
+        return self._steps.store
+
+    def schema_of(self, pack: str) -> Schema | None:
+        """Return the schema of a pack, None where it is not loaded here."""
+        return self._steps.schema_of(pack)
+
+    async def perform(
+        self,
+        tenant: str,
+        caller: Caller,
+        *,
+        plan: Callable[[Step], Awaitable[T]],
+        respond: Callable[[T], bytes],
+        needs: Sequence[EntryKey] = (),
+    ) -> Written:
+        """Plan and write; a request that was performed before is answered as it was then.
+
+        `needs` are entries that the plan is known to ask for: they are read at once, with the tenant itself.
+
+        Raises:
+            InvalidInput: the request is wrong, or its ID was used for another one.
+            NotPermitted: the tenant's pack denies it.
+            NotFound: what it names is not there.
+            TenantSuspended: a member writes in a suspended tenant.
+            NotPossible: the state of the tenant stands against it.
+            RevisionConflict: other writers came first again and again.
+            Unavailable: could not decide or write now.
+        """
+        lock = self._locks.setdefault(tenant, asyncio.Lock())
+        async with lock:
+            return await settled(
+                lambda: self._attempt(tenant, caller, plan=plan, respond=respond, needs=needs),
+                catch_up=self._follower.catch_up,
+            )
+
+    async def _attempt(
+        self,
+        tenant: str,
+        caller: Caller,
+        *,
+        plan: Callable[[Step], Awaitable[T]],
+        respond: Callable[[T], bytes],
+        needs: Sequence[EntryKey],
+    ) -> Written:
+        if known := await self._answered(tenant, caller):
+            return known
+        step = await self._steps.begin(tenant, caller, needs=needs)
+        draft = step.draft
+        stored = await draft.entry(EntryKind.TENANT)
+        if stored is not None and is_suspended(stored) and not caller.is_platform:
+            raise TenantSuspended(f"the tenant `{tenant}` is suspended: until it is resumed, only the platform writes")
+        response = respond(await plan(step))
+        changes = draft.changes()
+        if not changes:
+            return Written(response, draft.revision)
+        current = await draft.entry(EntryKind.TENANT)
+        if current is not None:
+            schema = self._steps.schema(tenant, current["pack"])
+            await read_references(draft, changes, schema)
+            require_sound(draft, changes, schema)
+        if caller.validate_only:
+            return Written(response, NO_REVISION)
+        receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None
+        revisions = await self.store.write(
+            {tenant: changes}, expected={tenant: draft.revision.number}, actor=caller.actor, receipt=receipt
+        )
+        with suppress(Unavailable):  # it is written; until the next look the staleness bound holds
+            await self._follower.catch_up()
+        return Written(response, revisions[tenant])
+
+    async def _answered(self, tenant: str, caller: Caller) -> Written | None:
+        known = await self.store.receipt(tenant, caller.request_id) if caller.request_id else None
+        if known is None:
+            return None
+        receipt, revision = known
+        if not hmac.compare_digest(receipt.digest, caller.digest):
+            message = f"`{caller.request_id}` was used for another request: expected a new one, or the same content"
+            raise InvalidInput(Violation("request_id", message))
+        return Written(receipt.response, revision)

@@ -1,0 +1,61 @@
+"""The one way of every read that names its actor: ask and look at one revision, again where a writer came between."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sidegate.errors import NotPermitted
+from sidegate.membership.command.attempts import Steps, settled
+from sidegate.membership.command.step import Caller, Step
+from sidegate.model.change import EntryKind
+from sidegate.model.decision import Reason
+from sidegate.model.reference import split_ref
+from sidegate.policy.pack.schema import Operation
+from sidegate.replica.follower import Follower
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Lets an actor look at a tenant, as far as the tenant's own pack lets it.
+
+    The decision and all that is told belong to one revision. Who is no member learns nothing, not even whether the
+    tenant is there; what a member may not see is refused alike whether it is there or not.
+    """
+
+    def __init__(self, steps: Steps, follower: Follower) -> None:
+        self._steps = steps
+        self._follower = follower
+
+    def __repr__(self) -> str:
+        return f"Reader({self._follower!r})"
+
+    async def read(self, tenant: str, caller: Caller, look: Callable[[Step], Awaitable[T]]) -> T:
+        """Return what `look` tells; it asks first, then reads in its step's draft, and drafts nothing.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it, or a stranger asks.
+            NotFound: what is asked for is not there.
+            RevisionConflict: writers came between again and again.
+            Unavailable: could not decide or read now.
+        """
+
+        async def attempt() -> T:
+            step = await self._steps.begin(tenant, caller)
+            await _require_no_stranger(step)
+            if caller.for_report and not caller.is_platform:
+                await step.ask(Operation.EXPORT_REPORT)
+            return await look(step)
+
+        return await settled(attempt, catch_up=self._follower.catch_up)
+
+
+async def _require_no_stranger(step: Step) -> None:
+    """Refuse a stranger in the same words whether the tenant is there or not."""
+    if step.caller.is_platform:
+        return
+    _, member = split_ref(step.caller.actor)
+    if await step.draft.entry(EntryKind.MEMBER, member) is None:
+        message = f"`{step.caller.actor}` is no member of a tenant `{step.tenant}`"
+        raise NotPermitted(message, why=Reason.NOT_A_MEMBER)

@@ -1,0 +1,78 @@
+"""Who may be given which role on the tenant, and into which group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sidegate.errors import InvalidInput, Violation
+from sidegate.facts.finding import near, one_of
+from sidegate.membership.command.step import Step
+from sidegate.model.change import EntryKind
+from sidegate.model.page import Relation
+from sidegate.model.reference import ref
+from sidegate.policy.pack.schema import Count, Operation
+
+
+async def require_grantable(step: Step, role: str, *, field: str) -> None:
+    """Require that a role on the tenant is known, that it is granted at all, and that the actor has authority over it.
+
+    Raises:
+        InvalidInput: there is no such role (MS-01), or exactly one holds it, so that it is delegated.
+        NotPermitted: the actor has no authority over it.
+    """
+    schema = step.schema
+    declared = schema.roles.get(role)
+    if role not in schema.on_tenant and (declared or await step.draft.entry(EntryKind.ROLE, role) is None):
+        known = [name for name in schema.on_tenant if schema.roles[name].count is not Count.EXACTLY_ONE]
+        message = f"unknown role `{role}` on the tenant: {near(role, known, one_of(known))}"
+        raise InvalidInput(Violation(field, message))
+    if declared and declared.count is Count.EXACTLY_ONE:
+        raise InvalidInput(Violation(field, f"role `{role}` is held by exactly one: it is delegated, not granted"))
+    await step.require_authority(role)
+
+
+async def give_roles(step: Step, member: str, roles: Collection[str], *, field: str) -> None:
+    """Draft the grants of roles on the tenant to a member that holds none yet.
+
+    Raises:
+        InvalidInput: a role can't be granted, or the pack lets a member hold one.
+        NotPermitted: the actor has no authority over a role.
+    """
+    if len(set(roles)) > 1 and step.schema.one_role_per_member:
+        message = f"in pack `{step.schema.name}` a member holds one role on the tenant: expected one"
+        raise InvalidInput(Violation(field, message))
+    for role in dict.fromkeys(roles):
+        await require_grantable(step, role, field=field)
+        key = (role, step.scope, ref("member", member))
+        await step.draft.load([(EntryKind.GRANT, key)])
+        step.draft.put(EntryKind.GRANT, *key, payload={})
+
+
+async def require_over_group(step: Step, group: str) -> None:
+    """Require authority over each role on the tenant that who stands in a group holds by it.
+
+    Raises:
+        NotPermitted: the actor has no authority over one of them.
+    """
+    reference = ref("group", group)
+    holders = {reference, *await step.groups_above(reference)}
+    for _, (role, scope, _holder) in await step.draft.related(Relation.GRANTS_OF, *sorted(holders)):
+        if scope == step.scope:
+            await step.require_authority(role)
+
+
+async def put_into_groups(step: Step, member: str, groups: Collection[str], *, field: str) -> None:
+    """Draft that a member stands in groups; who does that may change each of them.
+
+    Raises:
+        InvalidInput: there is no such group.
+        NotPermitted: the pack does not let the actor change a group.
+    """
+    for group in dict.fromkeys(groups):
+        if await step.draft.entry(EntryKind.GROUP, group) is None:
+            raise InvalidInput(Violation(field, f"there is no group `{group}`"))
+        await step.ask(Operation.UPDATE_GROUP, group)
+        await require_over_group(step, group)
+        key = (group, ref("member", member))
+        await step.draft.load([(EntryKind.GROUP_MEMBER, key)])
+        step.draft.put(EntryKind.GROUP_MEMBER, *key, payload={})

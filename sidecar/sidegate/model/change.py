@@ -1,0 +1,86 @@
+"""Changes of facts: what was altered, by whom, at which revision, and which of them are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sidegate.model.properties import Json
+from sidegate.model.revision import Revision
+
+
+class EntryKind(StrEnum):
+    """The kinds of stored things that a change can touch."""
+
+    TENANT = "tenant"
+    MEMBER = "member"
+    GROUP = "group"
+    GROUP_MEMBER = "group_member"
+    ROLE = "role"
+    RESOURCE = "resource"
+    GRANT = "grant"
+    INVITATION = "invitation"
+
+
+class Cause(StrEnum):
+    """Why a member's quota changed; what is not said was set by hand, shared out, or applied with a document."""
+
+    UNSAID = ""
+    CONSUMED = "consumed"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One stored thing made (`before` None), altered, or removed (`after` None); both are plain JSON objects."""
+
+    entity: EntryKind
+    key: tuple[str, ...]
+    before: Mapping[str, Json] | None
+    after: Mapping[str, Json] | None
+    cause: Cause = Cause.UNSAID
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChange:
+    """A change as the feed tells it; `sequence` only grows, across all tenants, and `revision` is a number."""
+
+    sequence: int
+    tenant: str
+    revision: int
+    change: Change
+    actor: str
+    at: datetime
+
+    @property
+    def part_of(self) -> Revision:
+        """The revision that it belongs to."""
+        return Revision.made(self.revision, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeQuery:
+    """Which changes of a tenant to tell: every condition that is given must hold.
+
+    `subjects` are references that a change must all name; `actor_group` is a group in which its actor stood when it was
+    made, or in a group inside it; `until` is the first moment that is too late.
+    """
+
+    subjects: tuple[str, ...] = ()
+    actor: str = ""
+    actor_group: str = ""
+    entity: EntryKind | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a request with an ID was answered: `digest` of its content, `response` as the server wrote it."""
+
+    request_id: str
+    digest: bytes
+    response: bytes

@@ -1,0 +1,113 @@
+"""Lists of the store: what is asked for, and the records on a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sidegate.model.facts import Member, MemberStatus, StoredResource
+from sidegate.model.properties import Properties
+from sidegate.model.revision import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A tenant as lists show it; `seats_taken` are its active and invited members."""
+
+    id: str
+    pack: str
+    settings: Properties
+    suspended: bool
+    created_at: datetime
+    seats_taken: int
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class TenantQuery:
+    """Which tenants to list: every condition that is given must hold."""
+
+    suspended: bool | None = None
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSize:
+    """How much there is in a tenant."""
+
+    members: int
+    resources: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation that waits to be accepted; a new one of the same member has another ID."""
+
+    id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A member as lists show it: `roles` are those held on the tenant itself, `groups` those it stands in itself.
+
+    `created_at` is None of one that is only about to be written.
+    """
+
+    member: Member
+    created_at: datetime | None = None
+    last_access_at: datetime | None = None
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    invitation: Invitation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberQuery:
+    """Which members to list: every condition that is given must hold; `text` stands in ID, name, e-mail or phone."""
+
+    status: MemberStatus | None = None
+    role: str = ""
+    group: str = ""
+    text: str = ""
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRecord:
+    """A registered resource as lists show it; `owner` is a reference, "" where nobody owns it."""
+
+    resource: StoredResource
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceQuery:
+    """Which resources to list: every condition that is given must hold; `parent` and `owner` are references."""
+
+    type: str = ""
+    parent: str = ""
+    owner: str = ""
+
+
+class Relation(StrEnum):
+    """What can be looked up by an index, and by which value."""
+
+    GRANTS_OF = "grants_of"  # grants by their holder
+    GRANTS_ON = "grants_on"  # grants by their scope
+    GRANTS_AS = "grants_as"  # grants on the tenant by their role
+    GROUPS_OF = "groups_of"  # group members by who stands in the group
+    INSIDE = "inside"  # group members by the group's ID
+    CHILDREN = "children"  # resources by a parent
+    EMAIL = "email"  # members by their case-folded e-mail
+    PHONE = "phone"  # members by their phone number
+
+
+@dataclass(frozen=True, slots=True)
+class GrantQuery:
+    """Which grants to list: those in one of the relations `grants_…` to a value, on scopes of these types if any."""
+
+    relation: Relation
+    value: str
+    scope_types: frozenset[str] = frozenset()

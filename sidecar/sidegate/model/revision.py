@@ -1,0 +1,31 @@
+"""Revisions: the states of a tenant, by number and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One state of a tenant: the number of the write that made it, and its time in microseconds since 1970 (UTC).
+
+    Both grow with every write. A store that was restored gives numbers out again, but no time comes back: only the two
+    together name one state.
+    """
+
+    number: int = 0
+    time: int = 0
+
+    @classmethod
+    def made(cls, number: int, at: datetime | None) -> Revision:
+        """Return the revision of a number that was made at a moment; None where its change is not kept any more."""
+        return cls(number, 0 if at is None else (at - _EPOCH) // _MICROSECOND)
+
+
+NO_REVISION: Final = Revision()
+"""The revision of a tenant that is not there."""

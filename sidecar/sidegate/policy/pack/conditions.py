@@ -1,0 +1,186 @@
+"""The conditions of a pack's rows: a small language that can't raise, checked with its types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from sidegate.documents.suggestions import nearest
+from sidegate.engine.language.parser import MAX_CONDITION_LENGTH, Parser, Syntax
+from sidegate.engine.language.signatures import check_calls
+from sidegate.engine.language.tree import (
+    And,
+    Attribute,
+    Call,
+    Comparison,
+    Field,
+    Literal,
+    Node,
+    Not,
+    Or,
+    Series,
+    Sign,
+    children,
+)
+from sidegate.policy.pack.functions import ARITIES, FUNCTIONS, check_call
+from sidegate.policy.pack.model_file import POLICY, REQUEST
+from sidegate.policy.pack.names import Reach
+
+
+class Kind(StrEnum):
+    """What a part of a condition is, as its messages call it."""
+
+    TEXT = "text"
+    NUMBER = "a number"
+    TRUTH = "true or false"
+    LIST = "a list"
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "string": Kind.TEXT,
+    "integer": Kind.NUMBER,
+    "number": Kind.NUMBER,
+    "boolean": Kind.TRUTH,
+    "list": Kind.LIST,
+}
+_NAMES: Final = {"r": REQUEST, "p": POLICY}
+_ORDERED: Final = frozenset({Kind.TEXT, Kind.NUMBER})
+
+
+def parse_condition(text: str) -> Node:
+    """Return the tree of a condition.
+
+    Raises:
+        ValueError: the text is not of the language; the message says what would be.
+    """
+    return check_calls(Parser(_NAMES, ARITIES, conditions=False).parse(text, limit=MAX_CONDITION_LENGTH), ARITIES)
+
+
+def properties_in(tree: Node) -> frozenset[tuple[str, str]]:
+    """Return (request field, property) of each property that a condition reads, such as ("sub", "mfa")."""
+    found: set[tuple[str, str]] = set()
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        waiting.extend(children(node))
+        match node:
+            case Attribute(of=Field(section="r", name=entity), name=name):
+                found.add((entity, name))
+            case _:
+                pass
+    return frozenset(found)
+
+
+def condition_fault(text: str, within: Reach) -> str | None:
+    """Return what is wrong with a condition, None where it is right: it can be evaluated for every request."""
+    try:
+        kind = _Reader(within).kind(parse_condition(text))
+    except Syntax as error:
+        return f"`{text[:80]}` is not a condition: {error}"
+    if kind is not Kind.TRUTH:
+        return f"`{text[:80]}` is not a condition: it is {kind}, not {Kind.TRUTH}"
+    return None
+
+
+class _Reader:
+    """Works out what each part of a condition is."""
+
+    def __init__(self, within: Reach) -> None:
+        self._within = within
+
+    def kind(self, node: Node) -> Kind:
+        """Return what a part is.
+
+        Raises:
+            Syntax: it is nothing that a condition may hold.
+        """
+        match node:
+            case Literal():
+                return _literal(node)
+            case Field():
+                return self._field(node)
+            case Attribute(of=Field(section="r", name=entity), name=name):
+                return KINDS[self._within.declared(entity, name)[0].type]
+            case Sign(operator="-", operand=Literal() as literal) if _literal(literal) is Kind.NUMBER:
+                return Kind.NUMBER
+            case Not(operand=operand):
+                return self._truths((operand,))
+            case And(parts=parts) | Or(parts=parts):
+                return self._truths(parts)
+            case Comparison(first=first, rest=((operator, right),)):
+                return self._comparison(first, operator, right)
+            case Call():
+                return self._call(node)
+        raise Syntax(_refused(node))
+
+    def _field(self, node: Field) -> Kind:
+        if node.of_rule:
+            raise Syntax(f"`p.{node.name}` is out of reach; a condition reads the request")
+        if node.name == "act":
+            return Kind.TEXT
+        raise Syntax(f"`r.{node.name}` alone; name a property, as in `r.{node.name}.id`")
+
+    def _truths(self, parts: Iterable[Node]) -> Kind:
+        for part in parts:
+            kind = self.kind(part)
+            if kind is not Kind.TRUTH:
+                raise Syntax(f"`&&`, `||` and `!` take what is {Kind.TRUTH}, not {kind}")
+        return Kind.TRUTH
+
+    def _comparison(self, first: Node, operator: str, right: Node) -> Kind:
+        left = self.kind(first)
+        if operator in ("in", "not in"):
+            return self._inside(left, operator, right)
+        other = self.kind(right)
+        if left is not other:
+            raise Syntax(f"`{operator}` compares {left} with {other}")
+        if operator not in ("==", "!=") and left not in _ORDERED:
+            raise Syntax(f"`{operator}` takes numbers or texts, not {left}")
+        return Kind.TRUTH
+
+    def _inside(self, left: Kind, operator: str, right: Node) -> Kind:
+        if operator == "not in":
+            raise Syntax("`not in` is not spelled alike in every Casbin; write `!(… in …)`")
+        inside = {self.kind(item) for item in right.items} if isinstance(right, Series) else set()
+        if not isinstance(right, Series):
+            if self.kind(right) is not Kind.LIST:
+                raise Syntax("`in` needs a list on its right, such as ('read', 'write') or a property of type list")
+            inside = {Kind.TEXT}
+        for kind in inside - {left}:
+            raise Syntax(f"`in` looks for {left} among {kind}")
+        return Kind.TRUTH
+
+    def _call(self, node: Call) -> Kind:
+        if node.function not in FUNCTIONS:
+            raise Syntax(f"`{node.function}()` is not for conditions: {nearest(node.function, FUNCTIONS)}")
+        if node.function == "scope":
+            check_call(node, self._within)
+            return Kind.TEXT
+        for argument in node.arguments:
+            kind = self.kind(argument)
+            if kind is not Kind.TEXT:
+                raise Syntax(f"`{node.function}()` takes texts, not {kind}")
+        check_call(node, self._within)
+        return Kind.TRUTH
+
+
+def _literal(literal: Literal) -> Kind:
+    if isinstance(literal.value, bool):
+        return Kind.TRUTH
+    if isinstance(literal.value, str):
+        return Kind.TEXT
+    if literal.value is None:
+        raise Syntax("`None` is no value of a property; a missing one has its default")
+    return Kind.NUMBER
+
+
+_REFUSED: Final[Mapping[type[object], str]] = {
+    Comparison: "one comparison at a time; join several by `&&`",
+    Series: "a list stands on the right of `in` only",
+}
+
+
+def _refused(node: Node) -> str:
+    allowed = "== != < <= > >= && || ! in, parentheses, literals and functions"
+    return _REFUSED.get(type(node), f"there is only {allowed}")

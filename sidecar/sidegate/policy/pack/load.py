@@ -1,0 +1,127 @@
+"""From a pack's directory to a Pack."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from sidegate.documents.yaml import Document, parse_document
+from sidegate.engine import NumberedRow, read_rows
+from sidegate.errors import Fault, FaultyFiles, PackError
+from sidegate.policy.pack.declaration import read_schema
+from sidegate.policy.pack.model_file import model_faults
+from sidegate.policy.pack.rows import form_faults, schema_faults, unused_rules
+from sidegate.policy.pack.schema import Pack, Schema
+
+SCHEMA: Final = "pack.yaml"
+MODEL: Final = "model.conf"
+POLICY: Final = "policy.csv"
+FILES: Final = (SCHEMA, MODEL, POLICY)
+MAX_FILE_SIZE: Final = 4 * 1024 * 1024
+
+
+def load_pack(directory: Path) -> Pack:
+    """Load a pack.
+
+    Raises:
+        PackError: the pack is wrong; names every fault of its three files at once.
+    """
+    reading = _Reading(str(directory))
+    contents = {name: reading.content(name) for name in FILES}
+    texts = {name: reading.text(name, content) for name, content in contents.items()}
+    document, schema = reading.schema(texts[SCHEMA])
+    model = texts[MODEL]
+    if model is not None:
+        reading.faults.extend(model_faults(model, reading.path(MODEL)))
+    rows = reading.rows(texts[POLICY], schema)
+    if document and schema and rows:
+        for id_ in unused_rules(rows, schema):
+            message = "no row of policy.csv enforces this rule; say in `enforced_by` what does, or write the row"
+            reading.faults.append(document.fault(("rules", id_), message))
+    if reading.faults or schema is None or model is None or rows is None:
+        raise PackError(*sorted(reading.faults, key=lambda fault: (_order(fault.file), fault.line)))
+    return Pack(
+        schema=schema,
+        model_text=model,
+        rows=tuple(numbered.row for numbered in rows),
+        digest=digest({name: content or b"" for name, content in contents.items()}),
+        directory=str(directory),
+        lines=tuple(numbered.line for numbered in rows),
+    )
+
+
+def digest(contents: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 of a pack's files, as hex: each name and content after its length in 8 bytes."""
+    found = hashlib.sha256()
+    for name in FILES:
+        for part in (name.encode(), contents[name]):
+            found.update(len(part).to_bytes(8, "big"))
+            found.update(part)
+    return found.hexdigest()
+
+
+def _order(file: str) -> int:
+    return FILES.index(Path(file).name)
+
+
+class _Reading:
+    """The reading of one pack, which collects what is wrong instead of stopping at the first fault."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.faults: list[Fault] = []
+
+    def path(self, name: str) -> str:
+        return str(Path(self.directory) / name)
+
+    def content(self, name: str) -> bytes | None:
+        try:
+            with Path(self.path(name)).open("rb") as file:
+                content = file.read(MAX_FILE_SIZE + 1)
+        except OSError as error:
+            message = f"can't be read ({error.strerror}); a pack has {', '.join(FILES)}"
+            self.faults.append(Fault(self.path(name), 0, "", message))
+            return None
+        if len(content) > MAX_FILE_SIZE:
+            self.faults.append(Fault(self.path(name), 0, "", f"larger than {MAX_FILE_SIZE} bytes"))
+            return None
+        return content
+
+    def text(self, name: str, content: bytes | None) -> str | None:
+        if content is None:
+            return None
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            self.faults.append(Fault(self.path(name), line, "", "not UTF-8; save the file as UTF-8"))
+            return None
+
+    def schema(self, text: str | None) -> tuple[Document | None, Schema | None]:
+        if text is None:
+            return None, None
+        try:
+            document = parse_document(text, self.path(SCHEMA))
+        except FaultyFiles as error:
+            self.faults.extend(error.faults)
+            return None, None
+        schema, faults = read_schema(document)
+        self.faults.extend(faults)
+        return document, schema
+
+    def rows(self, text: str | None, schema: Schema | None) -> list[NumberedRow] | None:
+        """Return the rows, None where the file could not be read or split."""
+        if text is None:
+            return None
+        file = self.path(POLICY)
+        try:
+            rows = read_rows(text, file)
+        except PackError as error:
+            self.faults.extend(error.faults)
+            return None
+        self.faults.extend(form_faults(rows, file))
+        if schema:
+            self.faults.extend(schema_faults(rows, schema, file))
+        return rows

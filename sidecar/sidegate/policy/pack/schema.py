@@ -1,0 +1,255 @@
+"""The schema of a pack: what pack.yaml declares, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from sidegate.model.decision import Obligation
+from sidegate.model.properties import Json
+from sidegate.model.rules import Row
+
+TENANT = "tenant"
+OWNER = "owner"
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+}
+
+
+class Count(StrEnum):
+    """How many may hold a role on one scope."""
+
+    ANY = "any"
+    AT_MOST_ONE = "at_most_one"
+    EXACTLY_ONE = "exactly_one"
+
+
+class HeldBy(StrEnum):
+    """Who holds a role without a grant."""
+
+    GRANT = "grant"
+    GROUP = "group"  # the members of a group hold it on that group
+    MEMBER = "member"  # a member holds it on what is declared `of: member` and bears its ID
+
+
+class InstanceOf(StrEnum):
+    """Where the instances of a resource type come from."""
+
+    RESOURCES = "resources"  # registered one by one
+    MEMBER = "member"  # one per member, with the member's ID
+    GROUP = "group"  # one per group
+    ROLE = "role"  # one per role
+
+
+class Operation(StrEnum):
+    """What a member can do to the membership and learn of it, each if the pack's action for it allows."""
+
+    GET_TENANT = "get_tenant"
+    LIST_MEMBERS = "list_members"
+    GET_MEMBER = "get_member"
+    LIST_ROLES = "list_roles"
+    GET_ROLE = "get_role"
+    LIST_GROUPS = "list_groups"
+    GET_GROUP = "get_group"
+    LIST_GRANTS = "list_grants"
+    LIST_RESOURCES = "list_resources"
+    VIEW_QUOTA = "view_quota"
+    VIEW_HISTORY = "view_history"
+    VIEW_ACTIVITY = "view_activity"
+    VIEW_AUDIT = "view_audit"
+    EXPORT_REPORT = "export_report"
+    UPDATE_TENANT = "update_tenant"
+    SUSPEND_TENANT = "suspend_tenant"
+    DELETE_TENANT = "delete_tenant"
+    INVITE_MEMBER = "invite_member"
+    UPDATE_MEMBER = "update_member"
+    DEACTIVATE_MEMBER = "deactivate_member"
+    ACTIVATE_MEMBER = "activate_member"
+    DELETE_MEMBER = "delete_member"
+    ASSIGN_ROLE = "assign_role"
+    DELEGATE = "delegate"
+    TRANSFER_DOCUMENTS = "transfer_documents"
+    DELETE_DOCUMENTS = "delete_documents"
+    CREATE_ROLE = "create_role"
+    UPDATE_ROLE = "update_role"
+    DELETE_ROLE = "delete_role"
+    COPY_ROLE = "copy_role"
+    ASSIGN_QUOTA = "assign_quota"
+    CREATE_GROUP = "create_group"
+    UPDATE_GROUP = "update_group"
+    DELETE_GROUP = "delete_group"
+
+
+class Source(StrEnum):
+    """Where a property's value comes from; a stored one never yields to a claim."""
+
+    STORED = "stored"
+    REQUEST = "request"
+
+
+class EnforcedBy(StrEnum):
+    """What makes a rule hold."""
+
+    RULES = "rules"  # rows of policy.csv
+    MEMBERSHIP = "membership"  # the state of tenant and member, before any row
+    STORE = "store"  # what the store accepts and refuses
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A declared property; `default` stands wherever no value is known, so that a condition never raises."""
+
+    name: str
+    type: str  # string, integer, number, boolean or list (of strings)
+    source: Source
+    default: Json
+
+    def accepts(self, value: Json) -> bool:
+        """Return whether `value` is of the declared type; a boolean is no number."""
+        if self.type == "list":
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if isinstance(value, bool):
+            return self.type == "boolean"
+        return isinstance(value, _TYPES[self.type])
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role and the scope types that it can be granted on.
+
+    `granted_by` are the roles on the tenant of which one gives authority over this one, none where the action is
+    enough; `granted_with` is the action on the scope that lets somebody grant it there.
+    """
+
+    name: str
+    on: frozenset[str]
+    count: Count = Count.ANY
+    held_by: HeldBy = HeldBy.GRANT
+    granted_by: frozenset[str] = frozenset()
+    granted_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """A type of resource: its actions, the types its parents may have, and its properties.
+
+    `registered_with` is the `type:action` that lets a member register one, on the type as a whole or on the parent of
+    that type; `viewed_with` (its record, and who holds what on it), `monitored_with` (how much stands in it, and the
+    activity), `cloned_with`, `updated_with` (its properties), `moved_with` (its parents) and `deleted_with` are actions
+    on the resource. What is "" is for the platform alone.
+    """
+
+    name: str
+    actions: tuple[str, ...]
+    parents: frozenset[str] = frozenset()
+    instances: InstanceOf = InstanceOf.RESOURCES
+    properties: Mapping[str, Property] | None = None
+    registered_with: str = ""
+    viewed_with: str = ""
+    monitored_with: str = ""
+    cloned_with: str = ""
+    updated_with: str = ""
+    moved_with: str = ""
+    deleted_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule's ID with its text; `reason` and `obligations` are given where it denies."""
+
+    id: str
+    text: str
+    reason: str = ""
+    obligations: tuple[Obligation, ...] = ()
+    enforced_by: frozenset[EnforcedBy] = frozenset({EnforcedBy.RULES})
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRoles:
+    """What tenants may put into roles of their own: `types` that such a role can touch, and the deciding rule's ID.
+
+    `granted_by` are the roles on the tenant of which one gives authority over them all.
+    """
+
+    rule: str
+    types: frozenset[str]
+    granted_by: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """All that pack.yaml declares; `operations` maps each operation to the type and action that let a member do it."""
+
+    name: str
+    description: str
+    settings: Mapping[str, Property]
+    member: Mapping[str, Property]
+    context: Mapping[str, Property]
+    roles: Mapping[str, Role]
+    custom_roles: CustomRoles | None
+    one_role_per_member: bool
+    resources: Mapping[str, ResourceType]
+    rules: Mapping[str, Rule]
+    operations: Mapping[Operation, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def founder(self) -> str:
+        """The role of a tenant's first member: the one that exactly one holds, else the first that is declared."""
+        names = self.on_tenant
+        return next((name for name in names if self.roles[name].count is Count.EXACTLY_ONE), names[0] if names else "")
+
+    @property
+    def on_tenant(self) -> tuple[str, ...]:
+        """The built-in roles that can be granted on the tenant, in their order."""
+        roles = (role for role in self.roles.values() if TENANT in role.on and role.held_by is HeldBy.GRANT)
+        return tuple(role.name for role in roles)
+
+    @property
+    def parents(self) -> frozenset[str]:
+        """The types that others stand in."""
+        return frozenset(parent for type_ in self.resources.values() for parent in type_.parents)
+
+    @property
+    def core_scopes(self) -> frozenset[str]:
+        """The scope types whose grants are always in memory: all but those on registered resources without children."""
+        parents = self.parents
+        scopes = {scope for role in self.roles.values() for scope in role.on} | {TENANT}
+        return frozenset(
+            scope
+            for scope in scopes
+            if scope == TENANT
+            or scope in parents
+            or scope not in self.resources
+            or self.resources[scope].instances is not InstanceOf.RESOURCES
+        )
+
+    def scopes_of(self, type_: str) -> frozenset[str]:
+        """Return the scope types that a resource of this type has: the tenant, itself, and all it can stand in."""
+        found = {TENANT, type_}
+        waiting = [type_]
+        while waiting:
+            above = self.resources.get(waiting.pop())
+            new = above.parents - found if above else frozenset()
+            found |= new
+            waiting.extend(new)
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A loaded pack: its schema, its Casbin model and rows, and the SHA-256 over its files.
+
+    `lines` holds the line of policy.csv that each row stands on.
+    """
+
+    schema: Schema
+    model_text: str
+    rows: tuple[Row, ...]
+    digest: str
+    directory: str
+    lines: tuple[int, ...] = ()

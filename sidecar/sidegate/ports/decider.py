@@ -1,0 +1,22 @@
+"""The port of every step of a Check."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sidegate.model.decision import Decision
+from sidegate.model.question import Request
+
+
+class Decider(Protocol):
+    """One step on the way of a Check; each step wraps the next, their order stands in `bootstrap`."""
+
+    async def decide(self, request: Request) -> Decision:
+        """Answer a request.
+
+        Raises:
+            InvalidInput: the request is wrong.
+            Unavailable: could not decide now.
+            EngineError: a rule could not be evaluated; the caller treats it as a deny.
+        """
+        ...

@@ -1,0 +1,104 @@
+"""Reads the store's feed change by change, and notices when it is not the feed that was read before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sidegate.errors import StoreUnavailable
+from sidegate.model.change import RecordedChange
+from sidegate.ports.facts_store import FactsStore
+
+PAGE: Final = 1000
+"""Changes read at once."""
+PATIENCE: Final = 5.0
+"""Seconds after which a page that does not come is asked for anew, on a connection that may be a better one."""
+FARTHEST: Final = 100_000
+"""Changes after which it is quicker to read all tenants anew."""
+
+
+class Feed:
+    """The feed as far as it was read.
+
+    Its numbers have no gaps, so each read begins at the change that the last one ended with, the anchor: another one
+    in its place, a hole behind it, or an end before the store's own head mean that the store was restored or its
+    changes were removed, and that what memory holds may never have been.
+    """
+
+    def __init__(self, store: FactsStore) -> None:
+        self._store = store
+        self._sequence: int | None = None
+        self._anchor: RecordedChange | None = None
+
+    def __repr__(self) -> str:
+        return f"Feed(sequence={self._sequence})"
+
+    @property
+    def sequence(self) -> int:
+        """The newest change that was read, 0 where there is none."""
+        return self._sequence or 0
+
+    @property
+    def anchor(self) -> RecordedChange | None:
+        """The newest change that was read, None where it is not known."""
+        return self._anchor
+
+    def resume(self, anchor: RecordedChange) -> None:
+        """Go on from a change that was read by an earlier process."""
+        self._anchor, self._sequence = anchor, anchor.sequence
+
+    async def read(self) -> Mapping[str, Sequence[RecordedChange]] | None:
+        """Return by tenant what changed since the last read, in whole revisions; None where that can't be told.
+
+        After None, as at first, it stands at the head: whoever reads must let go of all that it knew before.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        if self._sequence is None:
+            await self._begin()
+            return None
+        found: defaultdict[str, list[RecordedChange]] = defaultdict(list)
+        sequence, anchor = self._sequence, self._anchor
+        more = True
+        while more:
+            head, told = await self._page(sequence, PAGE)
+            more = len(told) == PAGE
+            too_far = head - self._sequence > FARTHEST
+            if too_far or not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence)):
+                await self._begin()
+                return None
+            for recorded in told[1:] if anchor else told:
+                found[recorded.tenant].append(recorded)
+            if told:
+                sequence, anchor = told[-1].sequence, told[-1]
+        # Only now are the revisions that were found whole.
+        self._sequence, self._anchor = sequence, anchor
+        return found
+
+    async def _page(self, sequence: int, limit: int) -> tuple[int, Sequence[RecordedChange]]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._store.feed(sequence, limit=limit)
+        except TimeoutError as error:
+            raise StoreUnavailable("the store is silent") from error
+
+    async def _begin(self) -> None:
+        head = await self._store.head()
+        _, told = await self._page(head, 1)
+        self._anchor = told[0] if told and told[0].sequence == head else None
+        self._sequence = head
+
+
+def _follows(told: Sequence[RecordedChange], sequence: int, anchor: RecordedChange | None) -> bool:
+    """Return whether these changes go on from the anchor, or from after `sequence` where its change is not known."""
+    if anchor is not None and (not told or told[0] != anchor):
+        return False
+    first = sequence if anchor else sequence + 1
+    return all(recorded.sequence == number for number, recorded in enumerate(told, first))
+
+
+def _end(told: Sequence[RecordedChange], sequence: int) -> int:
+    return told[-1].sequence if told else sequence

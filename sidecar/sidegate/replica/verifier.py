@@ -1,0 +1,112 @@
+"""Compares what is in memory with what the store holds, from time to time, and repairs what has drifted."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import perf_counter
+from typing import Final
+
+from sidegate.errors import SidegateError
+from sidegate.model.revision import NO_REVISION
+from sidegate.replica.checksum import checksum
+from sidegate.replica.follower import Follower
+from sidegate.replica.patches import TenantSnapshot
+from sidegate.replica.snapshots import Snapshots
+from sidegate.telemetry.logging import get_log
+from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
+
+_LOG = get_log("membership")
+ATTEMPTS: Final = 3
+"""How often a tenant that is written to meanwhile is compared again."""
+RESOURCES: Final = 16
+"""Resources that are compared with each tenant."""
+REST: Final = 50
+"""How many times as long as a comparison took nothing is compared, so that it costs two in a hundred at most."""
+
+
+class Verifier:
+    """Goes round the tenants in memory, and takes a few resources each time.
+
+    Memory follows the feed, and nothing should ever be found. What is found was altered past the feed, or is a fault.
+    """
+
+    def __init__(
+        self, snapshots: Snapshots, follower: Follower, *, interval: float, observer: SyncObserver = UNOBSERVED
+    ) -> None:
+        self._snapshots = snapshots
+        self._follower = follower
+        self._interval = interval
+        self._observer = observer
+
+    def __repr__(self) -> str:
+        return f"Verifier(interval={self._interval}, {self._snapshots!r})"
+
+    async def run(self) -> None:
+        """Compare again and again until cancelled, at most one tenant in each interval of so many seconds."""
+        while True:
+            await asyncio.sleep(self._interval)
+            for tenant in self._snapshots.tenants():
+                began = perf_counter()
+                try:
+                    await self.verify(tenant)
+                    await self.verify_resources()
+                except SidegateError as error:
+                    _LOG.info("memory could not be compared with the store", tenant=tenant, error=str(error))
+                await asyncio.sleep(max(self._interval, REST * (perf_counter() - began)))
+
+    async def verify(self, tenant: str) -> bool:
+        """Compare one tenant at one revision; return False where it had drifted and was dropped.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+            Unavailable: the tenant names a pack that is not loaded here.
+        """
+        for _ in range(ATTEMPTS):
+            stored = await self._snapshots.read(tenant)
+            # All that was committed before the reading has been followed after this: memory can only be ahead.
+            await self._follower.catch_up()
+            held = self._snapshots.peek(tenant)
+            if held is None:
+                return True
+            there = stored.revision if stored else NO_REVISION
+            # Two states of one number are of two histories.
+            if stored is None or (held.revision.number <= there.number and held.revision != there):
+                return self._drifted(tenant=tenant, held=held.revision.number, stored=there.number)
+            if held.revision == stored.revision and held.pack is stored.pack:
+                sums = await asyncio.to_thread(_checksums, held, stored)
+                if sums[0] != sums[1]:
+                    return self._drifted(tenant=tenant, revision=there.number, held=sums[0], stored=sums[1])
+                self._observer.count(SyncEvent.VERIFIED)
+                return True
+        return True
+
+    async def verify_resources(self) -> bool:
+        """Compare a few resources; return False where any had drifted and was dropped.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        found = self._snapshots.resources()
+        right = True
+        for tenant, reference in random.sample(found, min(RESOURCES, len(found))):
+            same = await self._snapshots.same_resource(tenant, reference)
+            if same:
+                self._observer.count(SyncEvent.VERIFIED)
+            elif same is False:
+                right = self._drifted(tenant=tenant, resource=reference)
+        return right
+
+    def _drifted(self, *, tenant: str, resource: str = "", **details: object) -> bool:
+        """Drop what had drifted, and tell; return False."""
+        if resource:
+            self._snapshots.drop_resource(tenant, resource)
+        else:
+            self._snapshots.drop(tenant)
+        self._observer.count(SyncEvent.DRIFTED)
+        _LOG.error("memory was not what the store holds", tenant=tenant, resource=resource, **details)
+        return False
+
+
+def _checksums(held: TenantSnapshot, stored: TenantSnapshot) -> tuple[str, str]:
+    return checksum(held), checksum(stored)

@@ -1,0 +1,74 @@
+"""The gRPC face of the handlers: nothing but the transport."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+
+from sidegate.authz.v1 import (
+    authorization_pb2,
+    facts_pb2,
+    history_pb2,
+    membership_pb2,
+    resource_pb2,
+    role_pb2,
+    tenant_pb2,
+)
+from sidegate.server.calls.deadlines import begin_call
+
+_FILES = (authorization_pb2, facts_pb2, tenant_pb2, membership_pb2, role_pb2, resource_pb2, history_pb2)
+_BY_NAME = {
+    descriptor.full_name: descriptor for file in _FILES for descriptor in file.DESCRIPTOR.services_by_name.values()
+}
+SERVICES = tuple(_BY_NAME)
+"""The full names of Sidegate's services."""
+_PACKAGE = authorization_pb2.DESCRIPTOR.package
+
+
+def add_service(server: Any, name: str, handler: object) -> None:
+    """Register a service at a grpc.aio server: each of its calls goes to the handler's method of that name.
+
+    The call `BatchCheck` goes to `batch_check`, which knows nothing of gRPC; one that streams is an async generator.
+    """
+    descriptor = _BY_NAME[f"{_PACKAGE}.{name}"]
+    methods = {method.name: _method(method, getattr(handler, _snake(method.name))) for method in descriptor.methods}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, methods),))
+    server.add_registered_method_handlers(descriptor.full_name, methods)
+
+
+def _method(method: Any, call: Callable[[Any], Any]) -> Any:
+    made, carried = (
+        (grpc.unary_stream_rpc_method_handler, _streamed(call))
+        if method.server_streaming
+        else (grpc.unary_unary_rpc_method_handler, _carried(call))
+    )
+    return made(
+        carried,
+        request_deserializer=GetMessageClass(method.input_type).FromString,
+        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+    )
+
+
+def _carried(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def carried(request: Any, context: Any) -> Any:
+        begin_call(context.time_remaining())
+        return await call(request)
+
+    return carried
+
+
+def _streamed(
+    call: Callable[[Any], AsyncGenerator[Any, None]],
+) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:
+    def streamed(request: Any, _context: Any) -> AsyncGenerator[Any, None]:
+        return call(request)
+
+    return streamed
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,75 @@
+"""Who calls, and how a repeated call is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from sidegate.errors import InvalidInput, Violation
+from sidegate.membership.command.perform import Written
+from sidegate.membership.command.step import PLATFORM, Caller
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.validation import Inspection
+
+M = TypeVar("M", bound=Message)
+
+
+def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> Caller:
+    """Return the caller of a write; `actor` stands in for messages that name none.
+
+    Raises:
+        InvalidInput: the actor or the request's ID is wrong.
+    """
+    named = actor or message.actor or PLATFORM
+    inspection = Inspection()
+    inspection.label("actor", named)
+    inspection.label("request_id", message.request_id)
+    if message.request_id != message.request_id.strip():
+        inspection.add("request_id", "has whitespace at an end: expected a text such as a UUID")
+    inspection.finish()
+    content = message.DESCRIPTOR.full_name.encode() + b"\0" + message.SerializeToString(deterministic=True)
+    return Caller(named, message.request_id, hashlib.sha256(content).digest(), validate_only=validate_only)
+
+
+def reader_of(message: Any, *, actor: str = "") -> Caller:
+    """Return the caller of a read; `actor` stands in for messages where that field means something else.
+
+    Raises:
+        InvalidInput: the actor is wrong.
+    """
+    named = actor or message.actor or PLATFORM
+    inspection = Inspection()
+    inspection.label("actor", named)
+    inspection.finish()
+    return Caller(named, for_report=getattr(message, "for_report", False))
+
+
+def read_back(kind: type[M], written: Written, tenant: str, *, tokens: RevisionTokens) -> M:
+    """Return a response as it was written, with the revision's token."""
+    response: Any = kind.FromString(written.response)
+    response.revision = tokens.encode(tenant, written.revision)
+    answer: M = response
+    return answer
+
+
+def bytes_of(message: Message) -> bytes:
+    """Return a response as it is kept with its receipt."""
+    raw: bytes = message.SerializeToString(deterministic=True)
+    return raw
+
+
+def masked(message: Any, *, known: Callable[[str], bool], expected: str) -> list[str]:
+    """Return the paths of an update's mask.
+
+    Raises:
+        InvalidInput: there are none, or one is not known.
+    """
+    paths = list(message.update_mask.paths)
+    wrong = [path for path in paths if not known(path)]
+    if wrong or not paths:
+        shown = f"unknown path `{wrong[0]}`" if wrong else "is empty"
+        raise InvalidInput(Violation("update_mask", f"{shown}: expected {expected}"))
+    return paths

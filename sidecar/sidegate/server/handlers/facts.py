@@ -1,0 +1,107 @@
+"""ApplyFacts and ExportFacts, whatever transport carries them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from google.protobuf.struct_pb2 import Struct
+
+from sidegate.authz.v1 import facts_pb2 as pb
+from sidegate.facts.apply import FactsDocuments, TenantChanges
+from sidegate.history.past_facts import Past
+from sidegate.model.change import Change
+from sidegate.model.properties import Properties
+from sidegate.model.revision import Revision
+from sidegate.server.wire.properties import write_properties
+from sidegate.server.wire.timestamps import read_moment
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.validation import Inspection
+
+_DEFAULT_ACTOR = "platform"
+_DEFAULT_SOURCE = "facts"
+
+
+class Facts:
+    """Reads and writes facts as documents; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(self, documents: FactsDocuments, past: Past, tokens: RevisionTokens) -> None:
+        self._documents = documents
+        self._past = past
+        self._tokens = tokens
+
+    async def apply_facts(self, message: pb.ApplyFactsRequest) -> pb.ApplyFactsResponse:
+        """Apply a document, or only plan it.
+
+        Raises:
+            InvalidInput: a field of the request is wrong.
+            FactsError: the document is refused; nothing was written.
+            RevisionConflict: another writer came first; nothing was written.
+            Unavailable: the store does not answer; nothing was written.
+        """
+        inspection = Inspection()
+        if not message.document.strip():
+            inspection.add("document", "is empty: expected a facts document, YAML or JSON")
+        inspection.label("source", message.source)
+        inspection.label("actor", message.actor)
+        inspection.finish()
+        source = message.source or _DEFAULT_SOURCE
+        if message.validate_only:
+            outcome = await self._documents.plan(message.document, source)
+        else:
+            outcome = await self._documents.apply(message.document, source, actor=message.actor or _DEFAULT_ACTOR)
+        tenants = [self._tenant(tenant, written=not message.validate_only) for tenant in outcome]
+        return pb.ApplyFactsResponse(tenants=tenants)
+
+    async def export_facts(self, message: pb.ExportFactsRequest) -> pb.ExportFactsResponse:
+        """Return the facts of tenants as a document.
+
+        Raises:
+            InvalidInput: a tenant's name is wrong, or what it is asked as of.
+            Unavailable: the store does not answer.
+        """
+        inspection = Inspection()
+        for position, tenant in enumerate(message.tenants):
+            inspection.identifier(f"tenants[{position}]", tenant)
+        as_of = self._as_of(message, inspection)
+        inspection.finish()
+        tenants = tuple(message.tenants)
+        if as_of is None:
+            return pb.ExportFactsResponse(document=await self._documents.export(tenants))
+        return pb.ExportFactsResponse(document=await self._past.export(tenants, as_of))
+
+    def _as_of(self, message: pb.ExportFactsRequest, inspection: Inspection) -> Revision | datetime | None:
+        match message.WhichOneof("as_of"):
+            case None:
+                return None
+            case "at_time":
+                return read_moment(message.at_time, "at_time", inspection)
+            case field if len(message.tenants) != 1:
+                inspection.add(field, "belongs to one tenant: expected exactly one in `tenants`")
+                return None
+            case field if not message.at_revision:
+                inspection.add(field, "is empty: expected a revision that a write, an answer or the history told")
+                return None
+            case field:
+                return self._tokens.decode(message.tenants[0], message.at_revision, field=field)
+
+    def _tenant(self, outcome: TenantChanges, *, written: bool) -> pb.TenantChanges:
+        return pb.TenantChanges(
+            tenant=outcome.tenant,
+            revision=self._tokens.encode(outcome.tenant, outcome.revision) if written else "",
+            changes=map(write_change, outcome.changes),
+            warnings=outcome.warnings,
+        )
+
+
+def write_change(change: Change) -> pb.FactChange:
+    """Return a change as clients see it."""
+    return pb.FactChange(
+        entity=change.entity,
+        key=change.key,
+        before=_payload(change.before),
+        after=_payload(change.after),
+    )
+
+
+def _payload(payload: Properties | None) -> Struct | None:
+    return None if payload is None else write_properties(payload)

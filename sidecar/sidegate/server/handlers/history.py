@@ -1,0 +1,90 @@
+"""HistoryService, whatever transport carries it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.history.changes import History
+from sidegate.history.watch import Watching
+from sidegate.membership.command.step import PLATFORM
+from sidegate.model.change import ChangeQuery, RecordedChange
+from sidegate.server.handlers.callers import reader_of
+from sidegate.server.handlers.facts import write_change
+from sidegate.server.wire.change_filters import read_conditions
+from sidegate.server.wire.names import name_of, tenant_of
+from sidegate.server.wire.timestamps import read_range, write_moment
+from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.tokens.seals import Seals
+from sidegate.server.wire.validation import Inspection
+from sidegate.server.wire.watch import Watches
+
+
+class HistoryHandler:
+    """Tells changes; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(self, history: History, watching: Watching, tokens: RevisionTokens, seals: Seals) -> None:
+        self._history = history
+        self._watching = watching
+        self._tokens = tokens
+        self._pages = Pages(seals)
+        self._watches = Watches(seals)
+
+    async def list_changes(self, message: pb.ListChangesRequest) -> pb.ListChangesResponse:
+        """Return a page of changes.
+
+        Raises:
+            InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there never was such a tenant.
+        """
+        tenant = tenant_of(message.parent, "parent")
+        query, page = read_change_query(message), self._pages.open(message)
+        caller = reader_of(message, actor=message.requester or PLATFORM)
+        found = await self._history.list(tenant, query, caller, after=int(page.after or 0), limit=page.limit)
+        changes, token = self._pages.cut(page, found, lambda recorded: str(recorded.sequence))
+        return pb.ListChangesResponse(changes=map(self._recorded, changes), next_page_token=token)
+
+    async def watch_changes(self, message: pb.WatchChangesRequest) -> AsyncGenerator[pb.WatchChangesResponse, None]:
+        """Yield changes as they are written, until the caller has enough.
+
+        Raises:
+            InvalidInput: a condition, the cursor, the time or the heartbeat is wrong.
+            NotFound: there never was such a tenant.
+            TooManyWatchers: as many watch already as may.
+            Unavailable: the view of the store is older than the bound, or the store does not answer.
+        """
+        async with aclosing(self._watching.watch(self._watches.read(message))) as watch:
+            async for told in watch:
+                for response in self._watches.write(told, self._recorded):
+                    yield response
+
+    def _recorded(self, recorded: RecordedChange) -> pb.RecordedChange:
+        return pb.RecordedChange(
+            tenant=name_of(recorded.tenant),
+            revision=self._tokens.encode(recorded.tenant, recorded.part_of),
+            change=write_change(recorded.change),
+            actor=recorded.actor,
+            time=write_moment(recorded.at),
+            cause=recorded.change.cause.value,
+        )
+
+
+def read_change_query(message: pb.ListChangesRequest) -> ChangeQuery:
+    """Return which changes a request lists.
+
+    Raises:
+        InvalidInput: a condition is not right; names every one.
+    """
+    inspection = Inspection()
+    conditions = read_conditions(message, inspection)
+    since, until = read_range(message, inspection)
+    if message.actor_group:
+        inspection.identifier("actor_group", message.actor_group)
+    inspection.finish()
+    return replace(
+        conditions, actor_group=message.actor_group, since=since, until=until, oldest_first=message.oldest_first
+    )

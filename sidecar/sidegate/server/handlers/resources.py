@@ -1,0 +1,249 @@
+"""ResourceService, whatever transport carries it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidegate.authz.v1 import resource_pb2 as pb
+from sidegate.errors import InvalidInput, Violation
+from sidegate.history.activity import Monitoring
+from sidegate.membership.relations import Relations
+from sidegate.membership.resources import HandOver, Resources, ResourceState, ResourceUpdate
+from sidegate.model.page import ResourceQuery
+from sidegate.model.properties import Json, Properties
+from sidegate.model.reference import ref, split_ref
+from sidegate.server.handlers.callers import bytes_of, caller_of, masked, read_back, reader_of
+from sidegate.server.wire.names import RESOURCES, ids_of, name_of, tenant_of
+from sidegate.server.wire.properties import read_properties, write_properties
+from sidegate.server.wire.relations import read_place, write_place, write_relation
+from sidegate.server.wire.timestamps import write_moment
+from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.tokens.seals import Seals
+from sidegate.server.wire.validation import Inspection, quoted
+
+_PARENTS: Final = "parents"
+_PROPERTIES: Final = "properties"
+
+
+class ResourceHandler:
+    """Reads and writes registered resources; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        *,
+        monitoring: Monitoring,
+        relations: Relations,
+        tokens: RevisionTokens,
+        seals: Seals,
+    ) -> None:
+        self._resources = resources
+        self._monitoring = monitoring
+        self._relations = relations
+        self._tokens = tokens
+        self._pages = Pages(seals)
+
+    async def register_resource(self, message: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:
+        """Make a resource known.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.resource.name, "resource.name")
+        parents, properties = _content(message.resource)
+        written = await self._resources.register(
+            tenant,
+            ResourceState(reference, parents, properties, _owner(message.owner)),
+            caller_of(message),
+            lambda state: bytes_of(pb.RegisterResourceResponse(resource=_resource(tenant, state))),
+        )
+        return read_back(pb.RegisterResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def get_resource(self, message: pb.GetResourceRequest) -> pb.GetResourceResponse:
+        """Return a resource.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there is none of this name.
+        """
+        tenant, reference = _named(message.name, "name")
+        found = await self._resources.get(tenant, reference, reader_of(message))
+        return pb.GetResourceResponse(resource=_resource(tenant, found))
+
+    async def list_registered_resources(
+        self, message: pb.ListRegisteredResourcesRequest
+    ) -> pb.ListRegisteredResourcesResponse:
+        """Return a page of resources.
+
+        Raises:
+            InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: the pack denies it.
+            NotFound: there is no such tenant.
+        """
+        tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
+        query = _query(message)
+        found = await self._resources.list(tenant, query, reader_of(message), after=page.after, limit=page.limit)
+        resources, token = self._pages.cut(page, found, lambda state: state.reference)
+        return pb.ListRegisteredResourcesResponse(
+            resources=[_resource(tenant, one) for one in resources], next_page_token=token
+        )
+
+    async def count_resources(self, message: pb.CountResourcesRequest) -> pb.CountResourcesResponse:
+        """Return how many resources stand in a thing.
+
+        Raises:
+            InvalidInput: what they stand in is not right.
+            NotPermitted: the pack denies it.
+            NotFound: there is no such tenant, or no such thing.
+        """
+        tenant, reference = _named(message.name, "name")
+        found = await self._monitoring.count(tenant, reference, reader_of(message))
+        counts = [pb.ResourceCount(type=type_, count=count) for type_, count in found.counts.items()]
+        return pb.CountResourcesResponse(counts=counts, last_change_time=write_moment(found.last_change_at))
+
+    async def list_relations(self, message: pb.ListRelationsRequest) -> pb.ListRelationsResponse:
+        """Return a page of who holds which role on a resource.
+
+        Raises:
+            InvalidInput: the page's token is wrong.
+            NotPermitted: the pack denies it.
+            NotFound: there is no such resource.
+        """
+        (tenant, reference), page = _named(message.name, "name"), self._pages.open(message)
+        after = read_place(page.after)
+        held = await self._relations.list(tenant, reference, reader_of(message), after=after, limit=page.limit)
+        roles, token = self._pages.cut(page, held.roles, write_place)
+        relations = map(write_relation, roles)
+        return pb.ListRelationsResponse(relations=relations, next_page_token=token, hidden=held.hidden)
+
+    async def clone_resource(self, message: pb.CloneResourceRequest) -> pb.CloneResourceResponse:
+        """Make a resource like another.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.name, "name")
+        inspection = Inspection()
+        inspection.identifier("clone_id", message.clone_id)
+        inspection.finish()
+        clone = ResourceState(ref(split_ref(reference)[0], message.clone_id), owner=_owner(message.owner))
+        written = await self._resources.clone(
+            tenant,
+            reference,
+            clone,
+            caller_of(message),
+            lambda state: bytes_of(pb.CloneResourceResponse(resource=_resource(tenant, state))),
+        )
+        return read_back(pb.CloneResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def update_resource(self, message: pb.UpdateResourceRequest) -> pb.UpdateResourceResponse:
+        """Set properties of a resource, and what it stands in.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.resource.name, "resource.name")
+        written = await self._resources.update(
+            tenant,
+            _update(reference, message),
+            caller_of(message),
+            lambda state: bytes_of(pb.UpdateResourceResponse(resource=_resource(tenant, state))),
+        )
+        return read_back(pb.UpdateResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def delete_resource(self, message: pb.DeleteResourceRequest) -> pb.DeleteResourceResponse:
+        """Delete a resource.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant, reference = _named(message.name, "name")
+        written = await self._resources.delete(
+            tenant, reference, caller_of(message), lambda _: bytes_of(pb.DeleteResourceResponse())
+        )
+        return read_back(pb.DeleteResourceResponse, written, tenant, tokens=self._tokens)
+
+    async def hand_over(self, message: pb.HandOverRequest) -> pb.HandOverResponse:
+        """Let one member take over what another holds.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.parent, "parent")
+        former = getattr(message, "from")
+        inspection = Inspection()
+        inspection.identifier("from", former)
+        inspection.identifier("to", message.to)
+        inspection.finish()
+        order = HandOver(former, message.to, frozenset(message.roles), frozenset(message.resources))
+        written = await self._resources.hand_over(
+            tenant, order, caller_of(message), lambda count: bytes_of(pb.HandOverResponse(resources=count))
+        )
+        return read_back(pb.HandOverResponse, written, tenant, tokens=self._tokens)
+
+
+def _named(name: str, field: str) -> tuple[str, str]:
+    tenant, reference = ids_of(name, RESOURCES, field)
+    type_, id_ = split_ref(reference)
+    if not (type_ and id_):
+        message = f"{quoted(name)} is not right: expected `type:id` at its end, such as `template:nda`"
+        raise InvalidInput(Violation(field, message))
+    return tenant, reference
+
+
+def _query(message: pb.ListRegisteredResourcesRequest) -> ResourceQuery:
+    inspection = Inspection()
+    if message.type:
+        inspection.word("type", message.type, example="document")
+    for field, example in (("inside", "template:nda"), ("owner", "member:uma")):
+        reference = getattr(message, field)
+        type_, id_ = split_ref(reference)
+        if reference and not (type_ and id_):
+            inspection.add(field, f"{quoted(reference)} is not right: expected `type:id`, such as `{example}`")
+        inspection.label(field, reference)
+    inspection.finish()
+    return ResourceQuery(message.type, parent=message.inside, owner=message.owner)
+
+
+def _content(resource: pb.RegisteredResource) -> tuple[tuple[str, ...], Properties]:
+    """Return the parents and the properties that a message names."""
+    inspection = Inspection()
+    for position, parent in enumerate(resource.parents):
+        inspection.identifier(f"resource.parents[{position}]", parent)
+    properties = read_properties(resource.properties, "resource.properties", inspection)
+    inspection.finish()
+    return tuple(dict.fromkeys(resource.parents)), properties
+
+
+def _update(reference: str, message: pb.UpdateResourceRequest) -> ResourceUpdate:
+    paths = masked(
+        message,
+        known=lambda path: path in (_PARENTS, _PROPERTIES) or path.startswith(f"{_PROPERTIES}."),
+        expected="`parents`, `properties` or `properties.<name>`",
+    )
+    parents, given = _content(message.resource)
+    whole = _PROPERTIES in paths
+    named = [path.removeprefix(f"{_PROPERTIES}.") for path in paths if path.startswith(f"{_PROPERTIES}.")]
+    properties: dict[str, Json] = {**given} if whole else {name: given.get(name) for name in named}
+    return ResourceUpdate(
+        reference,
+        parents if _PARENTS in paths else None,
+        properties if whole or named else None,
+        whole=whole,
+        etag=message.resource.etag,
+    )
+
+
+def _owner(member: str) -> str:
+    return ref("member", member) if member else ""
+
+
+def _resource(tenant: str, state: ResourceState) -> pb.RegisteredResource:
+    return pb.RegisteredResource(
+        name=name_of(tenant, RESOURCES, state.reference),
+        parents=state.parents,
+        properties=write_properties(state.properties),
+        owner=state.owner,
+        etag=state.etag,
+    )

@@ -1,0 +1,173 @@
+"""TenantService, whatever transport carries it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidegate.authz.v1 import tenant_pb2 as pb
+from sidegate.errors import InvalidInput, Violation
+from sidegate.membership.invitation_rows import require_email, require_phone
+from sidegate.membership.tenants import SettingsUpdate, TenantDeletion, TenantOrder, Tenants, TenantState
+from sidegate.model.facts import Member
+from sidegate.model.page import TenantQuery
+from sidegate.model.properties import Json
+from sidegate.server.handlers.callers import bytes_of, caller_of, masked, read_back, reader_of
+from sidegate.server.wire.names import name_of, tenant_of
+from sidegate.server.wire.properties import read_properties, write_properties
+from sidegate.server.wire.timestamps import write_moment
+from sidegate.server.wire.tokens.confirmations import Confirmations
+from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.server.wire.tokens.seals import Seals
+from sidegate.server.wire.validation import Inspection
+
+_SETTINGS: Final = "settings"
+_SUSPENDED: Final = {pb.TENANT_STATE_ACTIVE: False, pb.TENANT_STATE_SUSPENDED: True}
+
+
+class TenantHandler:
+    """Reads and writes tenants; errors are Sidegate's own, for the transport to tell."""
+
+    def __init__(self, use_case: Tenants, tokens: RevisionTokens, seals: Seals) -> None:
+        self._use_case = use_case
+        self._tokens = tokens
+        self._pages = Pages(seals)
+        self._confirmations = Confirmations(seals)
+
+    async def create_tenant(self, message: pb.CreateTenantRequest) -> pb.CreateTenantResponse:
+        """Make a tenant.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        inspection = Inspection()
+        founder = message.founder
+        inspection.identifier("tenant_id", message.tenant_id)
+        inspection.identifier("founder.member_id", founder.member_id)
+        inspection.label("founder.display_name", founder.display_name)
+        inspection.found += require_email(founder.email, "founder.email")
+        inspection.found += require_phone(founder.phone, "founder.phone")
+        settings = read_properties(message.tenant.settings, "tenant.settings", inspection)
+        inspection.finish()
+        owner = Member(founder.member_id, name=founder.display_name, email=founder.email, phone=founder.phone)
+        order = TenantOrder(message.tenant_id, owner, message.tenant.pack, settings)
+        written = await self._use_case.create(
+            order, caller_of(message), lambda state: bytes_of(pb.CreateTenantResponse(tenant=_tenant(state)))
+        )
+        return read_back(pb.CreateTenantResponse, written, message.tenant_id, tokens=self._tokens)
+
+    async def get_tenant(self, message: pb.GetTenantRequest) -> pb.GetTenantResponse:
+        """Return a tenant.
+
+        Raises:
+            NotPermitted: the tenant's pack denies it.
+            NotFound: there is none of this name.
+        """
+        found = await self._use_case.get(tenant_of(message.name, "name"), reader_of(message))
+        return pb.GetTenantResponse(tenant=_tenant(found))
+
+    async def list_tenants(self, message: pb.ListTenantsRequest) -> pb.ListTenantsResponse:
+        """Return a page of tenants.
+
+        Raises:
+            InvalidInput: a condition or the page's token is wrong.
+            NotPermitted: somebody else than the platform asks for it.
+        """
+        page = self._pages.open(message)
+        if message.state not in (pb.TENANT_STATE_UNSPECIFIED, *_SUSPENDED):
+            raise InvalidInput(Violation("state", f"`{message.state}` is no state"))
+        query = TenantQuery(suspended=_SUSPENDED.get(message.state))
+        found = await self._use_case.list(query, reader_of(message), after=page.after, limit=page.limit)
+        tenants, token = self._pages.cut(page, found, lambda state: state.id)
+        return pb.ListTenantsResponse(tenants=map(_tenant, tenants), next_page_token=token)
+
+    async def update_tenant(self, message: pb.UpdateTenantRequest) -> pb.UpdateTenantResponse:
+        """Set settings.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.tenant.name, "tenant.name")
+        written = await self._use_case.update(
+            tenant,
+            _update(message),
+            caller_of(message),
+            lambda state: bytes_of(pb.UpdateTenantResponse(tenant=_tenant(state))),
+        )
+        return read_back(pb.UpdateTenantResponse, written, tenant, tokens=self._tokens)
+
+    async def suspend_tenant(self, message: pb.SuspendTenantRequest) -> pb.SuspendTenantResponse:
+        """Let nobody in a tenant be allowed anything.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.name, "name")
+        written = await self._use_case.suspend(
+            tenant, caller_of(message), lambda state: bytes_of(pb.SuspendTenantResponse(tenant=_tenant(state)))
+        )
+        return read_back(pb.SuspendTenantResponse, written, tenant, tokens=self._tokens)
+
+    async def resume_tenant(self, message: pb.ResumeTenantRequest) -> pb.ResumeTenantResponse:
+        """Let a suspended tenant decide as before.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.name, "name")
+        written = await self._use_case.resume(
+            tenant, caller_of(message), lambda state: bytes_of(pb.ResumeTenantResponse(tenant=_tenant(state)))
+        )
+        return read_back(pb.ResumeTenantResponse, written, tenant, tokens=self._tokens)
+
+    async def delete_tenant(self, message: pb.DeleteTenantRequest) -> pb.DeleteTenantResponse:
+        """Ask for a deletion, or confirm it.
+
+        Raises:
+            SidegateError: it is refused; nothing was written.
+        """
+        tenant = tenant_of(message.name, "name")
+
+        def respond(deletion: TenantDeletion) -> bytes:
+            size = deletion.size
+            answer = pb.DeleteTenantResponse(deleted=True, members=size.members, resources=size.resources)
+            if deletion.state is not None:
+                answer.deleted = False
+                answer.confirmation_token = self._confirmations.token(message.name, deletion.etag)
+                answer.tenant.CopyFrom(_tenant(deletion.state))
+            return bytes_of(answer)
+
+        written = await self._use_case.delete(
+            tenant, caller_of(message), confirmed=self._confirmations.etag(message), respond=respond
+        )
+        return read_back(pb.DeleteTenantResponse, written, tenant, tokens=self._tokens)
+
+
+def _update(message: pb.UpdateTenantRequest) -> SettingsUpdate:
+    paths = masked(
+        message,
+        known=lambda path: path == _SETTINGS or path.startswith(f"{_SETTINGS}."),
+        expected="`settings` or `settings.<name>`",
+    )
+    inspection = Inspection()
+    given = read_properties(message.tenant.settings, "tenant.settings", inspection)
+    if inspection.found:
+        raise InvalidInput(*inspection.found)
+    if _SETTINGS in paths:
+        return SettingsUpdate(given, whole=True, etag=message.tenant.etag)
+    names = [path.removeprefix(f"{_SETTINGS}.") for path in paths]
+    settings: dict[str, Json] = {name: given.get(name) for name in names}
+    return SettingsUpdate(settings, etag=message.tenant.etag)
+
+
+def _tenant(state: TenantState) -> pb.Tenant:
+    return pb.Tenant(
+        name=name_of(state.id),
+        pack=state.pack,
+        settings=write_properties(state.settings),
+        roles=state.roles,
+        seats_taken=state.seats_taken,
+        etag=state.etag,
+        state=pb.TENANT_STATE_SUSPENDED if state.suspended else pb.TENANT_STATE_ACTIVE,
+        create_time=write_moment(state.created_at),
+    )

@@ -1,0 +1,56 @@
+"""Revisions as clients see them: a token says nothing to them, and none but ours is taken back."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
+
+from sidegate.errors import InvalidInput, Violation
+from sidegate.model.revision import NO_REVISION, Revision
+
+FIELD: Final = "consistency.at_least_as_fresh"
+"""The field of a request that carries a token, unless said otherwise."""
+_STORED: Final = struct.Struct(">qq")
+_KEY_BYTES: Final = 16
+# 33 bytes fill 44 characters without a spare bit, so that no two texts stand for one token.
+_MAC_BYTES: Final = 17
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{44}")
+
+
+class RevisionTokens:
+    """Turns a tenant's revision into a token and back; every sidecar of a store needs the same key."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < _KEY_BYTES:
+            raise ValueError(f"a key of {len(key)} bytes can be guessed: expected at least {_KEY_BYTES}")
+        self._key = key
+
+    def encode(self, tenant: str, revision: Revision) -> str:
+        """Return the token of a revision; empty for that of a tenant that is not there."""
+        if revision.number == 0:
+            return ""
+        stored = _STORED.pack(revision.number, revision.time)
+        return urlsafe_b64encode(stored + self._mac(tenant, stored)).decode("ascii")
+
+    def decode(self, tenant: str, token: str, *, field: str = FIELD) -> Revision:
+        """Return the revision that a token of this tenant stands for, NO_REVISION for the empty one.
+
+        Raises:
+            InvalidInput: it is not a token of this tenant.
+        """
+        if not token:
+            return NO_REVISION
+        if _TOKEN.fullmatch(token):
+            raw = urlsafe_b64decode(token)
+            stored, mac = raw[: _STORED.size], raw[_STORED.size :]
+            if hmac.compare_digest(mac, self._mac(tenant, stored)):
+                return Revision(*_STORED.unpack(stored))
+        raise InvalidInput(
+            Violation(field, "not a revision of this tenant: expected a token that an answer or a write returned")
+        )
+
+    def _mac(self, tenant: str, stored: bytes) -> bytes:
+        return hmac.digest(self._key, b"sidegate revision\0" + stored + tenant.encode(), "sha256")[:_MAC_BYTES]

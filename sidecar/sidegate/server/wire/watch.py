@@ -1,0 +1,108 @@
+"""Watching on the wire: what a request asks for, and how changes are told with a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+
+from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.errors import InvalidInput
+from sidegate.history.cursors import BEGINNING, Place, Told, Wanted
+from sidegate.history.watch import HEARTBEAT, WatchOrder
+from sidegate.model.change import RecordedChange
+from sidegate.replica.arrivals import ANY_TENANT
+from sidegate.server.wire.change_filters import read_conditions
+from sidegate.server.wire.names import tenant_of
+from sidegate.server.wire.timestamps import read_moment
+from sidegate.server.wire.tokens.seals import Seals
+from sidegate.server.wire.validation import Inspection
+
+T = TypeVar("T")
+_PURPOSE: Final = "cursor"
+_EVERY_TENANT: Final = ("", "tenants/-")
+_HEARTBEATS: Final = (1.0, 300.0)
+_MAX_BYTES: Final = 1024 * 1024
+"""Of the changes in one response; common clients take no message above 4 MiB."""
+
+
+class Watches:
+    """Reads requests to watch, and writes what they are told; cursors are sealed, so that none is made up."""
+
+    def __init__(self, seals: Seals) -> None:
+        self._seals = seals
+
+    def read(self, message: pb.WatchChangesRequest) -> WatchOrder:
+        """Return what a request asks to watch.
+
+        Raises:
+            InvalidInput: a condition, the cursor, the time or the heartbeat is not right.
+        """
+        tenant = ANY_TENANT if message.parent in _EVERY_TENANT else tenant_of(message.parent, "parent")
+        inspection = Inspection()
+        query = read_conditions(message, inspection)
+        start = self._start(message, inspection)
+        heartbeat = _heartbeat(message.heartbeat, inspection) if message.HasField("heartbeat") else HEARTBEAT
+        inspection.finish()
+        return WatchOrder(Wanted(tenant, query), start, heartbeat)
+
+    def write(
+        self, told: Told, write_change: Callable[[RecordedChange], pb.RecordedChange]
+    ) -> Iterator[pb.WatchChangesResponse]:
+        """Yield the responses that tell this: one, unless it is too long for that."""
+        written = [write_change(recorded) for recorded in told.changes]
+        *parts, last = cut([(one.tenant, one.revision) for one in written], [one.ByteSize() for one in written])
+        for part in parts:
+            end = told.changes[part.stop - 1]
+            yield pb.WatchChangesResponse(changes=written[part], cursor=self._cursor(Place(end.sequence, end.at)))
+        cursor = self._cursor(told.place)
+        yield pb.WatchChangesResponse(changes=written[last], cursor=cursor, caught_up=told.caught_up)
+
+    def _cursor(self, place: Place) -> str:
+        return self._seals.seal(_PURPOSE, str(place.sequence), place.at.isoformat() if place.at else "")
+
+    def _start(self, message: pb.WatchChangesRequest, inspection: Inspection) -> Place | datetime | None:
+        match message.WhichOneof("start"):
+            case "start_time":
+                return read_moment(message.start_time, "start_time", inspection)
+            case "from_beginning" if message.from_beginning:
+                return BEGINNING
+            case "cursor" if message.cursor:
+                return self._place(message.cursor, inspection)
+            case _:
+                return None
+
+    def _place(self, cursor: str, inspection: Inspection) -> Place | None:
+        try:
+            sequence, at = self._seals.open(_PURPOSE, cursor, field="cursor")
+        except InvalidInput as error:
+            inspection.found.extend(error.violations)
+            return None
+        return Place(int(sequence), datetime.fromisoformat(at) if at else None)
+
+
+def cut(revisions: Sequence[T], sizes: Sequence[int], limit: int = _MAX_BYTES) -> Iterator[slice]:
+    """Yield slices of at most `limit` bytes: whole revisions, or a part of one where it alone is longer.
+
+    What is longer by itself stands alone. There is always at least one slice.
+    """
+    start = size = whole = 0
+    for position, (revision, more) in enumerate(zip(revisions, sizes, strict=True)):
+        if position and revision != revisions[position - 1]:
+            whole = position
+        while start < position and size + more > limit:
+            end = whole if whole > start else position
+            yield slice(start, end)
+            start, size = end, sum(sizes[end:position])
+        size += more
+    yield slice(start, len(sizes))
+
+
+def _heartbeat(duration: Duration, inspection: Inspection) -> float:
+    shortest, longest = _HEARTBEATS
+    seconds = duration.seconds + duration.nanos / 1e9
+    if not shortest <= seconds <= longest:
+        inspection.add("heartbeat", f"`{seconds:g}` seconds are not right: expected 1 to 300")
+    return seconds

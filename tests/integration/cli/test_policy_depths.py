@@ -1,0 +1,89 @@
+"""The policy tests of all packs hold at every depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import grpc
+import pytest
+
+from sidegate import bootstrap
+from sidegate.authz.v1.tenant_pb2 import DeleteTenantRequest
+from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
+from sidegate.client.sidecar import RemoteSidecar
+from sidegate.documents.yaml import Document
+from sidegate.facts.read import facts_of
+from sidegate.facts.write import write_facts
+from sidegate.model.decision import Decision
+from sidegate.model.question import Request
+from sidegate.policy.testing.file import find_test_files, read_test_files
+from sidegate.policy.testing.run import run_tests
+from support.paths import ROOT
+
+POLICIES = ROOT / "policies"
+PACKS = sorted(place.parent.name for place in POLICIES.glob("*/pack.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("through", "engine"),
+    [("engine", "reference"), ("engine", "indexed"), ("chain", "indexed"), ("service", "indexed")],
+)
+@pytest.mark.parametrize("pack", PACKS)
+async def test_every_check_of_the_pack_holds(pack, through, engine):
+    """Evaluator, chain over a real store and real gRPC server give the expected decisions, on either engine."""
+    files = read_test_files(find_test_files(POLICIES / pack))
+    async with bootstrap.answerer(through, POLICIES, engine) as answerer:
+        results = await run_tests(files, answerer)
+    assert len(results) >= 50
+    failed = [f"{r.file}:{r.line} {r.asked}: expected {r.expected}, got {r.got}" for r in results if not r.passed]
+    assert failed == []
+
+
+@dataclass
+class OneSidecar:
+    """Answers policy tests by a sidecar that runs already: for each file the tenants of the one before are deleted."""
+
+    channel: grpc.aio.Channel
+    tenants: tuple[str, ...] = ()
+
+    async def prepare(self, pack: str, facts: Document) -> None:
+        await self.close()
+        given = facts_of(facts).tenants.values()
+        document = write_facts([replace(tenant, pack=tenant.pack or pack) for tenant in given])
+        self.tenants = tuple(tenant.id for tenant in given)
+        await RemoteSidecar(self.channel).apply(document, source="policy test")
+
+    async def decide(self, request: Request) -> Decision:
+        return await RemoteSidecar(self.channel).decide(request)
+
+    async def close(self) -> None:
+        delete = TenantServiceStub(self.channel).DeleteTenant
+        for tenant in self.tenants:
+            name = f"tenants/{tenant}"
+            told = await delete(DeleteTenantRequest(name=name))
+            await delete(DeleteTenantRequest(name=name, confirmation_token=told.confirmation_token))
+
+
+@pytest.mark.parametrize("pack", PACKS)
+async def test_every_check_of_the_pack_holds_on_both_databases(sidecar_address, pack):
+    """The decision side of every rule is answered as expected over gRPC from facts in SQLite and in PostgreSQL."""
+    files = read_test_files(find_test_files(POLICIES / pack))
+    async with grpc.aio.insecure_channel(sidecar_address) as channel:
+        answerer = OneSidecar(channel)
+        try:
+            results = await run_tests(files, answerer)
+        finally:
+            await answerer.close()
+    assert len(results) >= 50
+    failed = [f"{r.file}:{r.line} {r.asked}: expected {r.expected}, got {r.got}" for r in results if not r.passed]
+    assert failed == []
+
+
+async def test_a_users_settings_have_no_say_in_policy_tests(monkeypatch):
+    """What stands in the environment for a server neither reaches the tests' database nor stops them."""
+    monkeypatch.setenv("SIDEGATE_DATABASE", "sqlite:////nowhere/at/all.db")
+    monkeypatch.setenv("SIDEGATE_DEFAULT_PACK", "no-such-pack")
+    files = read_test_files(find_test_files(POLICIES / "eformsign"))[:1]
+    async with bootstrap.answerer("chain", POLICIES, "indexed") as answerer:
+        results = await run_tests(files, answerer)
+    assert {result.passed for result in results} == {True}

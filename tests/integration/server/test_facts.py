@@ -1,0 +1,120 @@
+"""ApplyFacts and ExportFacts against a real server on a real port."""
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+
+from sidegate.authz.v1 import facts_pb2 as pb
+from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
+from sidegate.errors import FactsError, Fault, RevisionConflict
+from sidegate.model.change import Change, EntryKind
+from sidegate.model.revision import Revision
+from support.servers.sidecar import TOKENS, Outcome, ScriptedFacts, channel, failure, serving
+
+CHANGES = (
+    Change(EntryKind.MEMBER, ("uma",), None, {"status": "active", "quota": 3}),
+    Change(EntryKind.GRANT, ("owner", "document:d1", "member:uma"), {}, None),
+)
+
+
+async def test_apply_tells_what_changed_and_the_new_revision() -> None:
+    """Each tenant's changes come back in order, with a token that stands for its new revision."""
+    made = Revision(5, 50), Revision(2, 60)
+    facts = ScriptedFacts([Outcome("acme", made[0], CHANGES, ["nobody holds `owner`"]), Outcome("globex", made[1])])
+    async with serving(facts=facts) as server, channel(server) as wire:
+        answer = await FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="tenants: {}", source="f.yaml"))
+
+    assert facts.calls == [("apply", "tenants: {}", "f.yaml", "platform")]
+    acme, globex = answer.tenants
+    assert (TOKENS.decode("acme", acme.revision), TOKENS.decode("globex", globex.revision)) == made
+    assert list(acme.warnings) == ["nobody holds `owner`"]
+    assert [MessageToDict(change) for change in acme.changes] == [
+        {"entity": "member", "key": ["uma"], "after": {"status": "active", "quota": 3.0}},
+        {"entity": "grant", "key": ["owner", "document:d1", "member:uma"], "before": {}},
+    ]
+    assert list(globex.changes) == []
+
+
+async def test_validate_only_plans_and_has_no_revision() -> None:
+    """A plan writes nothing, so it has no revision to wait for."""
+    facts = ScriptedFacts([Outcome("acme", Revision(4, 40), CHANGES)])
+    async with serving(facts=facts) as server, channel(server) as wire:
+        answer = await FactsServiceStub(wire).ApplyFacts(
+            pb.ApplyFactsRequest(document="tenants: {}", validate_only=True, actor="ops")
+        )
+
+    assert facts.calls == [("plan", "tenants: {}", "facts")]
+    assert answer.tenants[0].revision == ""
+    assert len(answer.tenants[0].changes) == 2
+
+
+async def test_the_actor_is_passed_on() -> None:
+    """Who writes reaches the history."""
+    facts = ScriptedFacts()
+    async with serving(facts=facts) as server, channel(server) as wire:
+        await FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b", source="f", actor="ops@acme"))
+
+    assert facts.calls == [("apply", "a: b", "f", "ops@acme")]
+
+
+async def test_a_faulty_document_names_every_place() -> None:
+    """A refused document gets INVALID_ARGUMENT with a violation per fault, by key, file and line."""
+    error = FactsError(
+        Fault("f.yaml", 3, "acme.members.uma.roles", "unknown role `boss`"),
+        Fault("f.yaml", 9, "acme.grants.0.on", "`nda` is not right"),
+    )
+    async with serving(facts=ScriptedFacts(error=error)) as server, channel(server) as wire:
+        told = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
+
+    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert told.info.reason == "FACTS_FAULTY"
+    assert told.message == "f.yaml:3: acme.members.uma.roles: unknown role `boss` (and 1 more)"
+    assert told.violations == {
+        "acme.members.uma.roles": "f.yaml:3: acme.members.uma.roles: unknown role `boss`",
+        "acme.grants.0.on": "f.yaml:9: acme.grants.0.on: `nda` is not right",
+    }
+
+
+async def test_a_document_with_a_thousand_faults_still_says_so() -> None:
+    """More faults than trailers carry are cut, and the last violation says how many are left out."""
+    error = FactsError(*(Fault("f.yaml", n, f"acme.members.m{n}", "unknown role `böss`") for n in range(1, 1001)))
+    async with serving(facts=ScriptedFacts(error=error)) as server, channel(server) as wire:
+        told = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
+
+    *shown, last = told.violations.values()
+    assert told.info.metadata["violations"] == "1000"
+    assert last == f"{1000 - len(shown)} more violations are left out here"
+
+
+async def test_a_conflict_can_be_retried() -> None:
+    """Losing to another writer is ABORTED, with a delay after which to try again."""
+    facts = ScriptedFacts(error=RevisionConflict("acme is at 9"))
+    async with serving(facts=facts) as server, channel(server) as wire:
+        told = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
+
+    assert (told.code, told.info.reason) == (grpc.StatusCode.ABORTED, "REVISION_CONFLICT")
+    assert told.retry is not None
+    assert told.retry.retry_delay.ToMilliseconds() > 0
+
+
+async def test_a_wrong_apply_request_never_reaches_the_facts() -> None:
+    """An empty document and control characters in names are refused, all at once."""
+    facts = ScriptedFacts()
+    async with serving(facts=facts) as server, channel(server) as wire:
+        told = await failure(
+            FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document=" \n", source="a\nb", actor="x" * 257))
+        )
+
+    assert set(told.violations) == {"document", "source", "actor"}
+    assert facts.calls == []
+
+
+async def test_export_returns_the_document_of_the_named_tenants() -> None:
+    """The names are passed on, and the document comes back as it is."""
+    facts = ScriptedFacts(document="tenants:\n  acmé: {}\n")
+    async with serving(facts=facts) as server, channel(server) as wire:
+        answer = await FactsServiceStub(wire).ExportFacts(pb.ExportFactsRequest(tenants=["acmé", "globex"]))
+        told = await failure(FactsServiceStub(wire).ExportFacts(pb.ExportFactsRequest(tenants=["a", "*", ""])))
+
+    assert answer.document == facts.document
+    assert facts.calls == [("export", ("acmé", "globex"))]
+    assert set(told.violations) == {"tenants[1]", "tenants[2]"}

@@ -1,0 +1,174 @@
+"""What stands around a stream: its errors, its report, its pace, and how it ends with the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+import pytest
+
+from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.errors import StoreUnavailable, TooManyWatchers
+from sidegate.telemetry.calls import FinishedCall
+from support.decisions.watching import Watch
+from support.servers.sidecar import channel, failure, serving, until
+
+METHOD = "sidegate.authz.v1.HistoryService/WatchChanges"
+BYTES = 64 * 1024
+NARROW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", BYTES))
+"""A client that takes only so much before it reads."""
+
+
+class Scripted:
+    """Streams what its script yields, and counts what was taken of it."""
+
+    def __init__(self, script: Callable[[], AsyncIterator[str]]) -> None:
+        self._script = script
+        self.taken = 0
+        self.ended = asyncio.Event()
+
+    async def list_changes(self, _message):
+        return pb.ListChangesResponse()
+
+    async def watch_changes(self, _message) -> AsyncIterator[pb.WatchChangesResponse]:
+        try:
+            async for cursor in self._script():
+                self.taken += 1
+                yield pb.WatchChangesResponse(cursor=cursor)
+        finally:
+            self.ended.set()
+
+
+async def silence() -> AsyncIterator[str]:
+    yield "first"
+    await asyncio.Event().wait()
+
+
+async def flood() -> AsyncIterator[str]:
+    while True:
+        yield "x" * BYTES
+
+
+def failing(error: Exception) -> Scripted:
+    async def script() -> AsyncIterator[str]:
+        yield "first"
+        raise error
+
+    return Scripted(script)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (StoreUnavailable("driver text"), grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
+        (TooManyWatchers("7 watch here already"), grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS"),
+        (ZeroDivisionError("a secret"), grpc.StatusCode.INTERNAL, "INTERNAL"),
+        (TimeoutError("a secret"), grpc.StatusCode.INTERNAL, "INTERNAL"),
+    ],
+)
+async def test_an_error_amid_a_stream_is_told_as_that_of_a_call(error, code, reason):
+    """What was told before arrives, the status follows the one table, nothing inside leaks, and the end is reported."""
+    calls: list[FinishedCall] = []
+    async with serving(history=failing(error), on_call=calls.append) as server, channel(server) as wire:
+        watch = Watch(wire)
+        assert (await watch.next()).cursor == "first"
+        told = await failure(watch.end())
+    assert (told.code, told.info.reason) == (code, reason)
+    assert "secret" not in told.message
+    assert "driver" not in told.message
+    assert [(call.method, call.code) for call in calls] == [(METHOD, code.name)]
+
+
+async def test_a_request_that_cant_be_read_is_the_callers_fault():
+    """Bytes that are no request are INVALID_ARGUMENT for a stream, too."""
+    calls: list[FinishedCall] = []
+    async with serving(history=Scripted(silence), on_call=calls.append) as server, channel(server) as wire:
+        call = wire.unary_stream(f"/{METHOD}")(b"\xff\xff\xff")
+        told = await failure(_first(call))
+    assert told.info.reason == "INVALID_INPUT"
+    assert [call.code for call in calls] == ["INVALID_ARGUMENT"]
+
+
+async def _first(call) -> object:
+    async for message in call:
+        return message
+    return None
+
+
+async def test_a_caller_that_hangs_up_ends_its_stream():
+    """The handler ends, what it holds is let go, and the call is reported as cancelled."""
+    calls: list[FinishedCall] = []
+    handler = Scripted(silence)
+    async with serving(history=handler, on_call=calls.append) as server, channel(server) as wire:
+        watch = Watch(wire)
+        await watch.next()
+        watch.call.cancel()
+        await asyncio.wait_for(handler.ended.wait(), 20)
+        await until(_true(lambda: calls))
+    assert [call.code for call in calls] == ["CANCELLED"]
+
+
+async def test_a_stream_is_as_fast_as_its_reader():
+    """A handler that could go on for ever waits for a reader that has stopped reading, and goes on with it."""
+    handler = Scripted(flood)
+    async with serving(history=handler) as server, _narrow(server) as wire:
+        watch = Watch(wire)
+        await watch.next()
+        at_rest = await _resting(handler)
+        for _ in range(at_rest):
+            await watch.next()
+        assert await _resting(handler) > at_rest
+        assert at_rest < 100
+        watch.call.cancel()
+
+
+async def _resting(handler: Scripted) -> int:
+    """Return how much was taken of a script once no more is."""
+    while True:
+        before = handler.taken
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        if handler.taken == before:
+            return before
+
+
+@pytest.mark.parametrize("script", [silence, flood])
+async def test_streams_end_with_the_server(script):
+    """A stop ends silent streams and ones whose reader has stopped reading, long before the grace is over."""
+    calls: list[FinishedCall] = []
+    handler = Scripted(script)
+    async with serving(history=handler, on_call=calls.append, grace=3600.0) as server, _narrow(server) as wire:
+        watch = Watch(wire)
+        await watch.next()
+        await _resting(handler)
+        await asyncio.wait_for(server.stop(), 60)
+        await asyncio.wait_for(handler.ended.wait(), 20)
+        await until(_true(lambda: calls))
+        assert [call.code for call in calls] == ["UNAVAILABLE" if script is silence else "CANCELLED"]
+        if script is silence:
+            told = await failure(watch.end())
+            assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
+            assert told.retry is not None
+
+
+async def test_a_stream_with_ever_more_to_tell_ends_with_the_server():
+    """A stop finds a stream between two writes, too, and its reader gets the word."""
+    handler = Scripted(flood)
+    async with serving(history=handler, grace=3600.0) as server, channel(server) as wire:
+        watch = Watch(wire)
+        await watch.next()
+        ending = asyncio.create_task(failure(watch.end()))
+        await asyncio.wait_for(server.stop(), 60)
+        assert (await ending).info.reason == "STOPPING"
+
+
+def _narrow(server) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(server.addresses[0], options=NARROW)
+
+
+def _true(condition: Callable[[], object]):
+    async def told() -> bool:
+        return bool(condition())
+
+    return told

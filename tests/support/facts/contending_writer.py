@@ -1,0 +1,39 @@
+"""Writes one member after another to the tenant `acme` beside others who do the same; also as a process of its own."""
+
+import asyncio
+import sys
+from dataclasses import replace
+
+from sidegate.errors import RevisionConflict
+from sidegate.model.facts import Member
+from sidegate.ports.facts_store import FactsStore
+from sidegate_adapters.sql import open_store
+from support.facts.changes import changes_between
+
+
+async def add_member(store: FactsStore, name: str) -> int:
+    """Add a member and count it, reading again as often as another writer comes first; return how often one did."""
+    conflicts = 0
+    while True:
+        loaded = await store.load("acme")
+        assert loaded is not None, "the tenant is gone"
+        facts, revision = loaded
+        count = facts.settings.get("count", 0) + 1
+        grown = replace(facts, members={**facts.members, name: Member(name)}, settings={"count": count})
+        try:
+            await store.write({"acme": changes_between(facts, grown)}, expected={"acme": revision.number}, actor=name)
+        except RevisionConflict:
+            conflicts += 1
+        else:
+            return conflicts
+
+
+async def _write(address: str, name: str, rounds: int) -> None:
+    store = await open_store(address)
+    conflicts = sum([await add_member(store, f"{name}-{n}") for n in range(rounds)])
+    await store.close()
+    sys.stdout.write(f"{conflicts}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(_write(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,255 @@
+"""Planning, applying and exporting facts on a real store."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from sidegate.errors import FactsError, InvalidInput, RevisionConflict
+from sidegate.facts.apply import FactsDocuments, TenantChanges
+from sidegate.model.change import Change, EntryKind
+from sidegate.model.facts import TenantFacts
+from sidegate_adapters.sql import SqlFactsStore, open_store
+from support.facts.pack import facts_schema
+
+PACKS = {"": facts_schema(), "paper": facts_schema(), "plain": facts_schema("plain", custom_roles=False)}
+ACME = """\
+tenants:
+  acme:
+    members:
+      rep: {roles: [chief]}
+      uma: {quota: 3}
+    groups:
+      sales: {members: [uma]}
+    resources:
+      document:d1: {owner: uma, properties: {status: draft}}
+"""
+UMBRA = ACME.replace("acme", "umbra").replace("tenants:\n", "")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
+    opened = await open_store(f"sqlite:///{tmp_path}/facts.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def keeper(store: SqlFactsStore) -> FactsDocuments:
+    return FactsDocuments(store, PACKS.get, pack_names=PACKS.keys)
+
+
+class Overtaken:
+    """A store on which another writer comes first, a given number of times."""
+
+    def __init__(self, store: SqlFactsStore, times: int) -> None:
+        self._store = store
+        self._times = times
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def write(
+        self, changes: Mapping[str, Sequence[Change]], *, expected: Mapping[str, int], actor: str
+    ) -> Mapping[str, int]:
+        if self._times:
+            self._times -= 1
+            text = ACME.replace("quota: 3", f"quota: {100 + self._times}")
+            await FactsDocuments(self._store, PACKS.get).apply(text, "other.yaml", actor="other")
+        return await self._store.write(changes, expected=expected, actor=actor)
+
+
+def names(applied: Sequence[TenantChanges]) -> list[tuple[str, int, list[str]]]:
+    return [
+        (one.tenant, one.revision.number, [":".join((change.entity, *change.key)) for change in one.changes])
+        for one in applied
+    ]
+
+
+async def test_a_plan_says_what_apply_then_does(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+    """Planning writes nothing; applying makes the same changes, and a revision."""
+    planned = await keeper.plan(ACME, "facts.yaml")
+    there = await store.tenants()
+    applied = await keeper.apply(ACME, "facts.yaml", actor="ops")
+
+    assert there == []
+    assert names(planned) == [
+        (
+            "acme",
+            0,
+            [
+                "tenant",
+                "member:rep",
+                "member:uma",
+                "group:sales",
+                "group_member:sales:member:uma",
+                "resource:document:d1",
+                "grant:chief:tenant:acme:member:rep",
+                "grant:owner:document:d1:member:uma",
+            ],
+        )
+    ]
+    assert [one.changes for one in applied] == [one.changes for one in planned]
+    assert [one.revision.number for one in applied] == [1]
+
+
+async def test_applying_again_changes_nothing(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+    """The same document a second time makes no change, no revision and no entry in the feed."""
+    await keeper.apply(ACME, "facts.yaml", actor="ops")
+    head = await store.head()
+
+    assert names(await keeper.apply(ACME, "facts.yaml", actor="ops")) == [("acme", 1, [])]
+    assert await store.head() == head
+
+
+async def test_an_export_applied_changes_nothing(keeper: FactsDocuments) -> None:
+    """What is exported is what is stored: applying it makes no change, exporting again gives the same text."""
+    await keeper.apply(ACME + UMBRA, "facts.yaml", actor="ops")
+    text = await keeper.export()
+
+    assert text == ACME + UMBRA
+    assert names(await keeper.apply(text, "export.yaml", actor="ops")) == [("acme", 1, []), ("umbra", 1, [])]
+
+
+async def test_a_tenant_then_holds_exactly_what_the_document_says(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+    """What the document no longer says is removed; tenants that it doesn't name stay as they are."""
+    await keeper.apply(ACME + UMBRA, "facts.yaml", actor="ops")
+    umbra = await store.load("umbra")
+    text = "tenants: {acme: {pack: paper, members: {rep: {roles: [chief], mfa: true}}}}"
+
+    assert names(await keeper.apply(text, "facts.yaml", actor="ops")) == [
+        (
+            "acme",
+            2,
+            [
+                "tenant",
+                "member:rep",
+                "grant:owner:document:d1:member:uma",
+                "resource:document:d1",
+                "group_member:sales:member:uma",
+                "group:sales",
+                "member:uma",
+            ],
+        )
+    ]
+    assert await keeper.export(["acme"]) == (
+        "tenants:\n  acme:\n    pack: paper\n    members:\n      rep: {roles: [chief], mfa: true}\n"
+    )
+    assert await store.load("umbra") == umbra
+
+
+async def test_one_fault_refuses_the_whole_document(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+    """All faults of all tenants come at once, with their places, and no tenant is written."""
+    text = ACME + UMBRA.replace("chief", "chef").replace("  umbra:\n", "  umbra:\n    pack: papper\n")
+    text += "  third: {members: {uma: {roles: [x]}}}\n"
+    with pytest.raises(FactsError) as refusal:
+        await keeper.apply(text, "facts.yaml", actor="ops")
+
+    assert [str(fault) for fault in refusal.value.faults] == [
+        "facts.yaml:11: tenants.umbra.pack: unknown pack `papper`: did you mean `paper`?",
+        (
+            "facts.yaml:19: tenants.third.members.uma.roles.0: unknown role `x` of pack `paper`: "
+            "expected one of `admin`, `chief`, `deputy`, `owner`, `steward`, `template_user`"
+        ),
+    ]
+    assert await store.tenants() == []
+
+
+async def test_a_tenant_without_pack_needs_a_default(store: SqlFactsStore) -> None:
+    """Where the server has no default pack, a tenant must name one."""
+    keeper = FactsDocuments(store, {"paper": facts_schema()}.get, pack_names=lambda: ["paper"])
+    with pytest.raises(FactsError) as refusal:
+        await keeper.plan(ACME, "facts.yaml")
+
+    assert (
+        str(refusal.value) == "facts.yaml:2: tenants.acme: no pack decides for `acme`: expected `paper` as its `pack`"
+    )
+
+
+async def test_each_tenant_is_checked_by_its_own_pack(keeper: FactsDocuments) -> None:
+    """A custom role is a fault for the tenant on a pack without custom roles, and for no other."""
+    role = "    roles: {Reviewer: {permissions: {document: [view]}}}\n"
+    with pytest.raises(FactsError) as refusal:
+        await keeper.plan(f"tenants:\n  acme:\n{role}  umbra:\n    pack: plain\n{role}", "facts.yaml")
+
+    assert [(fault.line, fault.key) for fault in refusal.value.faults] == [(6, "tenants.umbra.roles.Reviewer")]
+
+
+async def test_the_last_chief_cannot_be_applied_away(keeper: FactsDocuments) -> None:
+    """A document that leaves a tenant without the one it must have is refused; one that hands over is not."""
+    await keeper.apply(ACME, "facts.yaml", actor="ops")
+    with pytest.raises(FactsError, match="nobody would hold role `chief` of `member:rep`"):
+        await keeper.apply(ACME.replace("{roles: [chief]}", "{}"), "facts.yaml", actor="ops")
+    handed = ACME.replace("{roles: [chief]}", "{}").replace("{quota: 3}", "{quota: 3, roles: [chief]}")
+
+    assert names(await keeper.apply(handed, "facts.yaml", actor="ops")) == [
+        ("acme", 2, ["grant:chief:tenant:acme:member:uma", "grant:chief:tenant:acme:member:rep"])
+    ]
+
+
+async def test_a_new_tenant_without_a_chief_is_warned_about(keeper: FactsDocuments) -> None:
+    """Plan and apply say what is still missing, and write nonetheless."""
+    text = "tenants: {acme: {members: {rep: }}}"
+    warning = "nobody holds role `chief` on the tenant yet, which exactly one member should hold"
+
+    assert [plan.warnings for plan in await keeper.plan(text, "facts.yaml")] == [(warning,)]
+    assert [one.warnings for one in await keeper.apply(text, "facts.yaml", actor="ops")] == [(warning,)]
+
+
+async def test_a_writer_who_came_first_is_reckoned_with(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+    """After another's write the changes are computed anew, so that the document holds in the end."""
+    await keeper.apply(ACME, "facts.yaml", actor="ops")
+    overtaken = FactsDocuments(Overtaken(store, times=4), PACKS.get)
+    (applied,) = await overtaken.apply(ACME.replace("quota: 3", "quota: 9"), "facts.yaml", actor="ops")
+
+    assert applied.revision.number == 6
+    assert [(change.before or {}).get("quota") for change in applied.changes] == [100]
+    assert (await store.load("acme") or (TenantFacts("acme"), 0))[0].members["uma"].quota == 9
+
+
+async def test_one_who_is_always_overtaken_gives_up(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+    """After several attempts the conflict is told, and nothing of the document was written."""
+    await keeper.apply(ACME, "facts.yaml", actor="ops")
+    overtaken = FactsDocuments(Overtaken(store, times=100), PACKS.get)
+    with pytest.raises(RevisionConflict):
+        await overtaken.apply(ACME.replace("quota: 3", "quota: 9"), "facts.yaml", actor="ops")
+
+    assert (await store.load("acme") or (TenantFacts("acme"), 0))[0].members["uma"].quota == 195
+
+
+async def test_the_history_names_the_actor(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+    """Each change is recorded with who applied it."""
+    await keeper.apply(ACME, "facts.yaml", actor="ops")
+    recorded = await store.changes_after(0, limit=100)
+
+    assert {change.actor for change in recorded} == {"ops"}
+    assert recorded[0].change.entity is EntryKind.TENANT
+
+
+async def test_exporting_what_is_not_there_names_every_one(keeper: FactsDocuments) -> None:
+    """Unknown tenants are refused together, each with a near name; an empty store exports an empty document."""
+    empty = await keeper.export()
+    await keeper.apply(ACME, "facts.yaml", actor="ops")
+    with pytest.raises(InvalidInput) as refusal:
+        await keeper.export(["acm", "acme", "zzz"])
+
+    assert empty == "tenants: {}\n"
+    assert [(violation.field, violation.message) for violation in refusal.value.violations] == [
+        ("tenants[0]", "unknown tenant `acm`: did you mean `acme`?"),
+        ("tenants[2]", "unknown tenant `zzz`: none has this name"),
+    ]
+
+
+async def test_a_document_that_resumes_a_tenant_warns_of_it(keeper: FactsDocuments) -> None:
+    """A plan that leaves the suspension out says that it resumes the tenant; one that keeps it says nothing."""
+    suspended = ACME.replace("  acme:\n", "  acme:\n    suspended: true\n")
+    await keeper.apply(ACME, "facts.yaml", actor="platform")
+    (plan,) = await keeper.plan(suspended, "facts.yaml")
+    assert ([change.entity for change in plan.changes], plan.warnings) == ([EntryKind.TENANT], ())
+    await keeper.apply(suspended, "facts.yaml", actor="platform")
+    (plan,) = await keeper.plan(suspended, "facts.yaml")
+    assert (plan.changes, plan.warnings) == ((), ())
+
+    (plan,) = await keeper.plan(ACME, "facts.yaml")
+    assert [change.entity for change in plan.changes] == [EntryKind.TENANT]
+    assert [warning.split(":")[0] for warning in plan.warnings] == ["the tenant is suspended, and this resumes it"]

@@ -1,0 +1,47 @@
+"""Whom texts invite."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidegate.errors import InvalidInput
+from sidegate.membership.invitation_rows import Invitee, checked, from_addresses
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text):
+    """EF-12: no text raises anything but InvalidInput, and every part that is not empty is somebody."""
+    found = [*from_addresses(text)]
+    assert len(found) == len([part for part in text.replace("\n", ";").split(";") if part.strip()])
+    for invitee in found:
+        assert all(field.startswith(invitee.place) for field in faulty(invitee))
+
+
+def faulty(invitee):
+    """Return the fields that are refused."""
+    try:
+        checked(invitee)
+    except InvalidInput as error:
+        return [violation.field for violation in error.violations]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("phone", "stored"),
+    [
+        ("+62 812-3456-789", "+628123456789"),
+        ("0062 (812) 3456789", "+628123456789"),
+        ("+1.202.555.0123", "+12025550123"),
+    ],
+)
+def test_phone_numbers_are_stored_alike(phone, stored):
+    """EF-11: however a number is written, it is compared as country and number."""
+    assert checked(Invitee("x", phone=phone)).phone == stored
+
+
+@pytest.mark.parametrize("phone", ["0812 3456 789", "+0812345678", "+12345", "+1234567890123456", "+62abc81234567"])
+def test_a_number_without_its_country_is_refused(phone):
+    """EF-11: a number that could be anyone's is refused, and names its field."""
+    with pytest.raises(InvalidInput) as caught:
+        checked(Invitee("row", phone=phone))
+    assert [violation.field for violation in caught.value.violations] == ["row.phone"]

@@ -1,0 +1,80 @@
+"""Addresses of Redis: the three ways its servers stand together, and what such an address says."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidegate.model.store_address import RedisAccount, RedisAddress, RedisKind, redacted, redis_address
+
+NOBODY = RedisAccount()
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "shown"),
+    [
+        ("redis://host", RedisAddress(RedisKind.STANDALONE, (("host", 6379),)), "redis://host"),
+        (
+            "rediss://u:p%40:%2F@[::1]:1/2",
+            RedisAddress(RedisKind.STANDALONE, (("::1", 1),), database=2, tls=True, account=RedisAccount("u", "p@:/")),
+            "rediss://[::1]:1/2",
+        ),
+        (
+            "unix://:p@/run/redis.sock?db=3",
+            RedisAddress(RedisKind.STANDALONE, path="/run/redis.sock", database=3, account=RedisAccount("", "p")),
+            "unix:///run/redis.sock",
+        ),
+        (
+            "rediss+sentinel://a,b:1/main/4?sentinel_user=s&sentinel_password=q%26",
+            RedisAddress(
+                RedisKind.SENTINEL,
+                (("a", 26379), ("b", 1)),
+                master="main",
+                database=4,
+                tls=True,
+                sentinel_account=RedisAccount("s", "q&"),
+            ),
+            "rediss+sentinel://a,b:1/main/4",
+        ),
+        (
+            "redis+cluster://a:1,b",
+            RedisAddress(RedisKind.CLUSTER, (("a", 1), ("b", 6379))),
+            "redis+cluster://a:1,b",
+        ),
+    ],
+)
+def test_an_address_says_where_redis_is_and_as_whom_to_connect(text, said, shown):
+    """Each part has its place, escapes are undone, and what may be shown holds no account."""
+    assert redis_address(text) == said
+    assert redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "redis:",
+        "redis://",
+        "http://host",
+        "redis://host:0",
+        "redis://host:1:2",
+        "redis://host/1/2",
+        "redis://host/-1",
+        "redis://a@b@c",
+        "redis://host?db=1",
+        "redis://host?ssl_cert_reqs=none",
+        "redis+sentinel://a/",
+        "redis+sentinel://a/m/x",
+        "redis+cluster://a?sentinel_password=x",
+        "redis+unix:///path",
+        "unix://host/path?password=x&db=1",
+    ],
+)
+def test_what_is_no_address_is_refused(text):
+    """Nothing is guessed, and no parameter can switch verification off."""
+    with pytest.raises(ValueError, match=r"."):
+        redis_address(text)
+
+
+def test_a_password_does_not_stand_in_an_address_as_it_is_printed():
+    """What is printed for debugging may end in a log."""
+    assert "hush" not in repr(redis_address("redis+sentinel://u:hush@a/m?sentinel_password=hush"))

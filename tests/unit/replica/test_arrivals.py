@@ -1,0 +1,97 @@
+"""Who waits for changes, and is woken by the sidecar's one look at the store."""
+
+from datetime import UTC, datetime
+
+from sidegate.model.change import Change, EntryKind, RecordedChange
+from sidegate.model.facts import TenantFacts
+from sidegate.replica.arrivals import ANY_TENANT, Arrivals
+from sidegate.replica.follower import Follower
+from sidegate_adapters.sql import open_store
+from support.facts.changes import changes_between
+
+NOW = datetime.now(UTC)
+
+
+def changes(*tenants: str, after: int = 0) -> dict[str, list[RecordedChange]]:
+    """Return one change of each of these tenants, in this order, as a look finds them."""
+    found: dict[str, list[RecordedChange]] = {}
+    for sequence, tenant in enumerate(tenants, after + 1):
+        change = Change(EntryKind.TENANT, (), None, {})
+        found.setdefault(tenant, []).append(RecordedChange(sequence, tenant, 1, change, "platform", NOW))
+    return found
+
+
+def sequences(arrivals: Arrivals, after: int) -> list[int] | None:
+    known = arrivals.after(after)
+    return None if known is None else [recorded.sequence for recorded in known]
+
+
+def test_only_who_waits_for_the_tenant_is_woken():
+    """News of a tenant wakes those who wait for it and those who wait for any, and nobody else."""
+    arrivals = Arrivals()
+    with arrivals.awaited("acme") as acme, arrivals.awaited("globex") as globex, arrivals.awaited(ANY_TENANT) as every:
+        arrivals.seen(1, changes("acme"))
+        assert (acme.is_set(), globex.is_set(), every.is_set()) == (True, False, True)
+        every.clear()
+        arrivals.seen(1, {})
+        assert not every.is_set()
+    assert arrivals.sequence == 1
+
+
+def test_the_newest_changes_are_kept_in_their_order():
+    """Who waits is told from memory, as far as that reaches back; beyond it memory says that it can't tell."""
+    arrivals = Arrivals(kept=4)
+    with arrivals.awaited("acme"):
+        arrivals.seen(3, changes("acme", "globex", "acme"))
+        assert [sequences(arrivals, after) for after in range(4)] == [[1, 2, 3], [2, 3], [3], []]
+        arrivals.seen(6, changes("globex", "acme", "globex", after=3))
+        assert [sequences(arrivals, after) for after in range(1, 4)] == [None, [3, 4, 5, 6], [4, 5, 6]]
+
+
+def test_a_feed_that_does_not_go_on_is_another_epoch():
+    """After a gap nothing is told from memory that was seen before it, and places are known to be of before."""
+    arrivals = Arrivals()
+    with arrivals.awaited("acme"):
+        arrivals.seen(2, changes("acme", "acme"))
+        before = arrivals.epoch
+        arrivals.seen(1, None)
+        assert arrivals.epoch != before
+        assert (sequences(arrivals, 0), sequences(arrivals, 1)) == (None, [])
+        arrivals.seen(2, changes("acme", after=1))
+        assert sequences(arrivals, 1) == [2]
+
+
+def test_nothing_is_kept_for_nobody():
+    """Who waits no more leaves nothing behind, and while nobody waits no change is kept."""
+    arrivals = Arrivals()
+    with arrivals.awaited("acme"), arrivals.awaited("acme"):
+        arrivals.seen(1, changes("acme"))
+    arrivals.seen(2, changes("acme", after=1))
+    assert repr(arrivals) == "Arrivals(sequence=2, kept=0, awaited=[])"
+    assert sequences(arrivals, 1) is None
+
+
+class Ignoring:
+    def follow(self, tenant, changes):
+        """Do nothing with the changes."""
+
+    def forget(self):
+        """Do nothing: there is nothing to forget."""
+
+
+async def test_the_follower_tells_how_far_it_has_seen(tmp_path):
+    """The first look tells where the feed stands, each later one what it found, if anything."""
+    store = await open_store(f"sqlite:///{tmp_path}/facts.db")
+    follower = Follower(store, Ignoring(), poll_interval=60)
+    await store.write({"acme": changes_between(None, TenantFacts("acme"))}, expected={"acme": 0}, actor="platform")
+    with follower.arrivals.awaited("globex") as arrived:
+        await follower.catch_up()
+        assert (follower.arrivals.sequence, arrived.is_set()) == (1, False)
+        made = changes_between(None, TenantFacts("globex"))
+        await store.write({"globex": made}, expected={"globex": 0}, actor="platform")
+        await follower.catch_up()
+        assert (follower.arrivals.sequence, arrived.is_set()) == (2, True)
+        arrived.clear()
+        await follower.catch_up()
+        assert not arrived.is_set()
+    await store.close()

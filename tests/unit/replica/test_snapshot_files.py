@@ -1,0 +1,222 @@
+"""What a sidecar keeps on disk for its next start, and never more than that."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from sidegate.bootstrap import Core
+from sidegate.errors import StartError
+from sidegate.model.change import Cause, Change, EntryKind, RecordedChange
+from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.replica.checksum import checksum
+from sidegate.replica.snapshot_codec import change_from_json, change_to_json
+from sidegate.replica.snapshot_files import MANIFEST, LastGood
+from sidegate_adapters.files.sealed_files import open_shelf
+from sidegate_adapters.sql import SqlFactsStore
+from support.decisions.deciding import apply, ask, deciding
+
+FACTS = """
+tenants:
+  acme:
+    settings: {require_mfa: false}
+    members:
+      uma: {roles: [owner], quota: 3}
+      vic: {mfa: true}
+    groups: {sales: {members: [vic]}}
+    roles: {Reviewer: {permissions: {document: [view]}}}
+    grants: [{role: Reviewer, on: tenant, to: group:sales}]
+  globex: {members: {gus: {roles: [owner]}}}
+"""
+WITHOUT_VIC = FACTS.replace("members: [vic]", "members: []")
+
+
+@pytest.fixture
+def loads(monkeypatch) -> Counter[str]:
+    """Count the tenants that are loaded from the store."""
+    counted: Counter[str] = Counter()
+    load = SqlFactsStore.load_core
+
+    async def load_core(self, tenant, scopes):
+        counted[tenant] += 1
+        return await load(self, tenant, scopes)
+
+    monkeypatch.setattr(SqlFactsStore, "load_core", load_core)
+    return counted
+
+
+@pytest.fixture
+async def kept(tmp_path, loads):
+    """Run a sidecar that holds two tenants when it stops; return the directory that it kept them in."""
+    async with started(tmp_path) as core:
+        await apply(core, FACTS)
+        for tenant in ("acme", "globex"):
+            await core.snapshots.tenant(tenant)
+    loads.clear()
+    return tmp_path / "kept"
+
+
+def started(place, **settings):
+    return deciding(place / "facts.db", snapshot_directory=str(place / "kept"), verify_interval=0, **settings)
+
+
+async def views(core: Core) -> bool:
+    return (await ask(core, "vic view document:*")).allowed
+
+
+async def test_a_restart_loads_nothing_and_decides_alike(tmp_path, kept, loads):
+    """Tenants come from disk exactly as they were, and the feed is followed from there."""
+    async with started(tmp_path) as core:
+        held = core.snapshots.peek("acme")
+        assert checksum(held) == checksum(await core.snapshots.read("acme"))
+        loads.clear()
+        assert await views(core)
+        await apply(core, WITHOUT_VIC)
+        assert not await views(core)
+        assert not loads
+    assert kept.is_dir()
+
+
+async def test_what_changed_meanwhile_is_followed_before_the_first_answer(tmp_path, kept, loads):
+    """A revocation while this sidecar was away is in force at its first answer, and loads nothing."""
+    async with deciding(tmp_path / "facts.db") as other:
+        await apply(other, WITHOUT_VIC)
+    loads.clear()
+    async with started(tmp_path) as core:
+        assert core.snapshots.peek("acme").revision.number == 2
+        assert not await views(core)
+        assert not loads
+    assert kept.is_dir()
+
+
+async def test_a_store_that_went_back_in_time_is_loaded(tmp_path, kept, loads):
+    """Where the feed does not go on from what was seen last nothing that was kept is used."""
+    async with deciding(tmp_path / "facts.db") as other, other.store._writers.begin() as connection:
+        await connection.execute(text("UPDATE changes SET actor = 'else' WHERE sequence = (SELECT head FROM feed)"))
+    async with started(tmp_path) as core:
+        assert core.snapshots.tenants() == []
+        assert await views(core)
+        assert loads["acme"] == 1
+    assert kept.is_dir()
+
+
+def swapped(kept):
+    one, other = [path for path in kept.glob("*.kept") if path != open_shelf(kept)._path(MANIFEST)]
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda kept: [path.write_bytes(path.read_bytes()[:-1]) for path in kept.glob("*.kept")],
+        lambda kept: [path.write_bytes(path.read_bytes()[:20]) for path in kept.glob("*.kept")],
+        lambda kept: [path.write_bytes(b"") for path in kept.glob("*.kept")],
+        lambda kept: [path.write_bytes(path.read_bytes()[:-1] + b"\0") for path in kept.glob("*.kept")],
+        lambda kept: (kept / "key").write_bytes(b"x" * 32),
+        lambda kept: (kept / "key").write_bytes(b"short"),
+        lambda kept: (kept / "key").unlink(),
+        swapped,
+        lambda kept: [path.unlink() for path in kept.glob("*.kept")],
+    ],
+)
+async def test_files_that_are_not_its_own_are_not_used(tmp_path, kept, loads, harm):
+    """Cut, altered, signed by another key, put in another's place or gone: the tenant is loaded as on a first start."""
+    harm(kept)
+    async with started(tmp_path) as core:
+        assert core.snapshots.tenants() == []
+        assert await views(core)
+    assert loads["acme"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"[]\n[]"), zlib.compress(b"{")])
+@pytest.mark.parametrize("name", [MANIFEST, "tenant acme"])
+async def test_content_of_another_form_is_not_used(tmp_path, kept, loads, name, content):
+    """What another version signed and this one can't read is as if it were not there, and the server starts."""
+    await open_shelf(kept).put(name, content)
+    async with started(tmp_path) as core:
+        assert await views(core)
+    assert loads["acme"] == 1
+
+
+async def test_files_of_another_time_are_not_used(tmp_path, kept, loads):
+    """A tenant's file of an earlier keeping does not pass under the manifest of a later one."""
+    old = tmp_path / "old"
+    shutil.copytree(kept, old)
+    async with started(tmp_path) as core:
+        await apply(core, WITHOUT_VIC)
+    for path in old.glob("*.kept"):
+        if path.name != open_shelf(kept)._path(MANIFEST).name:
+            shutil.copy(path, kept)
+    loads.clear()
+    async with started(tmp_path) as core:
+        assert not await views(core)
+    assert loads["acme"] == 1
+
+
+async def test_a_tenant_whose_pack_changed_is_loaded(tmp_path, kept, loads):
+    """Rows that were compiled for other rules are not used with these."""
+    packs = shutil.copytree(bundled_packs(), tmp_path / "packs")
+    with (packs / "standard" / "policy.csv").open("a") as policy:
+        policy.write("\n# another digest\n")
+    async with started(tmp_path, policies=str(packs)) as core:
+        assert core.snapshots.tenants() == []
+        assert await views(core)
+    assert loads["acme"] == 1
+    assert kept.is_dir()
+
+
+async def test_only_what_changed_is_written_again(tmp_path, kept):
+    """Files of tenants that stayed as they were are left alone; those of tenants that left memory go."""
+    async with started(tmp_path) as core:
+        last = LastGood(open_shelf(kept), core.snapshots, core.follower, core.packs)
+        await last.save()
+        before = {path: path.stat().st_mtime_ns for path in kept.glob("*.kept")}
+        await apply(core, WITHOUT_VIC)
+        await last.save()
+        after = {path: path.stat().st_mtime_ns for path in kept.glob("*.kept")}
+        assert len([path for path in before if after[path] == before[path]]) == 1
+        core.snapshots.drop("globex")
+        await last.save()
+        assert len([*kept.glob("*.kept")]) == 2
+        assert {path.stat().st_mode & 0o777 for path in kept.iterdir()} == {0o600}
+
+
+async def test_a_disk_that_fails_is_no_fault_of_the_sidecar(tmp_path, kept):
+    """What can't be kept is only loaded at the next start."""
+
+    class Full:
+        async def put(self, _name, _content):
+            raise OSError(28, "No space left on device")
+
+    async with started(tmp_path) as core:
+        await LastGood(Full(), core.snapshots, core.follower, core.packs).save()
+        assert await views(core)
+    assert kept.is_dir()
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"name": "ü", "quota": 2**60, "parents": ["a:b"], "mfa": None}])
+@pytest.mark.parametrize("cause", Cause)
+def test_a_change_is_read_as_it_was_kept(payload, cause):
+    """The anchor is compared whole, so nothing of it may be lost."""
+    change = Change(EntryKind.MEMBER, ("uma", "x"), payload, payload, cause=cause)
+    told = RecordedChange(7, "acme", 3, change, "member:uma", datetime(2026, 1, 1, 2, 3, 4, 567, tzinfo=UTC))
+    assert change_from_json(json.loads(json.dumps(change_to_json(told)))) == told
+
+
+def test_a_directory_that_others_can_write_is_refused(tmp_path):
+    """Who could put files there could not sign them, but could take turns with old ones; a file is no directory."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="written by others"):
+        open_shelf(tmp_path / "shared")
+    with pytest.raises(StartError, match="can't be written"):
+        open_shelf(tmp_path / "file")

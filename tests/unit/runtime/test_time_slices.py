@@ -1,0 +1,50 @@
+"""Long work leaves the loop to others between its pieces."""
+
+import asyncio
+
+from sidegate.membership.command.draft import Draft
+from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.invitation_rows import Invitee
+from sidegate.membership.invitations import Invitations, InviteOrder
+from sidegate.model.revision import Revision
+from sidegate.runtime.time_slices import in_turns
+
+
+class Planner:
+    """Plans in memory, as a commander does between its reads and its write."""
+
+    async def perform(self, tenant, caller, *, plan, **_):
+        draft = Draft(None, tenant)
+        draft._revision = Revision(1, 1)
+        return await plan(Step(draft, caller, lambda: None, None))
+
+
+async def turns_during(work):
+    """Return what the work returns, and how often others had their turn meanwhile."""
+    task = asyncio.ensure_future(work)
+    turns = 0
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    return task.result(), turns
+
+
+async def test_others_have_their_turn_between_the_pieces():
+    """Every item comes, in order, and the loop goes round many times meanwhile."""
+
+    async def gathered():
+        return [item async for item in in_turns(range(1000))]
+
+    items, turns = await turns_during(gathered())
+    assert items == [*range(1000)]
+    assert turns >= 20
+
+
+async def test_thousands_of_rows_do_not_hold_the_sidecar():
+    """EL-10: while the rows of an invitation are gone through, the follower and the checks of others go on."""
+    order = InviteOrder([Invitee(f"invitees[{number}]", email="none") for number in range(10_000)], each=True)
+    work = Invitations(Planner()).invite("acme", order, Caller(), lambda _: b"")
+    results, turns = await turns_during(work)
+    assert all(result.failure for result in results)
+    assert len(results) == 10_000
+    assert turns >= 200
