@@ -31,7 +31,7 @@ from sidegate import bootstrap
 from sidegate.config.settings import GivenSettings
 from sidegate.decision.cache_key import question_of
 from sidegate.decision.freshness import Freshness
-from sidegate.decision.guard import Guarded
+from sidegate.decision.guard import FreshnessGuard
 from sidegate.decision.local_cache import RememberedDecisions
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request, Resource, Subject
@@ -155,7 +155,7 @@ async def in_memory(bench: Bench) -> Figures:
     same = itertools.repeat(asks(7, 1))
     async with bench.chain(cache="off") as core:
         await warmed(core)
-        nothing = Guarded(Instant(), Freshness(core.follower, core.snapshots, max_staleness=3600))
+        nothing = FreshnessGuard(Instant(), Freshness(core.follower, core.snapshots, max_staleness=3600))
         row("a chain that decides nothing", await one_by_one(nothing.decide, same, bench.times))
         rules = await one_by_one(core.decider.decide, different(), bench.times)
         row("rules, without a cache", rules)

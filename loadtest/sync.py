@@ -325,7 +325,7 @@ async def hold(address: str, members: int) -> None:
         before = resident()
         await touch(core.snapshots, tenants)
         held = resident() - before
-        core.snapshots.forget()
+        core.snapshots.invalidate_all()
         began = perf_counter()
         await touch(core.snapshots, tenants)
         spent = perf_counter() - began

@@ -102,7 +102,7 @@ async def in_force(core: bootstrap.Core, number: int) -> Decision:
     """Return how a question is decided once a revision is in force."""
     async with asyncio.timeout(PATIENCE):
         while (decision := await ask(core, "uma invite member:*")).revision.number < number:
-            await core.follower.look_ended()
+            await core.follower.poll_ended()
     return decision
 
 

@@ -22,15 +22,15 @@ _KEY_FILE: Final = "key"
 _OTHERS_WRITE: Final = 0o022
 
 
-class FileShelf:
-    """A `Shelf` in a directory; each file is written beside its place and moved there whole."""
+class SealedDirectory:
+    """A `SealedFiles` in a directory; each file is written beside its place and moved there whole."""
 
     def __init__(self, directory: Path, key: bytes) -> None:
         self._directory = directory
         self._key = key
 
     def __repr__(self) -> str:
-        return f"FileShelf({str(self._directory)!r})"
+        return f"SealedDirectory({str(self._directory)!r})"
 
     async def put(self, name: str, content: bytes) -> None:
         """Keep something by a name.
@@ -76,7 +76,7 @@ class FileShelf:
         return hmac.digest(self._key, len(named).to_bytes(8, "big") + named + content, "sha256")
 
 
-def open_shelf(directory: Path, key: bytes | None = None) -> FileShelf:
+def open_sealed_directory(directory: Path, key: bytes | None = None) -> SealedDirectory:
     """Return the shelf in a directory, made where there is none; without a key it has one of its own beside it.
 
     Raises:
@@ -86,7 +86,7 @@ def open_shelf(directory: Path, key: bytes | None = None) -> FileShelf:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if directory.stat().st_mode & _OTHERS_WRITE:
             raise StartError(f"the directory `{directory}` can be written by others: allow it to its owner alone")
-        return FileShelf(directory, key or _own_key(directory / _KEY_FILE))
+        return SealedDirectory(directory, key or _own_key(directory / _KEY_FILE))
     except OSError as error:
         reason = (error.strerror or "not readable").lower()
         raise StartError(f"the directory `{directory}` can't be written: {reason}") from error

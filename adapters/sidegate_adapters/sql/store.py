@@ -70,9 +70,9 @@ class SqlFactsStore:
         """Return all facts of a tenant with their revision, from one consistent view; None where unknown."""
         return await self._read(lambda connection: loading.facts(connection, tenant))
 
-    async def standing(self, tenant: str) -> tuple[str, Revision] | None:
+    async def tenant_head(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant."""
-        return await self._look(lambda connection: reading.standing(connection, tenant))
+        return await self._look(lambda connection: reading.tenant_head(connection, tenant))
 
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, Revision] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""

@@ -16,10 +16,10 @@ from sidegate.bootstrap.cache import cached
 from sidegate.bootstrap.hints import chosen_hints
 from sidegate.bootstrap.pack_reload import Reloading
 from sidegate.config.settings import Settings
-from sidegate.decision.evaluate import Resolved
+from sidegate.decision.evaluate import Evaluator
 from sidegate.decision.freshness import Freshness
-from sidegate.decision.guard import Guarded
-from sidegate.decision.measure import Measured, Measurement
+from sidegate.decision.guard import FreshnessGuard
+from sidegate.decision.measure import MeasuredDecider, Measurement
 from sidegate.decision.search.search import Search
 from sidegate.engine import ENGINES
 from sidegate.facts.apply import FactsDocuments
@@ -46,9 +46,9 @@ from sidegate.ports.decider import Decider
 from sidegate.ports.hints import Hints
 from sidegate.ports.history_store import HistoryStore
 from sidegate.ports.membership_store import MembershipStore
-from sidegate.ports.sealed_files import Shelf
+from sidegate.ports.sealed_files import SealedFiles
 from sidegate.replica.follower import Follower
-from sidegate.replica.snapshot_files import LastGood
+from sidegate.replica.snapshot_files import SnapshotFiles
 from sidegate.replica.snapshots import Snapshots
 from sidegate.replica.verifier import Verifier
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
@@ -69,7 +69,7 @@ from sidegate.telemetry.cache import UNCOUNTED, CacheObserver
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
-from sidegate_adapters.files.sealed_files import open_shelf
+from sidegate_adapters.files.sealed_files import open_sealed_directory
 from sidegate_adapters.sql.opening import open_store
 
 DEMO_TENANT = "demo"
@@ -140,7 +140,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         settings, observe=metrics.observe_decision, observer=metrics.sync, caching=metrics.cache
     ) as core:
         hints = core.hints
-        metrics.sync.show(core.follower.staleness, core.snapshots.held, lambda: hints is not None and hints.connected)
+        metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
         key = await _token_key(settings, core.store)
         tokens, seals = RevisionTokens(key), Seals(key)
         codec = Codec(tokens)
@@ -198,14 +198,14 @@ async def deciding(
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
         reloading = Reloading(packs, snapshots, observer=observer)
         shelf = _shelf(settings)
-        kept = None if shelf is None else LastGood(shelf, snapshots, follower, packs)
+        kept = None if shelf is None else SnapshotFiles(shelf, snapshots, follower, packs)
         if kept is not None:
             await kept.restore()
         await follower.catch_up()
-        resolved = Resolved(snapshots, catch_up=follower.catch_up)
+        resolved = Evaluator(snapshots, catch_up=follower.catch_up)
         async with cached(resolved, settings, store=store, snapshots=snapshots, observer=caching) as answering:
             freshness = Freshness(follower, snapshots, max_staleness=settings.max_staleness)
-            decider = Guarded(Measured(answering, observe=observe), freshness)
+            decider = FreshnessGuard(MeasuredDecider(answering, observe=observe), freshness)
             search = Search(store, snapshots, freshness, catch_up=follower.catch_up)
             facts = FactsDocuments(store, packs.schema_of, pack_names=packs.names, catch_up=follower.catch_up)
             core = Core(
@@ -237,12 +237,12 @@ async def deciding(
             await hints.close()
 
 
-def _work(core: Core, kept: LastGood | None, settings: Settings, observer: SyncObserver) -> Iterator[Work]:
+def _work(core: Core, kept: SnapshotFiles | None, settings: Settings, observer: SyncObserver) -> Iterator[Work]:
     """Yield what goes on beside the answering."""
     yield core.follower.run
     yield core.reloading.run
     if core.hints is not None:
-        yield partial(core.follower.heed, core.hints)
+        yield partial(core.follower.handle_hints, core.hints)
     if settings.verify_interval:
         yield Verifier(core.snapshots, core.follower, interval=settings.verify_interval, observer=observer).run
     if kept is not None:
@@ -274,7 +274,7 @@ async def _seed_demo(core: Core) -> None:
         await core.facts.apply(text, DEMO_FACTS, actor="platform")
 
 
-def _shelf(settings: Settings) -> Shelf | None:
+def _shelf(settings: Settings) -> SealedFiles | None:
     """Return where memory is kept on disk, None where it is not.
 
     Raises:
@@ -284,7 +284,7 @@ def _shelf(settings: Settings) -> Shelf | None:
         return None
     secret = settings.token_key
     key = None if secret is None else sha256(b"sidegate shelf\0" + secret.get_secret_value().encode()).digest()
-    return open_shelf(settings.snapshot_directory, key)
+    return open_sealed_directory(settings.snapshot_directory, key)
 
 
 def _membership(core: Core, watching: Watching, tokens: RevisionTokens, seals: Seals) -> dict[str, object]:

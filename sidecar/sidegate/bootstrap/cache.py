@@ -8,7 +8,7 @@ from functools import partial
 
 from sidegate.bootstrap.redis import redis_client
 from sidegate.config.settings import Settings
-from sidegate.decision.cache import Cached, Tiers
+from sidegate.decision.cache import DecisionCache, Tiers
 from sidegate.decision.local_cache import RememberedDecisions
 from sidegate.decision.sealed_cache import SealedDecisions
 from sidegate.ports.decider import Decider
@@ -42,7 +42,7 @@ async def cached(
             )
         remembered = RememberedDecisions(settings.cache_entries, settings.cache_ttl, observer=observer)
         tiers = Tiers(remembered, shared, always=settings.cache == "always")
-        answering = Cached(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
+        answering = DecisionCache(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
         stack.push_async_callback(answering.close)
         yield answering
 

@@ -46,7 +46,7 @@ class Reloading:
             return False
         # Both without a pause: no decision comes between the new packs and what was compiled for the old ones.
         changed = self._packs.swap(loaded)
-        self._snapshots.repack()
+        self._snapshots.drop_outdated_packs()
         self._observer.count(SyncEvent.PACKS_RELOADED)
         digests = [f"{name} {pack.pack.digest[:12]}" for name in changed if (pack := self._packs.get(name))]
         _LOG.info("packs are in force", changed=digests, gone=[name for name in changed if not self._packs.get(name)])

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from sidegate.bootstrap.assembly import deciding, serving
 from sidegate.client.sidecar import remote_sidecar
 from sidegate.config.settings import GivenSettings, Settings
-from sidegate.decision.evaluate import Resolved
+from sidegate.decision.evaluate import Evaluator
 from sidegate.documents.yaml import Document
 from sidegate.engine import ENGINES
 from sidegate.errors import Fault, PolicyTestError
@@ -65,7 +65,7 @@ class _Bench:
 async def _evaluator(bench: _Bench) -> AsyncIterator[Decider]:
     facts = bench.facts.tenants
     snapshots = Snapshots(GivenFacts(facts), bench.packs, max_tenants=len(facts) + 1, max_resources=10_000)
-    yield Resolved(snapshots, catch_up=partial(asyncio.sleep, 0))
+    yield Evaluator(snapshots, catch_up=partial(asyncio.sleep, 0))
 
 
 @asynccontextmanager

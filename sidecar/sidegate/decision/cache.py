@@ -12,10 +12,10 @@ from sidegate.decision.sealed_cache import SealedDecisions
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
 from sidegate.ports.decider import Decider
-from sidegate.replica.head import Standing
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.snapshots import Snapshots
-from sidegate.runtime.tasks import ended
+from sidegate.replica.tenant_head import TenantHead
+from sidegate.runtime.tasks import cancel_and_wait
 from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
 
 
@@ -31,7 +31,7 @@ class Tiers:
     always: bool = False
 
 
-class Cached:
+class DecisionCache:
     """Answers what was decided before from the same facts and rules; the delegate decides the rest.
 
     The revision that this sidecar would decide from is taken in the same breath as the look into memory, and it is part
@@ -49,11 +49,11 @@ class Cached:
         self._flights: dict[Key, asyncio.Task[Decision]] = {}
 
     def __repr__(self) -> str:
-        return f"Cached({self._tiers.remembered!r}, {self._delegate!r})"
+        return f"DecisionCache({self._tiers.remembered!r}, {self._delegate!r})"
 
     async def decide(self, request: Request) -> Decision:
         """Answer from a cache, else as the delegate does; errors are never remembered."""
-        standing = self._snapshots.stands(request.tenant)
+        standing = self._snapshots.known_head(request.tenant)
         if standing is None or not standing.pack.repeatable:
             self._observer.count(CacheEvent.BYPASS)
             return await self._delegate.decide(request)
@@ -73,9 +73,9 @@ class Cached:
 
     async def close(self) -> None:
         """End what is still being decided, which nobody waits for any more."""
-        await ended([*self._flights.values()])
+        await cancel_and_wait([*self._flights.values()])
 
-    async def _joined(self, key: Key, request: Request, standing: TenantSnapshot | Standing) -> Decision:
+    async def _joined(self, key: Key, request: Request, standing: TenantSnapshot | TenantHead) -> Decision:
         """Decide once, however many ask the same meanwhile; who goes away leaves the others their answer."""
         flight = self._flights.get(key)
         if flight is None:
@@ -91,7 +91,7 @@ class Cached:
         if not task.cancelled():
             task.exception()  # whoever waited may have been cancelled; the next to ask is told the error again
 
-    async def _looked_up(self, key: Key, request: Request, standing: TenantSnapshot | Standing) -> Decision:
+    async def _looked_up(self, key: Key, request: Request, standing: TenantSnapshot | TenantHead) -> Decision:
         shared = self._tiers.shared
         if shared is not None:
             digest = standing.pack.pack.digest
@@ -102,7 +102,7 @@ class Cached:
                 return decision
         return await self._decided(key, request, standing)
 
-    async def _decided(self, key: Key, request: Request, standing: TenantSnapshot | Standing) -> Decision:
+    async def _decided(self, key: Key, request: Request, standing: TenantSnapshot | TenantHead) -> Decision:
         self._observer.count(CacheEvent.MISS)
         decision = await self._delegate.decide(request)
         if _is_of(decision, standing) and decision.reason not in BEFORE_RULES:
@@ -113,6 +113,6 @@ class Cached:
         return decision
 
 
-def _is_of(decision: Decision, standing: TenantSnapshot | Standing) -> bool:
+def _is_of(decision: Decision, standing: TenantSnapshot | TenantHead) -> bool:
     """Whether a decision was made from here; the delegate takes a later revision where facts changed meanwhile."""
     return decision.revision == standing.revision and decision.policy_digest == standing.pack.pack.digest

@@ -35,7 +35,7 @@ MEMBER = "member"
 """The type of subjects that are members; there is no other that may be allowed anything."""
 
 
-class Resolved:
+class Evaluator:
     """Decides from one revision of the facts; the state of the tenant and the member decides before any rule does."""
 
     def __init__(self, snapshots: Snapshots, *, catch_up: Callable[[], Awaitable[None]]) -> None:
@@ -43,7 +43,7 @@ class Resolved:
         self._catch_up = catch_up
 
     def __repr__(self) -> str:
-        return f"Resolved({self._snapshots!r})"
+        return f"Evaluator({self._snapshots!r})"
 
     async def decide(self, request: Request) -> Decision:
         """Answer from memory, but for the first touch of a tenant or resource.

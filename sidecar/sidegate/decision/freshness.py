@@ -9,9 +9,9 @@ from sidegate.errors import LostRevision, StoreUnavailable, TooStale, Unavailabl
 from sidegate.model.question import Request, Requirement
 from sidegate.model.revision import NO_REVISION
 from sidegate.replica.follower import Follower
-from sidegate.replica.head import Standing
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.snapshots import Snapshots
+from sidegate.replica.tenant_head import TenantHead
 from sidegate.runtime.waiting import within
 
 T = TypeVar("T")
@@ -67,10 +67,10 @@ class Freshness:
         self, request: Request, answer: Callable[[Request], Awaitable[T]], arrived: float, needed: float
     ) -> T | None:
         for _ in range(ATTEMPTS):
-            if self._follower.seen_at < needed:
+            if self._follower.view_time < needed:
                 await self._see(needed)
             # What is answered now is as old as the view is now, whatever is seen until it is answered.
-            seen = self._follower.seen_at
+            seen = self._follower.view_time
             self._require_fresh(seen)
             if not await self._reaches(request, arrived):
                 return None
@@ -88,11 +88,11 @@ class Freshness:
 
     async def _see(self, moment: float) -> None:
         """Wait until the view shows at least this moment; a store that does not answer may do so yet."""
-        while self._follower.seen_at < moment:
+        while self._follower.view_time < moment:
             try:
                 await self._follower.catch_up()
             except Unavailable:
-                await self._follower.look_ended()
+                await self._follower.poll_ended()
 
     async def _reaches(self, request: Request, arrived: float) -> bool:
         """Wait until the tenant is seen at the revision asked for or later; return whether there is such a tenant.
@@ -100,17 +100,17 @@ class Freshness:
         Raises:
             LostRevision: it is not, in a view in which all is seen that was told of before the question.
         """
-        wanted, passed = request.consistency.revision, self._snapshots.passed
+        wanted, passed = request.consistency.revision, self._snapshots.revisions
         if not wanted.number:
-            return await self._snapshots.standing(request.tenant) is not None
+            return await self._snapshots.tenant_head(request.tenant) is not None
         while True:
-            seen = self._follower.seen_at >= arrived
-            standing = await self._snapshots.standing(request.tenant)
+            seen = self._follower.view_time >= arrived
+            standing = await self._snapshots.tenant_head(request.tenant)
             if standing is not None and await passed.reached(request.tenant, wanted, here=standing.revision):
                 return True
             if not seen:
                 await self._see(arrived)
-            elif standing is None and await passed.holds(request.tenant, wanted):
+            elif standing is None and await passed.contains(request.tenant, wanted):
                 return False
             else:
                 raise _lost(request, standing)
@@ -119,7 +119,7 @@ class Freshness:
         """Return what a request without any patience left is told."""
         age = self._follower.staleness()
         held = self._snapshots.peek(request.tenant)
-        if self._follower.seen_at < needed:
+        if self._follower.view_time < needed:
             return TooStale(f"the store was not seen in time: the newest view is {age:.1f} s old", staleness=age)
         # Of a tenant that is not in memory nobody can tell how far it is behind.
         if held is not None and (behind := _behind(request, held)) > 0:
@@ -128,13 +128,13 @@ class Freshness:
         return StoreUnavailable("the store did not answer in time")
 
 
-def _lost(request: Request, standing: TenantSnapshot | Standing | None) -> LostRevision:
+def _lost(request: Request, standing: TenantSnapshot | TenantHead | None) -> LostRevision:
     message = f"the revision asked for is not in the history of tenant `{request.tenant}`"
     advice = "the store may have been restored to an earlier state since; drop the token and ask without it"
     return LostRevision(f"{message}: {advice}", behind=max(0, _behind(request, standing)))
 
 
-def _behind(request: Request, standing: TenantSnapshot | Standing | None) -> int:
+def _behind(request: Request, standing: TenantSnapshot | TenantHead | None) -> int:
     """Return how many revisions a tenant lacks to the one asked for, at least."""
     return request.consistency.revision.number - (standing.revision if standing else NO_REVISION).number
 

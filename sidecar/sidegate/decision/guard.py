@@ -8,7 +8,7 @@ from sidegate.model.question import Request
 from sidegate.ports.decider import Decider
 
 
-class Guarded:
+class FreshnessGuard:
     """Lets a request through where the facts in memory are as fresh as the request and the server demand."""
 
     def __init__(self, delegate: Decider, freshness: Freshness) -> None:
@@ -16,7 +16,7 @@ class Guarded:
         self._freshness = freshness
 
     def __repr__(self) -> str:
-        return f"Guarded({self._freshness!r}, {self._delegate!r})"
+        return f"FreshnessGuard({self._freshness!r}, {self._delegate!r})"
 
     async def decide(self, request: Request) -> Decision:
         """Pass on what can be answered freshly enough.

@@ -21,7 +21,7 @@ class Measurement:
     seconds: float
 
 
-class Measured:
+class MeasuredDecider:
     """Times the delegate; errors are measured too."""
 
     def __init__(self, delegate: Decider, *, observe: Callable[[Measurement], None]) -> None:
@@ -29,7 +29,7 @@ class Measured:
         self._observe = observe
 
     def __repr__(self) -> str:
-        return f"Measured({self._delegate!r})"
+        return f"MeasuredDecider({self._delegate!r})"
 
     async def decide(self, request: Request) -> Decision:
         """Answer as the delegate does."""

@@ -10,7 +10,7 @@ from sidegate.engine.index.blueprint import Blueprint
 from sidegate.engine.index.program import IndexedProgram, build
 from sidegate.engine.roles.graphs import Graphs
 from sidegate.model.rules import MatchFunction, Row
-from sidegate.runtime.garbage_collection import collector_rests
+from sidegate.runtime.garbage_collection import garbage_collection_paused
 
 
 class IndexedEngine:
@@ -37,5 +37,5 @@ class IndexedEngine:
         blueprint = Blueprint(definition, functions or {})
         graphs = Graphs(definition.roles, role_match or {}, domain_match or {})
         given = list(rows)
-        with collector_rests(len(given)):
+        with garbage_collection_paused(len(given)):
             return build(blueprint, graphs, checked(definition, given))

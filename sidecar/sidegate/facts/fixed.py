@@ -22,7 +22,7 @@ class GivenFacts:
     def __repr__(self) -> str:
         return f"GivenFacts({sorted(self._tenants)})"
 
-    async def standing(self, tenant: str) -> tuple[str, Revision] | None:
+    async def tenant_head(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision."""
         facts = self._tenants.get(tenant)
         return None if facts is None else (facts.pack, REVISION)

@@ -12,7 +12,7 @@ from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.model.entry import subjects_of
 from sidegate.ports.facts_store import FactsStore
 from sidegate.ports.history_store import HistoryStore
-from sidegate.replica.arrivals import ANY_TENANT
+from sidegate.replica.recent_changes import ANY_TENANT
 
 PAGE: Final = 500
 """Changes read at once, which is all that is held in memory of them."""

@@ -73,7 +73,7 @@ class Watching:
             TooManyWatchers: as many watch already as may.
             Unavailable: the view of the store is older than the bound, or the store did not answer at the start.
         """
-        with self._counted(), self._follower.arrivals.awaited(order.wanted.tenant) as arrived:
+        with self._counted(), self._follower.recent_changes.awaited(order.wanted.tenant) as arrived:
             watch = await self._begin(order)
             silent_until, behind = monotonic() + order.heartbeat, True
             while True:
@@ -87,7 +87,7 @@ class Watching:
 
     async def _begin(self, order: WatchOrder) -> _Watch:
         self._require_fresh()
-        epoch = self._follower.arrivals.epoch
+        epoch = self._follower.recent_changes.epoch
         async with self._turns:
             await self._places.require_tenant(order.wanted.tenant)
             return _Watch(order.wanted, await self._start(order.start), epoch)
@@ -119,7 +119,7 @@ class Watching:
 
     def _remembered(self, watch: _Watch) -> Told | None:
         """Return what memory tells; None where it does not reach back to the watcher's place, or can't vouch for it."""
-        arrivals = self._follower.arrivals
+        arrivals = self._follower.recent_changes
         fresh = arrivals.after(watch.place.sequence) if watch.epoch == arrivals.epoch else None
         if fresh is None or watch.place.sequence > arrivals.sequence:
             return None
@@ -128,7 +128,7 @@ class Watching:
         return tell(fresh[:PAGE], watch.wanted, more=len(fresh) > PAGE)
 
     async def _stored(self, watch: _Watch) -> Told:
-        arrivals = self._follower.arrivals
+        arrivals = self._follower.recent_changes
         epoch, seen = arrivals.epoch, arrivals.sequence
         async with self._turns:
             if seen > watch.place.sequence:

@@ -36,7 +36,7 @@ from sidegate.model.facts import Member, MemberStatus
 from sidegate.model.page import Invitation, MemberRecord, Relation
 from sidegate.model.reference import ref
 from sidegate.policy.pack.schema import Operation
-from sidegate.runtime.time_slices import in_turns
+from sidegate.runtime.time_slices import in_time_slices
 
 DEFAULT_TTL: Final = timedelta(days=7)
 _ROW_FAILURES = (InvalidInput, NotPermitted, AlreadyExists, NotPossible)
@@ -98,7 +98,7 @@ class Invitations:
                 raise InvalidInput(Violation("invitees", f"has {found}: expected 1 to {MAX_INVITEES}"))
             await _read_ahead(step, order.invitees)
             mark = step.draft.mark()
-            results = [await self._row(step, invitee, order) async for invitee in in_turns(order.invitees)]
+            results = [await self._row(step, invitee, order) async for invitee in in_time_slices(order.invitees)]
             failures = [result for result in results if result.failure is not None]
             if failures and not order.each:
                 if all(isinstance(result.failure, SeatsTaken) for result in failures):

@@ -25,7 +25,7 @@ class RevisionReader(Protocol):
 class FactsReader(RevisionReader, Protocol):
     """Reads facts on first touch."""
 
-    async def standing(self, tenant: str) -> tuple[str, Revision] | None:
+    async def tenant_head(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant.
 
         Raises:

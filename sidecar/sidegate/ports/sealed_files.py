@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 
-class Shelf(Protocol):
+class SealedFiles(Protocol):
     """Keeps bytes by name on this machine; only what was put there by the same deployment ever comes back."""
 
     async def put(self, name: str, content: bytes) -> None:

@@ -12,10 +12,10 @@ from sidegate.errors import Unavailable
 from sidegate.model.change import RecordedChange
 from sidegate.ports.facts_store import FactsStore
 from sidegate.ports.hints import Hints
-from sidegate.replica.arrivals import Arrivals
 from sidegate.replica.feed import Feed
+from sidegate.replica.recent_changes import RecentChanges
 from sidegate.runtime.clock import elapsed
-from sidegate.runtime.tasks import ended
+from sidegate.runtime.tasks import cancel_and_wait
 from sidegate.telemetry.logging import get_log
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
@@ -25,14 +25,14 @@ LONGEST_REST: Final = 0.05
 """Seconds after a look in which no hint is heeded: as many as it took, within these bounds."""
 
 
-class Following(Protocol):
+class ChangeReceiver(Protocol):
     """What a follower tells of changes."""
 
-    def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
+    def apply_changes(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
         """Take the newest changes of a tenant: whole revisions, in their order."""
         ...
 
-    def forget(self) -> None:
+    def invalidate_all(self) -> None:
         """Let go of everything, also of what is being read right now: the store may hold something else."""
         ...
 
@@ -46,7 +46,7 @@ class Follower:
     def __init__(
         self,
         store: FactsStore,
-        snapshots: Following,
+        snapshots: ChangeReceiver,
         *,
         poll_interval: float,
         clock: Callable[[], float] = elapsed,
@@ -57,8 +57,8 @@ class Follower:
         self._poll_interval = poll_interval
         self._clock = clock
         self._observer = observer
-        self.arrivals = Arrivals()
-        self._seen_at = float("-inf")
+        self.recent_changes = RecentChanges()
+        self._view_time = float("-inf")
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -68,13 +68,13 @@ class Follower:
         return f"Follower({self._feed}, staleness={self.staleness():.3f})"
 
     def now(self) -> float:
-        """Return the moment, in seconds of the clock that `seen_at` is told by."""
+        """Return the moment, in seconds of the clock that `view_time` is told by."""
         return self._clock()
 
     @property
-    def seen_at(self) -> float:
+    def view_time(self) -> float:
         """The moment that memory shows at least: when the last complete look began."""
-        return self._seen_at
+        return self._view_time
 
     @property
     def anchor(self) -> RecordedChange | None:
@@ -87,18 +87,18 @@ class Follower:
 
     def staleness(self) -> float:
         """Return the age in seconds of the newest complete view; infinite before the first."""
-        return self._clock() - self._seen_at
+        return self._clock() - self._view_time
 
-    def wake(self) -> None:
+    def poll_now(self) -> None:
         """Look as soon as may be."""
         self._wanted.set()
 
-    async def heed(self, hints: Hints) -> None:
+    async def handle_hints(self, hints: Hints) -> None:
         """Look whenever there is a hint, until cancelled; what no hint told the next poll finds."""
         async with aclosing(hints.listen()) as told:
             async for _ in told:
                 self._observer.count(SyncEvent.HINT)
-                self.wake()
+                self.poll_now()
 
     async def run(self) -> None:
         """Look again and again until cancelled; an ailing store only makes the view older, and is told once."""
@@ -133,13 +133,13 @@ class Follower:
             self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._next)
 
-    async def look_ended(self) -> None:
+    async def poll_ended(self) -> None:
         """Wait until the next look ends, well or not."""
         await self._ended.wait()
 
     async def close(self) -> None:
         """End the looks that are under way, so that nothing asks the store any more."""
-        await ended({task for task in (self._running, self._next) if task is not None})
+        await cancel_and_wait({task for task in (self._running, self._next) if task is not None})
 
     async def _pause(self) -> None:
         try:
@@ -155,7 +155,7 @@ class Follower:
         try:
             await self._look()
         except BaseException:
-            self._observer.count(SyncEvent.LOOK_FAILED)
+            self._observer.count(SyncEvent.POLL_FAILED)
             raise
         finally:
             this, self._ended = self._ended, asyncio.Event()
@@ -165,28 +165,28 @@ class Follower:
         began = self._clock()
         # Whatever was hinted at until now this look finds, whoever asked for it.
         self._wanted.clear()
-        first = self._feed.anchor is None and self._seen_at == float("-inf")
+        first = self._feed.anchor is None and self._view_time == float("-inf")
         found = await self._feed.read()
         if found is not None:
             self._hand_on(found)
         else:
-            self._snapshots.forget()
+            self._snapshots.invalidate_all()
             if not first:
                 self._observer.count(SyncEvent.GAP)
                 _LOG.warning("the feed does not go on from where it was; everything is loaded anew")
-        self._seen_at = began
-        self.arrivals.seen(self._feed.sequence, found)
-        self._observer.count(SyncEvent.LOOK)
+        self._view_time = began
+        self.recent_changes.seen(self._feed.sequence, found)
+        self._observer.count(SyncEvent.POLL)
 
     def _hand_on(self, found: Mapping[str, Sequence[RecordedChange]]) -> None:
         written: set[tuple[str, datetime]] = set()
         try:
             for tenant, changes in found.items():
-                self._snapshots.follow(tenant, changes)
+                self._snapshots.apply_changes(tenant, changes)
                 written.update((tenant, recorded.at) for recorded in changes)
         except BaseException:
             # The feed has gone on: what could not be handed on now would be missing in memory for good.
-            self._snapshots.forget()
+            self._snapshots.invalidate_all()
             raise
         now = datetime.now(UTC)
         for _, at in written:

@@ -15,7 +15,7 @@ ASKED: Final = 4
 """Questions to the store at once, each of one row."""
 
 
-class PassedRevisions:
+class RevisionHistory:
     """Knows the revisions that were followed, and asks the store about older ones, once.
 
     After a store was restored its numbers stand for other states, so that a greater number alone tells nothing.
@@ -24,16 +24,16 @@ class PassedRevisions:
     def __init__(self, store: RevisionReader) -> None:
         self._store = store
         self._asking = asyncio.Semaphore(ASKED)
-        self.forget()
+        self.invalidate_all()
 
     def __repr__(self) -> str:
-        return f"PassedRevisions({self._known})"
+        return f"RevisionHistory({self._known})"
 
-    def note(self, tenant: str, revision: Revision) -> None:
+    def record(self, tenant: str, revision: Revision) -> None:
         """Remember that a tenant came to a revision."""
         self._known.put((tenant, revision.number), revision)
 
-    def forget(self) -> None:
+    def invalidate_all(self) -> None:
         """Let go of everything, also of what is being asked right now: the store may hold another history."""
         self._known: BoundedMap[tuple[str, int], Revision] = BoundedMap(REMEMBERED)
 
@@ -45,9 +45,9 @@ class PassedRevisions:
         """
         if wanted.number >= here.number:
             return wanted == here
-        return wanted.time < here.time and await self.holds(tenant, wanted)
+        return wanted.time < here.time and await self.contains(tenant, wanted)
 
-    async def holds(self, tenant: str, revision: Revision) -> bool:
+    async def contains(self, tenant: str, revision: Revision) -> bool:
         """Return whether a revision is in a tenant's history, also in that of one that is gone.
 
         Raises:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sidegate.errors import SidegateError
 from sidegate.policy.pack.keeper import PackKeeper
-from sidegate.ports.sealed_files import Shelf
+from sidegate.ports.sealed_files import SealedFiles
 from sidegate.replica.follower import Follower
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.snapshot_codec import change_from_json, change_to_json, kept_snapshot, restored_snapshot
@@ -37,10 +37,10 @@ _FAST: Final = 1
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class LastGood:
+class SnapshotFiles:
     """The tenants in memory as a shelf keeps them."""
 
-    def __init__(self, shelf: Shelf, snapshots: Snapshots, follower: Follower, packs: PackKeeper) -> None:
+    def __init__(self, shelf: SealedFiles, snapshots: Snapshots, follower: Follower, packs: PackKeeper) -> None:
         self._shelf = shelf
         self._snapshots = snapshots
         self._follower = follower
@@ -48,7 +48,7 @@ class LastGood:
         self._written: dict[str, tuple[TenantSnapshot, str]] = {}
 
     def __repr__(self) -> str:
-        return f"LastGood({self._shelf!r})"
+        return f"SnapshotFiles({self._shelf!r})"
 
     async def restore(self) -> int:
         """Take up what was kept, before the first look; return how many tenants that are."""

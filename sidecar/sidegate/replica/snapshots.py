@@ -22,12 +22,12 @@ from sidegate.policy.pack.keeper import PackKeeper
 from sidegate.policy.pack.schema import ResourceType
 from sidegate.ports.facts_store import FactsReader
 from sidegate.replica.casbin_rows import tenant_rows
-from sidegate.replica.head import Standing
 from sidegate.replica.patches import TenantSnapshot, patched, tenant_entity, touched_resources
 from sidegate.replica.resource import ResourceFacts, read_resource, unstored
-from sidegate.replica.revisions import PassedRevisions
+from sidegate.replica.revisions import RevisionHistory
+from sidegate.replica.tenant_head import TenantHead
 from sidegate.runtime.lru import BoundedMap
-from sidegate.runtime.tasks import ended
+from sidegate.runtime.tasks import cancel_and_wait
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 UNREGISTERED_LIMIT: Final = 1024
@@ -54,12 +54,12 @@ class _Flight:
     task: asyncio.Task[TenantSnapshot | None]
     told: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
-    standing: Standing | None = None
+    standing: TenantHead | None = None
     newest: float = 0
     seen: list[RecordedChange] = field(default_factory=list)
     void: bool = False
 
-    def stands(self) -> Standing | None:
+    def known_head(self) -> TenantHead | None:
         """Return the standing that was read, while nothing newer is known."""
         return self.standing if self.standing is not None and self.standing.revision.number >= self.newest else None
 
@@ -107,7 +107,7 @@ class Snapshots:
         )
         self._unregistered: BoundedMap[tuple[str, str], ResourceFacts] = BoundedMap(UNREGISTERED_LIMIT)
         self._unknown: BoundedMap[str, object] = BoundedMap(UNKNOWN_LIMIT)
-        self.passed = PassedRevisions(store)
+        self.revisions = RevisionHistory(store)
         self._flights: dict[str, _Flight] = {}
         self._touching = asyncio.Semaphore(TOUCHES)
         self._ahead = ahead
@@ -116,7 +116,7 @@ class Snapshots:
     def __repr__(self) -> str:
         return f"Snapshots(tenants={self._tenants}, resources={self._resources})"
 
-    def held(self) -> tuple[int, int]:
+    def sizes(self) -> tuple[int, int]:
         """Return how many tenants and how many resources are in memory."""
         return len(self._tenants), len(self._resources)
 
@@ -132,7 +132,7 @@ class Snapshots:
         """Return a tenant's snapshot that is in memory; that is no use of it."""
         return self._tenants.peek(tenant)
 
-    def repack(self) -> None:
+    def drop_outdated_packs(self) -> None:
         """Let go of what was compiled for packs that are no longer in force; loads under way begin again."""
         scopes, self._scopes = self._scopes, self._packs.core_scopes
         for tenant in self.tenants():
@@ -156,7 +156,7 @@ class Snapshots:
         if held := self._tenants.peek(tenant):
             self._tenants.replace(tenant, replace(held, lineage=object()))
 
-    def follow(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
+    def apply_changes(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
         """Bring a tenant that is held to the last of these changes, which must be whole revisions in their order.
 
         A load that is under way takes them, too; a tenant that can't be brought there by these changes alone is
@@ -166,7 +166,7 @@ class Snapshots:
         if flight := self._flights.get(tenant):
             flight.see(changes)
         for recorded in changes:
-            self.passed.note(tenant, recorded.part_of)
+            self.revisions.record(tenant, recorded.part_of)
         held = self._tenants.peek(tenant)
         if held is None or held.revision.number >= changes[-1].revision:
             return
@@ -181,17 +181,17 @@ class Snapshots:
             self._observer.count(SyncEvent.RELOAD)
             self._tenants.drop(tenant)
 
-    def forget(self) -> None:
+    def invalidate_all(self) -> None:
         """Let go of everything; loads that are under way begin again."""
         for kept in (self._tenants, self._resources, self._unregistered, self._unknown):
             kept.clear()
-        self.passed.forget()
+        self.revisions.invalidate_all()
         for flight in self._flights.values():
             flight.spoil()
 
     async def close(self) -> None:
         """End the loads that are under way, so that nothing asks the store any more."""
-        await ended([flight.task for flight in self._flights.values()])
+        await cancel_and_wait([flight.task for flight in self._flights.values()])
 
     def holds(self, snapshot: TenantSnapshot, resource: Resource) -> bool:
         """Whether what is stored about a resource is in memory, at the snapshot's revision."""
@@ -215,7 +215,7 @@ class Snapshots:
         flight.wanted.set()
         return await asyncio.shield(flight.task)
 
-    async def standing(self, tenant: str) -> TenantSnapshot | Standing | None:
+    async def tenant_head(self, tenant: str) -> TenantSnapshot | TenantHead | None:
         """Return where a tenant stands: its snapshot, or less where that is being read; None where it is unknown.
 
         Raises:
@@ -226,14 +226,14 @@ class Snapshots:
             flight = self._flight(tenant)
             either: tuple[asyncio.Future[Any], ...] = flight.told, flight.task
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if standing := flight.stands():
+            if standing := flight.known_head():
                 return standing
         return await self.tenant(tenant)
 
-    def stands(self, tenant: str) -> TenantSnapshot | Standing | None:
+    def known_head(self, tenant: str) -> TenantSnapshot | TenantHead | None:
         """Return where a tenant stands as far as memory can tell."""
         flight = self._flights.get(tenant)
-        return self._tenants.peek(tenant) or (flight.stands() if flight else None)
+        return self._tenants.peek(tenant) or (flight.known_head() if flight else None)
 
     def _flight(self, tenant: str) -> _Flight:
         """Return the load of a tenant, which begins now where none is under way."""
@@ -283,10 +283,10 @@ class Snapshots:
     async def _tell_standing(self, tenant: str, flight: _Flight) -> None:
         """Tell where a tenant stands, and give those a start who need no more: they would share the processor."""
         async with self._asking:
-            known = await self._store.standing(tenant)
+            known = await self._store.tenant_head(tenant)
         pack = None if known is None else self._packs.get(known[0])
         if known is not None and pack is not None:
-            flight.standing = Standing(known[1], pack)
+            flight.standing = TenantHead(known[1], pack)
             flight.told.set_result(None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEAD_START):
@@ -333,7 +333,7 @@ class Snapshots:
         held = self._resources.get(key) or self._unregistered.get(key)
         return held if held is not None and held.lineage is snapshot.lineage else None
 
-    async def same_resource(self, tenant: str, reference: str) -> bool | None:
+    async def resource_matches_store(self, tenant: str, reference: str) -> bool | None:
         """Return whether a resource in memory is what the store holds; None where that can't be told now.
 
         Raises:

@@ -90,7 +90,7 @@ class Verifier:
         found = self._snapshots.resources()
         right = True
         for tenant, reference in random.sample(found, min(RESOURCES, len(found))):
-            same = await self._snapshots.same_resource(tenant, reference)
+            same = await self._snapshots.resource_matches_store(tenant, reference)
             if same:
                 self._observer.count(SyncEvent.VERIFIED)
             elif same is False:

@@ -16,7 +16,7 @@ _resting: list[bool] = []
 
 
 @contextmanager
-def collector_rests(rows: int) -> Iterator[None]:
+def garbage_collection_paused(rows: int) -> Iterator[None]:
     """Let the collector rest while something without cycles is made of so many rows, and nothing is waited for."""
     if rows < _MANY:
         yield

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 
-async def ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel these tasks, and wait until they are done."""
     for task in tasks:
         task.cancel()

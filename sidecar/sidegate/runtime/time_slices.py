@@ -10,7 +10,7 @@ T = TypeVar("T")
 _PIECE: Final = 50
 
 
-async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+async def in_time_slices(items: Iterable[T]) -> AsyncIterator[T]:
     """Yield the items, and let the loop do what else waits every so many of them."""
     for position, item in enumerate(items):
         if position % _PIECE == 0:

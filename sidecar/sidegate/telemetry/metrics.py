@@ -20,8 +20,8 @@ _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 # From a write that a hint told at once to one that waited for a poll, or for a store that was away.
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SYNC_COUNTERS = {
-    SyncEvent.LOOK: ("sidegate_sync_looks", "Complete looks at the store's feed."),
-    SyncEvent.LOOK_FAILED: ("sidegate_sync_look_failures", "Looks at the store's feed that failed."),
+    SyncEvent.POLL: ("sidegate_sync_looks", "Complete looks at the store's feed."),
+    SyncEvent.POLL_FAILED: ("sidegate_sync_look_failures", "Looks at the store's feed that failed."),
     SyncEvent.HINT: ("sidegate_sync_hints", "Hints that something was written."),
     SyncEvent.GAP: ("sidegate_sync_gaps", "Times that the feed did not go on from where it was."),
     SyncEvent.JOIN: ("sidegate_snapshot_load_joins", "First touches of a tenant that joined a load under way."),

@@ -9,8 +9,8 @@ from typing import Protocol
 class SyncEvent(StrEnum):
     """What is counted."""
 
-    LOOK = "look"
-    LOOK_FAILED = "look_failed"
+    POLL = "poll"
+    POLL_FAILED = "poll_failed"
     HINT = "hint"
     GAP = "gap"
     JOIN = "join"

@@ -74,7 +74,7 @@ async def test_the_changes_rebuild_the_facts(store: FactsStore) -> None:
 async def test_an_unknown_tenant_is_none(store: FactsStore) -> None:
     """Of a tenant that was never written there are no facts, no core, no resource and no revision."""
     assert await store.load("acme") is None
-    assert await store.standing("acme") is None
+    assert await store.tenant_head("acme") is None
     assert await store.load_core("acme", frozenset({"tenant"})) is None
     assert await store.load_resource("acme", "document:d1") == (None, [], NO_REVISION)
     assert await store.tenants() == []
@@ -211,8 +211,8 @@ async def test_a_standing_is_the_pack_and_the_revision(store: FactsStore) -> Non
     revision = await put(store, replace(ACME, pack="standard", members={}, groups={}, resources={}, grants=frozenset()))
     zeta = await put(store, replace(ACME, id="zeta", pack=""))
 
-    assert await store.standing("acme") == ("standard", revision)
-    assert await store.standing("zeta") == ("", zeta)
+    assert await store.tenant_head("acme") == ("standard", revision)
+    assert await store.tenant_head("zeta") == ("", zeta)
 
 
 async def test_a_core_has_no_resources_and_only_the_wanted_grants(store: FactsStore) -> None:

@@ -162,14 +162,14 @@ async def test_changes_that_can_not_be_taken_are_not_passed_over(store: SqlFacts
         await make(store, tenant, "uma")
         await snapshots.tenant(tenant)
         await join(store, tenant, "vic")
-    follow = snapshots.follow
+    follow = snapshots.apply_changes
 
     def failing(tenant, changes):
         if tenant == "acme":
             raise RuntimeError("no room")
         follow(tenant, changes)
 
-    monkeypatch.setattr(snapshots, "follow", failing)
+    monkeypatch.setattr(snapshots, "apply_changes", failing)
     with pytest.raises(RuntimeError):
         await follower.catch_up()
     await follower.catch_up()

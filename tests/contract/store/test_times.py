@@ -141,7 +141,7 @@ async def test_all_who_tell_a_revision_tell_the_same(store: SqlFactsStore) -> No
     made = await store.write({"acme": [settled(2)]}, expected={"acme": 1}, actor="platform", receipt=receipt)
     told = made["acme"]
 
-    assert await store.standing("acme") == ("", told)
+    assert await store.tenant_head("acme") == ("", told)
     assert (await store.load("acme"))[1] == told
     assert (await store.load_core("acme", frozenset()))[1] == told
     assert (await store.load_resource("acme", "document:d1"))[2] == told
@@ -170,6 +170,6 @@ async def test_a_revision_whose_change_was_removed_is_older_than_any(store: SqlF
     told = (await write(store, "acme"))["acme"]
     async with store._writers.begin() as connection:
         await connection.exec_driver_sql("DELETE FROM changes")
-    assert await store.standing("acme") == ("", Revision(1, 0))
+    assert await store.tenant_head("acme") == ("", Revision(1, 0))
     assert await store.revision("acme", 1) is None
     assert told.time > 0

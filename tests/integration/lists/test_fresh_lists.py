@@ -103,7 +103,7 @@ async def test_past_the_bound_there_is_no_list(pair, monkeypatch):
     """Facts older than the bound give UNAVAILABLE with their age, and no list, however short."""
     _, there = pair
     follower = there.core.follower
-    monkeypatch.setattr(follower, "_clock", lambda: follower.seen_at + 60.5)
+    monkeypatch.setattr(follower, "_clock", lambda: follower.view_time + 60.5)
     for one in there.each():
         told = await failure(one)
         assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")

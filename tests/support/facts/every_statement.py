@@ -26,7 +26,7 @@ async def use_in_every_way(store: SqlFactsStore) -> None:
     ]
     await store.write({"acme": every}, expected={"acme": 1}, actor="platform")
     await store.load("acme")
-    await store.standing("acme")
+    await store.tenant_head("acme")
     await store.revision("acme", 1)
     await store.load_core("acme", frozenset({"tenant", "template"}))
     await store.load_resource("acme", "document:d1")

@@ -258,7 +258,7 @@ async def test_a_store_that_was_restored_ends_what_a_cold_tenant_was_answered_fr
     core = await start()
     goes_on = held_back(core)
     assert (await ask(core, "vic edit note:n1")).allowed
-    core.snapshots.forget()
+    core.snapshots.invalidate_all()
     after = asyncio.create_task(ask(core, "vic edit note:n1"))
     for _ in range(100):  # as long as an answer from the cache takes
         await asyncio.sleep(0)
@@ -277,7 +277,7 @@ async def test_packs_that_change_end_what_a_cold_tenant_was_answered_from(stored
     rows = pack / "policy.csv"
     rows.write_text(rows.read_text().replace("r.sub.ref in r.obj.readers", "False"))
     core.packs.swap(core.packs.load())
-    core.snapshots.repack()
+    core.snapshots.drop_outdated_packs()
     after = asyncio.create_task(ask(core, "vic edit note:n1"))
     for _ in range(100):  # as long as an answer from the cache takes
         await asyncio.sleep(0)
@@ -290,7 +290,7 @@ async def test_many_who_ask_a_cold_tenant_cost_one_row_and_one_reading(start, mo
     """However many ask, and whatever they ask, the tenant is read once; an unknown one is remembered as such."""
     core = await start()
     store, calls = core.snapshots._store, []
-    for name in ("standing", "load_core"):
+    for name in ("tenant_head", "load_core"):
         read = getattr(store, name)
 
         async def counting(*arguments: object, read=read, name=name) -> object:
@@ -300,10 +300,10 @@ async def test_many_who_ask_a_cold_tenant_cost_one_row_and_one_reading(start, mo
         monkeypatch.setattr(store, name, counting)
     questions = [f"{name} {action} note:n1" for name in ("uma", "vic", "zed", "pia") for action in ("view", "edit")]
     await asyncio.gather(*(ask(core, question) for question in questions * 5))
-    assert sorted(calls) == ["load_core", "standing"]
+    assert sorted(calls) == ["load_core", "tenant_head"]
     await asyncio.gather(*(ask(core, "uma view note:n1", tenant="nowhere") for _ in range(5)))
     await ask(core, "uma view note:n1", tenant="nowhere")
-    assert sorted(calls) == ["load_core", "load_core", "standing", "standing"]
+    assert sorted(calls) == ["load_core", "load_core", "tenant_head", "tenant_head"]
     await asyncio.sleep(0)
     assert len(cache.kept) == 4  # of those who are active members
 
@@ -385,7 +385,7 @@ async def test_a_tenant_that_is_read_anew_finds_nothing_of_before(start, counted
     """Memory that was let go, as after a restored backup, takes along what was decided from it."""
     core = await start(observer=counted, shared=None)
     first = await ask(core, "vic edit note:n1")
-    core.snapshots.forget()
+    core.snapshots.invalidate_all()
     assert await ask(core, "vic edit note:n1") == first
     assert "hit_memory" not in counted.taken()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sidegate.decision.freshness import Freshness
-from sidegate.decision.guard import Guarded
+from sidegate.decision.guard import FreshnessGuard
 from sidegate.errors import InvalidInput, LostRevision, StoreUnavailable, TooStale, Unavailable
 from sidegate.model.change import Change, EntryKind
 from sidegate.model.decision import Decision
@@ -121,12 +121,12 @@ async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
 async def test_a_revision_from_the_future_is_not_answered(core):
     """Once all is seen that was told of before the question, what is not there is lost, and nothing older answers."""
     assert (await ask(core, "vic view document:d1")).allowed
-    looks = core.follower.seen_at
+    looks = core.follower.view_time
     future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=Revision(99, 2**60))
     with pytest.raises(LostRevision, match="not in the history of tenant `acme`") as raised:
         await ask(core, "vic view document:d1", consistency=future)
     assert raised.value.metadata == {"revisions_behind": "98", "revision": "lost"}
-    assert core.follower.seen_at > looks
+    assert core.follower.view_time > looks
 
 
 async def test_who_is_merely_behind_does_not_call_a_revision_lost(core, tmp_path, monkeypatch):
@@ -161,7 +161,7 @@ async def test_an_older_revision_of_this_history_is_answered(core):
         for revision in (first, second, third):
             told = await ask(core, "vic view document:d1", consistency=at_least(revision))
             assert (told.allowed, told.revision) == (True, third)
-        core.snapshots.forget()
+        core.snapshots.invalidate_all()
 
 
 async def test_a_revision_of_another_history_is_never_answered(core):
@@ -174,7 +174,7 @@ async def test_a_revision_of_another_history_is_never_answered(core):
             other = replace(revision, time=revision.time + shift)
             with pytest.raises(LostRevision):
                 await ask(core, "vic view document:d1", consistency=at_least(other))
-        core.snapshots.forget()
+        core.snapshots.invalidate_all()
 
 
 async def test_a_lost_revision_of_a_tenant_that_is_gone_is_no_answer(core):
@@ -277,7 +277,7 @@ async def test_an_answer_that_became_too_old_is_not_given(core, monkeypatch):
     """A process that was stopped between question and answer decides again, also where the view is fresh by then."""
     stopped = Stopped(core)
     monkeypatch.setattr(core.follower, "_clock", stopped.now)
-    guarded = Guarded(stopped, Freshness(core.follower, core.snapshots, max_staleness=60))
+    guarded = FreshnessGuard(stopped, Freshness(core.follower, core.snapshots, max_staleness=60))
     request = Request("acme", Subject("vic"), "view", Resource("document", "d1"))
     assert not (await guarded.decide(request)).allowed
     assert stopped.asked == 2
@@ -285,7 +285,7 @@ async def test_an_answer_that_became_too_old_is_not_given(core, monkeypatch):
 
 async def test_past_the_staleness_bound_nobody_is_answered(core, monkeypatch):
     """Facts older than the bound give an error instead of a guess, for known and unknown tenants alike."""
-    monkeypatch.setattr(core.follower, "_clock", lambda: core.follower._seen_at + 60.1)
+    monkeypatch.setattr(core.follower, "_clock", lambda: core.follower._view_time + 60.1)
     assert not core.ready()
     for tenant in ("acme", "nowhere"):
         with pytest.raises(TooStale, match="the bound is 60"):

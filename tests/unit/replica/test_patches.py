@@ -10,7 +10,7 @@ from functools import partial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidegate.decision.evaluate import Resolved
+from sidegate.decision.evaluate import Evaluator
 from sidegate.engine import ENGINES
 from sidegate.facts.diff import difference
 from sidegate.facts.fixed import GivenFacts
@@ -89,7 +89,7 @@ class Told(GivenFacts):
 
 async def answers(snapshots: Snapshots) -> list[tuple[bool, str, str]]:
     """Ask all questions; the revision must be the newest."""
-    decider = Resolved(snapshots, catch_up=partial(asyncio.sleep, 0))
+    decider = Evaluator(snapshots, catch_up=partial(asyncio.sleep, 0))
     decisions = [await decider.decide(question) for question in QUESTIONS]
     return [(decision.allowed, decision.reason, decision.rule) for decision in decisions]
 
@@ -109,7 +109,7 @@ async def followed_as_loaded(states: list[TenantFacts]) -> None:
         if changes := difference(before, after):
             revision += 1
             reader.move(after, Revision.made(revision, at))
-            following.follow(
+            following.apply_changes(
                 "acme", [RecordedChange(n, "acme", revision, c, "test", at) for n, c in enumerate(changes)]
             )
         held = following._tenants.peek("acme")

@@ -8,7 +8,7 @@ import pytest
 
 from sidegate.model.revision import Revision
 from sidegate.replica import revisions as passed
-from sidegate.replica.revisions import PassedRevisions
+from sidegate.replica.revisions import RevisionHistory
 
 HERE = Revision(9, 900)
 
@@ -35,8 +35,8 @@ def book() -> Book:
 
 
 @pytest.fixture
-def revisions(book: Book) -> PassedRevisions:
-    return PassedRevisions(book)
+def revisions(book: Book) -> RevisionHistory:
+    return RevisionHistory(book)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ async def test_what_times_and_numbers_tell_is_asked_of_nobody(revisions, book, w
 async def test_what_was_followed_is_known(revisions, book):
     """A token of a write that came over the feed costs no question, also while the store is away."""
     book.open.clear()
-    revisions.note("acme", Revision(8, 800))
+    revisions.record("acme", Revision(8, 800))
     assert await revisions.reached("acme", Revision(8, 800), here=HERE)
     assert not await revisions.reached("acme", Revision(8, 799), here=HERE)
     assert book.asked == []
@@ -73,7 +73,7 @@ async def test_what_is_older_is_asked_once(revisions, book):
         assert not await revisions.reached("acme", Revision(2, 201), here=HERE)
     assert book.asked == [2]
     book.revisions[2] = Revision(2, 201)
-    revisions.forget()
+    revisions.invalidate_all()
     assert not await revisions.reached("acme", Revision(2, 200), here=HERE)
     assert await revisions.reached("acme", Revision(2, 201), here=HERE)
     assert book.asked == [2, 2]
@@ -81,31 +81,31 @@ async def test_what_is_older_is_asked_once(revisions, book):
 
 async def test_what_is_not_there_may_come(revisions, book):
     """That a revision was missing is not remembered, and one of another tenant is none of this one."""
-    assert not await revisions.holds("acme", Revision(10, 1000))
+    assert not await revisions.contains("acme", Revision(10, 1000))
     book.revisions[10] = Revision(10, 1000)
-    assert await revisions.holds("acme", Revision(10, 1000))
-    assert not await revisions.holds("zeta", Revision(10, 1000))
+    assert await revisions.contains("acme", Revision(10, 1000))
+    assert not await revisions.contains("zeta", Revision(10, 1000))
 
 
 async def test_what_was_asked_before_all_was_forgotten_is_asked_again(revisions, book):
     """An answer from the history of before, which comes after another one was noticed, tells nobody anything."""
     book.open.clear()
-    asking = asyncio.create_task(revisions.holds("acme", Revision(2, 200)))
+    asking = asyncio.create_task(revisions.contains("acme", Revision(2, 200)))
     await asyncio.sleep(0)
     book.revisions[2] = Revision(2, 250)
-    revisions.forget()
+    revisions.invalidate_all()
     book.open.set()
     assert not await asking
-    assert await revisions.holds("acme", Revision(2, 250))
+    assert await revisions.contains("acme", Revision(2, 250))
     assert book.asked == [2, 2]
 
 
 async def test_memory_is_bounded(revisions, book, monkeypatch):
     """The revisions that were asked for least lately go out; they can be asked of the store again."""
     monkeypatch.setattr(passed, "REMEMBERED", 2)
-    revisions.forget()
+    revisions.invalidate_all()
     for number in (1, 2, 3):
-        revisions.note("acme", Revision(number, 100 * number))
-    assert await revisions.holds("acme", Revision(3, 300))
-    assert await revisions.holds("acme", Revision(1, 100))
+        revisions.record("acme", Revision(number, 100 * number))
+    assert await revisions.contains("acme", Revision(3, 300))
+    assert await revisions.contains("acme", Revision(1, 100))
     assert book.asked == [1]

@@ -17,8 +17,8 @@ from sidegate.model.change import Cause, Change, EntryKind, RecordedChange
 from sidegate.policy.pack.keeper import bundled_packs
 from sidegate.replica.checksum import checksum
 from sidegate.replica.snapshot_codec import change_from_json, change_to_json
-from sidegate.replica.snapshot_files import MANIFEST, LastGood
-from sidegate_adapters.files.sealed_files import open_shelf
+from sidegate.replica.snapshot_files import MANIFEST, SnapshotFiles
+from sidegate_adapters.files.sealed_files import open_sealed_directory
 from sidegate_adapters.sql import SqlFactsStore
 from support.decisions.deciding import apply, ask, deciding
 
@@ -107,7 +107,7 @@ async def test_a_store_that_went_back_in_time_is_loaded(tmp_path, kept, loads):
 
 
 def swapped(kept):
-    one, other = [path for path in kept.glob("*.kept") if path != open_shelf(kept)._path(MANIFEST)]
+    one, other = [path for path in kept.glob("*.kept") if path != open_sealed_directory(kept)._path(MANIFEST)]
     content = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
@@ -140,7 +140,7 @@ async def test_files_that_are_not_its_own_are_not_used(tmp_path, kept, loads, ha
 @pytest.mark.parametrize("name", [MANIFEST, "tenant acme"])
 async def test_content_of_another_form_is_not_used(tmp_path, kept, loads, name, content):
     """What another version signed and this one can't read is as if it were not there, and the server starts."""
-    await open_shelf(kept).put(name, content)
+    await open_sealed_directory(kept).put(name, content)
     async with started(tmp_path) as core:
         assert await views(core)
     assert loads["acme"] == 1
@@ -153,7 +153,7 @@ async def test_files_of_another_time_are_not_used(tmp_path, kept, loads):
     async with started(tmp_path) as core:
         await apply(core, WITHOUT_VIC)
     for path in old.glob("*.kept"):
-        if path.name != open_shelf(kept)._path(MANIFEST).name:
+        if path.name != open_sealed_directory(kept)._path(MANIFEST).name:
             shutil.copy(path, kept)
     loads.clear()
     async with started(tmp_path) as core:
@@ -176,7 +176,7 @@ async def test_a_tenant_whose_pack_changed_is_loaded(tmp_path, kept, loads):
 async def test_only_what_changed_is_written_again(tmp_path, kept):
     """Files of tenants that stayed as they were are left alone; those of tenants that left memory go."""
     async with started(tmp_path) as core:
-        last = LastGood(open_shelf(kept), core.snapshots, core.follower, core.packs)
+        last = SnapshotFiles(open_sealed_directory(kept), core.snapshots, core.follower, core.packs)
         await last.save()
         before = {path: path.stat().st_mtime_ns for path in kept.glob("*.kept")}
         await apply(core, WITHOUT_VIC)
@@ -197,7 +197,7 @@ async def test_a_disk_that_fails_is_no_fault_of_the_sidecar(tmp_path, kept):
             raise OSError(28, "No space left on device")
 
     async with started(tmp_path) as core:
-        await LastGood(Full(), core.snapshots, core.follower, core.packs).save()
+        await SnapshotFiles(Full(), core.snapshots, core.follower, core.packs).save()
         assert await views(core)
     assert kept.is_dir()
 
@@ -217,6 +217,6 @@ def test_a_directory_that_others_can_write_is_refused(tmp_path):
     (tmp_path / "shared").chmod(0o777)
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match="written by others"):
-        open_shelf(tmp_path / "shared")
+        open_sealed_directory(tmp_path / "shared")
     with pytest.raises(StartError, match="can't be written"):
-        open_shelf(tmp_path / "file")
+        open_sealed_directory(tmp_path / "file")

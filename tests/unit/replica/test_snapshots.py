@@ -109,8 +109,8 @@ async def test_a_change_during_a_load_is_followed_from_what_was_loaded(snapshots
     """A load that began before a change was seen becomes a snapshot of that change's revision, and is not repeated."""
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
-    snapshots.follow("acme", [change(2)])
-    snapshots.follow("acme", [change(3, key=("wim",))])
+    snapshots.apply_changes("acme", [change(2)])
+    snapshots.apply_changes("acme", [change(3, key=("wim",))])
     loaded = await loading
     assert (loaded.revision.number, sorted(loaded.members)) == (3, ["uma", "vic", "wim"])
     assert reader.asked["acme"] == 1
@@ -121,7 +121,7 @@ async def test_a_change_that_does_not_follow_from_a_load_makes_it_load_again(sna
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
     reader.number = 3
-    snapshots.follow("acme", [change(3)])
+    snapshots.apply_changes("acme", [change(3)])
     assert (await loading).revision.number == 3
     assert reader.asked["acme"] == 2
 
@@ -131,7 +131,7 @@ async def test_what_was_read_before_a_gap_is_never_held(snapshots, reader):
     held = await snapshots.tenant("globex")
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
-    snapshots.forget()
+    snapshots.invalidate_all()
     await loading
     assert reader.asked["acme"] == 2
     assert await snapshots.tenant("globex") is not held
@@ -143,13 +143,13 @@ async def test_an_unknown_tenant_is_asked_for_once_until_it_is_made(snapshots, r
         assert await snapshots.tenant("hooli") is None
     assert reader.asked["hooli"] == 1
     reader._tenants["hooli"] = tenant("hooli")
-    snapshots.follow("hooli", [change(1)])
+    snapshots.apply_changes("hooli", [change(1)])
     assert (await snapshots.tenant("hooli")).tenant == "hooli"
 
     loading = asyncio.create_task(snapshots.tenant("pied"))
     await asyncio.sleep(0.001)
     del reader._tenants["hooli"]
-    snapshots.follow("pied", [change(1)])
+    snapshots.apply_changes("pied", [change(1)])
     assert await loading is None
     assert reader.asked["pied"] == 2
 
@@ -173,9 +173,9 @@ async def test_a_flood_of_first_touches_leaves_the_store_room(snapshots):
 async def test_a_change_is_followed_without_a_load(snapshots, reader):
     """The next revision is made from the one that is held; what is already held costs nothing."""
     held = await snapshots.tenant("acme")
-    snapshots.follow("acme", [change(1)])
+    snapshots.apply_changes("acme", [change(1)])
     assert await snapshots.tenant("acme") is held
-    snapshots.follow("acme", [change(2), change(3, key=("wim",))])
+    snapshots.apply_changes("acme", [change(2), change(3, key=("wim",))])
     followed = await snapshots.tenant("acme")
     assert (followed.revision.number, sorted(followed.members)) == (3, ["uma", "vic", "wim"])
     assert sorted(held.members) == ["uma"]
@@ -186,7 +186,7 @@ async def test_a_missing_revision_makes_it_load_anew(snapshots, reader):
     """Where changes leave a gap nothing is guessed."""
     await snapshots.tenant("acme")
     reader.number = 3
-    snapshots.follow("acme", [change(3)])
+    snapshots.apply_changes("acme", [change(3)])
     assert (await snapshots.tenant("acme")).revision.number == 3
     assert reader.asked["acme"] == 2
 
@@ -196,13 +196,13 @@ async def test_very_many_changes_at_once_are_read_anew(snapshots, reader):
     await snapshots.tenant("acme")
     reader.number = 2
     many = [change(2, key=(f"m{number}",)) for number in range(AT_ONCE + 1)]
-    snapshots.follow("acme", many)
+    snapshots.apply_changes("acme", many)
     assert snapshots.peek("acme") is None
     loading = asyncio.create_task(snapshots.tenant("acme"))
     await asyncio.sleep(0.001)
     reader.number = 3
-    snapshots.follow("acme", many[:-1])
-    snapshots.follow("acme", [change(3)])
+    snapshots.apply_changes("acme", many[:-1])
+    snapshots.apply_changes("acme", [change(3)])
     assert (await loading).revision.number == 3
     assert reader.asked["acme"] == 3
 
@@ -255,7 +255,7 @@ async def test_a_resource_is_read_again_once_a_change_is_about_it(snapshots, rea
     document = snapshot.pack.pack.schema.resources["document"]
     await snapshots.resource(snapshot, document, "d1")
     reader.number = 2
-    snapshots.follow("acme", [change(2, entity, key)])
+    snapshots.apply_changes("acme", [change(2, entity, key)])
     snapshot = await snapshots.tenant("acme")
     assert snapshot.revision == at(2)
     assert await snapshots.resource(snapshot, document, "d1") is not None
@@ -268,7 +268,7 @@ async def test_a_resource_at_another_revision_is_not_given(snapshots, reader):
     document = old.pack.pack.schema.resources["document"]
     reader.number = 2
     assert await snapshots.resource(old, document, "d1") is None
-    snapshots.follow("acme", [change(2)])
+    snapshots.apply_changes("acme", [change(2)])
     new = await snapshots.tenant("acme")
     assert await snapshots.resource(new, document, "d1") is not None
     assert await snapshots.resource(old, document, "d1") is None
@@ -336,14 +336,14 @@ async def test_a_hint_that_another_look_has_answered_leads_to_none(snapshots):
     store = ScriptedStore()
     follower = Follower(store, snapshots, poll_interval=59)
     running = asyncio.create_task(follower.run())
-    await follower.look_ended()
-    follower.wake()
+    await follower.poll_ended()
+    follower.poll_now()
     await follower.catch_up()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(follower.look_ended(), 0.2)
+        await asyncio.wait_for(follower.poll_ended(), 0.2)
     assert store.looks == 2
-    follower.wake()
-    await follower.look_ended()
+    follower.poll_now()
+    await follower.poll_ended()
     running.cancel()
 
 
@@ -401,7 +401,7 @@ async def test_an_ailing_store_is_told_once_and_once_when_it_is_well(snapshots, 
 
     async def looks(count: int) -> None:
         for _ in range(count):
-            await follower.look_ended()
+            await follower.poll_ended()
 
     await looks(2)
     store.failing = True

@@ -7,7 +7,7 @@ from sidegate.membership.command.step import Caller, Step
 from sidegate.membership.invitation_rows import Invitee
 from sidegate.membership.invitations import Invitations, InviteOrder
 from sidegate.model.revision import Revision
-from sidegate.runtime.time_slices import in_turns
+from sidegate.runtime.time_slices import in_time_slices
 
 
 class Planner:
@@ -33,7 +33,7 @@ async def test_others_have_their_turn_between_the_pieces():
     """Every item comes, in order, and the loop goes round many times meanwhile."""
 
     async def gathered():
-        return [item async for item in in_turns(range(1000))]
+        return [item async for item in in_time_slices(range(1000))]
 
     items, turns = await turns_during(gathered())
     assert items == [*range(1000)]

@@ -69,7 +69,7 @@ async def tenant_ids(connection: AsyncConnection) -> list[str]:
     return [*(await connection.scalars(select(tenants.c.id).order_by(tenants.c.id)))]
 
 
-async def standing(connection: AsyncConnection, tenant: str) -> tuple[str, Revision] | None:
+async def tenant_head(connection: AsyncConnection, tenant: str) -> tuple[str, Revision] | None:
     """Return a tenant's pack and revision, None where there is no such tenant."""
     query = select(tenants.c.pack, tenants.c.revision, MADE_AT).where(tenants.c.id == tenant)
     row = (await connection.execute(query)).first()

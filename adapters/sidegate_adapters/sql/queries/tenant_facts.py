@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sidegate.model.facts import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts
 from sidegate.model.reference import ref
 from sidegate.model.revision import Revision
-from sidegate.runtime.garbage_collection import collector_rests
+from sidegate.runtime.garbage_collection import garbage_collection_paused
 from sidegate_adapters.sql.queries.feed import MADE_AT
 from sidegate_adapters.sql.tables import (
     grants,
@@ -52,7 +52,7 @@ class _Stored:
 
     def facts(self) -> TenantFacts:
         """Return what the rows say."""
-        with collector_rests(len(self.members) + len(self.inside) + len(self.grants) + len(self.resources)):
+        with garbage_collection_paused(len(self.members) + len(self.inside) + len(self.grants) + len(self.resources)):
             return self._facts()
 
     def _facts(self) -> TenantFacts:

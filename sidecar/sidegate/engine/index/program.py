@@ -20,7 +20,7 @@ from sidegate.engine.roles.evaluation import Evaluation
 from sidegate.engine.roles.graphs import Graphs
 from sidegate.errors import EngineError, EvaluationError, RequestError, RowError
 from sidegate.model.rules import NO_LINKS, Answer, RoleLinks, Row
-from sidegate.runtime.garbage_collection import collector_rests
+from sidegate.runtime.garbage_collection import garbage_collection_paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class IndexedProgram:
             RowError: an added row is wrong, or a removed row is not there.
         """
         plus, minus = [tuple(row) for row in added], [tuple(row) for row in removed]
-        with collector_rests(len(plus)):
+        with garbage_collection_paused(len(plus)):
             return self._with(plus, minus)
 
     def rows(self) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from sidegate.errors import InvalidInput
 from sidegate.history.cursors import BEGINNING, Place, Told, Wanted
 from sidegate.history.watch import HEARTBEAT, WatchOrder
 from sidegate.model.change import RecordedChange
-from sidegate.replica.arrivals import ANY_TENANT
+from sidegate.replica.recent_changes import ANY_TENANT
 from sidegate.server.wire.change_filters import read_conditions
 from sidegate.server.wire.names import tenant_of
 from sidegate.server.wire.timestamps import read_moment

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from sidegate.model.change import Change, EntryKind, RecordedChange
 from sidegate.model.facts import TenantFacts
-from sidegate.replica.arrivals import ANY_TENANT, Arrivals
 from sidegate.replica.follower import Follower
+from sidegate.replica.recent_changes import ANY_TENANT, RecentChanges
 from sidegate_adapters.sql import open_store
 from support.facts.changes import changes_between
 
@@ -21,14 +21,14 @@ def changes(*tenants: str, after: int = 0) -> dict[str, list[RecordedChange]]:
     return found
 
 
-def sequences(arrivals: Arrivals, after: int) -> list[int] | None:
+def sequences(arrivals: RecentChanges, after: int) -> list[int] | None:
     known = arrivals.after(after)
     return None if known is None else [recorded.sequence for recorded in known]
 
 
 def test_only_who_waits_for_the_tenant_is_woken():
     """News of a tenant wakes those who wait for it and those who wait for any, and nobody else."""
-    arrivals = Arrivals()
+    arrivals = RecentChanges()
     with arrivals.awaited("acme") as acme, arrivals.awaited("globex") as globex, arrivals.awaited(ANY_TENANT) as every:
         arrivals.seen(1, changes("acme"))
         assert (acme.is_set(), globex.is_set(), every.is_set()) == (True, False, True)
@@ -40,7 +40,7 @@ def test_only_who_waits_for_the_tenant_is_woken():
 
 def test_the_newest_changes_are_kept_in_their_order():
     """Who waits is told from memory, as far as that reaches back; beyond it memory says that it can't tell."""
-    arrivals = Arrivals(kept=4)
+    arrivals = RecentChanges(kept=4)
     with arrivals.awaited("acme"):
         arrivals.seen(3, changes("acme", "globex", "acme"))
         assert [sequences(arrivals, after) for after in range(4)] == [[1, 2, 3], [2, 3], [3], []]
@@ -50,7 +50,7 @@ def test_the_newest_changes_are_kept_in_their_order():
 
 def test_a_feed_that_does_not_go_on_is_another_epoch():
     """After a gap nothing is told from memory that was seen before it, and places are known to be of before."""
-    arrivals = Arrivals()
+    arrivals = RecentChanges()
     with arrivals.awaited("acme"):
         arrivals.seen(2, changes("acme", "acme"))
         before = arrivals.epoch
@@ -63,19 +63,19 @@ def test_a_feed_that_does_not_go_on_is_another_epoch():
 
 def test_nothing_is_kept_for_nobody():
     """Who waits no more leaves nothing behind, and while nobody waits no change is kept."""
-    arrivals = Arrivals()
+    arrivals = RecentChanges()
     with arrivals.awaited("acme"), arrivals.awaited("acme"):
         arrivals.seen(1, changes("acme"))
     arrivals.seen(2, changes("acme", after=1))
-    assert repr(arrivals) == "Arrivals(sequence=2, kept=0, awaited=[])"
+    assert repr(arrivals) == "RecentChanges(sequence=2, kept=0, awaited=[])"
     assert sequences(arrivals, 1) is None
 
 
 class Ignoring:
-    def follow(self, tenant, changes):
+    def apply_changes(self, tenant, changes):
         """Do nothing with the changes."""
 
-    def forget(self):
+    def invalidate_all(self):
         """Do nothing: there is nothing to forget."""
 
 
@@ -84,13 +84,13 @@ async def test_the_follower_tells_how_far_it_has_seen(tmp_path):
     store = await open_store(f"sqlite:///{tmp_path}/facts.db")
     follower = Follower(store, Ignoring(), poll_interval=60)
     await store.write({"acme": changes_between(None, TenantFacts("acme"))}, expected={"acme": 0}, actor="platform")
-    with follower.arrivals.awaited("globex") as arrived:
+    with follower.recent_changes.awaited("globex") as arrived:
         await follower.catch_up()
-        assert (follower.arrivals.sequence, arrived.is_set()) == (1, False)
+        assert (follower.recent_changes.sequence, arrived.is_set()) == (1, False)
         made = changes_between(None, TenantFacts("globex"))
         await store.write({"globex": made}, expected={"globex": 0}, actor="platform")
         await follower.catch_up()
-        assert (follower.arrivals.sequence, arrived.is_set()) == (2, True)
+        assert (follower.recent_changes.sequence, arrived.is_set()) == (2, True)
         arrived.clear()
         await follower.catch_up()
         assert not arrived.is_set()

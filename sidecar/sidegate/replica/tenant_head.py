@@ -9,7 +9,7 @@ from sidegate.policy.pack.keeper import CompiledPack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Standing:
+class TenantHead:
     """The revision and the pack that a tenant's decisions would be made from; its snapshot is being read meanwhile."""
 
     revision: Revision

@@ -17,7 +17,7 @@ KEPT: Final = 1000
 _ORDER: Final = attrgetter("sequence")
 
 
-class Arrivals:
+class RecentChanges:
     """Knows how far the feed was seen, and the newest changes while somebody waits for any.
 
     `sequence` is that of the newest change, 0 before the first look. `epoch` is another one each time the feed did not
@@ -33,7 +33,7 @@ class Arrivals:
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     def __repr__(self) -> str:
-        return f"Arrivals(sequence={self.sequence}, kept={len(self._recent)}, awaited={sorted(self._waiting)})"
+        return f"RecentChanges(sequence={self.sequence}, kept={len(self._recent)}, awaited={sorted(self._waiting)})"
 
     def seen(self, sequence: int, found: Mapping[str, Sequence[RecordedChange]] | None) -> None:
         """Tell that everything up to `sequence` was seen, and what was new by tenant; None where that can't be told."""
