@@ -25,10 +25,10 @@ from sidegate.engine import ENGINES
 from sidegate.facts.apply import FactsDocuments
 from sidegate.history.activity import Monitoring
 from sidegate.history.changes import History
-from sidegate.history.cursors import Places
+from sidegate.history.cursors import CursorReader
 from sidegate.history.past_facts import Past
 from sidegate.history.quota_usage import Usage
-from sidegate.history.watch import Watching
+from sidegate.history.watch import WatchService
 from sidegate.membership.command.attempts import Steps
 from sidegate.membership.command.perform import Commander
 from sidegate.membership.command.read import Reader
@@ -148,12 +148,12 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         authorization = Authorization(
             core.decider, core.search, codec=codec, lists=lists, max_checks=settings.batch_limit
         )
-        watching = _watching(core, settings)
-        metrics.show_watchers(watching.count)
+        watch_service = _watch_service(core, settings)
+        metrics.show_watchers(watch_service.count)
         handlers = {
             "AuthorizationService": authorization,
             "FactsService": Facts(core.facts, Past(core.history), tokens),
-            **_membership(core, watching, tokens, seals),
+            **_membership(core, watch_service, tokens, seals),
         }
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, core.ready, listening, on_call=metrics.observe_call)
@@ -287,7 +287,7 @@ def _shelf(settings: Settings) -> SealedFiles | None:
     return open_sealed_directory(settings.snapshot_directory, key)
 
 
-def _membership(core: Core, watching: Watching, tokens: RevisionTokens, seals: Seals) -> dict[str, object]:
+def _membership(core: Core, watch_service: WatchService, tokens: RevisionTokens, seals: Seals) -> dict[str, object]:
     """Return the handlers of who belongs where, and of what changed, by the name of their service."""
     steps = Steps(core.store, core.decider, core.packs.schema_of)
     commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
@@ -304,13 +304,15 @@ def _membership(core: Core, watching: Watching, tokens: RevisionTokens, seals: S
             seals=seals,
         ),
         "QuotaService": QuotaHandler(Quotas(commander), Usage(core.history, reader), tokens, seals),
-        "HistoryService": HistoryHandler(History(core.history, reader), watching, tokens, seals),
+        "HistoryService": HistoryHandler(History(core.history, reader), watch_service, tokens, seals),
     }
 
 
-def _watching(core: Core, settings: Settings) -> Watching:
-    places = Places(core.store, core.history)
-    return Watching(places, core.follower, max_staleness=settings.max_staleness, max_watchers=settings.max_watchers)
+def _watch_service(core: Core, settings: Settings) -> WatchService:
+    cursors = CursorReader(core.store, core.history)
+    return WatchService(
+        cursors, core.follower, max_staleness=settings.max_staleness, max_watchers=settings.max_watchers
+    )
 
 
 async def _token_key(settings: Settings, store: MembershipStore) -> bytes:

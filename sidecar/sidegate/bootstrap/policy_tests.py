@@ -20,7 +20,7 @@ from sidegate.documents.yaml import Document
 from sidegate.engine import ENGINES
 from sidegate.errors import Fault, PolicyTestError
 from sidegate.facts.document import FactsDocument
-from sidegate.facts.fixed import GivenFacts
+from sidegate.facts.fixed import FixedFacts
 from sidegate.facts.read import facts_of
 from sidegate.facts.validate import check_facts
 from sidegate.facts.write import write_facts
@@ -64,7 +64,7 @@ class _Bench:
 @asynccontextmanager
 async def _evaluator(bench: _Bench) -> AsyncIterator[Decider]:
     facts = bench.facts.tenants
-    snapshots = Snapshots(GivenFacts(facts), bench.packs, max_tenants=len(facts) + 1, max_resources=10_000)
+    snapshots = Snapshots(FixedFacts(facts), bench.packs, max_tenants=len(facts) + 1, max_resources=10_000)
     yield Evaluator(snapshots, catch_up=partial(asyncio.sleep, 0))
 
 

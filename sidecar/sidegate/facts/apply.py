@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sidegate.documents.suggestions import nearest
+from sidegate.documents.suggestions import near, nearest, one_of
 from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Unavailable, Violation
 from sidegate.facts.diff import difference
 from sidegate.facts.document import FactsDocument
-from sidegate.facts.finding import Finding, near, one_of
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.facts.read import read_facts
 from sidegate.facts.validate import check_facts, check_handover, vacancies
 from sidegate.facts.write import write_facts
@@ -146,7 +146,7 @@ class FactsDocuments:
             message = f"no pack decides for `{facts.id}`: {one_of(names)} as its `pack`"
         else:
             message = f"unknown pack `{facts.pack}`: {nearest(facts.pack, names)}"
-        return document.fault(facts.id, Finding(EntryKind.TENANT, (), message, ("pack",)))
+        return document.fault(facts.id, EntryFault(EntryKind.TENANT, (), message, ("pack",)))
 
     async def _unknown(self, tenants: Sequence[str], known: Collection[str]) -> list[Violation]:
         there = await self._store.tenants()

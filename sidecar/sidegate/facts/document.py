@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from sidegate.documents.yaml import Document, Path
 from sidegate.errors import Fault
-from sidegate.facts.finding import Finding
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
 from sidegate.model.facts import Grant, TenantFacts
@@ -38,18 +38,18 @@ class FactsDocument:
             if entity is EntryKind.GRANT:
                 yield Grant(*key)
 
-    def fault(self, tenant: str, finding: Finding) -> Fault:
-        """Return a finding about a tenant with its file, line and key."""
-        return self.document.fault(self._path(tenant, finding), finding.message)
+    def fault(self, tenant: str, fault: EntryFault) -> Fault:
+        """Return a fault about a tenant with its file, line and key."""
+        return self.document.fault(self._path(tenant, fault), fault.message)
 
-    def _path(self, tenant: str, finding: Finding) -> Path:
+    def _path(self, tenant: str, fault: EntryFault) -> Path:
         path: Path = ("tenants", tenant)
-        entry = (finding.entity, finding.key)
-        if finding.entity in _SECTIONS:
-            path = (*path, _SECTIONS[finding.entity], *finding.key)
+        entry = (fault.entity, fault.key)
+        if fault.entity in _SECTIONS:
+            path = (*path, _SECTIONS[fault.entity], *fault.key)
         elif entry in self.places.get(tenant, {}):
             path = self.places[tenant][entry]
-        for step in finding.detail:
+        for step in fault.detail:
             value = _at(self.document.value, path)
             if isinstance(value, dict) and step in value:
                 path = (*path, step)

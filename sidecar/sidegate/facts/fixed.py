@@ -13,14 +13,14 @@ from sidegate.model.revision import NO_REVISION, Revision
 REVISION: Final = Revision(1)
 
 
-class GivenFacts:
+class FixedFacts:
     """A `FactsReader` over tenants in memory, all at revision 1."""
 
     def __init__(self, tenants: Mapping[str, TenantFacts]) -> None:
         self._tenants = tenants
 
     def __repr__(self) -> str:
-        return f"GivenFacts({sorted(self._tenants)})"
+        return f"FixedFacts({sorted(self._tenants)})"
 
     async def tenant_head(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision."""

@@ -11,7 +11,7 @@ from sidegate.facts.checks.grants import check_counts, check_grants, check_one_r
 from sidegate.facts.checks.members import check_groups, check_members
 from sidegate.facts.checks.resources import check_resources, check_settings
 from sidegate.facts.document import FactsDocument
-from sidegate.facts.finding import Finding
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.model.change import EntryKind
 from sidegate.model.facts import TenantFacts
 from sidegate.model.reference import ref
@@ -32,7 +32,7 @@ CHECKS = (
 def check_facts(facts: TenantFacts, document: FactsDocument, schema: Schema) -> list[Fault]:
     """Return every fault of a tenant's facts by the schema of its pack, in the order of the document."""
     case = Case(facts, schema, grants=[*document.grants(facts.id)])
-    return _in_order(document.fault(facts.id, finding) for check in CHECKS for finding in check(case))
+    return _in_order(document.fault(facts.id, fault) for check in CHECKS for fault in check(case))
 
 
 def check_handover(old: TenantFacts, new: TenantFacts, *, document: FactsDocument, schema: Schema) -> list[Fault]:
@@ -42,7 +42,7 @@ def check_handover(old: TenantFacts, new: TenantFacts, *, document: FactsDocumen
         former = _holder(old, role)
         if former and not _holder(new, role):
             message = f"nobody would hold role `{role.name}` of `{former}`: expected exactly one member that holds it"
-            faults.append(document.fault(new.id, Finding(EntryKind.TENANT, (), message)))
+            faults.append(document.fault(new.id, EntryFault(EntryKind.TENANT, (), message)))
     return faults
 
 

@@ -1,4 +1,4 @@
-"""Watching the changes of tenants as they are written."""
+"""Streams of changes: each watcher receives what is written, in order, after its cursor."""
 
 from __future__ import annotations
 
@@ -11,133 +11,133 @@ from time import monotonic
 from typing import Final
 
 from sidegate.errors import InvalidInput, StoreUnavailable, TooManyWatchers, TooStale, Violation
-from sidegate.history.cursors import PAGE, Place, Places, Told, Wanted, tell
+from sidegate.history.cursors import PAGE, ChangeFilter, ChangePage, Cursor, CursorReader, page_of
 from sidegate.replica.follower import Follower
 
 HEARTBEAT: Final = 10.0
-_TURNS: Final = 2
-"""Watchers that read the store at once."""
-_PAUSE: Final = 0.5
-"""Seconds until a store that did not answer is asked again."""
+_STORE_READERS: Final = 2
+"""The most watchers that read the store at the same time."""
+_RETRY_DELAY: Final = 0.5
+"""Seconds until the next attempt after the store did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOrder:
-    """What to watch, and from where: a place that was told before, a time, or from now on where `start` is None.
+    """What to watch, and from where: a cursor, a time, or from now on where `start` is None.
 
-    Something is told every `heartbeat` seconds at least.
+    A page, maybe an empty one, is sent at least every `heartbeat` seconds.
     """
 
-    wanted: Wanted
-    start: Place | datetime | None = None
+    change_filter: ChangeFilter
+    start: Cursor | datetime | None = None
     heartbeat: float = HEARTBEAT
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What one watcher wants, and how far it was told; its place is one of the feed of an epoch."""
+    """The state of one watcher: its filter, its cursor, and the epoch of the feed that the cursor belongs to."""
 
-    wanted: Wanted
-    place: Place
+    change_filter: ChangeFilter
+    cursor: Cursor
     epoch: int
 
 
-class Watching:
-    """Tells watchers what the follower has seen; each holds its place in the feed and at most one page of it.
+class WatchService:
+    """Sends watchers the changes that the follower has applied; each watcher holds a cursor and one page at most.
 
-    What is told is in force here. Watchers that keep up are told from memory and ask the store nothing; those that are
-    behind take turns at it, so that they take it away from nobody else.
+    A change that is sent is already active on this sidecar. Watchers that are up to date are served from memory; those
+    that are behind read the store, a few at a time, so that they take little of its capacity from other calls.
     """
 
-    def __init__(self, places: Places, follower: Follower, *, max_staleness: float, max_watchers: int) -> None:
-        self._places = places
+    def __init__(self, cursors: CursorReader, follower: Follower, *, max_staleness: float, max_watchers: int) -> None:
+        self._cursors = cursors
         self._follower = follower
         self._max_staleness = max_staleness
         self._max_watchers = max_watchers
         self._watchers = 0
-        self._turns = asyncio.Semaphore(_TURNS)
+        self._store_readers = asyncio.Semaphore(_STORE_READERS)
 
     def __repr__(self) -> str:
-        return f"Watching({self._watchers} of {self._max_watchers}, {self._follower!r})"
+        return f"WatchService({self._watchers} of {self._max_watchers}, {self._follower!r})"
 
     def count(self) -> int:
-        """Return how many watch."""
+        """Return the number of watchers."""
         return self._watchers
 
-    async def watch(self, order: WatchOrder) -> AsyncGenerator[Told, None]:
-        """Yield what comes after the start, for ever; a yield waits until the one before was taken.
+    async def watch(self, order: WatchOrder) -> AsyncGenerator[ChangePage, None]:
+        """Yield what follows the start, without end; the next page is read after the last one was taken.
 
         Raises:
-            InvalidInput: the start is not a place of this feed, or not yet, or its place is gone.
+            InvalidInput: the feed does not contain the start, or no more, or not yet.
             NotFound: there never was such a tenant.
-            TooManyWatchers: as many watch already as may.
+            TooManyWatchers: the limit of watchers is reached.
             Unavailable: the view of the store is older than the bound, or the store did not answer at the start.
         """
-        with self._counted(), self._follower.recent_changes.awaited(order.wanted.tenant) as arrived:
-            watch = await self._begin(order)
+        with self._counted(), self._follower.recent_changes.awaited(order.change_filter.tenant) as arrived:
+            watch = await self._open(order)
             silent_until, behind = monotonic() + order.heartbeat, True
             while True:
                 arrived.clear()
-                told = await self._next(watch)
-                if told.changes or monotonic() >= silent_until or (told.caught_up and behind):
-                    yield told
-                    silent_until, behind = monotonic() + order.heartbeat, not told.caught_up
-                if told.caught_up:
-                    await _arrival(arrived, within=silent_until - monotonic())
+                page = await self._next(watch)
+                if page.changes or monotonic() >= silent_until or (page.caught_up and behind):
+                    yield page
+                    silent_until, behind = monotonic() + order.heartbeat, not page.caught_up
+                if page.caught_up:
+                    await _wait(arrived, timeout=silent_until - monotonic())
 
-    async def _begin(self, order: WatchOrder) -> _Watch:
+    async def _open(self, order: WatchOrder) -> _Watch:
         self._require_fresh()
         epoch = self._follower.recent_changes.epoch
-        async with self._turns:
-            await self._places.require_tenant(order.wanted.tenant)
-            return _Watch(order.wanted, await self._start(order.start), epoch)
+        async with self._store_readers:
+            await self._cursors.require_tenant(order.change_filter.tenant)
+            return _Watch(order.change_filter, await self._start(order.start), epoch)
 
-    async def _start(self, start: Place | datetime | None) -> Place:
+    async def _start(self, start: Cursor | datetime | None) -> Cursor:
         match start:
             case None:
-                return await self._places.end()
-            case Place() as place:
-                await self._places.require(place)
-                return place
-            case moment:
-                if moment > datetime.now(UTC):
-                    message = f"`{moment.isoformat()}` is in the future: expected a time before now"
+                return await self._cursors.end()
+            case Cursor() as cursor:
+                await self._cursors.require(cursor)
+                return cursor
+            case time:
+                if time > datetime.now(UTC):
+                    message = f"`{time.isoformat()}` is in the future: expected a time before now"
                     raise InvalidInput(Violation("start_time", message))
-                return await self._places.before(moment)
+                return await self._cursors.before(time)
 
-    async def _next(self, watch: _Watch) -> Told:
-        """Return what is new to a watcher, and try again where the store does not answer, until the bound."""
+    async def _next(self, watch: _Watch) -> ChangePage:
+        """Return the watcher's next page; where the store does not answer, try again until the staleness bound."""
         while True:
             self._require_fresh()
             try:
-                told = self._remembered(watch) or await self._stored(watch)
+                page = self._from_memory(watch) or await self._from_store(watch)
             except StoreUnavailable:
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RETRY_DELAY)
             else:
-                watch.place = told.place
-                return told
+                watch.cursor = page.cursor
+                return page
 
-    def _remembered(self, watch: _Watch) -> Told | None:
-        """Return what memory tells; None where it does not reach back to the watcher's place, or can't vouch for it."""
-        arrivals = self._follower.recent_changes
-        fresh = arrivals.after(watch.place.sequence) if watch.epoch == arrivals.epoch else None
-        if fresh is None or watch.place.sequence > arrivals.sequence:
+    def _from_memory(self, watch: _Watch) -> ChangePage | None:
+        """Return the next page from memory; None where memory starts after the cursor, or is of another epoch."""
+        recent = self._follower.recent_changes
+        fresh = recent.after(watch.cursor.sequence) if watch.epoch == recent.epoch else None
+        if fresh is None or watch.cursor.sequence > recent.sequence:
             return None
         if not fresh:
-            return Told((), watch.place, caught_up=True)
-        return tell(fresh[:PAGE], watch.wanted, more=len(fresh) > PAGE)
+            return ChangePage((), watch.cursor, caught_up=True)
+        return page_of(fresh[:PAGE], watch.change_filter, more=len(fresh) > PAGE)
 
-    async def _stored(self, watch: _Watch) -> Told:
-        arrivals = self._follower.recent_changes
-        epoch, seen = arrivals.epoch, arrivals.sequence
-        async with self._turns:
-            if seen > watch.place.sequence:
-                told = await self._places.after(watch.place, watch.wanted, until=seen)
-            else:  # another sidecar has seen more, or the store was taken back
-                await self._places.require(watch.place)
-                told = Told((), watch.place, caught_up=True)
+    async def _from_store(self, watch: _Watch) -> ChangePage:
+        recent = self._follower.recent_changes
+        epoch, seen = recent.epoch, recent.sequence
+        async with self._store_readers:
+            if seen > watch.cursor.sequence:
+                page = await self._cursors.after(watch.cursor, watch.change_filter, until=seen)
+            else:  # another sidecar has seen more, or the store was restored to an earlier state
+                await self._cursors.require(watch.cursor)
+                page = ChangePage((), watch.cursor, caught_up=True)
         watch.epoch = epoch
-        return told
+        return page
 
     def _require_fresh(self) -> None:
         staleness = self._follower.staleness()
@@ -148,7 +148,7 @@ class Watching:
     @contextmanager
     def _counted(self) -> Iterator[None]:
         if self._watchers >= self._max_watchers:
-            raise TooManyWatchers(f"{self._watchers} watch here already: try another sidecar, or later")
+            raise TooManyWatchers(f"{self._watchers} watchers are connected already: try another sidecar, or later")
         self._watchers += 1
         try:
             yield
@@ -156,10 +156,10 @@ class Watching:
             self._watchers -= 1
 
 
-async def _arrival(arrived: asyncio.Event, *, within: float) -> None:
-    """Wait for something new, or for so many seconds."""
+async def _wait(arrived: asyncio.Event, *, timeout: float) -> None:  # noqa: ASYNC109 - a timeout is no error here
+    """Wait for new changes, or until the timeout."""
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(timeout):
             await arrived.wait()
     except TimeoutError:
         return

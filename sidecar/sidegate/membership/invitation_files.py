@@ -8,8 +8,8 @@ from dataclasses import replace
 from io import StringIO
 from typing import Final
 
+from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import InvalidInput, Violation
-from sidegate.facts.finding import near, one_of
 from sidegate.membership.invitation_rows import MAX_INVITEES, Invitee
 from sidegate.spreadsheets.cells import Cell, Kind, Row, column_letters
 from sidegate.spreadsheets.limits import Bounds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import InvalidInput, NotPermitted, Violation
-from sidegate.facts.finding import near, one_of
 from sidegate.membership.command.step import Step
 from sidegate.model.reference import ANY, ref, split_ref
 from sidegate.policy.pack.schema import InstanceOf, ResourceType

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, StaleEtag, Violation, WrongState
-from sidegate.facts.finding import near, one_of
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.perform import Commander, Written
 from sidegate.membership.command.read import Reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sidegate.engine import ENGINES
-from sidegate.facts.fixed import GivenFacts
+from sidegate.facts.fixed import FixedFacts
 from sidegate.model.facts import StoredResource, TenantFacts
 from sidegate.policy.pack.keeper import PackKeeper
 from sidegate.replica.snapshots import Snapshots
@@ -24,7 +24,7 @@ async def test_of_two_ways_to_a_type_every_sidecar_takes_the_same(tmp_path: Path
         box, folder, note = (StoredResource(*kind) for kind in _kinds(number))
         notes |= {one.ref: one for one in (box, folder, note)}
     snapshots = Snapshots(
-        GivenFacts({"acme": TenantFacts("acme", resources=notes)}), packs, max_tenants=1, max_resources=99
+        FixedFacts({"acme": TenantFacts("acme", resources=notes)}), packs, max_tenants=1, max_resources=99
     )
     snapshot = await snapshots.tenant("acme")
     assert snapshot is not None

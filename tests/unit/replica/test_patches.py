@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sidegate.decision.evaluate import Evaluator
 from sidegate.engine import ENGINES
 from sidegate.facts.diff import difference
-from sidegate.facts.fixed import GivenFacts
+from sidegate.facts.fixed import FixedFacts
 from sidegate.model.change import RecordedChange
 from sidegate.model.facts import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts
 from sidegate.model.question import Request, Resource, Subject
@@ -68,7 +68,7 @@ def facts(draw: st.DrawFn) -> TenantFacts:
     return TenantFacts("acme", "", wanted, members, groups, roles, kept, grants, suspended=suspended)
 
 
-class Told(GivenFacts):
+class Told(FixedFacts):
     """Facts that move on: the same reader at the revision of the newest."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidegate.engine import ENGINES
 from sidegate.errors import StoreUnavailable
-from sidegate.facts.fixed import GivenFacts
+from sidegate.facts.fixed import FixedFacts
 from sidegate.model.change import Change, EntryKind, RecordedChange
 from sidegate.model.facts import Member, StoredResource, TenantFacts
 from sidegate.model.revision import Revision
@@ -26,7 +26,7 @@ from sidegate.runtime.lru import BoundedMap
 PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
 
 
-class SlowReader(GivenFacts):
+class SlowReader(FixedFacts):
     """Facts behind a wait, which counts who asks; `number` is the revision that it claims to have read."""
 
     def __init__(self, tenants: dict[str, TenantFacts]) -> None:

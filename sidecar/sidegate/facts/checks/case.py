@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sidegate.facts.finding import near
+from sidegate.documents.suggestions import near
 from sidegate.model.facts import Grant, TenantFacts
 from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import TENANT, InstanceOf, Schema

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from sidegate.documents.suggestions import nearest
+from sidegate.documents.suggestions import nearest, one_of
 from sidegate.facts.checks.case import Case
-from sidegate.facts.finding import Finding, one_of
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.model.change import EntryKind
 from sidegate.model.facts import Grant
 from sidegate.model.reference import split_ref
 from sidegate.policy.pack.schema import TENANT, Count, HeldBy, Role
 
 
-def check_grants(case: Case) -> Iterator[Finding]:
+def check_grants(case: Case) -> Iterator[EntryFault]:
     """Yield what is wrong with each grant by itself."""
     grantable = {name for name, role in case.schema.roles.items() if role.held_by is HeldBy.GRANT}
     grantable |= case.facts.roles.keys()
@@ -27,15 +27,15 @@ def check_grants(case: Case) -> Iterator[Finding]:
                 "the members of a group hold it" if declared.held_by is HeldBy.GROUP else "members hold it on their own"
             )
             message = f"role `{grant.role}` can't be granted, {who}: {one_of(grantable)}"
-            yield _finding(grant, message, "role")
+            yield _fault(grant, message, "role")
         else:
             hint = nearest(grant.role, grantable)
-            yield _finding(grant, f"unknown role `{grant.role}` of pack `{case.schema.name}`: {hint}", "role")
+            yield _fault(grant, f"unknown role `{grant.role}` of pack `{case.schema.name}`: {hint}", "role")
         if absence := _missing_holder(case, grant.holder):
-            yield _finding(grant, absence, "to")
+            yield _fault(grant, absence, "to")
 
 
-def check_counts(case: Case) -> Iterator[Finding]:
+def check_counts(case: Case) -> Iterator[EntryFault]:
     """Yield each holder beyond the first of a role that one may hold, in the order of the document."""
     first: dict[tuple[str, str], str] = {}
     for grant in case.grants:
@@ -44,16 +44,16 @@ def check_counts(case: Case) -> Iterator[Finding]:
             continue
         if role.count is Count.EXACTLY_ONE and grant.scope == case.tenant and split_ref(grant.holder)[0] == "group":
             message = f"role `{role.name}` is held by exactly one member: `{grant.holder}` is a group"
-            yield _finding(grant, message, "to")
+            yield _fault(grant, message, "to")
         holder = first.setdefault((grant.role, grant.scope), grant.holder)
         if holder != grant.holder:
             many = "exactly one holder" if role.count is Count.EXACTLY_ONE else "at most one holder"
             scope = TENANT if grant.scope == case.tenant else grant.scope
             message = f"role `{role.name}` on `{scope}` is held by `{holder}` already: expected {many}"
-            yield _finding(grant, message, "to")
+            yield _fault(grant, message, "to")
 
 
-def check_one_role(case: Case) -> Iterator[Finding]:
+def check_one_role(case: Case) -> Iterator[EntryFault]:
     """Yield each second role on the tenant of one member, where the pack lets a member hold one."""
     if not case.schema.one_role_per_member:
         return
@@ -64,27 +64,27 @@ def check_one_role(case: Case) -> Iterator[Finding]:
         if split_ref(grant.holder)[0] == "group":
             # Its members would hold the group's role beside their own.
             message = f"in pack `{case.schema.name}` a member holds one role on the tenant: `{grant.holder}` is a group"
-            yield _finding(grant, message, "to")
+            yield _fault(grant, message, "to")
             continue
         role = roles.setdefault(grant.holder, grant.role)
         if role != grant.role:
             message = (
                 f"`{grant.holder}` holds role `{role}` already, not `{grant.role}` too: expected one role a member"
             )
-            yield _finding(grant, message, "role")
+            yield _fault(grant, message, "role")
 
 
-def _check_scope(case: Case, grant: Grant, declared: Role | None) -> Iterator[Finding]:
+def _check_scope(case: Case, grant: Grant, declared: Role | None) -> Iterator[EntryFault]:
     # A custom role is a role on the tenant: its rows say so.
     on = frozenset({TENANT}) if declared is None else declared.on
     type_, _ = split_ref(grant.scope)
     if type_ not in on:
         scope = TENANT if grant.scope == case.tenant else grant.scope
-        yield _finding(grant, f"role `{grant.role}` can't be held on `{scope}`: {_scopes(on)}", "on")
+        yield _fault(grant, f"role `{grant.role}` can't be held on `{scope}`: {_scopes(on)}", "on")
     elif type_ == TENANT and grant.scope != case.tenant:
-        yield _finding(grant, f"`{grant.scope}` is another tenant: expected `tenant`, this one", "on")
+        yield _fault(grant, f"`{grant.scope}` is another tenant: expected `tenant`, this one", "on")
     elif type_ != TENANT and (absence := case.absence(grant.scope)):
-        yield _finding(grant, absence, "on")
+        yield _fault(grant, absence, "on")
 
 
 def _scopes(types: frozenset[str]) -> str:
@@ -97,5 +97,5 @@ def _missing_holder(case: Case, holder: str) -> str | None:
     return case.absence(holder)
 
 
-def _finding(grant: Grant, message: str, detail: str) -> Finding:
-    return Finding(EntryKind.GRANT, (grant.role, grant.scope, grant.holder), message, (detail,))
+def _fault(grant: Grant, message: str, detail: str) -> EntryFault:
+    return EntryFault(EntryKind.GRANT, (grant.role, grant.scope, grant.holder), message, (detail,))

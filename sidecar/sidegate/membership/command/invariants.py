@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sidegate.errors import InvalidInput, LastHolder, Violation
 from sidegate.facts.checks.case import Case
-from sidegate.facts.finding import Finding
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.facts.validate import CHECKS
 from sidegate.membership.command.draft import Draft
 from sidegate.model.change import Change, EntryKind
@@ -50,7 +50,7 @@ def _entry_of(reference: str, schema: Schema) -> EntryKey:
 def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> None:
     """Refuse changes that the pack's schema forbids.
 
-    Only findings about what changes count: of the rest, a step has read no more than it needed.
+    Only faults of what changes count: of the rest, a step has read no more than it needed.
 
     Raises:
         InvalidInput: a change breaks what the pack demands; names every one.
@@ -64,7 +64,7 @@ def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> No
     facts = from_entries(draft.tenant, _whole(known))
     grants = [Grant(*key) for entity, key in known if entity is EntryKind.GRANT]
     case = Case(facts, schema, grants=grants)
-    found = [finding for check in CHECKS for finding in check(case) if (finding.entity, finding.key) in touched]
+    found = [fault for check in CHECKS for fault in check(case) if (fault.entity, fault.key) in touched]
     if found:
         raise InvalidInput(*map(_violation, found))
 
@@ -92,5 +92,5 @@ def _require_holders(changes: Iterable[Change], schema: Schema) -> None:
             raise LastHolder(f"`{holder}` is the one holder of role `{role}` on {place}: hand it over first")
 
 
-def _violation(finding: Finding) -> Violation:
-    return Violation(".".join((finding.entity.value, *finding.detail)), finding.message)
+def _violation(fault: EntryFault) -> Violation:
+    return Violation(".".join((fault.entity.value, *fault.detail)), fault.message)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.history.changes import History
-from sidegate.history.watch import Watching
+from sidegate.history.watch import WatchService
 from sidegate.membership.command.step import PLATFORM
 from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.server.handlers.callers import reader_of
@@ -24,14 +24,14 @@ from sidegate.server.wire.watch import Watches
 
 
 class HistoryHandler:
-    """Tells changes; errors are Sidegate's own, for the transport to tell."""
+    """Lists and streams changes; raises Sidegate's own errors, which the transport maps."""
 
-    def __init__(self, history: History, watching: Watching, tokens: RevisionTokens, seals: Seals) -> None:
+    def __init__(self, history: History, watch_service: WatchService, tokens: RevisionTokens, seals: Seals) -> None:
         self._history = history
-        self._watching = watching
+        self._watch_service = watch_service
         self._tokens = tokens
         self._pages = Pages(seals)
-        self._watches = Watches(seals)
+        self._codec = Watches(seals)
 
     async def list_changes(self, message: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Return a page of changes.
@@ -49,17 +49,17 @@ class HistoryHandler:
         return pb.ListChangesResponse(changes=map(self._recorded, changes), next_page_token=token)
 
     async def watch_changes(self, message: pb.WatchChangesRequest) -> AsyncGenerator[pb.WatchChangesResponse, None]:
-        """Yield changes as they are written, until the caller has enough.
+        """Yield changes as they are written, until the caller ends the stream.
 
         Raises:
             InvalidInput: a condition, the cursor, the time or the heartbeat is wrong.
             NotFound: there never was such a tenant.
-            TooManyWatchers: as many watch already as may.
+            TooManyWatchers: the limit of watchers is reached.
             Unavailable: the view of the store is older than the bound, or the store does not answer.
         """
-        async with aclosing(self._watching.watch(self._watches.read(message))) as watch:
-            async for told in watch:
-                for response in self._watches.write(told, self._recorded):
+        async with aclosing(self._watch_service.watch(self._codec.read(message))) as watch:
+            async for page in watch:
+                for response in self._codec.write(page, self._recorded):
                     yield response
 
     def _recorded(self, recorded: RecordedChange) -> pb.RecordedChange:

@@ -1,4 +1,4 @@
-"""Watching on the wire: what a request asks for, and how changes are told with a cursor."""
+"""WatchChanges on the wire: reads requests, and writes pages of changes with a sealed cursor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.errors import InvalidInput
-from sidegate.history.cursors import BEGINNING, Place, Told, Wanted
+from sidegate.history.cursors import BEGINNING, ChangeFilter, ChangePage, Cursor
 from sidegate.history.watch import HEARTBEAT, WatchOrder
 from sidegate.model.change import RecordedChange
 from sidegate.replica.recent_changes import ANY_TENANT
@@ -29,7 +29,7 @@ _MAX_BYTES: Final = 1024 * 1024
 
 
 class Watches:
-    """Reads requests to watch, and writes what they are told; cursors are sealed, so that none is made up."""
+    """Reads requests to watch, and writes responses; cursors are sealed, so that clients can't make them up."""
 
     def __init__(self, seals: Seals) -> None:
         self._seals = seals
@@ -46,47 +46,47 @@ class Watches:
         start = self._start(message, inspection)
         heartbeat = _heartbeat(message.heartbeat, inspection) if message.HasField("heartbeat") else HEARTBEAT
         inspection.finish()
-        return WatchOrder(Wanted(tenant, query), start, heartbeat)
+        return WatchOrder(ChangeFilter(tenant, query), start, heartbeat)
 
     def write(
-        self, told: Told, write_change: Callable[[RecordedChange], pb.RecordedChange]
+        self, page: ChangePage, write_change: Callable[[RecordedChange], pb.RecordedChange]
     ) -> Iterator[pb.WatchChangesResponse]:
-        """Yield the responses that tell this: one, unless it is too long for that."""
-        written = [write_change(recorded) for recorded in told.changes]
+        """Yield the responses of a page: one, or several where one would be too large."""
+        written = [write_change(recorded) for recorded in page.changes]
         *parts, last = cut([(one.tenant, one.revision) for one in written], [one.ByteSize() for one in written])
         for part in parts:
-            end = told.changes[part.stop - 1]
-            yield pb.WatchChangesResponse(changes=written[part], cursor=self._cursor(Place(end.sequence, end.at)))
-        cursor = self._cursor(told.place)
-        yield pb.WatchChangesResponse(changes=written[last], cursor=cursor, caught_up=told.caught_up)
+            end = page.changes[part.stop - 1]
+            yield pb.WatchChangesResponse(changes=written[part], cursor=self._seal(Cursor(end.sequence, end.at)))
+        cursor = self._seal(page.cursor)
+        yield pb.WatchChangesResponse(changes=written[last], cursor=cursor, caught_up=page.caught_up)
 
-    def _cursor(self, place: Place) -> str:
-        return self._seals.seal(_PURPOSE, str(place.sequence), place.at.isoformat() if place.at else "")
+    def _seal(self, cursor: Cursor) -> str:
+        return self._seals.seal(_PURPOSE, str(cursor.sequence), cursor.at.isoformat() if cursor.at else "")
 
-    def _start(self, message: pb.WatchChangesRequest, inspection: Inspection) -> Place | datetime | None:
+    def _start(self, message: pb.WatchChangesRequest, inspection: Inspection) -> Cursor | datetime | None:
         match message.WhichOneof("start"):
             case "start_time":
                 return read_moment(message.start_time, "start_time", inspection)
             case "from_beginning" if message.from_beginning:
                 return BEGINNING
             case "cursor" if message.cursor:
-                return self._place(message.cursor, inspection)
+                return self._open(message.cursor, inspection)
             case _:
                 return None
 
-    def _place(self, cursor: str, inspection: Inspection) -> Place | None:
+    def _open(self, cursor: str, inspection: Inspection) -> Cursor | None:
         try:
             sequence, at = self._seals.open(_PURPOSE, cursor, field="cursor")
         except InvalidInput as error:
             inspection.found.extend(error.violations)
             return None
-        return Place(int(sequence), datetime.fromisoformat(at) if at else None)
+        return Cursor(int(sequence), datetime.fromisoformat(at) if at else None)
 
 
 def cut(revisions: Sequence[T], sizes: Sequence[int], limit: int = _MAX_BYTES) -> Iterator[slice]:
     """Yield slices of at most `limit` bytes: whole revisions, or a part of one where it alone is longer.
 
-    What is longer by itself stands alone. There is always at least one slice.
+    A change that alone exceeds the limit gets a slice of its own. There is always at least one slice.
     """
     start = size = whole = 0
     for position, (revision, more) in enumerate(zip(revisions, sizes, strict=True)):
