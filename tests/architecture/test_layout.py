@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,13 @@ def test_no_module_is_over_500_lines():
     """A module that long is missing a room."""
     long = {str(path.relative_to(ROOT)): n for path in sources() if (n := path.read_text().count("\n")) > 500}
     assert long == {}
+
+
+def test_no_folder_holds_more_than_15_python_files():
+    """A folder with more files no longer reads as a table of contents; generated code and migrations grow by rule."""
+    folders = Counter(str(path.relative_to(ROOT).parent) for path in sources())
+    crowded = {folder: n for folder, n in folders.items() if n > 15 and not folder.endswith("sql/migrations/versions")}
+    assert crowded == {}
 
 
 def test_no_function_is_over_60_lines():
