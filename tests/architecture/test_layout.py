@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -117,3 +118,14 @@ def test_locks_carry_hashes_and_no_address(lock):
     assert "://" not in text
     assert "--index" not in text
     assert "--find-links" not in text
+
+
+def test_paths_of_where_to_find_things_exist():
+    """Each row of the table names files or folders that are there."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    section = text.partition("\n## Where to find things\n")[2].partition("\n## ")[0]
+    _, _, *rows = (line for line in section.splitlines() if line.startswith("|"))
+    paths = [re.findall(r"`([^`]+)`", row) for row in rows]
+    assert len(rows) > 15
+    assert all(paths)
+    assert [path for named in paths for path in named if not (ROOT / path).exists()] == []
