@@ -16,7 +16,7 @@ PAGE: Final = 1000
 PATIENCE: Final = 5.0
 """Seconds after which a page that does not come is asked for anew, on a connection that may be a better one."""
 FARTHEST: Final = 100_000
-"""Changes after which it is quicker to read all tenants anew."""
+"""Changes beyond which it is quicker to load all tenants again than to follow each change."""
 
 
 class Feed:
@@ -31,6 +31,7 @@ class Feed:
         self._store = store
         self._sequence: int | None = None
         self._anchor: RecordedChange | None = None
+        self._gap = False
 
     def __repr__(self) -> str:
         return f"Feed(sequence={self._sequence})"
@@ -45,18 +46,25 @@ class Feed:
         """The newest change that was read, None where it is not known."""
         return self._anchor
 
+    @property
+    def gap(self) -> bool:
+        """Whether the last read found a feed that does not continue the one that was read before."""
+        return self._gap
+
     def resume(self, anchor: RecordedChange) -> None:
         """Go on from a change that was read by an earlier process."""
         self._anchor, self._sequence = anchor, anchor.sequence
 
     async def read(self) -> Mapping[str, Sequence[RecordedChange]] | None:
-        """Return by tenant what changed since the last read, in whole revisions; None where that can't be told.
+        """Return by tenant what changed since the last read, in whole revisions; None where that is not known.
 
-        After None, as at first, it stands at the head: whoever reads must let go of all that it knew before.
+        After None the next read begins at the head, and the caller must drop all that it holds in memory. That is so
+        for the first read, for a gap, and for more changes than are worth following one by one, which are no gap.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
+        self._gap = False
         if self._sequence is None:
             await self._begin()
             return None
@@ -66,8 +74,9 @@ class Feed:
         while more:
             head, told = await self._page(sequence, PAGE)
             more = len(told) == PAGE
-            too_far = head - self._sequence > FARTHEST
-            if too_far or not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence)):
+            # The anchor is compared first: of a restored store also a distant head is a gap.
+            self._gap = not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence))
+            if self._gap or head - self._sequence > FARTHEST:
                 await self._begin()
                 return None
             for recorded in told[1:] if anchor else told:

@@ -165,15 +165,14 @@ class Follower:
         began = self._clock()
         # Whatever was hinted at until now this look finds, whoever asked for it.
         self._wanted.clear()
-        first = self._feed.anchor is None and self._view_time == float("-inf")
         found = await self._feed.read()
         if found is not None:
             self._hand_on(found)
         else:
             self._snapshots.invalidate_all()
-            if not first:
+            if self._feed.gap:
                 self._observer.count(SyncEvent.GAP)
-                _LOG.warning("the feed does not go on from where it was; everything is loaded anew")
+                _LOG.warning("feed gap found; all tenants are loaded again", sequence=self._feed.sequence)
         self._view_time = began
         self.recent_changes.seen(self._feed.sequence, found)
         self._observer.count(SyncEvent.POLL)

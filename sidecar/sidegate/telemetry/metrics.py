@@ -23,7 +23,7 @@ _SYNC_COUNTERS = {
     SyncEvent.POLL: ("sidegate_sync_looks", "Complete looks at the store's feed."),
     SyncEvent.POLL_FAILED: ("sidegate_sync_look_failures", "Looks at the store's feed that failed."),
     SyncEvent.HINT: ("sidegate_sync_hints", "Hints that something was written."),
-    SyncEvent.GAP: ("sidegate_sync_gaps", "Times that the feed did not go on from where it was."),
+    SyncEvent.GAP: ("sidegate_sync_gaps", "Polls that found a feed which does not continue the one read before."),
     SyncEvent.JOIN: ("sidegate_snapshot_load_joins", "First touches of a tenant that joined a load under way."),
     SyncEvent.RELOAD: ("sidegate_snapshot_reloads", "Tenants that changes alone could not bring up to date."),
     SyncEvent.VERIFIED: ("sidegate_drift_checks", "Comparisons of memory with the store that found both the same."),

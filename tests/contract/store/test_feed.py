@@ -15,6 +15,7 @@ from sidegate.replica import feed as feeds
 from sidegate.replica.feed import Feed
 from sidegate.replica.follower import Follower
 from sidegate.replica.snapshots import Snapshots
+from sidegate.telemetry.sync import SyncEvent
 from sidegate_adapters.sql import SqlFactsStore
 from support.facts.changes import changes_between
 
@@ -151,6 +152,59 @@ async def test_a_restored_store_is_decided_by_as_it_is(store: SqlFactsStore) -> 
     assert sorted((await snapshots.tenant("acme")).members) == ["uma", "wim"]
     assert await snapshots.tenant("zeta") is None
     assert sorted((await snapshots.tenant("beta")).members) == ["bob"]
+
+
+class CountedEvents:
+    """A `SyncObserver` that holds the events in order."""
+
+    def __init__(self) -> None:
+        self.events: list[SyncEvent] = []
+
+    def count(self, event: SyncEvent) -> None:
+        self.events.append(event)
+
+    def lagged(self, seconds: float) -> None:
+        """Do nothing with a lag."""
+
+
+@pytest.mark.parametrize("page", [2, 1000])
+@pytest.mark.parametrize("limit", [3, 100_000])
+async def test_a_large_write_is_followed_without_an_alarm(store: SqlFactsStore, monkeypatch, limit, page) -> None:
+    """A write of more changes than one poll reads, or than are followed one by one, counts no gap and is applied."""
+    monkeypatch.setattr(feeds, "PAGE", page)
+    monkeypatch.setattr(feeds, "FARTHEST", limit)
+    observer = CountedEvents()
+    snapshots = Snapshots(store, PACKS, max_tenants=9, max_resources=9, observer=observer)
+    follower = Follower(store, snapshots, poll_interval=1, observer=observer)
+    await make(store, "acme", "uma")
+    await follower.catch_up()
+    assert [*(await snapshots.tenant("acme")).members] == ["uma"]
+
+    await join(store, "acme", "vic", "wim", "xia", "yao", "zoe")
+    await follower.catch_up()
+
+    assert SyncEvent.GAP not in observer.events
+    assert sorted((await snapshots.tenant("acme")).members) == ["uma", "vic", "wim", "xia", "yao", "zoe"]
+    await join(store, "acme", "ann")
+    await follower.catch_up()
+    assert "ann" in snapshots.peek("acme").members
+
+
+async def test_a_restored_store_is_a_gap_however_far_its_head_is(store: SqlFactsStore, monkeypatch) -> None:
+    """A feed without the change that was read last is an alarm, also where it has more changes than are followed."""
+    observer = CountedEvents()
+    follower = Follower(
+        store, Snapshots(store, PACKS, max_tenants=9, max_resources=9), poll_interval=1, observer=observer
+    )
+    await make(store, "zeta")
+    await follower.catch_up()
+    monkeypatch.setattr(feeds, "FARTHEST", 1)
+    await rewritten(store)
+    await make(store, "acme", "uma", "vic", "wim")
+
+    await follower.catch_up()
+
+    assert observer.events.count(SyncEvent.GAP) == 1
 
 
 async def test_changes_that_can_not_be_taken_are_not_passed_over(store: SqlFactsStore, monkeypatch) -> None:
