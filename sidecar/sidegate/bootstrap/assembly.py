@@ -153,7 +153,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         handlers = {
             "AuthorizationService": authorization,
             "FactsService": Facts(core.facts, Past(core.history), tokens),
-            **_membership(core, watch_service, tokens, seals),
+            **_membership(core, watch_service, tokens, seals, account_id=settings.account_id_pattern),
         }
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
         server = GrpcServer(handlers, core.ready, listening, on_call=metrics.observe_call)
@@ -287,13 +287,17 @@ def _shelf(settings: Settings) -> SealedFiles | None:
     return open_sealed_directory(settings.snapshot_directory, key)
 
 
-def _membership(core: Core, watch_service: WatchService, tokens: RevisionTokens, seals: Seals) -> dict[str, object]:
+def _membership(
+    core: Core, watch_service: WatchService, tokens: RevisionTokens, seals: Seals, *, account_id: str
+) -> dict[str, object]:
     """Return the handlers of who belongs where, and of what changed, by the name of their service."""
     steps = Steps(core.store, core.decider, core.packs.schema_of)
     commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
     return {
         "TenantService": TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
-        "MembershipService": MemberHandler(Members(commander, reader), Invitations(commander), tokens, seals),
+        "MembershipService": MemberHandler(
+            Members(commander, reader), Invitations(commander, account_id=account_id), tokens, seals
+        ),
         "RoleService": RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
         "GroupService": GroupHandler(Groups(commander, reader), tokens, seals),
         "ResourceService": ResourceHandler(

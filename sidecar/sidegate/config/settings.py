@@ -13,6 +13,7 @@ from sidegate.config.cache import CacheSettings
 from sidegate.config.decisions import DecisionSettings
 from sidegate.config.demo import DemoSettings
 from sidegate.config.field import setting
+from sidegate.config.invitations import InvitationSettings
 from sidegate.config.listening import ListeningSettings
 from sidegate.config.names import ENV_PREFIX
 from sidegate.config.redis import RedisSettings
@@ -29,6 +30,7 @@ COMPONENTS: tuple[type[BaseModel], ...] = (
     DecisionSettings,
     ReplicaSettings,
     CacheSettings,
+    InvitationSettings,
     TelemetrySettings,
     DemoSettings,
 )
@@ -37,6 +39,7 @@ COMPONENTS: tuple[type[BaseModel], ...] = (
 class Settings(
     DemoSettings,
     TelemetrySettings,
+    InvitationSettings,
     CacheSettings,
     ReplicaSettings,
     DecisionSettings,

@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidegate.errors import InvalidInput, Violation
+from sidegate.model.identifiers import escaped, invisible_character
 
 MAX_INVITEES: Final = 10_000
 _PART: Final = re.compile(r"[^;\n]+")
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f-\x9f]{1,64}@[^\s@\x00-\x1f\x7f-\x9f]{1,255}")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
-_LOOKS_LIKE_PHONE = re.compile(r"\+?[\d\s().-]{7,}")
+_LOOKS_LIKE_PHONE = re.compile(r"\+?[\d\s().-]+")
 _ID = re.compile(r"(?!\s)[^*\x00-\x1f\x7f-\x9f]{1,256}(?<!\s)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FILLING = re.compile(r"[\s().-]")
+ACCOUNT_ID: Final = r"(?=.*[^\W\d])[^\s@*;,]+"
+"""What an account ID looks like unless the deployment says otherwise: no blanks, no `@`, and at least one letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class Invitee:
 
     @property
     def member(self) -> str:
-        """The ID that the member gets: the given one, else the account, the e-mail or the phone number."""
-        return self.id or self.account or self.email or self.phone
+        """The member's ID: the given one, else the account, the e-mail in lower case, or the phone number."""
+        return self.id or self.account or self.email.lower() or self.phone
 
 
 def from_addresses(text: str) -> Iterator[Invitee]:
@@ -55,8 +57,8 @@ def from_addresses(text: str) -> Iterator[Invitee]:
             yield Invitee(place, account=part)
 
 
-def checked(invitee: Invitee) -> Invitee:
-    """Return the invitee with addresses as they are stored.
+def checked(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
+    """Return the invitee with addresses as they are stored; `account_id` is the pattern of account IDs.
 
     Raises:
         InvalidInput: an address or a name is not right; names every field.
@@ -64,35 +66,65 @@ def checked(invitee: Invitee) -> Invitee:
     phone = _FILLING.sub("", invitee.phone)
     phone = "+" + phone[2:] if phone.startswith("00") else phone
     made = replace(invitee, email=invitee.email.strip(), phone=phone, name=invitee.name.strip())
-    if found := made.faults or (*_faults(made),):
+    if found := made.faults or (*_faults(made, account_id),):
         raise InvalidInput(*found)
     return made
 
 
 def require_email(email: str, field: str) -> Iterator[Violation]:
-    """Yield what is wrong with an e-mail address, nothing where there is none."""
-    if email and not _EMAIL.fullmatch(email):
-        yield Violation(field, f"`{email[:48]}` is no e-mail address: expected one such as `uma@acme.example`")
+    """Yield what is wrong with an e-mail address, nothing where there is none; no name server is asked."""
+    if email and not _is_email(email):
+        yield Violation(field, f"`{_shown(email)}` is no e-mail address: expected one such as `uma@acme.example`")
 
 
 def require_phone(phone: str, field: str) -> Iterator[Violation]:
     """Yield what is wrong with a phone number, nothing where there is none."""
-    if phone and not _PHONE.fullmatch(phone):
+    if phone and not _is_phone(phone):
         yield Violation(
-            field, f"`{phone[:48]}` is no mobile number: expected country and number, such as `+628123456789`"
+            field, f"`{_shown(phone)}` is no mobile number: expected country and number, such as `+628123456789`"
         )
 
 
-def _faults(invitee: Invitee) -> Iterator[Violation]:
+def _is_email(text: str) -> bool:
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - only invitations need it
+
+    try:
+        validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        return False
+    return "." in text.rpartition("@")[2]
+
+
+def _is_phone(text: str) -> bool:
+    import phonenumbers  # noqa: PLC0415 - only invitations need it
+
+    if not _PHONE.fullmatch(text):
+        return False
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(text, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _shown(text: str) -> str:
+    return escaped(text[:48])
+
+
+def _faults(invitee: Invitee, account_id: str) -> Iterator[Violation]:
     place = invitee.place
     if not (invitee.email or invitee.phone or invitee.account):
         yield Violation(place, "has no address: expected an e-mail, a mobile number or an account ID")
         return
     yield from require_email(invitee.email, f"{place}.email")
     yield from require_phone(invitee.phone, f"{place}.phone")
-    if not _ID.fullmatch(invitee.member):
+    if invitee.account and (not re.fullmatch(account_id, invitee.account) or invisible_character(invitee.account)):
         message = (
-            f"`{invitee.member[:48]}` is not right: expected 1 to 256 characters without control characters or `*`"
+            f"`{_shown(invitee.account)}` is no account ID: expected one without blanks, not like a number or an e-mail"
+        )
+        yield Violation(f"{place}.account", message)
+    elif not _ID.fullmatch(invitee.member):
+        message = (
+            f"`{_shown(invitee.member)}` is not right: expected 1 to 256 characters without control characters or `*`"
         )
         yield Violation(f"{place}.account", message)
     if _CONTROL.search(invitee.name) or len(invitee.name) > 256:  # noqa: PLR2004 - the limit of all names

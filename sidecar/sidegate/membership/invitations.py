@@ -29,7 +29,14 @@ from sidegate.membership.command.members import (
 from sidegate.membership.command.perform import Commander, Written
 from sidegate.membership.command.step import Caller, Step
 from sidegate.membership.grant_rules import give_roles, put_into_groups
-from sidegate.membership.invitation_rows import MAX_INVITEES, Invitee, checked, require_email, require_phone
+from sidegate.membership.invitation_rows import (
+    ACCOUNT_ID,
+    MAX_INVITEES,
+    Invitee,
+    checked,
+    require_email,
+    require_phone,
+)
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
 from sidegate.model.facts import Member, MemberStatus
@@ -76,8 +83,15 @@ class Acceptance:
 class Invitations:
     """The use cases of invitations."""
 
-    def __init__(self, commander: Commander, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        commander: Commander,
+        *,
+        account_id: str = ACCOUNT_ID,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._commander = commander
+        self._account_id = account_id
         self._clock = clock
 
     async def invite(
@@ -96,7 +110,7 @@ class Invitations:
             if not 0 < len(order.invitees) <= MAX_INVITEES:
                 found = f"more than {MAX_INVITEES} rows" if order.invitees else "no rows"
                 raise InvalidInput(Violation("invitees", f"has {found}: expected 1 to {MAX_INVITEES}"))
-            await _read_ahead(step, order.invitees)
+            await _read_ahead(step, order.invitees, self._account_id)
             mark = step.draft.mark()
             results = [await self._row(step, invitee, order) async for invitee in in_time_slices(order.invitees)]
             failures = [result for result in results if result.failure is not None]
@@ -169,7 +183,7 @@ class Invitations:
     async def _row(self, step: Step, invitee: Invitee, order: InviteOrder) -> InviteResult:
         mark = step.draft.mark()
         try:
-            return InviteResult(invitee.place, await self._invite(step, checked(invitee), order.ttl))
+            return InviteResult(invitee.place, await self._invite(step, checked(invitee, self._account_id), order.ttl))
         except _ROW_FAILURES as error:
             step.draft.undo(mark)
             return InviteResult(invitee.place, failure=error)
@@ -204,9 +218,9 @@ class Invitations:
         return await _pending(step, acceptance.member)
 
 
-async def _read_ahead(step: Step, invitees: Sequence[Invitee]) -> None:
+async def _read_ahead(step: Step, invitees: Sequence[Invitee], account_id: str) -> None:
     """Read at once what the rows will ask for one by one; a row that is wrong is told so in its turn."""
-    made = [row for row in map(_or_none, invitees) if row is not None]
+    made = [row for invitee in invitees if (row := _or_none(invitee, account_id)) is not None]
     keys: list[EntryKey] = [(kind, (row.member,)) for row in made for kind in (EntryKind.MEMBER, EntryKind.INVITATION)]
     keys += [(EntryKind.GRANT, (role, step.scope, ref("member", row.member))) for row in made for role in row.roles]
     await step.draft.load(keys)
@@ -214,9 +228,9 @@ async def _read_ahead(step: Step, invitees: Sequence[Invitee]) -> None:
     await step.draft.related(Relation.PHONE, *(row.phone for row in made if row.phone))
 
 
-def _or_none(invitee: Invitee) -> Invitee | None:
+def _or_none(invitee: Invitee, account_id: str) -> Invitee | None:
     try:
-        return checked(invitee)
+        return checked(invitee, account_id)
     except InvalidInput:
         return None
 

@@ -247,7 +247,9 @@ def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
         quota=stored.quota,
         phone=member.phone if "phone" in fields else stored.phone,
     )
-    if found := [*require_email(new.email, "member.email"), *require_phone(new.phone, "member.phone")]:
+    changed_email = new.email if new.email != stored.email else ""
+    changed_phone = new.phone if new.phone != stored.phone else ""
+    if found := [*require_email(changed_email, "member.email"), *require_phone(changed_phone, "member.phone")]:
         raise InvalidInput(*found)
     return new
 

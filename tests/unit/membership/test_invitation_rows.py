@@ -45,3 +45,28 @@ def test_a_number_without_its_country_is_refused(phone):
     with pytest.raises(InvalidInput) as caught:
         checked(Invitee("row", phone=phone))
     assert [violation.field for violation in caught.value.violations] == ["row.phone"]
+
+
+@pytest.mark.parametrize(
+    "text", ["not an address", "jo e", "foo@bar", "foo@test", "joe@x..example", "+62", "0812", "jo\u202ee"]
+)
+def test_a_mistyped_address_is_refused_and_shown(text):
+    """EF-11: what is no e-mail address, mobile number or account ID invites nobody."""
+    (invitee,) = from_addresses(text)
+    with pytest.raises(InvalidInput) as caught:
+        checked(invitee)
+    (violation,) = caught.value.violations
+    shown = text.replace("\u202e", "\\u202e")
+    assert violation.message.startswith(f"`{shown}` is no ")
+
+
+@pytest.mark.parametrize("account", ["joe@acme.example", "628123456789", "+62", "jo e"])
+def test_an_account_id_is_neither_blank_nor_address_nor_number(account):
+    """EF-11: the account column takes account IDs alone; a deployment says what else is one."""
+    assert faulty(Invitee("row", account=account)) == ["row.account"]
+    assert checked(Invitee("row", account=account), r".+").account == account
+
+
+def test_the_case_of_an_email_makes_no_other_member():
+    """EF-11: however its letters are written, an e-mail address leads to one member ID."""
+    assert checked(Invitee("a", email="ANN@x.example")).member == checked(Invitee("b", email="ann@x.example")).member

@@ -1,0 +1,20 @@
+"""Which characters identifiers may not hold: those that nobody sees, or that change how others are seen."""
+
+from __future__ import annotations
+
+from typing import Final
+from unicodedata import category
+
+_REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+"""Control, format, surrogate and unassigned characters; separators of lines and paragraphs."""
+
+
+def invisible_character(identifier: str) -> str | None:
+    """Return the first refused character of an identifier as its code point, such as `U+202E`; None without one."""
+    found = next((one for one in identifier if category(one) in _REFUSED), None)
+    return None if found is None else f"U+{ord(found):04X}"
+
+
+def escaped(text: str) -> str:
+    """Return a text with its characters that are not printable written as escapes, as Python writes them."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
