@@ -94,7 +94,14 @@ class Core:
 
     def ready(self) -> bool:
         """Return whether it can decide now."""
-        return self.follower.staleness() <= self.max_staleness
+        return not self.unready_reason()
+
+    def unready_reason(self) -> str:
+        """Return why it can't decide now; "" when it can."""
+        staleness = self.follower.staleness()
+        if staleness <= self.max_staleness:
+            return ""
+        return f"the newest view of the store is {staleness:.1f} s old; the bound is {self.max_staleness:g} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         server = GrpcServer(handlers, core.ready, listening, on_call=metrics.observe_call)
         addresses = await server.start()
         try:
-            with _metrics_served(metrics, settings.metrics_address) as metrics_address:
+            with _metrics_served(metrics, settings.metrics_address, core.unready_reason) as metrics_address:
                 yield Running(
                     addresses=addresses,
                     packs=tuple(core.packs.names()),
@@ -205,7 +212,7 @@ async def deciding(
         resolved = Evaluator(snapshots, catch_up=follower.catch_up)
         async with cached(resolved, settings, store=store, snapshots=snapshots, observer=caching) as answering:
             freshness = Freshness(follower, snapshots, max_staleness=settings.max_staleness)
-            decider = FreshnessGuard(MeasuredDecider(answering, observe=observe), freshness)
+            decider = MeasuredDecider(FreshnessGuard(answering, freshness), observe=observe)
             search = Search(store, snapshots, freshness, catch_up=follower.catch_up)
             facts = FactsDocuments(store, packs.schema_of, pack_names=packs.names, catch_up=follower.catch_up)
             core = Core(
@@ -250,7 +257,7 @@ def _work(core: Core, kept: SnapshotFiles | None, settings: Settings, observer: 
 
 
 @contextmanager
-def _metrics_served(metrics: Metrics, address: str | None) -> Iterator[str]:
+def _metrics_served(metrics: Metrics, address: str | None, unready_reason: Callable[[], str]) -> Iterator[str]:
     """Serve metrics over HTTP meanwhile, and yield where; nowhere is "".
 
     Raises:
@@ -260,7 +267,7 @@ def _metrics_served(metrics: Metrics, address: str | None) -> Iterator[str]:
         yield ""
         return
     host, _, port = address.rpartition(":")
-    server = metrics.serve(host.strip("[]"), int(port))
+    server = metrics.serve(host.strip("[]"), int(port), unready_reason=unready_reason)
     try:
         yield f"{host}:{server.port}"
     finally:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Thread
+from platform import python_version
 from typing import Protocol
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
-from sidegate.errors import StartError
+from sidegate import __version__
 from sidegate.telemetry.cache import CacheEvent
 from sidegate.telemetry.calls import FinishedCall
+from sidegate.telemetry.metrics_server import MetricsServer, serve_metrics
 from sidegate.telemetry.sync import SyncEvent
+
+# A creation time beside each counter and histogram adds a series for each set of labels, which nothing here uses.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves it unannotated
 
 # From a decision out of memory to one that had to wait for the store and gave up.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -131,6 +133,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        build = Gauge(
+            "sidegate_build_info", "Always 1; the labels name the build.", ("version", "python"), registry=self.registry
+        )
+        build.labels(__version__, python_version()).set(1)
         self._calls = Counter("sidegate_grpc_calls", "Finished gRPC calls.", ("method", "code"), registry=self.registry)
         self._seconds = Histogram(
             "sidegate_grpc_call_seconds", "How long calls took.", ("method",), buckets=_BUCKETS, registry=self.registry
@@ -159,34 +166,10 @@ class Metrics:
         watchers = Gauge("sidegate_watchers", "Streams of WatchChanges under way.", registry=self.registry)
         watchers.set_function(count)
 
-    def serve(self, host: str, port: int) -> MetricsServer:
-        """Answer `GET /metrics` over HTTP from a thread; port 0 lets the system choose one.
+    def serve(self, host: str, port: int, *, unready_reason: Callable[[], str]) -> MetricsServer:
+        """Answer `/metrics`, `/healthz` and `/readyz` over HTTP; port 0 lets the system choose one.
 
         Raises:
             StartError: the address can't be listened on.
         """
-        try:
-            server, thread = start_http_server(port, host, self.registry)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StartError(f"can't serve metrics on `{host}:{port}`: {reason.lower()}") from error
-        return MetricsServer(server, thread)
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsServer:
-    """A running `/metrics` endpoint."""
-
-    _server: WSGIServer
-    _thread: Thread
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_port)
-
-    def stop(self) -> None:
-        """Stop listening and end the thread."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return serve_metrics(host, port, registry=self.registry, unready_reason=unready_reason)

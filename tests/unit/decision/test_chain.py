@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sidegate import bootstrap
+from sidegate.config.load import load_settings
 from sidegate.decision.freshness import Freshness
 from sidegate.decision.guard import FreshnessGuard
 from sidegate.errors import InvalidInput, LostRevision, StoreUnavailable, TooStale, Unavailable
@@ -67,6 +69,25 @@ async def test_what_is_unknown_is_denied_with_its_reason(core, tenant, question,
     """Unknown tenant, subject, type and action are denied in that order, and never an error."""
     decision = await ask(core, question, tenant=tenant)
     assert (decision.allowed, decision.reason) == (False, reason)
+
+
+async def test_every_decision_is_measured_an_unknown_tenant_and_a_stale_view_too(tmp_path, monkeypatch):
+    """Metrics count a deny for an unknown tenant, and an error for a view that is too old, as any other answer."""
+    measured = []
+    settings = load_settings({"database": f"sqlite:///{tmp_path}/facts.db", "poll_interval": 59, "max_staleness": 60})
+    async with bootstrap.deciding(settings, observe=measured.append) as core:
+        await apply(core, FACTS)
+        measured.clear()
+        await ask(core, "vic view document:d1")
+        await ask(core, "vic view document:d1", tenant="nowhere")
+        monkeypatch.setattr(core.follower, "_clock", lambda: core.follower.view_time + 60.1)
+        with pytest.raises(TooStale):
+            await ask(core, "vic view document:d1")
+    assert [(one.outcome, one.reason) for one in measured] == [
+        ("allow", "allowed_by_rule"),
+        ("deny", "tenant_unknown"),
+        ("error", "TOO_STALE"),
+    ]
 
 
 async def test_a_write_here_is_in_force_when_it_returns(core):

@@ -2,10 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from platform import python_version
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
+from sidegate import __version__
 from sidegate.errors import StartError
 from sidegate.telemetry.cache import CacheEvent
 from sidegate.telemetry.calls import FinishedCall
@@ -28,7 +31,7 @@ def test_calls_and_decisions_are_scraped_over_http() -> None:
     metrics.observe_call(FinishedCall("s.S/Check", "OK", 0.002))
     metrics.observe_call(FinishedCall("s.S/Check", "INTERNAL", 0.002))
     metrics.observe_decision(Decided("deny", "not_a_member", 0.001))
-    server = metrics.serve("127.0.0.1", 0)
+    server = metrics.serve("127.0.0.1", 0, unready_reason=str)
     try:
         with urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
@@ -44,13 +47,50 @@ def test_calls_and_decisions_are_scraped_over_http() -> None:
         urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10)
 
 
+@pytest.mark.parametrize(
+    ("path", "reason", "expected"),
+    [
+        ("/healthz", "", (200, "ok\n")),
+        ("/healthz", "too old", (200, "ok\n")),
+        ("/readyz", "", (200, "ready\n")),
+        ("/readyz", "too old", (503, "too old\n")),
+        ("/", "", (404, "not found: there are /metrics, /healthz and /readyz\n")),
+        ("/metrics/x", "", (404, "not found: there are /metrics, /healthz and /readyz\n")),
+    ],
+)
+def test_each_path_of_the_metrics_port_answers_for_itself(path: str, reason: str, expected: tuple[int, str]) -> None:
+    """/healthz says that the process lives, /readyz whether it can decide and why not; other paths are not found."""
+    server = Metrics().serve("127.0.0.1", 0, unready_reason=lambda: reason)
+    try:
+        with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as answer:
+            found = answer.status, answer.read().decode()
+    except HTTPError as error:
+        found = error.code, error.read().decode()
+    finally:
+        server.stop()
+
+    assert found == expected
+
+
+def test_process_and_build_are_scraped_without_creation_times() -> None:
+    """The process's own metrics and the version are there; no series ends in `_created`."""
+    metrics = Metrics()
+    metrics.observe_decision(Decided("deny", "not_a_member", 0.001))
+    names = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+
+    assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"} <= names
+    assert [name for name in names if name.endswith("_created")] == []
+    labels = {"version": __version__, "python": python_version()}
+    assert metrics.registry.get_sample_value("sidegate_build_info", labels) == 1
+
+
 def test_a_taken_port_is_a_start_error() -> None:
     """Metrics that can't be served stop the start with one sentence that names the address."""
     metrics = Metrics()
-    server = metrics.serve("127.0.0.1", 0)
+    server = metrics.serve("127.0.0.1", 0, unready_reason=str)
     try:
         with pytest.raises(StartError, match=f"`127.0.0.1:{server.port}`"):
-            metrics.serve("127.0.0.1", server.port)
+            metrics.serve("127.0.0.1", server.port, unready_reason=str)
     finally:
         server.stop()
 
@@ -70,7 +110,9 @@ def test_the_page_of_metrics_names_every_one_and_no_other() -> None:
     metrics = Metrics()
     metrics.sync.show(lambda: 0.0, lambda: (0, 0), lambda: True)
     metrics.show_watchers(lambda: 0)
-    known = {(family.name, family.type) for family in metrics.registry.collect()}
+    collected = {(family.name, family.type) for family in metrics.registry.collect()}
+    known = {(name, kind) for name, kind in collected if name.startswith("sidegate_")}
+    assert {name.partition("_")[0] for name, _ in collected - known} == {"process"}
 
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 
