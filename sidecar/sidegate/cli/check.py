@@ -38,13 +38,14 @@ _SHORT = 12
 @click.argument("subject")
 @click.argument("action")
 @click.argument("resource")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 when denied.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when denied; without it a deny exits with 0.")
 @questioning(timeout=3.0)
 def check(given: Given, *, subject: str, action: str, resource: str, exit_code: bool) -> None:
     """Ask whether SUBJECT may do ACTION on RESOURCE.
 
     SUBJECT is a member's ID, or type:id. RESOURCE is type:id; a type alone, or type:*, asks about the type as a whole.
-    A property's value is read as JSON where it is JSON, and as text otherwise.
+    A property's value is read as JSON where it is JSON, and as text otherwise. A deny is an answer and exits with 0;
+    a script that reads the exit code needs --exit-code: 0 is allowed, 1 is denied, 2 and 3 are errors.
     """
     question = given.question(subject=subject_of(subject), action=action, resource=resource_of(resource))
     answer = asyncio.run(_ask(question, given.target))
