@@ -25,9 +25,9 @@ from time import perf_counter_ns
 from sidegate import bootstrap
 from sidegate.bootstrap.assembly import Core
 from sidegate.config.settings import GivenSettings
-from sidegate.membership.command.attempts import Steps
-from sidegate.membership.command.perform import Commander
-from sidegate.membership.command.read import Reader
+from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner
 from sidegate.membership.command.step import Caller
 from sidegate.membership.grants import Grants
 from sidegate.model.change import ChangeQuery, EntryKind
@@ -142,9 +142,9 @@ async def filled(address: str, total: int, sizes: Sizes) -> AsyncIterator[Filled
         await store.write({SMALL: changes_between(None, company(SMALL, MEMBERS))}, expected={}, actor="platform")
         if address.startswith("postgresql"):
             await analyze(store)
-        steps = Steps(store, core.decider, lambda name: core.packs.get(name).pack.schema)
-        commander = Commander(steps, core.follower)
-        yield Filled(core, Grants(commander, Reader(steps, core.follower)))
+        steps = ContextFactory(store, core.decider, lambda name: core.packs.get(name).pack.schema)
+        commander = CommandRunner(steps, core.follower)
+        yield Filled(core, Grants(commander, ReadRunner(steps, core.follower)))
 
 
 async def measure(name: str, addresses: dict[int, str], sizes: Sizes) -> None:

@@ -29,9 +29,9 @@ from sidegate.history.cursors import CursorReader
 from sidegate.history.past_facts import Past
 from sidegate.history.quota_usage import Usage
 from sidegate.history.watch import WatchService
-from sidegate.membership.command.attempts import Steps
-from sidegate.membership.command.perform import Commander
-from sidegate.membership.command.read import Reader
+from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner
 from sidegate.membership.grants import Grants
 from sidegate.membership.groups import Groups
 from sidegate.membership.invitations import Invitations
@@ -298,8 +298,8 @@ def _membership(
     core: Core, watch_service: WatchService, tokens: RevisionTokens, seals: Seals, *, account_id: str
 ) -> dict[str, object]:
     """Return the handlers of who belongs where, and of what changed, by the name of their service."""
-    steps = Steps(core.store, core.decider, core.packs.schema_of)
-    commander, reader = Commander(steps, core.follower), Reader(steps, core.follower)
+    steps = ContextFactory(core.store, core.decider, core.packs.schema_of)
+    commander, reader = CommandRunner(steps, core.follower), ReadRunner(steps, core.follower)
     return {
         "TenantService": TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
         "MembershipService": MemberHandler(

@@ -9,8 +9,8 @@ from typing import Final
 
 from sidegate.errors import NotFound
 from sidegate.history.changes import changes_within
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import ChangeQuery, EntryKind
 from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import InstanceOf
@@ -34,7 +34,7 @@ class Monitored:
 class Monitoring:
     """Tells how much there is in a thing, and never what."""
 
-    def __init__(self, store: HistoryStore, reader: Reader) -> None:
+    def __init__(self, store: HistoryStore, reader: ReadRunner) -> None:
         self._store = store
         self._reader = reader
 
@@ -46,7 +46,7 @@ class Monitoring:
             NotFound: there is no such tenant, or no such thing.
         """
 
-        async def look(step: Step) -> Monitored:
+        async def look(step: CommandContext) -> Monitored:
             await step.ask_monitor(reference)
             await _require_there(step, reference)
             counts = await step.draft.read(lambda store: store.counts(tenant, reference))
@@ -57,12 +57,12 @@ class Monitoring:
         return await self._reader.read(tenant, caller, look)
 
 
-def _instances(step: Step, reference: str) -> InstanceOf:
+def _instances(step: CommandContext, reference: str) -> InstanceOf:
     declared = step.schema.resources.get(split_ref(reference)[0])
     return declared.instances if declared else InstanceOf.RESOURCES
 
 
-def _activity(step: Step, reference: str) -> ChangeQuery | None:
+def _activity(step: CommandContext, reference: str) -> ChangeQuery | None:
     """Return what those did whose thing it is, None where it is nobody's."""
     _, id_ = split_ref(reference)
     match _instances(step, reference):
@@ -74,7 +74,7 @@ def _activity(step: Step, reference: str) -> ChangeQuery | None:
             return None
 
 
-async def _require_there(step: Step, reference: str) -> None:
+async def _require_there(step: CommandContext, reference: str) -> None:
     entity = _KEPT_AS.get(_instances(step, reference), EntryKind.RESOURCE)
     key = reference if entity is EntryKind.RESOURCE else split_ref(reference)[1]
     if await step.draft.entry(entity, key) is None:

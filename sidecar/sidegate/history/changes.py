@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import chain
 
 from sidegate.errors import NotFound, RevisionConflict
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.model.reference import split_ref
 from sidegate.policy.pack.schema import InstanceOf, Operation
@@ -17,7 +17,7 @@ from sidegate.ports.history_store import HistoryStore
 class History:
     """Tells the recorded changes of tenants; of one that is gone to the platform alone."""
 
-    def __init__(self, store: HistoryStore, reader: Reader) -> None:
+    def __init__(self, store: HistoryStore, reader: ReadRunner) -> None:
         self._store = store
         self._reader = reader
 
@@ -32,7 +32,7 @@ class History:
             StoreUnavailable: the store does not answer.
         """
 
-        async def look(step: Step) -> Sequence[RecordedChange]:
+        async def look(step: CommandContext) -> Sequence[RecordedChange]:
             if not caller.is_platform:
                 await _require_right(step, query)
             return await changes_within(step, self._store, query, after=after, limit=limit)
@@ -43,7 +43,7 @@ class History:
 
 
 async def changes_within(
-    step: Step, store: HistoryStore, query: ChangeQuery, *, after: int, limit: int
+    step: CommandContext, store: HistoryStore, query: ChangeQuery, *, after: int, limit: int
 ) -> Sequence[RecordedChange]:
     """Return the changes that a query asks for; to a member none that is newer than what it was asked about.
 
@@ -66,7 +66,7 @@ async def require_ever(store: HistoryStore, tenant: str, found: Sequence[object]
         raise NotFound(f"there never was a tenant `{tenant}`")
 
 
-async def _require_right(step: Step, query: ChangeQuery) -> None:
+async def _require_right(step: CommandContext, query: ChangeQuery) -> None:
     """Ask about the member whom the changes name or who made them, or the team (MS-04, MS-07), else about all."""
     named = chain(query.subjects, [query.actor])
     member = next((split_ref(one)[1] for one in named if one.startswith("member:")), None)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from sidegate.history.changes import changes_within, require_ever
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.model.entry import quota_subject
 from sidegate.model.quota import QuotaTotal, UsageQuery
@@ -19,7 +19,7 @@ from sidegate.ports.history_store import HistoryStore
 class Usage:
     """Tells the use of quota; of a tenant that is gone to the platform alone."""
 
-    def __init__(self, store: HistoryStore, reader: Reader) -> None:
+    def __init__(self, store: HistoryStore, reader: ReadRunner) -> None:
         self._store = store
         self._reader = reader
 
@@ -34,7 +34,7 @@ class Usage:
             StoreUnavailable: the store does not answer.
         """
 
-        async def look(step: Step) -> Sequence[QuotaTotal]:
+        async def look(step: CommandContext) -> Sequence[QuotaTotal]:
             await _require_right(step, query.holder)
             return await step.draft.read(lambda _: self._store.quota_totals(tenant, query, after=after, limit=limit))
 
@@ -55,7 +55,7 @@ class Usage:
         subject = quota_subject(query.holder) if query.holder else quota_subject()
         changes = ChangeQuery((subject,), since=query.since, until=query.until, oldest_first=True)
 
-        async def look(step: Step) -> Sequence[RecordedChange]:
+        async def look(step: CommandContext) -> Sequence[RecordedChange]:
             await _require_right(step, query.holder)
             return await changes_within(step, self._store, changes, after=after, limit=limit)
 
@@ -64,7 +64,7 @@ class Usage:
         return found
 
 
-async def _require_right(step: Step, holder: str) -> None:
+async def _require_right(step: CommandContext, holder: str) -> None:
     """Ask about the one member, else about the quota of all: what a group used tells of each that stands in it."""
     if step.caller.is_platform:
         return

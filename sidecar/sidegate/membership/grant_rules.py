@@ -6,14 +6,14 @@ from collections.abc import Collection
 
 from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.command.step import Step
+from sidegate.membership.command.step import CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.page import Relation
 from sidegate.model.reference import ref
 from sidegate.policy.pack.schema import Count, Operation
 
 
-async def require_grantable(step: Step, role: str, *, field: str) -> None:
+async def require_grantable(step: CommandContext, role: str, *, field: str) -> None:
     """Require that a role on the tenant is known, that it is granted at all, and that the actor has authority over it.
 
     Raises:
@@ -31,7 +31,7 @@ async def require_grantable(step: Step, role: str, *, field: str) -> None:
     await step.require_authority(role)
 
 
-async def give_roles(step: Step, member: str, roles: Collection[str], *, field: str) -> None:
+async def give_roles(step: CommandContext, member: str, roles: Collection[str], *, field: str) -> None:
     """Draft the grants of roles on the tenant to a member that holds none yet.
 
     Raises:
@@ -48,7 +48,7 @@ async def give_roles(step: Step, member: str, roles: Collection[str], *, field: 
         step.draft.put(EntryKind.GRANT, *key, payload={})
 
 
-async def require_over_group(step: Step, group: str) -> None:
+async def require_over_group(step: CommandContext, group: str) -> None:
     """Require authority over each role on the tenant that who stands in a group holds by it.
 
     Raises:
@@ -61,7 +61,7 @@ async def require_over_group(step: Step, group: str) -> None:
             await step.require_authority(role)
 
 
-async def put_into_groups(step: Step, member: str, groups: Collection[str], *, field: str) -> None:
+async def put_into_groups(step: CommandContext, member: str, groups: Collection[str], *, field: str) -> None:
     """Draft that a member stands in groups; who does that may change each of them.
 
     Raises:

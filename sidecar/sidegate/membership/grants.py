@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.membership.command.invariants import HOLDERS
 from sidegate.membership.command.members import member_of
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import NO_AUTHORITY, Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import NO_AUTHORITY, Caller, CommandContext
 from sidegate.membership.grant_rules import require_grantable
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
@@ -34,7 +34,7 @@ class Delegated:
 class Grants:
     """The use cases of grants; a scope `tenant` is the tenant itself."""
 
-    def __init__(self, commander: Commander, reader: Reader) -> None:
+    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
         self._commander = commander
         self._reader = reader
 
@@ -50,7 +50,7 @@ class Grants:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: Step) -> Sequence[Grant]:
+        async def look(step: CommandContext) -> Sequence[Grant]:
             await _require_visible(step, query.relation, query.value)
             told = query
             if query.relation is Relation.GRANTS_OF and not caller.is_platform:
@@ -68,7 +68,7 @@ class Grants:
             InvalidInput: role, scope or holder is not right, or one too many would hold it.
         """
 
-        async def plan(step: Step) -> Grant:
+        async def plan(step: CommandContext) -> Grant:
             made = _on_scope(tenant, grant)
             await _require_right(step, made)
             if made.scope == step.scope:
@@ -91,7 +91,7 @@ class Grants:
             LastHolder: exactly one must hold it.
         """
 
-        async def plan(step: Step) -> None:
+        async def plan(step: CommandContext) -> None:
             made = _on_scope(tenant, grant)
             await _require_right(step, made)
             if made.scope == step.scope:
@@ -117,7 +117,7 @@ class Grants:
             InvalidInput: the role is no such role, or nobody else would hold it.
         """
 
-        async def plan(step: Step) -> Delegated:
+        async def plan(step: CommandContext) -> Delegated:
             await step.ask(Operation.DELEGATE)
             declared = _delegable(step, role)
             if (await member_of(step, to)).status is not MemberStatus.ACTIVE:
@@ -148,7 +148,7 @@ def _named_by(tenant: str, grant: Grant) -> list[EntryKey]:
     return named
 
 
-async def _require_visible(step: Step, relation: Relation, value: str) -> None:
+async def _require_visible(step: CommandContext, relation: Relation, value: str) -> None:
     """Require that the actor may see the grants on a resource, of a holder, or of a role."""
     if relation is Relation.GRANTS_ON:
         await step.ask_view(value)
@@ -160,7 +160,7 @@ async def _require_visible(step: Step, relation: Relation, value: str) -> None:
     )
 
 
-async def _require_right(step: Step, grant: Grant) -> None:
+async def _require_right(step: CommandContext, grant: Grant) -> None:
     """Require that the actor may grant and revoke this: by the operation on the tenant, by an action on the scope."""
     schema = step.schema
     if grant.scope == step.scope:
@@ -177,7 +177,7 @@ async def _require_right(step: Step, grant: Grant) -> None:
     await step.ask_action(role.granted_with, grant.scope)
 
 
-async def _read_for_checks(step: Step, grant: Grant) -> None:
+async def _read_for_checks(step: CommandContext, grant: Grant) -> None:
     """Read what else speaks about the grant: on the tenant what its holder holds, elsewhere who holds what few may."""
     declared = step.schema.roles.get(grant.role)
     if grant.scope == step.scope:
@@ -186,7 +186,7 @@ async def _read_for_checks(step: Step, grant: Grant) -> None:
         await step.draft.related(Relation.GRANTS_ON, grant.scope)
 
 
-def _delegable(step: Step, role: str) -> Role:
+def _delegable(step: CommandContext, role: str) -> Role:
     name = role or step.schema.founder
     declared = step.schema.roles.get(name)
     if declared is None or declared.count is not Count.EXACTLY_ONE or name not in step.schema.on_tenant:
@@ -194,7 +194,7 @@ def _delegable(step: Step, role: str) -> Role:
     return declared
 
 
-async def _hand(step: Step, role: str, former: str, heir: str) -> None:
+async def _hand(step: CommandContext, role: str, former: str, heir: str) -> None:
     own = [key for _, key in await step.draft.related(Relation.GRANTS_OF, heir) if key[1] == step.scope]
     keys = [(role, step.scope, former), (role, step.scope, heir), *((name, step.scope, former) for name, _, _ in own)]
     await step.draft.load((EntryKind.GRANT, key) for key in keys)

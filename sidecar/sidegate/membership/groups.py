@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound, Violation
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.membership.grant_rules import require_over_group
 from sidegate.model.change import EntryKind
 from sidegate.model.page import Relation
@@ -37,7 +37,7 @@ class GroupChange:
 class Groups:
     """The use cases of groups."""
 
-    def __init__(self, commander: Commander, reader: Reader) -> None:
+    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
         self._commander = commander
         self._reader = reader
 
@@ -49,7 +49,7 @@ class Groups:
             NotFound: there is no such tenant, or no such group.
         """
 
-        async def look(step: Step) -> GroupState:
+        async def look(step: CommandContext) -> GroupState:
             await step.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: group})
             found = await step.draft.entry(EntryKind.GROUP, group)
             if found is None:
@@ -67,7 +67,7 @@ class Groups:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: Step) -> Sequence[GroupState]:
+        async def look(step: CommandContext) -> Sequence[GroupState]:
             await step.ask(Operation.LIST_GROUPS)
             found = await step.draft.read(lambda store: store.page(tenant, EntryKind.GROUP, after=after, limit=limit))
             return [GroupState(key[0], str(payload["name"])) for (_, key), payload in found.items()]
@@ -85,7 +85,7 @@ class Groups:
             InvalidInput: a member of it is not there.
         """
 
-        async def plan(step: Step) -> GroupState:
+        async def plan(step: CommandContext) -> GroupState:
             await step.ask(Operation.CREATE_GROUP)
             if await step.draft.entry(EntryKind.GROUP, group.id) is not None:
                 raise AlreadyExists(f"there is a group `{group.id}` already")
@@ -105,7 +105,7 @@ class Groups:
             NotFound: there is no such group.
         """
 
-        async def plan(step: Step) -> GroupState:
+        async def plan(step: CommandContext) -> GroupState:
             await step.ask(Operation.UPDATE_GROUP, group.id)
             await _require_there(step, group.id)
             step.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
@@ -129,7 +129,7 @@ class Groups:
         """
         group = change.group
 
-        async def plan(step: Step) -> GroupState:
+        async def plan(step: CommandContext) -> GroupState:
             await step.ask(Operation.UPDATE_GROUP, group)
             await _require_there(step, group)
             await require_over_group(step, group)
@@ -151,7 +151,7 @@ class Groups:
             DocumentsHeld: documents stand in its folder.
         """
 
-        async def plan(step: Step) -> None:
+        async def plan(step: CommandContext) -> None:
             await step.ask(Operation.DELETE_GROUP, group)
             await _require_there(step, group)
             await require_over_group(step, group)
@@ -169,12 +169,12 @@ class Groups:
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
 
-async def _require_there(step: Step, group: str) -> None:
+async def _require_there(step: CommandContext, group: str) -> None:
     if await step.draft.entry(EntryKind.GROUP, group) is None:
         raise NotFound(f"there is no group `{group}` in tenant `{step.tenant}`")
 
 
-async def _put_in(step: Step, group: str, holders: Collection[str]) -> None:
+async def _put_in(step: CommandContext, group: str, holders: Collection[str]) -> None:
     kinds = {"member": EntryKind.MEMBER, "group": EntryKind.GROUP}
     above = await step.groups_above(ref("group", group))
     await step.draft.load((EntryKind.GROUP_MEMBER, (group, holder)) for holder in holders)
@@ -188,7 +188,7 @@ async def _put_in(step: Step, group: str, holders: Collection[str]) -> None:
         step.draft.put(EntryKind.GROUP_MEMBER, group, holder, payload={})
 
 
-async def _state(step: Step, group: str) -> GroupState:
+async def _state(step: CommandContext, group: str) -> GroupState:
     inside = await step.draft.related(Relation.INSIDE, group)
     payload = await step.draft.entry(EntryKind.GROUP, group) or {}
     return GroupState(group, payload["name"], tuple(sorted(key[1] for _, key in inside)))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sidegate.errors import DocumentsHeld
-from sidegate.membership.command.step import Step
+from sidegate.membership.command.step import CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.page import Relation
 from sidegate.model.reference import ref
 from sidegate.policy.pack.schema import OWNER, InstanceOf
 
 
-async def holdings_of(step: Step, member: str) -> tuple[str, ...]:
+async def holdings_of(step: CommandContext, member: str) -> tuple[str, ...]:
     """Return the references of what a member holds, sorted."""
     grants = await step.draft.related(Relation.GRANTS_OF, ref("member", member))
     owned = {key[1] for _, key in grants if key[0] == OWNER and key[1] != step.scope}
@@ -21,7 +21,7 @@ async def holdings_of(step: Step, member: str) -> tuple[str, ...]:
     return tuple(sorted(owned | {key[0] for _, key in inside}))
 
 
-async def hand_over(step: Step, references: Iterable[str], *, former: str, heir: str) -> None:
+async def hand_over(step: CommandContext, references: Iterable[str], *, former: str, heir: str) -> None:
     """Draft that another member owns resources in the place of the former one, and that they lie in its place."""
     wanted = tuple(references)
     await step.draft.load((EntryKind.RESOURCE, (reference,)) for reference in wanted)
@@ -38,7 +38,7 @@ async def hand_over(step: Step, references: Iterable[str], *, former: str, heir:
             step.draft.put(EntryKind.RESOURCE, reference, payload={**resource, "parents": parents})
 
 
-async def take_away(step: Step, references: Iterable[str]) -> None:
+async def take_away(step: CommandContext, references: Iterable[str]) -> None:
     """Draft that registered resources are gone, with all that is held on them.
 
     Raises:
@@ -57,7 +57,7 @@ async def take_away(step: Step, references: Iterable[str]) -> None:
             step.draft.remove(EntryKind.RESOURCE, reference)
 
 
-async def _standing_in(step: Step, references: Sequence[str]) -> list[tuple[str, int]]:
+async def _standing_in(step: CommandContext, references: Sequence[str]) -> list[tuple[str, int]]:
     """Return which of some resources others than these stand in, each with how many."""
     await step.draft.related(Relation.CHILDREN, *references)  # all at once, so that none is asked for alone
     among = {(reference,) for reference in references}
@@ -69,7 +69,7 @@ async def _standing_in(step: Step, references: Sequence[str]) -> list[tuple[str,
     return found
 
 
-def _places(step: Step, member: str) -> tuple[str, ...]:
+def _places(step: CommandContext, member: str) -> tuple[str, ...]:
     """Return the references of what is there with the member and can hold resources, such as its workspace."""
     parents = {parent for type_ in step.schema.resources.values() for parent in type_.parents}
     own = (type_ for type_ in step.schema.resources.values() if type_.instances is InstanceOf.MEMBER)

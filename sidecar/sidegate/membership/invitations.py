@@ -26,8 +26,8 @@ from sidegate.membership.command.members import (
     require_unique,
     take_out,
 )
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.membership.grant_rules import give_roles, put_into_groups
 from sidegate.membership.invitation_rows import (
     ACCOUNT_ID,
@@ -85,7 +85,7 @@ class Invitations:
 
     def __init__(
         self,
-        commander: Commander,
+        commander: CommandRunner,
         *,
         account_id: str = ACCOUNT_ID,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -105,7 +105,7 @@ class Invitations:
             SeatsTaken: there are fewer seats.
         """
 
-        async def plan(step: Step) -> Sequence[InviteResult]:
+        async def plan(step: CommandContext) -> Sequence[InviteResult]:
             await step.ask(Operation.INVITE_MEMBER)
             if not 0 < len(order.invitees) <= MAX_INVITEES:
                 found = f"more than {MAX_INVITEES} rows" if order.invitees else "no rows"
@@ -134,7 +134,7 @@ class Invitations:
             AlreadyExists: another member has the e-mail or phone number.
         """
 
-        async def plan(step: Step) -> MemberRecord:
+        async def plan(step: CommandContext) -> MemberRecord:
             invited = await self._invited(step, acceptance)
             if acceptance.account:
                 _require_account(invited, acceptance.account)
@@ -157,7 +157,7 @@ class Invitations:
             WrongState: the member is not pending.
         """
 
-        async def plan(step: Step) -> MemberRecord:
+        async def plan(step: CommandContext) -> MemberRecord:
             await step.ask(Operation.INVITE_MEMBER)
             await _pending(step, member)
             invitation = await self._put_invitation(step, member, ttl)
@@ -173,14 +173,14 @@ class Invitations:
             WrongState: the member is not pending.
         """
 
-        async def plan(step: Step) -> None:
+        async def plan(step: CommandContext) -> None:
             await step.ask(Operation.INVITE_MEMBER)
             await _pending(step, member)
             await take_out(step, member)
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
-    async def _row(self, step: Step, invitee: Invitee, order: InviteOrder) -> InviteResult:
+    async def _row(self, step: CommandContext, invitee: Invitee, order: InviteOrder) -> InviteResult:
         mark = step.draft.mark()
         try:
             return InviteResult(invitee.place, await self._invite(step, checked(invitee, self._account_id), order.ttl))
@@ -188,7 +188,7 @@ class Invitations:
             step.draft.undo(mark)
             return InviteResult(invitee.place, failure=error)
 
-    async def _invite(self, step: Step, invitee: Invitee, ttl: timedelta) -> MemberRecord:
+    async def _invite(self, step: CommandContext, invitee: Invitee, ttl: timedelta) -> MemberRecord:
         id_ = invitee.member
         if await step.draft.entry(EntryKind.MEMBER, id_) is not None:
             raise AlreadyExists(f"there is a member `{id_}` already")
@@ -202,14 +202,14 @@ class Invitations:
         roles, groups = tuple(sorted(set(invitee.roles))), tuple(sorted(set(invitee.groups)))
         return MemberRecord(member, roles=roles, groups=groups, invitation=invitation)
 
-    async def _put_invitation(self, step: Step, member: str, ttl: timedelta) -> Invitation:
+    async def _put_invitation(self, step: CommandContext, member: str, ttl: timedelta) -> Invitation:
         invitation = Invitation(secrets.token_hex(16), self._clock() + ttl)
         await step.draft.load([(EntryKind.INVITATION, (member,))])
         payload = {"id": invitation.id, "expires_at": invitation.expires_at.isoformat()}
         step.draft.put(EntryKind.INVITATION, member, payload=payload)
         return invitation
 
-    async def _invited(self, step: Step, acceptance: Acceptance) -> Member:
+    async def _invited(self, step: CommandContext, acceptance: Acceptance) -> Member:
         stored = await step.draft.entry(EntryKind.INVITATION, acceptance.member)
         if stored is None or stored["id"] != acceptance.invitation:
             raise WrongState("the invitation was used, withdrawn or replaced by a newer one")
@@ -218,7 +218,7 @@ class Invitations:
         return await _pending(step, acceptance.member)
 
 
-async def _read_ahead(step: Step, invitees: Sequence[Invitee], account_id: str) -> None:
+async def _read_ahead(step: CommandContext, invitees: Sequence[Invitee], account_id: str) -> None:
     """Read at once what the rows will ask for one by one; a row that is wrong is told so in its turn."""
     made = [row for invitee in invitees if (row := _or_none(invitee, account_id)) is not None]
     keys: list[EntryKey] = [(kind, (row.member,)) for row in made for kind in (EntryKind.MEMBER, EntryKind.INVITATION)]
@@ -235,7 +235,7 @@ def _or_none(invitee: Invitee, account_id: str) -> Invitee | None:
         return None
 
 
-async def _pending(step: Step, id_: str) -> Member:
+async def _pending(step: CommandContext, id_: str) -> Member:
     member = await member_of(step, id_)
     if member.status is not MemberStatus.PENDING:
         raise WrongState(f"member `{id_}` is {member.status.value}: expected an invited one, who is pending")

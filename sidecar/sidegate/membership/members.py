@@ -27,9 +27,9 @@ from sidegate.membership.command.members import (
     require_unique,
     take_out,
 )
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.membership.handover import hand_over, holdings_of, take_away
 from sidegate.membership.invitation_rows import require_email, require_phone
 from sidegate.model.change import EntryKind
@@ -82,7 +82,7 @@ class Left:
 class Members:
     """The use cases of members beside their invitations."""
 
-    def __init__(self, commander: Commander, reader: Reader) -> None:
+    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
         self._commander = commander
         self._reader = reader
 
@@ -94,7 +94,7 @@ class Members:
             NotFound: there is no such tenant, or no such member.
         """
 
-        async def look(step: Step) -> MemberRecord:
+        async def look(step: CommandContext) -> MemberRecord:
             await step.ask_about(Operation.GET_MEMBER, {InstanceOf.MEMBER: member})
             found = await step.draft.records([member])
             if not found:
@@ -113,7 +113,7 @@ class Members:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: Step) -> Sequence[MemberRecord]:
+        async def look(step: CommandContext) -> Sequence[MemberRecord]:
             await step.ask(Operation.LIST_MEMBERS)
             return await step.draft.read(lambda store: store.members(tenant, query, after=after, limit=limit))
 
@@ -145,7 +145,7 @@ class Members:
         """
         id_ = update.member.id
 
-        async def plan(step: Step) -> MemberRecord:
+        async def plan(step: CommandContext) -> MemberRecord:
             await step.ask(Operation.UPDATE_MEMBER, id_)
             if "mfa" in update.fields and not step.caller.is_platform:
                 raise NotPermitted("only the platform knows who has a second factor", why="no_operation")
@@ -170,7 +170,7 @@ class Members:
             WrongState: the member is not active.
         """
 
-        async def plan(step: Step) -> Left:
+        async def plan(step: CommandContext) -> Left:
             await step.ask(Operation.DEACTIVATE_MEMBER, leaving.member)
             stored = await member_of(step, leaving.member)
             if stored.status is not MemberStatus.ACTIVE:
@@ -193,7 +193,7 @@ class Members:
             SeatsTaken: there is no seat for it.
         """
 
-        async def plan(step: Step) -> MemberRecord:
+        async def plan(step: CommandContext) -> MemberRecord:
             await step.ask(Operation.ACTIVATE_MEMBER, member)
             stored = await member_of(step, member)
             if stored.status is not MemberStatus.INACTIVE:
@@ -216,7 +216,7 @@ class Members:
             StaleEtag: the member was altered since the first call, or other documents would go with it.
         """
 
-        async def plan(step: Step) -> Left:
+        async def plan(step: CommandContext) -> Left:
             await step.ask(Operation.DELETE_MEMBER, leaving.member)
             stored = await member_of(step, leaving.member)
             await _require_replaceable(step, stored.id)
@@ -254,7 +254,7 @@ def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
     return new
 
 
-async def _require_replaceable(step: Step, member: str) -> None:
+async def _require_replaceable(step: CommandContext, member: str) -> None:
     """Refuse that the one holder of a role on the tenant goes."""
     for _, (role, scope, _holder) in await step.draft.related(Relation.GRANTS_OF, ref("member", member)):
         declared = step.schema.roles.get(role)
@@ -262,7 +262,7 @@ async def _require_replaceable(step: Step, member: str) -> None:
             raise LastHolder(f"`{member}` is the one holder of role `{role}`: delegate it first")
 
 
-async def _settle(step: Step, leaving: Leaving, *, kept: bool) -> int:
+async def _settle(step: CommandContext, leaving: Leaving, *, kept: bool) -> int:
     """Draft what becomes of the documents of one who goes; return how many there are."""
     held = await holdings_of(step, leaving.member)
     if not held:
@@ -280,7 +280,7 @@ async def _settle(step: Step, leaving: Leaving, *, kept: bool) -> int:
     return len(held)
 
 
-async def _require_heir(step: Step, leaving: Leaving) -> None:
+async def _require_heir(step: CommandContext, leaving: Leaving) -> None:
     if leaving.heir == leaving.member or await step.draft.entry(EntryKind.MEMBER, leaving.heir) is None:
         message = f"`{leaving.heir}` can't take the documents: expected another member"
         raise InvalidInput(Violation("transfer_to", message))

@@ -8,8 +8,8 @@ from typing import Final
 
 from sidegate.errors import InvalidInput, NotPermitted, QuotaExhausted, Violation, WrongState
 from sidegate.membership.command.members import member_of, put_member
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import Cause, EntryKind
 from sidegate.model.facts import MemberStatus
 from sidegate.policy.pack.schema import Operation
@@ -30,7 +30,7 @@ class Shared:
 class Quotas:
     """The use cases of quota."""
 
-    def __init__(self, commander: Commander) -> None:
+    def __init__(self, commander: CommandRunner) -> None:
         self._commander = commander
 
     async def assign(
@@ -44,7 +44,7 @@ class Quotas:
         """
         _require_amount(quota, "quota", least=0)
 
-        async def plan(step: Step) -> int:
+        async def plan(step: CommandContext) -> int:
             await step.ask(Operation.ASSIGN_QUOTA, member)
             put_member(step, replace(await member_of(step, member), quota=quota))
             return quota
@@ -60,7 +60,7 @@ class Quotas:
         """
         _require_amount(total, "total", least=0)
 
-        async def plan(step: Step) -> Shared:
+        async def plan(step: CommandContext) -> Shared:
             await step.ask(Operation.ASSIGN_QUOTA)
             members = await step.draft.members_in(MemberStatus.ACTIVE)
             if not members:
@@ -88,7 +88,7 @@ class Quotas:
         """
         _require_amount(amount, "amount", least=1)
 
-        async def plan(step: Step) -> int:
+        async def plan(step: CommandContext) -> int:
             _require_platform(step)
             stored = await member_of(step, member)
             if stored.status is not MemberStatus.ACTIVE:
@@ -113,7 +113,7 @@ class Quotas:
         """
         _require_amount(amount, "amount", least=1)
 
-        async def plan(step: Step) -> int:
+        async def plan(step: CommandContext) -> int:
             _require_platform(step)
             stored = await member_of(step, member)
             quota = (stored.quota or 0) + amount
@@ -125,7 +125,7 @@ class Quotas:
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
 
-def _require_platform(step: Step) -> None:
+def _require_platform(step: CommandContext) -> None:
     if not step.caller.is_platform:
         raise NotPermitted("only the platform takes and gives back quota", why="no_operation")
 

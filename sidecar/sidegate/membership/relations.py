@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sidegate.errors import NotFound, NotPermitted
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.facts import Grant
 from sidegate.model.page import GrantQuery, Relation
@@ -52,7 +52,7 @@ class Held:
 class Relations:
     """The use case of who holds what on one resource."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ReadRunner) -> None:
         self._reader = reader
 
     async def list(self, tenant: str, reference: str, caller: Caller, *, after: HeldRole | None, limit: int) -> Held:
@@ -66,7 +66,7 @@ class Relations:
             NotFound: there is no such tenant, or no such resource.
         """
 
-        async def look(step: Step) -> Held:
+        async def look(step: CommandContext) -> Held:
             await step.ask_view(reference)
             if await step.draft.entry(EntryKind.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
@@ -86,7 +86,7 @@ class Relations:
 class _Walk:
     """Walks what is held in its order, from some place on, and reads no more than a page at once."""
 
-    def __init__(self, step: Step, page: int) -> None:
+    def __init__(self, step: CommandContext, page: int) -> None:
         self._step = step
         self._page = page
         self.hidden: list[str] = []

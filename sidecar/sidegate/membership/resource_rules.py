@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import InvalidInput, NotPermitted, Violation
-from sidegate.membership.command.step import Step
+from sidegate.membership.command.step import CommandContext
 from sidegate.model.reference import ANY, ref, split_ref
 from sidegate.policy.pack.schema import InstanceOf, ResourceType
 
 
-def registrable(step: Step, reference: str) -> ResourceType:
+def registrable(step: CommandContext, reference: str) -> ResourceType:
     """Return the type of a reference whose instances are registered one by one.
 
     Raises:
@@ -25,7 +25,7 @@ def registrable(step: Step, reference: str) -> ResourceType:
     return known[name]
 
 
-async def ask_on(step: Step, action: str, reference: str) -> None:
+async def ask_on(step: CommandContext, action: str, reference: str) -> None:
     """Require that the actor may do an action on a resource; one that the pack doesn't name is the platform's.
 
     Raises:
@@ -38,7 +38,7 @@ async def ask_on(step: Step, action: str, reference: str) -> None:
     await step.ask_action(action, reference)
 
 
-async def require_registering(step: Step, type_: ResourceType, parents: Collection[str]) -> None:
+async def require_registering(step: CommandContext, type_: ResourceType, parents: Collection[str]) -> None:
     """Require that the actor may register one: by an action on the type as a whole, or on the parent it names.
 
     Raises:
@@ -55,7 +55,7 @@ async def require_registering(step: Step, type_: ResourceType, parents: Collecti
     await ask_on(step, action, parent or "")
 
 
-async def require_moving(step: Step, type_: ResourceType, reference: str, added: Collection[str]) -> None:
+async def require_moving(step: CommandContext, type_: ResourceType, reference: str, added: Collection[str]) -> None:
     """Require that the actor may place a resource elsewhere: by an action on it, and as for one that is made there.
 
     Else whoever may register nothing in a template could bring a document before its managers by moving it there.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.members import member_of
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import NO_AUTHORITY, Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import NO_AUTHORITY, Caller, CommandContext
 from sidegate.membership.handover import hand_over, holdings_of, take_away
 from sidegate.membership.resource_rules import ask_on, registrable, require_moving, require_registering
 from sidegate.model.change import EntryKind
@@ -67,7 +67,7 @@ class HandOver:
 class Resources:
     """The use cases of registered resources."""
 
-    def __init__(self, commander: Commander, reader: Reader) -> None:
+    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
         self._commander = commander
         self._reader = reader
 
@@ -79,7 +79,7 @@ class Resources:
             NotFound: there is no such tenant, or no such resource.
         """
 
-        async def look(step: Step) -> ResourceState:
+        async def look(step: CommandContext) -> ResourceState:
             await step.ask_view(reference)
             found = await step.draft.entry(EntryKind.RESOURCE, reference)
             if found is None:
@@ -98,7 +98,7 @@ class Resources:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: Step) -> Sequence[ResourceRecord]:
+        async def look(step: CommandContext) -> Sequence[ResourceRecord]:
             await step.ask(Operation.LIST_RESOURCES)
             return await step.draft.read(lambda store: store.resource_page(tenant, query, after=after, limit=limit))
 
@@ -115,7 +115,7 @@ class Resources:
             InvalidInput: the type, a parent or a property is not right.
         """
 
-        async def plan(step: Step) -> ResourceState:
+        async def plan(step: CommandContext) -> ResourceState:
             type_ = registrable(step, resource.reference)
             await require_registering(step, type_, resource.parents)
             return await _put(step, resource)
@@ -133,7 +133,7 @@ class Resources:
             AlreadyExists: there is one of the clone's ID.
         """
 
-        async def plan(step: Step) -> ResourceState:
+        async def plan(step: CommandContext) -> ResourceState:
             type_ = registrable(step, source)
             await ask_on(step, type_.cloned_with, source)
             payload = await step.draft.entry(EntryKind.RESOURCE, source)
@@ -156,7 +156,7 @@ class Resources:
             InvalidInput: a parent or a property is not right.
         """
 
-        async def plan(step: Step) -> ResourceState:
+        async def plan(step: CommandContext) -> ResourceState:
             type_ = registrable(step, update.reference)
             if update.properties is not None:
                 await ask_on(step, type_.updated_with, update.reference)
@@ -185,7 +185,7 @@ class Resources:
             DocumentsHeld: others stand in it.
         """
 
-        async def plan(step: Step) -> None:
+        async def plan(step: CommandContext) -> None:
             type_ = registrable(step, reference)
             await ask_on(step, type_.deleted_with, reference)
             if await step.draft.entry(EntryKind.RESOURCE, reference) is None:
@@ -204,7 +204,7 @@ class Resources:
             WrongState: the heir is inactive.
         """
 
-        async def plan(step: Step) -> int:
+        async def plan(step: CommandContext) -> int:
             await step.ask(Operation.TRANSFER_DOCUMENTS)
             await _require_two(step, order)
             moved = await _moved(step, order)
@@ -216,7 +216,7 @@ class Resources:
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
 
-async def _put(step: Step, resource: ResourceState) -> ResourceState:
+async def _put(step: CommandContext, resource: ResourceState) -> ResourceState:
     if await step.draft.entry(EntryKind.RESOURCE, resource.reference) is not None:
         raise AlreadyExists(f"there is a `{resource.reference}` already")
     owner = resource.owner or ("" if step.caller.is_platform else step.caller.actor)
@@ -240,12 +240,12 @@ def _payload(parents: Iterable[str], properties: Properties) -> Payload:
     return {"parents": [*sorted({*parents})], "properties": dict(properties)}
 
 
-async def _owner(step: Step, reference: str) -> str:
+async def _owner(step: CommandContext, reference: str) -> str:
     held = await step.draft.related(Relation.GRANTS_ON, reference)
     return next((holder for _, (role, _, holder) in held if role == OWNER), "")
 
 
-async def _require_two(step: Step, order: HandOver) -> None:
+async def _require_two(step: CommandContext, order: HandOver) -> None:
     await member_of(step, order.former)
     heir = await member_of(step, order.heir)
     if order.former == order.heir:
@@ -254,7 +254,7 @@ async def _require_two(step: Step, order: HandOver) -> None:
         raise WrongState(f"member `{order.heir}` is inactive: expected one that can use the documents")
 
 
-async def _moved(step: Step, order: HandOver) -> set[str]:
+async def _moved(step: CommandContext, order: HandOver) -> set[str]:
     """Draft what moves, and return the references of the resources that it is about."""
     old, new = ref("member", order.former), ref("member", order.heir)
     held = await step.draft.related(Relation.GRANTS_OF, old)
@@ -275,7 +275,7 @@ async def _moved(step: Step, order: HandOver) -> set[str]:
     return moved
 
 
-def _meant(step: Step, reference: str, order: HandOver) -> bool:
+def _meant(step: CommandContext, reference: str, order: HandOver) -> bool:
     """Return whether a resource is handed over: a named one, else each of a type that nothing else stands in."""
     return reference in order.resources if order.resources else split_ref(reference)[0] not in step.schema.parents
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from sidegate.errors import AlreadyExists, BuiltIn, InvalidInput, NotFound, SidegateError, Violation
 from sidegate.membership.command.etags import etag_of, require_fresh
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.page import Relation
 from sidegate.model.revision import NO_REVISION, Revision
@@ -53,7 +53,7 @@ class Copied:
 class Roles:
     """The use cases of roles."""
 
-    def __init__(self, commander: Commander, reader: Reader) -> None:
+    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
         self._commander = commander
         self._reader = reader
 
@@ -65,7 +65,7 @@ class Roles:
             NotFound: there is no such tenant, or no such role.
         """
 
-        async def look(step: Step) -> RoleState:
+        async def look(step: CommandContext) -> RoleState:
             await step.ask_about(Operation.GET_ROLE, {InstanceOf.ROLE: role})
             if role in step.schema.on_tenant:
                 return RoleState(role, built_in=True)
@@ -84,7 +84,7 @@ class Roles:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: Step) -> Sequence[RoleState]:
+        async def look(step: CommandContext) -> Sequence[RoleState]:
             await step.ask(Operation.LIST_ROLES)
             found = await step.draft.read(lambda store: store.page(tenant, EntryKind.ROLE, after=after, limit=limit))
             own = [_state(key[0], payload) for (_, key), payload in found.items()]
@@ -108,7 +108,7 @@ class Roles:
             InvalidInput: the name or a permission is not right.
         """
 
-        async def plan(step: Step) -> RoleState:
+        async def plan(step: CommandContext) -> RoleState:
             await step.ask(Operation.CREATE_ROLE)
             await _require_free(step, role, field="role_id")
             return _put(step, role, set(permissions))
@@ -127,7 +127,7 @@ class Roles:
             StaleEtag: it was altered since its etag was read.
         """
 
-        async def plan(step: Step) -> RoleState:
+        async def plan(step: CommandContext) -> RoleState:
             await step.ask(Operation.UPDATE_ROLE, change.role)
             payload = await _own(step, change.role)
             require_fresh(change.etag, payload, name=change.role)
@@ -146,7 +146,7 @@ class Roles:
             AlreadyExists: there is a role of the new name.
         """
 
-        async def plan(step: Step) -> RoleState:
+        async def plan(step: CommandContext) -> RoleState:
             await step.ask(Operation.UPDATE_ROLE, role)
             payload = await _own(step, role)
             await _require_free(step, new, field="new_role_id")
@@ -169,7 +169,7 @@ class Roles:
             NotFound: there is no such role.
         """
 
-        async def plan(step: Step) -> int:
+        async def plan(step: CommandContext) -> int:
             await step.ask(Operation.DELETE_ROLE, role)
             await _own(step, role)
             held = await step.draft.related(Relation.GRANTS_AS, role)
@@ -195,7 +195,7 @@ class Roles:
             raise InvalidInput(Violation("targets", message))
         source: dict[str, Any] = {}
 
-        async def read(step: Step) -> None:
+        async def read(step: CommandContext) -> None:
             await step.ask(Operation.COPY_ROLE, role)
             source.update(await _own(step, role))
 
@@ -205,7 +205,7 @@ class Roles:
     async def _copy(
         self, target: str, role: str, source: Mapping[str, Any], caller: Caller, *, replacing: bool
     ) -> Copied:
-        async def plan(step: Step) -> None:
+        async def plan(step: CommandContext) -> None:
             await step.ask(Operation.COPY_ROLE, role)
             there = await step.draft.entry(EntryKind.ROLE, role)
             if there is None or not replacing:
@@ -219,7 +219,7 @@ class Roles:
         return Copied(target, written.revision)
 
 
-async def _require_free(step: Step, role: str, *, field: str) -> None:
+async def _require_free(step: CommandContext, role: str, *, field: str) -> None:
     if not _NAME.fullmatch(role):
         message = f"`{role[:48]}` is not right: expected 1 to 64 characters without `:`, `,` and `*`"
         raise InvalidInput(Violation(field, message))
@@ -227,7 +227,7 @@ async def _require_free(step: Step, role: str, *, field: str) -> None:
         raise AlreadyExists(f"there is a role `{role}` already")
 
 
-async def _own(step: Step, role: str) -> Mapping[str, Any]:
+async def _own(step: CommandContext, role: str) -> Mapping[str, Any]:
     """Return the payload of a role of the tenant's own."""
     if role in step.schema.roles:
         raise BuiltIn(f"role `{role}` is built into pack `{step.schema.name}`: it is neither changed nor copied")
@@ -237,7 +237,7 @@ async def _own(step: Step, role: str) -> Mapping[str, Any]:
     return payload
 
 
-def _put(step: Step, role: str, pairs: set[tuple[str, str]]) -> RoleState:
+def _put(step: CommandContext, role: str, pairs: set[tuple[str, str]]) -> RoleState:
     permissions: dict[str, Any] = {}
     for type_, action in sorted(pairs):
         permissions.setdefault(type_, []).append(action)

@@ -9,9 +9,9 @@ from datetime import datetime
 from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, StaleEtag, Violation, WrongState
 from sidegate.membership.command.etags import etag_of, require_fresh
-from sidegate.membership.command.perform import Commander, Written
-from sidegate.membership.command.read import Reader
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner, Written
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import Payload, is_suspended, member_payload, tenant_payload
 from sidegate.model.facts import Grant, Member
@@ -69,7 +69,9 @@ class TenantDeletion:
 class Tenants:
     """The use cases of tenants; `pack_names` are those that a tenant can name."""
 
-    def __init__(self, commander: Commander, reader: Reader, *, pack_names: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, commander: CommandRunner, reader: ReadRunner, *, pack_names: Callable[[], Collection[str]]
+    ) -> None:
         self._commander = commander
         self._reader = reader
         self._pack_names = pack_names
@@ -83,7 +85,7 @@ class Tenants:
             InvalidInput: the pack is not known, or a setting is not right.
         """
 
-        async def plan(step: Step) -> TenantState:
+        async def plan(step: CommandContext) -> TenantState:
             return await self._create(step, order)
 
         return await self._commander.perform(order.tenant, caller, plan=plan, respond=respond)
@@ -96,7 +98,7 @@ class Tenants:
             NotFound: there is none of this ID.
         """
 
-        async def look(step: Step) -> TenantState:
+        async def look(step: CommandContext) -> TenantState:
             await step.ask(Operation.GET_TENANT)
             return self._state(await step.draft.tenant_record())
 
@@ -128,7 +130,7 @@ class Tenants:
             InvalidInput: the pack does not declare a setting, or one of another type.
         """
 
-        async def plan(step: Step) -> TenantState:
+        async def plan(step: CommandContext) -> TenantState:
             await step.ask(Operation.UPDATE_TENANT)
             stored = await step.draft.entry(EntryKind.TENANT) or {}
             require_fresh(update.etag, stored, name=tenant)
@@ -147,7 +149,7 @@ class Tenants:
             WrongState: the tenant is suspended already.
         """
 
-        async def plan(step: Step) -> TenantState:
+        async def plan(step: CommandContext) -> TenantState:
             await step.ask(Operation.SUSPEND_TENANT)
             return await _turned(step, suspended=True)
 
@@ -165,7 +167,7 @@ class Tenants:
             WrongState: the tenant is not suspended.
         """
 
-        async def plan(step: Step) -> TenantState:
+        async def plan(step: CommandContext) -> TenantState:
             _require_platform(step.caller, "resumed")
             return await _turned(step, suspended=False)
 
@@ -184,7 +186,7 @@ class Tenants:
             StaleEtag: another number of members or resources would go than the first call told, or another tenant.
         """
 
-        async def plan(step: Step) -> TenantDeletion:
+        async def plan(step: CommandContext) -> TenantDeletion:
             await step.ask(Operation.DELETE_TENANT)
             stored = await step.draft.entry(EntryKind.TENANT) or {}
             record, size = await step.draft.tenant_record(), await step.draft.size()
@@ -199,7 +201,7 @@ class Tenants:
 
         return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
 
-    async def _create(self, step: Step, order: TenantOrder) -> TenantState:
+    async def _create(self, step: CommandContext, order: TenantOrder) -> TenantState:
         _require_platform(step.caller, "made")
         if await step.draft.entry(EntryKind.TENANT) is not None:
             raise AlreadyExists(f"there is a tenant `{order.tenant}` already")
@@ -228,7 +230,7 @@ def _require_platform(caller: Caller, what: str) -> None:
         raise NotPermitted(f"tenants are {what} by the platform alone", why="no_operation")
 
 
-async def _turned(step: Step, *, suspended: bool) -> TenantState:
+async def _turned(step: CommandContext, *, suspended: bool) -> TenantState:
     """Draft that the tenant is suspended, or no more."""
     stored = await step.draft.entry(EntryKind.TENANT)
     if stored is None:
@@ -239,7 +241,7 @@ async def _turned(step: Step, *, suspended: bool) -> TenantState:
     return await _put(step, tenant_payload(stored["pack"], stored["settings"], suspended=suspended))
 
 
-async def _put(step: Step, payload: Payload) -> TenantState:
+async def _put(step: CommandContext, payload: Payload) -> TenantState:
     """Draft the tenant's own new payload, and return the tenant as it is with it."""
     record = await step.draft.tenant_record()
     step.draft.put(EntryKind.TENANT, payload=payload)

@@ -4,8 +4,8 @@ import pytest
 
 from sidegate.errors import NotPermitted, RevisionConflict
 from sidegate.history.changes import History
-from sidegate.membership.command.attempts import Steps
-from sidegate.membership.command.read import Reader
+from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.step import Caller
 from sidegate.model.change import ChangeQuery
 from sidegate.model.page import MemberQuery
@@ -39,7 +39,7 @@ def reader(core):
     def schema_of(name):
         return core.packs.get(name).pack.schema
 
-    return Reader(Steps(core.store, core.decider, schema_of), core.follower)
+    return ReadRunner(ContextFactory(core.store, core.decider, schema_of), core.follower)
 
 
 async def members(step):

@@ -3,7 +3,7 @@
 import asyncio
 
 from sidegate.membership.command.draft import Draft
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.membership.invitation_rows import Invitee
 from sidegate.membership.invitations import Invitations, InviteOrder
 from sidegate.model.revision import Revision
@@ -16,7 +16,7 @@ class Planner:
     async def perform(self, tenant, caller, *, plan, **_):
         draft = Draft(None, tenant)
         draft._revision = Revision(1, 1)
-        return await plan(Step(draft, caller, lambda: None, None))
+        return await plan(CommandContext(draft, caller, lambda: None, None))
 
 
 async def turns_during(work):

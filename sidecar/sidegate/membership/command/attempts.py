@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from sidegate.errors import RevisionConflict, Unavailable
 from sidegate.membership.command.draft import Draft
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
 from sidegate.policy.pack.schema import Schema
@@ -20,7 +20,7 @@ ATTEMPTS: Final = 16
 """How often a step starts over where other writers come first."""
 
 
-class Steps:
+class ContextFactory:
     """Begins the steps of all tenants, those that write and those that only look."""
 
     def __init__(self, store: MembershipStore, decider: Decider, schema_of: Callable[[str], Schema | None]) -> None:
@@ -28,7 +28,7 @@ class Steps:
         self.schema_of = schema_of
         self._decider = decider
 
-    async def begin(self, tenant: str, caller: Caller, *, needs: Iterable[EntryKey] = ()) -> Step:
+    async def begin(self, tenant: str, caller: Caller, *, needs: Iterable[EntryKey] = ()) -> CommandContext:
         """Return a step on a tenant as it is now, or as one that is not there; what it needs is read with the tenant.
 
         Raises:
@@ -37,7 +37,7 @@ class Steps:
         draft = Draft(self.store, tenant)
         await draft.load([(EntryKind.TENANT, ()), *needs])
         stored = await draft.entry(EntryKind.TENANT) or {}
-        return Step(draft, caller, lambda: self.schema(tenant, stored["pack"]), self._decider)
+        return CommandContext(draft, caller, lambda: self.schema(tenant, stored["pack"]), self._decider)
 
     def schema(self, tenant: str, pack: str) -> Schema:
         """Return the schema of the pack that a tenant names.

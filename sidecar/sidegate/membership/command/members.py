@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sidegate.errors import AlreadyExists, NotFound, SeatsTaken
-from sidegate.membership.command.step import Step
+from sidegate.membership.command.step import CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import member_from_entry, member_payload
 from sidegate.model.facts import Member
@@ -16,7 +16,7 @@ SEATS = "seats"
 """The setting that bounds how many members are active or invited (EF-13)."""
 
 
-async def member_of(step: Step, id_: str) -> Member:
+async def member_of(step: CommandContext, id_: str) -> Member:
     """Return a member.
 
     Raises:
@@ -28,12 +28,12 @@ async def member_of(step: Step, id_: str) -> Member:
     return member_from_entry(id_, payload)
 
 
-def put_member(step: Step, member: Member) -> None:
+def put_member(step: CommandContext, member: Member) -> None:
     """Draft a member that was read before."""
     step.draft.put(EntryKind.MEMBER, member.id, payload=member_payload(member))
 
 
-async def records_of(step: Step, ids: Iterable[str]) -> dict[str, MemberRecord]:
+async def records_of(step: CommandContext, ids: Iterable[str]) -> dict[str, MemberRecord]:
     """Return members as they are drafted."""
     wanted = tuple(ids)
     stored = await step.draft.records(wanted)
@@ -54,7 +54,7 @@ async def records_of(step: Step, ids: Iterable[str]) -> dict[str, MemberRecord]:
     return found
 
 
-async def require_unique(step: Step, member: Member) -> None:
+async def require_unique(step: CommandContext, member: Member) -> None:
     """Require that no other member has the e-mail or the phone number.
 
     Raises:
@@ -67,7 +67,7 @@ async def require_unique(step: Step, member: Member) -> None:
                 raise AlreadyExists(f"`{value}` is the {relation.value} of member `{other}` already")
 
 
-async def require_seats(step: Step, more: int = 1) -> None:
+async def require_seats(step: CommandContext, more: int = 1) -> None:
     """Require that so many more seats are free (EF-13); a tenant without the setting has any number.
 
     Raises:
@@ -82,7 +82,7 @@ async def require_seats(step: Step, more: int = 1) -> None:
         raise SeatsTaken(f"{taken} of {seats} seats are taken, and {more} more are needed")
 
 
-async def take_out(step: Step, member: str) -> None:
+async def take_out(step: CommandContext, member: str) -> None:
     """Draft that a member is gone, with its invitation and all that it holds and stands in."""
     holder = ref("member", member)
     for relation in (Relation.GRANTS_OF, Relation.GROUPS_OF):

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sidegate.errors import NotPermitted
-from sidegate.membership.command.attempts import Steps, settled
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.attempts import ContextFactory, settled
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.decision import Reason
 from sidegate.model.reference import split_ref
@@ -17,21 +17,21 @@ from sidegate.replica.follower import Follower
 T = TypeVar("T")
 
 
-class Reader:
+class ReadRunner:
     """Lets an actor look at a tenant, as far as the tenant's own pack lets it.
 
     The decision and all that is told belong to one revision. Who is no member learns nothing, not even whether the
     tenant is there; what a member may not see is refused alike whether it is there or not.
     """
 
-    def __init__(self, steps: Steps, follower: Follower) -> None:
+    def __init__(self, steps: ContextFactory, follower: Follower) -> None:
         self._steps = steps
         self._follower = follower
 
     def __repr__(self) -> str:
-        return f"Reader({self._follower!r})"
+        return f"ReadRunner({self._follower!r})"
 
-    async def read(self, tenant: str, caller: Caller, look: Callable[[Step], Awaitable[T]]) -> T:
+    async def read(self, tenant: str, caller: Caller, look: Callable[[CommandContext], Awaitable[T]]) -> T:
         """Return what `look` tells; it asks first, then reads in its step's draft, and drafts nothing.
 
         Raises:
@@ -51,7 +51,7 @@ class Reader:
         return await settled(attempt, catch_up=self._follower.catch_up)
 
 
-async def _require_no_stranger(step: Step) -> None:
+async def _require_no_stranger(step: CommandContext) -> None:
     """Refuse a stranger in the same words whether the tenant is there or not."""
     if step.caller.is_platform:
         return

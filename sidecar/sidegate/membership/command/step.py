@@ -47,7 +47,7 @@ class Caller:
         return self.actor == PLATFORM
 
 
-class Step:
+class CommandContext:
     """What a plan works on: it reads and drafts in `draft`, and asks before it does."""
 
     def __init__(self, draft: Draft, caller: Caller, schema: Callable[[], Schema], decider: Decider) -> None:
@@ -59,7 +59,7 @@ class Step:
         self._held: frozenset[str] | None = None
 
     def __repr__(self) -> str:
-        return f"Step({self.caller.actor!r} in {self.draft!r})"
+        return f"CommandContext({self.caller.actor!r} in {self.draft!r})"
 
     @property
     def tenant(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.command.perform import Written
+from sidegate.membership.command.run import Written
 from sidegate.membership.command.step import PLATFORM, Caller
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.validation import Inspection

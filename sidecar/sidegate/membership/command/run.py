@@ -11,9 +11,9 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from sidegate.errors import InvalidInput, TenantSuspended, Unavailable, Violation
-from sidegate.membership.command.attempts import Steps, settled
+from sidegate.membership.command.attempts import ContextFactory, settled
 from sidegate.membership.command.invariants import read_references, require_sound
-from sidegate.membership.command.step import Caller, Step
+from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind, Receipt
 from sidegate.model.entry import EntryKey, is_suspended
 from sidegate.model.revision import NO_REVISION, Revision
@@ -32,14 +32,14 @@ class Written:
     revision: Revision
 
 
-class Commander:
+class CommandRunner:
     """Performs commands, one at a time per tenant in this sidecar; the store tells apart those of several.
 
     The decision, all reads and the write belong to one revision of the tenant, and the write holds only if the tenant
     is still at it. So commands end as if they had come one after the other, on any database.
     """
 
-    def __init__(self, steps: Steps, follower: Follower) -> None:
+    def __init__(self, steps: ContextFactory, follower: Follower) -> None:
         self._steps = steps
         self._follower = follower
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -58,7 +58,7 @@ class Commander:
         tenant: str,
         caller: Caller,
         *,
-        plan: Callable[[Step], Awaitable[T]],
+        plan: Callable[[CommandContext], Awaitable[T]],
         respond: Callable[[T], bytes],
         needs: Sequence[EntryKey] = (),
     ) -> Written:
@@ -87,7 +87,7 @@ class Commander:
         tenant: str,
         caller: Caller,
         *,
-        plan: Callable[[Step], Awaitable[T]],
+        plan: Callable[[CommandContext], Awaitable[T]],
         respond: Callable[[T], bytes],
         needs: Sequence[EntryKey],
     ) -> Written:
