@@ -50,35 +50,35 @@ async def cached(
 def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:
     if settings.redis is None:
         return None
-    told = _Told(observer)
+    health = _RedisHealth(observer)
     return RedisCache(
         redis_client(settings, connections=CONNECTIONS),
         prefix=settings.redis_prefix,
         timeout=settings.redis_timeout,
-        breaker=Breaker(observe=told.entered),
-        hooks=Hooks(told.failed, partial(observer.count, CacheEvent.WRITE_DROPPED)),
+        breaker=Breaker(observe=health.entered),
+        hooks=Hooks(health.failed, partial(observer.count, CacheEvent.WRITE_DROPPED)),
     )
 
 
-class _Told:
-    """Counts what Redis fails at, and logs once why it is left alone, and once that it is asked again."""
+class _RedisHealth:
+    """Counts the failures of Redis, and logs when its circuit opens, with the reason, and when it closes."""
 
     def __init__(self, observer: CacheObserver) -> None:
         self._observer = observer
         self._reason = ""
-        self._alone = False
+        self._open = False
 
     def failed(self, reason: str) -> None:
-        """Note a question without an answer."""
+        """Count a read that failed."""
         self._observer.count(CacheEvent.READ_FAILED)
         self._reason = reason or self._reason
 
     def entered(self, state: str) -> None:
-        """Note what the circuit breaker does."""
+        """Record a new state of the circuit breaker."""
         self._observer.breaker(state)
-        if state == State.OPEN and not self._alone:
-            self._alone = True
-            get_log("cache").warning("Redis ails and is left alone; it is tried again by itself", reason=self._reason)
-        elif state == State.CLOSED and self._alone:
-            self._alone = False
-            get_log("cache").info("Redis is asked again")
+        if state == State.OPEN and not self._open:
+            self._open = True
+            get_log("cache").warning("redis circuit open", reason=self._reason)
+        elif state == State.CLOSED and self._open:
+            self._open = False
+            get_log("cache").info("redis circuit closed")

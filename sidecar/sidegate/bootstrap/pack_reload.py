@@ -26,7 +26,7 @@ class Reloading:
         return f"Reloading({self._packs!r})"
 
     def ask(self) -> None:
-        """Reload soon; asked again meanwhile, it reloads once more."""
+        """Request a reload; a request during a reload causes one more."""
         self._wanted.set()
 
     async def run(self) -> None:
@@ -37,17 +37,17 @@ class Reloading:
             await self.reload()
 
     async def reload(self) -> bool:
-        """Reload now; return False where the packs have a fault, and those in force stay."""
+        """Reload now; return False where a pack has a fault, and the current packs stay."""
         try:
             loaded = await asyncio.to_thread(self._packs.load)
         except PackError as error:
             self._observer.count(SyncEvent.PACKS_REFUSED)
-            _LOG.error("the packs have faults; those in force stay", faults=[str(fault) for fault in error.faults])
+            _LOG.error("pack reload rejected", faults=[str(fault) for fault in error.faults])
             return False
         # Both without a pause: no decision comes between the new packs and what was compiled for the old ones.
         changed = self._packs.swap(loaded)
         self._snapshots.drop_outdated_packs()
         self._observer.count(SyncEvent.PACKS_RELOADED)
         digests = [f"{name} {pack.pack.digest[:12]}" for name in changed if (pack := self._packs.get(name))]
-        _LOG.info("packs are in force", changed=digests, gone=[name for name in changed if not self._packs.get(name)])
+        _LOG.info("packs reloaded", changed=digests, removed=[name for name in changed if not self._packs.get(name)])
         return True

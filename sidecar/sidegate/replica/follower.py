@@ -172,7 +172,7 @@ class Follower:
             self._snapshots.invalidate_all()
             if self._feed.gap:
                 self._observer.count(SyncEvent.GAP)
-                _LOG.warning("feed gap found; all tenants are loaded again", sequence=self._feed.sequence)
+                _LOG.warning("feed gap found", sequence=self._feed.sequence)
         self._view_time = began
         self.recent_changes.seen(self._feed.sequence, found)
         self._observer.count(SyncEvent.POLL)

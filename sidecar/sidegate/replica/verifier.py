@@ -1,4 +1,4 @@
-"""Compares what is in memory with what the store holds, from time to time, and repairs what has drifted."""
+"""Compares snapshots with the store from time to time, and repairs drift."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Verifier:
         else:
             self._snapshots.drop(tenant)
         self._observer.count(SyncEvent.DRIFTED)
-        _LOG.error("memory was not what the store holds", tenant=tenant, resource=resource, **details)
+        _LOG.error("replica drift repaired", tenant=tenant, resource=resource, **details)
         return False
 
 

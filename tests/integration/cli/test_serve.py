@@ -160,7 +160,7 @@ def test_a_hangup_brings_changed_packs_into_force(tmp_path, packs):
 
         policy = (packs / "standard" / "policy.csv").read_text()
         first = digest()
-        reloaded(policy + "\n# another digest\n", "packs are in force")
+        reloaded(policy + "\n# another digest\n", "packs reloaded")
         second = digest()
         reloaded(policy + "p, nobody_knows, tenant, document, view, True, allow, ST-01\n", "policy.csv:")
         assert second != first

@@ -172,7 +172,7 @@ async def test_a_sidecar_starts_without_its_redis_and_says_why(tmp_path, caplog)
         await asking.until_open()
         await asking.until(lambda: asking.counted.states.count("open") > 1)
         assert await asking.answers_rightly()
-    (told,) = [text for text in map(str, (record.msg for record in caplog.records)) if "left alone" in text]
+    (told,) = [text for text in map(str, (record.msg for record in caplog.records)) if "redis circuit open" in text]
     assert "ConnectionError" in told
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from sidegate.errors import RevisionConflict
@@ -11,8 +12,15 @@ from sidegate_adapters.sql import open_store
 from support.facts.changes import changes_between
 
 
-async def add_member(store: FactsStore, name: str) -> int:
-    """Add a member and count it, reading again as often as another writer comes first; return how often one did."""
+async def _at_once() -> None:
+    """Write without waiting."""
+
+
+async def add_member(store: FactsStore, name: str, *, after_read: Callable[[], Awaitable[object]] = _at_once) -> int:
+    """Add a member and count it, reading again as often as another writer comes first; return how often one did.
+
+    `after_read` is awaited once, between the first read and the first write.
+    """
     conflicts = 0
     while True:
         loaded = await store.load("acme")
@@ -20,6 +28,8 @@ async def add_member(store: FactsStore, name: str) -> int:
         facts, revision = loaded
         count = facts.settings.get("count", 0) + 1
         grown = replace(facts, members={**facts.members, name: Member(name)}, settings={"count": count})
+        if not conflicts:
+            await after_read()
         try:
             await store.write({"acme": changes_between(facts, grown)}, expected={"acme": revision.number}, actor=name)
         except RevisionConflict:

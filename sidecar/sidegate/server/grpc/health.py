@@ -63,7 +63,7 @@ class Health:
         try:
             return self._ready()
         except Exception:  # noqa: BLE001 - a readiness that can't be told is none; it is logged
-            _log.error("readiness can't be told", exc_info=True)
+            _log.error("readiness check failed", exc_info=True)
             return False
 
     async def _show(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, not a switch
