@@ -27,16 +27,20 @@ from sidegate.model.quota import QuotaTotal, UsageQuery
 from sidegate.model.revision import Revision
 from sidegate_adapters.sql.databases.engines import Engines, dispose
 from sidegate_adapters.sql.databases.errors import retried, translated, uncommitted
-from sidegate_adapters.sql.queries import entries as lookups
-from sidegate_adapters.sql.queries import feed as reading
-from sidegate_adapters.sql.queries import grants as held
-from sidegate_adapters.sql.queries import history, quotas, seats
-from sidegate_adapters.sql.queries import members as people
-from sidegate_adapters.sql.queries import resources as registered
-from sidegate_adapters.sql.queries import secrets as deployment
-from sidegate_adapters.sql.queries import tenant_facts as loading
-from sidegate_adapters.sql.queries import tenants as companies
-from sidegate_adapters.sql.write import transaction as writing
+from sidegate_adapters.sql.queries import (
+    entries,
+    feed,
+    grants,
+    history,
+    members,
+    quotas,
+    resources,
+    seats,
+    secrets,
+    tenant_facts,
+    tenants,
+)
+from sidegate_adapters.sql.write import transaction
 from sidegate_adapters.sql.write.changes import Work
 
 _T = TypeVar("_T")
@@ -64,29 +68,29 @@ class SqlFactsStore:
 
     async def tenants(self) -> Sequence[str]:
         """Return the IDs of all tenants, sorted."""
-        return await self._read(reading.tenant_ids)
+        return await self._read(feed.tenant_ids)
 
     async def load(self, tenant: str) -> tuple[TenantFacts, Revision] | None:
         """Return all facts of a tenant with their revision, from one consistent view; None where unknown."""
-        return await self._read(lambda connection: loading.facts(connection, tenant))
+        return await self._read(lambda connection: tenant_facts.facts(connection, tenant))
 
     async def tenant_head(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant."""
-        return await self._look(lambda connection: reading.tenant_head(connection, tenant))
+        return await self._look(lambda connection: feed.tenant_head(connection, tenant))
 
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, Revision] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""
-        return await self._read(lambda connection: loading.core(connection, tenant, scope_types))
+        return await self._read(lambda connection: tenant_facts.core(connection, tenant, scope_types))
 
     async def load_resource(
         self, tenant: str, reference: str
     ) -> tuple[StoredResource | None, Sequence[Grant], Revision]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view."""
-        return await self._read(lambda connection: reading.resource(connection, tenant, reference))
+        return await self._read(lambda connection: feed.resource(connection, tenant, reference))
 
     async def revision(self, tenant: str, number: int) -> Revision | None:
         """Return the revision that bears a number in a tenant's history, None where there is none."""
-        return await self._look(lambda connection: reading.revision(connection, tenant, number))
+        return await self._look(lambda connection: feed.revision(connection, tenant, number))
 
     async def write(
         self,
@@ -114,7 +118,7 @@ class SqlFactsStore:
         def work(connection: AsyncConnection) -> Awaitable[Mapping[str, Revision]]:
             # The time is taken once the transaction has its turn, so that times grow with the sequence.
             made = Work(changed, needed, actor, at=datetime.now(UTC), receipt=receipt)
-            return writing.write(connection, made)
+            return transaction.write(connection, made)
 
         revisions = await self._write(work)
         self._written()
@@ -122,27 +126,27 @@ class SqlFactsStore:
 
     async def changes_after(self, sequence: int, *, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes with a greater sequence, in order, over all tenants."""
-        return await self._read(lambda connection: reading.changes_after(connection, sequence, limit=limit))
+        return await self._read(lambda connection: feed.changes_after(connection, sequence, limit=limit))
 
     async def feed(self, sequence: int, *, limit: int) -> tuple[int, Sequence[RecordedChange]]:
         """Return the newest sequence, and up to `limit` changes from `sequence` on, from one consistent view."""
-        return await self._look(lambda connection: reading.feed_from(connection, sequence, limit=limit))
+        return await self._look(lambda connection: feed.feed_from(connection, sequence, limit=limit))
 
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none."""
-        return await self._look(reading.head)
+        return await self._look(feed.head)
 
     async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return those of the entries that are there, with the tenant's revision."""
         wanted = tuple(keys)
-        return await self._read(lambda connection: lookups.entries(connection, tenant, wanted))
+        return await self._read(lambda connection: entries.entries(connection, tenant, wanted))
 
     async def related(
         self, tenant: str, relation: Relation, values: Iterable[str]
     ) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
         wanted = tuple(values)
-        return await self._read(lambda connection: lookups.related(connection, tenant, relation, wanted))
+        return await self._read(lambda connection: entries.related(connection, tenant, relation, wanted))
 
     async def seats(self, tenant: str) -> tuple[int, Revision]:
         """Return how many members are active or invited, with the tenant's revision."""
@@ -153,53 +157,57 @@ class SqlFactsStore:
     ) -> tuple[Sequence[MemberRecord], Revision]:
         """Return up to `limit` members that the query asks for and whose ID is greater than `after`, by ID."""
         return await self._read(
-            lambda connection: people.members_page(connection, tenant, query, after=after, limit=limit)
+            lambda connection: members.members_page(connection, tenant, query, after=after, limit=limit)
         )
 
     async def tenant_page(self, query: TenantQuery, *, after: str, limit: int) -> Sequence[TenantRecord]:
         """Return up to `limit` tenants that the query asks for and whose ID is greater than `after`, by ID."""
-        return await self._read(lambda connection: companies.tenant_page(connection, query, after=after, limit=limit))
+        return await self._read(lambda connection: tenants.tenant_page(connection, query, after=after, limit=limit))
 
     async def size(self, tenant: str) -> tuple[TenantSize, Revision]:
         """Return how many members and resources there are in a tenant, with its revision."""
-        return await self._read(lambda connection: companies.size(connection, tenant))
+        return await self._read(lambda connection: tenants.size(connection, tenant))
 
     async def page(
         self, tenant: str, entity: EntryKind, *, after: str, limit: int
     ) -> tuple[Mapping[EntryKey, Payload], Revision]:
         """Return up to `limit` groups or roles whose ID is greater than `after`, by ID."""
-        return await self._read(lambda connection: lookups.page(connection, tenant, entity, after=after, limit=limit))
+        return await self._read(lambda connection: entries.page(connection, tenant, entity, after=after, limit=limit))
 
     async def resource_page(
         self, tenant: str, query: ResourceQuery, *, after: str, limit: int
     ) -> tuple[Sequence[ResourceRecord], Revision]:
         """Return up to `limit` resources that the query asks for and that come after a reference, by type and ID."""
         return await self._read(
-            lambda connection: registered.resource_page(connection, tenant, query, after=after, limit=limit)
+            lambda connection: resources.resource_page(connection, tenant, query, after=after, limit=limit)
         )
 
     async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], Revision]:
         """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
-        return await self._read(lambda connection: registered.counts(connection, tenant, parent))
+        return await self._read(lambda connection: resources.counts(connection, tenant, parent))
 
     async def grant_page(
         self, tenant: str, query: GrantQuery, *, after: Grant | None, limit: int
     ) -> tuple[Sequence[Grant], Revision]:
         """Return up to `limit` grants that the query asks for and that come after one, by role, scope and holder."""
-        return await self._read(lambda connection: held.grant_page(connection, tenant, query, after=after, limit=limit))
+        return await self._read(
+            lambda connection: grants.grant_page(connection, tenant, query, after=after, limit=limit)
+        )
 
     async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], Revision]:
         """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""
-        return await self._read(lambda connection: held.group_page(connection, tenant, group, after=after, limit=limit))
+        return await self._read(
+            lambda connection: grants.group_page(connection, tenant, group, after=after, limit=limit)
+        )
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; False where there is no such member."""
-        return await self._write(lambda connection: people.record_access(connection, tenant, member, at))
+        return await self._write(lambda connection: members.record_access(connection, tenant, member, at))
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
         """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
-        since = datetime.now(UTC) - writing.RECEIPTS_KEPT
-        return await self._look(lambda connection: lookups.receipt(connection, tenant, request_id, since=since))
+        since = datetime.now(UTC) - transaction.RECEIPTS_KEPT
+        return await self._look(lambda connection: entries.receipt(connection, tenant, request_id, since=since))
 
     async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`."""
@@ -225,10 +233,10 @@ class SqlFactsStore:
 
     async def secret(self, name: str) -> bytes:
         """Return the random bytes that bear this name on this database, made with the first call."""
-        known = await self._read(lambda connection: deployment.secret(connection, name))
+        known = await self._read(lambda connection: secrets.secret(connection, name))
         if known is not None:
             return known
-        return await self._write(lambda connection: deployment.made_secret(connection, name))
+        return await self._write(lambda connection: secrets.made_secret(connection, name))
 
     async def close(self) -> None:
         """Let what has begun end, and release all connections."""

@@ -20,8 +20,7 @@ from sidegate.model.quota import QuotaUse, quota_use
 from sidegate.model.reference import ref
 from sidegate_adapters.sql.databases.postgresql_notify import HINT_CHANNEL
 from sidegate_adapters.sql.entry_rows import Row
-from sidegate_adapters.sql.queries import groups as teams
-from sidegate_adapters.sql.queries import quotas
+from sidegate_adapters.sql.queries import groups, quotas
 from sidegate_adapters.sql.statements import execute_many
 from sidegate_adapters.sql.tables import change_subjects, changes, feed
 
@@ -91,7 +90,7 @@ async def _teams(connection: AsyncConnection, tenant: str, work: Work) -> Mappin
     members = {ref("member", change.key[0]) for change in work.changes[tenant] if quota_use(change)}
     if work.actor.startswith("member:"):
         members.add(work.actor)
-    return await teams.groups_of(connection, tenant, members)
+    return await groups.groups_of(connection, tenant, members)
 
 
 def _subject_rows(work: Work, stood: Teams, *, first: int) -> Iterator[Row]:
