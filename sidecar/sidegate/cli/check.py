@@ -11,11 +11,12 @@ from rich.text import Text
 
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
-from sidegate.cli.shell.client import Target, answered, connected
+from sidegate.cli.shell.client import Target, answer_of, connected
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_json
 from sidegate.cli.shell.failures import DENIED
-from sidegate.cli.shell.question import Given, questioning, reason_told, resource_of, subject_of
+from sidegate.cli.shell.hints import name_hint, show_hint
+from sidegate.cli.shell.question import QuestionOptions, question_options, reason_text, resource_of, subject_of
 from sidegate.model.reference import ref
 
 EXAMPLES = (
@@ -39,31 +40,35 @@ _SHORT = 12
 @click.argument("action")
 @click.argument("resource")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when denied; without it a deny exits with 0.")
-@questioning(timeout=3.0)
-def check(given: Given, *, subject: str, action: str, resource: str, exit_code: bool) -> None:
+@question_options(timeout=3.0)
+def check(options: QuestionOptions, *, subject: str, action: str, resource: str, exit_code: bool) -> None:
     """Ask whether SUBJECT may do ACTION on RESOURCE.
 
     SUBJECT is a member's ID, or type:id. RESOURCE is type:id; a type alone, or type:*, asks about the type as a whole.
     A property's value is read as JSON where it is JSON, and as text otherwise. A deny is an answer and exits with 0;
     a script that reads the exit code needs --exit-code: 0 is allowed, 1 is denied, 2 and 3 are errors.
     """
-    question = given.question(subject=subject_of(subject), action=action, resource=resource_of(resource))
-    answer = asyncio.run(_ask(question, given.target))
-    if given.as_json:
+    question = options.question(subject=subject_of(subject), action=action, resource=resource_of(resource))
+    answer, hint = asyncio.run(_ask(question, options.target))
+    if options.as_json:
         print_json(MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
     else:
-        _tell(question, answer)
+        _print(question, answer)
+    show_hint(hint)
     if exit_code and answer.decision != pb.DECISION_ALLOW:
         sys.exit(DENIED)
 
 
-async def _ask(question: pb.CheckRequest, target: Target) -> pb.CheckResponse:
+async def _ask(question: pb.CheckRequest, target: Target) -> tuple[pb.CheckResponse, str]:
+    """Return the answer, and the hint that goes with it."""
     async with connected(target) as channel:
         stub = AuthorizationServiceStub(channel)
-        return await answered(stub.Check(question, timeout=target.timeout), target)
+        answer = await answer_of(stub.Check(question, timeout=target.timeout), target)
+        hint = await name_hint(channel, question, target, reason=answer.reason, digest=answer.policy_digest)
+    return answer, hint
 
 
-def _tell(question: pb.CheckRequest, answer: pb.CheckResponse) -> None:
+def _print(question: pb.CheckRequest, answer: pb.CheckResponse) -> None:
     subject, resource = question.subject, question.resource
     allowed = answer.decision == pb.DECISION_ALLOW
     verdict = Text("ALLOW", "bold green") if allowed else Text("DENY", "bold red")
@@ -72,7 +77,7 @@ def _tell(question: pb.CheckRequest, answer: pb.CheckResponse) -> None:
     target.print(verdict, Text(asked))
     lines = {
         "rule": answer.rule or "none",
-        "reason": reason_told(answer.reason),
+        "reason": reason_text(answer.reason),
         "obligations": ", ".join(obligation.id for obligation in answer.obligations),
         "revision": _short(answer.revision),
         "policy": _short(answer.policy_digest),

@@ -10,12 +10,12 @@ from google.protobuf.json_format import MessageToDict
 
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
-from sidegate.cli.shell.client import Target, answered, connected, target_options
+from sidegate.cli.shell.client import Target, answer_of, connected, target_options
 from sidegate.cli.shell.commands import Command, LazyGroup
 from sidegate.cli.shell.console import console, print_json
 from sidegate.cli.shell.diff import difference
 from sidegate.cli.shell.inputs import STDIN, read_text, unreadable
-from sidegate.cli.shell.timestamps import moment_of
+from sidegate.cli.shell.timestamps import parse_timestamp
 from sidegate.documents.json_schema import schema_text
 
 COMMANDS = {
@@ -53,7 +53,9 @@ def plan(target: Target, *, file: str, as_json: bool) -> None:
     FILE is YAML or JSON, as `facts schema` describes it; - is standard input.
     """
     request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), validate_only=True)
-    _tell(asyncio.run(_apply(request, target)), as_json=as_json, ending="Nothing was written; `facts apply` writes it.")
+    _print(
+        asyncio.run(_apply(request, target)), as_json=as_json, ending="Nothing was written; `facts apply` writes it."
+    )
 
 
 @click.command(
@@ -74,7 +76,7 @@ def apply(target: Target, *, file: str, actor: str, as_json: bool) -> None:
     changes nothing. FILE is YAML or JSON, as `facts schema` describes it; - is standard input.
     """
     request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), actor=actor)
-    _tell(asyncio.run(_apply(request, target)), as_json=as_json, ending="Written.")
+    _print(asyncio.run(_apply(request, target)), as_json=as_json, ending="Written.")
 
 
 @click.command(
@@ -95,7 +97,7 @@ def export(target: Target, *, tenants: tuple[str, ...], at: str | None, output: 
     The file is one that `facts apply` takes back unchanged. TIME is such as 2026-03-01T09:00:00Z;
     REVISION is a token as `history list --json` tells it. A past TENANT may be deleted by now.
     """
-    moment = None if at is None else moment_of(at)
+    moment = None if at is None else parse_timestamp(at)
     request = pb.ExportFactsRequest(tenants=tenants, at_time=moment)
     if at is not None and moment is None:
         request.at_revision = at
@@ -118,13 +120,13 @@ def schema() -> None:
 async def _apply(request: pb.ApplyFactsRequest, target: Target) -> pb.ApplyFactsResponse:
     async with connected(target) as channel:
         stub = FactsServiceStub(channel)
-        return await answered(stub.ApplyFacts(request, timeout=target.timeout), target)
+        return await answer_of(stub.ApplyFacts(request, timeout=target.timeout), target)
 
 
 async def _export(request: pb.ExportFactsRequest, target: Target) -> str:
     async with connected(target) as channel:
         call = FactsServiceStub(channel).ExportFacts(request, timeout=target.timeout)
-        response: pb.ExportFactsResponse = await answered(call, target)
+        response: pb.ExportFactsResponse = await answer_of(call, target)
         return response.document
 
 
@@ -132,7 +134,7 @@ def _source(file: str) -> str:
     return "<stdin>" if file == STDIN else file
 
 
-def _tell(response: pb.ApplyFactsResponse, *, as_json: bool, ending: str) -> None:
+def _print(response: pb.ApplyFactsResponse, *, as_json: bool, ending: str) -> None:
     if as_json:
         print_json(MessageToDict(response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
         return

@@ -9,7 +9,8 @@ import click
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import RoleServiceStub
 from sidegate.cli.shell.commands import Command, LazyGroup
-from sidegate.cli.shell.session import Acting, acting, asking, reference
+from sidegate.cli.shell.names import holder_ref
+from sidegate.cli.shell.session import Session, page_options, read_options, write_options
 
 COMMANDS = {
     "add": ("Let HOLDER hold ROLE on SCOPE.", "sidegate.cli.grant:add"),
@@ -38,27 +39,29 @@ def grant() -> None:
 @click.argument("role")
 @click.argument("holder")
 @_ON
-@acting
-def add(by: Acting, *, role: str, holder: str, scope: str) -> None:
+@write_options
+def add(session: Session, *, role: str, holder: str, scope: str) -> None:
     """Let HOLDER hold ROLE on SCOPE.
 
     HOLDER is a member's ID, or member:id, or group:id.
     """
-    made = pb.Grant(role=role, scope=scope, holder=reference(holder))
-    request = pb.GrantRoleRequest(parent=by.parent, grant=made, actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(RoleServiceStub, "GrantRole", request), f"{made.holder} holds {role} on {scope}")
+    made = pb.Grant(role=role, scope=scope, holder=holder_ref(holder))
+    request = pb.GrantRoleRequest(parent=session.parent, grant=made, actor=session.actor, request_id=session.request_id)
+    session.show(session.call(RoleServiceStub, "GrantRole", request), f"{made.holder} holds {role} on {scope}")
 
 
 @click.command(cls=Command, examples=(("On the tenant", "sidegate grant remove --tenant acme admin uma"),))
 @click.argument("role")
 @click.argument("holder")
 @_ON
-@acting
-def remove(by: Acting, *, role: str, holder: str, scope: str) -> None:
+@write_options
+def remove(session: Session, *, role: str, holder: str, scope: str) -> None:
     """Let HOLDER hold ROLE on SCOPE no more."""
-    gone = pb.Grant(role=role, scope=scope, holder=reference(holder))
-    request = pb.RevokeRoleRequest(parent=by.parent, grant=gone, actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(RoleServiceStub, "RevokeRole", request), f"{gone.holder} holds {role} on {scope} no more")
+    gone = pb.Grant(role=role, scope=scope, holder=holder_ref(holder))
+    request = pb.RevokeRoleRequest(
+        parent=session.parent, grant=gone, actor=session.actor, request_id=session.request_id
+    )
+    session.show(session.call(RoleServiceStub, "RevokeRole", request), f"{gone.holder} holds {role} on {scope} no more")
 
 
 @click.command(
@@ -73,33 +76,34 @@ def remove(by: Acting, *, role: str, holder: str, scope: str) -> None:
 @click.option("--holder", default="", help="What this member or group itself holds.")
 @click.option("--on", "scope", default="", help="What is held on this resource.")
 @click.option("--role", default="", help="Who holds this role on the tenant.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@asking
-def list_(by: Acting, *, holder: str, scope: str, role: str, **page: Any) -> None:
+@page_options
+@read_options
+def list_(session: Session, *, holder: str, scope: str, role: str, **page: Any) -> None:
     """List who holds what.
 
     By exactly one of --holder, --on and --role.
     """
     if sum(map(bool, (holder, scope, role))) != 1:
         raise click.UsageError("expected exactly one of --holder, --on and --role")
-    held_by = reference(holder) if holder else ""
-    asked = pb.ListGrantsRequest(parent=by.parent, holder=held_by, scope=scope, role=role, actor=by.actor)
+    held_by = holder_ref(holder) if holder else ""
+    asked = pb.ListGrantsRequest(parent=session.parent, holder=held_by, scope=scope, role=role, actor=session.actor)
     asked.page_size, asked.page_token = page["limit"], page["page_token"]
-    answer = by.call(RoleServiceStub, "ListGrants", asked)
+    answer = session.call(RoleServiceStub, "ListGrants", asked)
     more = (f"There are more: --page {answer.next_page_token}",) if answer.next_page_token else ()
-    by.tell(answer, *(f"{one.holder} holds {one.role} on {one.scope}" for one in answer.grants), *more)
+    session.show(answer, *(f"{one.holder} holds {one.role} on {one.scope}" for one in answer.grants), *more)
 
 
 @click.command(cls=Command, examples=(("Hand over the company", "sidegate grant delegate --tenant acme cam"),))
 @click.argument("member")
 @click.option("--role", default="", help="The role.  [default: the tenant's first]")
-@acting
-def delegate(by: Acting, *, member: str, role: str) -> None:
+@write_options
+def delegate(session: Session, *, member: str, role: str) -> None:
     """Hand the role that exactly one holds to MEMBER.
 
     At no moment does nobody hold it, or two.
     """
-    request = pb.DelegateRoleRequest(parent=by.parent, role=role, to=member, actor=by.actor, request_id=by.request_id)
-    answer = by.call(RoleServiceStub, "DelegateRole", request)
-    by.tell(answer, f"{answer.holder} is {answer.role} now, and {answer.former} no more")
+    request = pb.DelegateRoleRequest(
+        parent=session.parent, role=role, to=member, actor=session.actor, request_id=session.request_id
+    )
+    answer = session.call(RoleServiceStub, "DelegateRole", request)
+    session.show(answer, f"{answer.holder} is {answer.role} now, and {answer.former} no more")

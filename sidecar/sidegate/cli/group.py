@@ -7,7 +7,8 @@ import click
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub
 from sidegate.cli.shell.commands import Command, LazyGroup
-from sidegate.cli.shell.session import Acting, acting, asking, decoded, reference
+from sidegate.cli.shell.names import holder_ref, id_of
+from sidegate.cli.shell.session import Session, page_options, read_options, write_options
 
 COMMANDS = {
     "create": ("Make GROUP, with each HOLDER in it.", "sidegate.cli.group:create"),
@@ -34,99 +35,108 @@ def group() -> None:
 @click.argument("group")
 @click.argument("holders", nargs=-1, metavar="[HOLDER]...")
 @click.option("--name", "display_name", default="", help="The name for people.")
-@acting
-def create(by: Acting, *, group: str, holders: tuple[str, ...], display_name: str) -> None:
+@write_options
+def create(session: Session, *, group: str, holders: tuple[str, ...], display_name: str) -> None:
     """Make GROUP, with each HOLDER in it.
 
     HOLDER is a member's ID, or member:id, or group:id.
     """
     request = pb.CreateGroupRequest(
-        parent=by.parent,
+        parent=session.parent,
         group_id=group,
         display_name=display_name,
-        members=map(reference, holders),
-        actor=by.actor,
-        request_id=by.request_id,
+        members=map(holder_ref, holders),
+        actor=session.actor,
+        request_id=session.request_id,
     )
-    by.tell(by.call(GroupServiceStub, "CreateGroup", request), f"made group {group}")
+    session.show(session.call(GroupServiceStub, "CreateGroup", request), f"made group {group}")
 
 
 @click.command("list", cls=Command, examples=(("All of them", "sidegate group list --tenant acme"),))
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@asking
-def list_(by: Acting, *, limit: int, page_token: str) -> None:
+@page_options
+@read_options
+def list_(session: Session, *, limit: int, page_token: str) -> None:
     """List the groups of the tenant."""
-    request = pb.ListGroupsRequest(parent=by.parent, page_size=limit, page_token=page_token, actor=by.actor)
-    answer = by.call(GroupServiceStub, "ListGroups", request)
+    request = pb.ListGroupsRequest(parent=session.parent, page_size=limit, page_token=page_token, actor=session.actor)
+    answer = session.call(GroupServiceStub, "ListGroups", request)
     more = (f"There are more: --page {answer.next_page_token}",) if answer.next_page_token else ()
-    by.tell(answer, *map(_line, answer.groups), *more)
+    session.show(answer, *map(_line, answer.groups), *more)
 
 
 @click.command(cls=Command, examples=(("Show a group", "sidegate group show --tenant acme sales"),))
 @click.argument("group")
-@asking
-def show(by: Acting, *, group: str) -> None:
+@read_options
+def show(session: Session, *, group: str) -> None:
     """Show GROUP and who stands in it."""
-    request = pb.GetGroupRequest(name=by.name("groups", group), actor=by.actor)
-    answer = by.call(GroupServiceStub, "GetGroup", request)
-    by.tell(answer, _line(answer.group), *(f"  {member}" for member in answer.group.members))
+    request = pb.GetGroupRequest(name=session.name("groups", group), actor=session.actor)
+    answer = session.call(GroupServiceStub, "GetGroup", request)
+    session.show(answer, _line(answer.group), *(f"  {member}" for member in answer.group.members))
 
 
 @click.command(cls=Command, examples=(("Rename it", "sidegate group rename --tenant acme sales 'Sales EMEA'"),))
 @click.argument("group")
 @click.argument("name")
-@acting
-def rename(by: Acting, *, group: str, name: str) -> None:
+@write_options
+def rename(session: Session, *, group: str, name: str) -> None:
     """Give GROUP another NAME for people.
 
     Its ID stays as it is.
     """
     request = pb.RenameGroupRequest(
-        name=by.name("groups", group), display_name=name, actor=by.actor, request_id=by.request_id
+        name=session.name("groups", group), display_name=name, actor=session.actor, request_id=session.request_id
     )
-    by.tell(by.call(GroupServiceStub, "RenameGroup", request), f"group {group} is called {name}")
+    session.show(session.call(GroupServiceStub, "RenameGroup", request), f"group {group} is called {name}")
 
 
 @click.command(cls=Command, examples=(("Put two in", "sidegate group add --tenant acme sales uma group:interns"),))
 @click.argument("group")
 @_HOLDERS
-@acting
-def add(by: Acting, *, group: str, holders: tuple[str, ...]) -> None:
+@write_options
+def add(session: Session, *, group: str, holders: tuple[str, ...]) -> None:
     """Put each HOLDER into GROUP.
 
     HOLDER is a member's ID, or member:id, or group:id.
     """
     request = pb.AddGroupMembersRequest(
-        name=by.name("groups", group), members=map(reference, holders), actor=by.actor, request_id=by.request_id
+        name=session.name("groups", group),
+        members=map(holder_ref, holders),
+        actor=session.actor,
+        request_id=session.request_id,
     )
-    by.tell(by.call(GroupServiceStub, "AddGroupMembers", request), f"{', '.join(holders)} in group {group}")
+    session.show(session.call(GroupServiceStub, "AddGroupMembers", request), f"{', '.join(holders)} in group {group}")
 
 
 @click.command(cls=Command, examples=(("Take one out", "sidegate group remove --tenant acme sales uma"),))
 @click.argument("group")
 @_HOLDERS
-@acting
-def remove(by: Acting, *, group: str, holders: tuple[str, ...]) -> None:
+@write_options
+def remove(session: Session, *, group: str, holders: tuple[str, ...]) -> None:
     """Take each HOLDER out of GROUP."""
     request = pb.RemoveGroupMembersRequest(
-        name=by.name("groups", group), members=map(reference, holders), actor=by.actor, request_id=by.request_id
+        name=session.name("groups", group),
+        members=map(holder_ref, holders),
+        actor=session.actor,
+        request_id=session.request_id,
     )
-    by.tell(by.call(GroupServiceStub, "RemoveGroupMembers", request), f"{', '.join(holders)} out of group {group}")
+    session.show(
+        session.call(GroupServiceStub, "RemoveGroupMembers", request), f"{', '.join(holders)} out of group {group}"
+    )
 
 
 @click.command(cls=Command, examples=(("Delete it", "sidegate group delete --tenant acme sales"),))
 @click.argument("group")
-@acting
-def delete(by: Acting, *, group: str) -> None:
+@write_options
+def delete(session: Session, *, group: str) -> None:
     """Delete GROUP with all that it holds.
 
     One whose folder holds documents stays.
     """
-    request = pb.DeleteGroupRequest(name=by.name("groups", group), actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(GroupServiceStub, "DeleteGroup", request), f"group {group} is deleted")
+    request = pb.DeleteGroupRequest(
+        name=session.name("groups", group), actor=session.actor, request_id=session.request_id
+    )
+    session.show(session.call(GroupServiceStub, "DeleteGroup", request), f"group {group} is deleted")
 
 
 def _line(group: pb.Group) -> str:
-    id_ = decoded(group.name)
+    id_ = id_of(group.name)
     return f"{id_}: {group.display_name}" if group.display_name else id_

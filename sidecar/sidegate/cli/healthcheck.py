@@ -8,7 +8,7 @@ import sys
 import click
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sidegate.cli.shell.client import Target, answered, connected, target_options
+from sidegate.cli.shell.client import Target, answer_of, connected, target_options
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.failures import Failure
 
@@ -41,6 +41,6 @@ async def _status(service: str, target: Target) -> str:
     async with connected(target) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
         call = health_pb2_grpc.HealthStub(channel).Check(request, timeout=target.timeout)
-        response: health_pb2.HealthCheckResponse = await answered(call, target)
+        response: health_pb2.HealthCheckResponse = await answer_of(call, target)
     name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
     return name

@@ -1,4 +1,4 @@
-"""`sidegate list`: what is allowed, found instead of asked about one by one."""
+"""`sidegate list`: the resources, subjects and actions that are allowed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from google.protobuf.json_format import MessageToDict
 
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
-from sidegate.cli.shell.client import Target, connected, paged
+from sidegate.cli.shell.client import Target, connected, pages_of
 from sidegate.cli.shell.commands import Command, LazyGroup
 from sidegate.cli.shell.console import console, print_json, print_table
-from sidegate.cli.shell.question import Given, questioning, reason_told, resource_of, subject_of
+from sidegate.cli.shell.hints import name_hint, show_hint
+from sidegate.cli.shell.question import QuestionOptions, question_options, reason_text, resource_of, subject_of
 from sidegate.model.question import Resource, Subject
 from sidegate.model.reference import ref
 
@@ -40,8 +41,8 @@ _ENDED_EARLY: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Pages:
-    """Which pages of a list are read: the one that begins at `token`, and where `to_the_end` all that follow."""
+class _PageOptions:
+    """Which pages of a list are read: the one that begins at `token`, and with `to_the_end` all that follow."""
 
     size: int
     token: str
@@ -49,37 +50,40 @@ class _Pages:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
-    """What the pages that were read tell together, and of how many revisions of the facts they are."""
+class _ListResult:
+    """The pages that were read as one, the number of revisions they come from, and a hint about a misspelt name."""
 
     answer: Any
     revisions: int
+    hint: str
 
 
 @click.group("list", cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def list_() -> None:
     """List what is allowed: resources, subjects, actions.
 
-    A list is what `sidegate check` would say, asked about each of them.
+    Each result is decided as `sidegate check` decides it.
     """
 
 
-def _paging(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say how much of a list is told, and pass them to the command as `pages`."""
+def _page_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how much of a list is printed, and pass them to the command as `pages`."""
 
     @wraps(command)
     def with_pages(*, limit: int | None, page_token: str, to_the_end: bool, **others: Any) -> None:
         size = limit or (_WHOLE if to_the_end else _PAGE)
-        command(pages=_Pages(size, page_token, to_the_end), **others)
+        command(pages=_PageOptions(size, page_token, to_the_end), **others)
 
-    limited = click.option(
+    limit_option = click.option(
         "--limit",
         type=click.IntRange(1, _WHOLE),
-        help=f"How many on a page: {_PAGE} unless told, {_WHOLE} with --all.",
+        help=f"How many on a page: {_PAGE} by default, {_WHOLE} with --all.",
     )
-    placed = click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer named.")
-    whole = click.option("--all", "to_the_end", is_flag=True, help="Follow the pages to the end.")
-    return limited(placed(whole(with_pages)))
+    page_option = click.option(
+        "--page", "page_token", default="", metavar="TOKEN", help="The page that an answer named."
+    )
+    all_option = click.option("--all", "to_the_end", is_flag=True, help="Follow the pages to the end.")
+    return limit_option(page_option(all_option(with_pages)))
 
 
 @click.command(
@@ -96,18 +100,18 @@ def _paging(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("subject")
 @click.argument("action")
 @click.argument("type_", metavar="TYPE")
-@_paging
-@questioning(timeout=_TIMEOUT)
-def resources(given: Given, pages: _Pages, *, subject: str, action: str, type_: str) -> None:
+@_page_options
+@question_options(timeout=_TIMEOUT)
+def resources(options: QuestionOptions, pages: _PageOptions, *, subject: str, action: str, type_: str) -> None:
     """List the resources of TYPE on which SUBJECT may do ACTION.
 
-    SUBJECT is a member's ID, TYPE a type alone, such as document. Those that are registered are found.
+    SUBJECT is a member's ID, TYPE a type alone, such as document. Only registered resources are found.
     """
     if ":" in type_:
         raise click.UsageError(f"`{type_}` is not right: expected a type alone, such as `{type_.partition(':')[0]}`")
-    question = given.question(subject=subject_of(subject), action=action, resource=Resource(type_, ""))
-    listed = asyncio.run(_read("ListResources", pb.ListResourcesRequest(**_said(question, pages)), pages, given.target))
-    _tell(listed, given, "resource", [(ref(type_, one.id), one.rule) for one in listed.answer.resources])
+    question = options.question(subject=subject_of(subject), action=action, resource=Resource(type_, ""))
+    listed = asyncio.run(_read("ListResources", question, pages, options.target))
+    _print(listed, options, "resource", [(ref(type_, one.id), one.rule) for one in listed.answer.resources])
 
 
 @click.command(
@@ -119,16 +123,16 @@ def resources(given: Given, pages: _Pages, *, subject: str, action: str, type_: 
 )
 @click.argument("action")
 @click.argument("resource")
-@_paging
-@questioning(timeout=_TIMEOUT)
-def subjects(given: Given, pages: _Pages, *, action: str, resource: str) -> None:
+@_page_options
+@question_options(timeout=_TIMEOUT)
+def subjects(options: QuestionOptions, pages: _PageOptions, *, action: str, resource: str) -> None:
     """List the members that may do ACTION on RESOURCE.
 
     RESOURCE is type:id; a type alone, or type:*, asks about the type as a whole.
     """
-    question = given.question(subject=Subject("", ""), action=action, resource=resource_of(resource))
-    listed = asyncio.run(_read("ListSubjects", pb.ListSubjectsRequest(**_said(question, pages)), pages, given.target))
-    _tell(listed, given, "member", [(one.id, one.rule) for one in listed.answer.subjects])
+    question = options.question(subject=Subject("", ""), action=action, resource=resource_of(resource))
+    listed = asyncio.run(_read("ListSubjects", question, pages, options.target))
+    _print(listed, options, "member", [(one.id, one.rule) for one in listed.answer.subjects])
 
 
 @click.command(
@@ -140,32 +144,28 @@ def subjects(given: Given, pages: _Pages, *, action: str, resource: str) -> None
 )
 @click.argument("subject")
 @click.argument("resource")
-@_paging
-@questioning(timeout=_TIMEOUT)
-def actions(given: Given, pages: _Pages, *, subject: str, resource: str) -> None:
+@_page_options
+@question_options(timeout=_TIMEOUT)
+def actions(options: QuestionOptions, pages: _PageOptions, *, subject: str, resource: str) -> None:
     """List the actions that SUBJECT may do on RESOURCE.
 
     SUBJECT is a member's ID. RESOURCE is type:id; a type alone, or type:*, asks about the type as a whole.
     """
-    question = given.question(subject=subject_of(subject), resource=resource_of(resource))
-    listed = asyncio.run(_read("ListActions", pb.ListActionsRequest(**_said(question, pages)), pages, given.target))
-    _tell(listed, given, "action", [(one.action, one.rule) for one in listed.answer.actions])
+    question = options.question(subject=subject_of(subject), resource=resource_of(resource))
+    listed = asyncio.run(_read("ListActions", question, pages, options.target))
+    _print(listed, options, "action", [(one.action, one.rule) for one in listed.answer.actions])
 
 
-def _said(question: pb.CheckRequest, pages: _Pages) -> dict[str, Any]:
-    """Return what a question says, by the names that its fields have in every question, with the page that is asked."""
-    said = {field.name: value for field, value in question.ListFields()}
-    return {**said, "page_size": pages.size, "page_token": pages.token}
-
-
-async def _read(method: str, request: Any, pages: _Pages, target: Target) -> _Listed:
-    """Return the page that is asked for, or all to the end as one.
+async def _read(method: str, question: pb.CheckRequest, pages: _PageOptions, target: Target) -> _ListResult:
+    """Return the page that is asked for, or all pages to the end as one.
 
     Raises:
-        Failure: the server refused, could not decide, or did not answer; nothing of the list is told then.
+        Failure: the server refused, could not decide, or did not answer; no part of the list is returned then.
     """
+    fields = {field.name: value for field, value in question.ListFields()}
+    request = getattr(pb, f"{method}Request")(**fields, page_size=pages.size, page_token=pages.token)
     async with connected(target) as channel:
-        answers = paged(getattr(AuthorizationServiceStub(channel), method), request, target)
+        answers = pages_of(getattr(AuthorizationServiceStub(channel), method), request, target)
         whole = await anext(answers)
         revisions = {whole.outcome.revision}
         while pages.to_the_end and whole.next_page_token:
@@ -174,27 +174,30 @@ async def _read(method: str, request: Any, pages: _Pages, target: Target) -> _Li
             for last in ("next_page_token", "outcome"):
                 whole.ClearField(last)
             whole.MergeFrom(page)
-    return _Listed(whole, len(revisions))
+        outcome = whole.outcome
+        hint = await name_hint(channel, question, target, reason=outcome.reason, digest=outcome.policy_digest)
+    return _ListResult(whole, len(revisions), hint)
 
 
-def _tell(listed: _Listed, given: Given, what: str, rows: list[tuple[str, str]]) -> None:
+def _print(listed: _ListResult, options: QuestionOptions, what: str, rows: list[tuple[str, str]]) -> None:
     answer = listed.answer
-    if given.as_json:
+    show_hint(listed.hint)
+    if options.as_json:
         print_json(MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
         return
     if rows:
         print_table(console(), (what, "rule"), rows)
-    for line in _remarks(listed, found=bool(rows)):
+    for line in _notes(listed, found=bool(rows)):
         click.echo(line)
 
 
-def _remarks(listed: _Listed, *, found: bool) -> Iterator[str]:
-    """Yield what is to be said of a list besides what was found."""
+def _notes(listed: _ListResult, *, found: bool) -> Iterator[str]:
+    """Yield the lines below a list: why it is empty, and how to go on."""
     outcome, token = listed.answer.outcome, listed.answer.next_page_token
     gap = "\n" if found else ""
     if outcome.reason:
         rule = f", {outcome.rule}" if outcome.rule else ""
-        yield f"Nothing: {reason_told(outcome.reason)}{rule}"
+        yield f"Nothing: {reason_text(outcome.reason)}{rule}"
     elif not found and not token:
         yield "Nothing found"
     if listed.revisions > 1:

@@ -12,11 +12,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
-from sidegate.cli.shell.change_filters import conditions
+from sidegate.cli.shell.change_filters import change_filter_options
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_table
-from sidegate.cli.shell.session import Acting, asking
-from sidegate.cli.shell.timestamps import Moment
+from sidegate.cli.shell.session import Session, page_options, read_options
+from sidegate.cli.shell.timestamps import TimestampParam
 
 HEADERS = ("time", "actor", "change", "kind", "of", "details")
 
@@ -31,23 +31,24 @@ HEADERS = ("time", "actor", "change", "kind", "of", "details")
         ("For a script", "sidegate history list --tenant acme --kind grant --limit 1000 --json"),
     ),
 )
-@conditions
+@change_filter_options
 @click.option("--by-group", "actor_group", default="", help="Changes made by members of this group.")
-@click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01T09:00:00Z.")
-@click.option("--to", "end_time", type=Moment(), help="Before this time.")
+@click.option("--from", "start_time", type=TimestampParam(), help="Not before this time, such as 2026-03-01T09:00:00Z.")
+@click.option("--to", "end_time", type=TimestampParam(), help="Before this time.")
 @click.option("--oldest-first", is_flag=True, help="The oldest change first.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@asking
-def list_(by: Acting, *, limit: int, author: str, **asked: Any) -> None:
+@page_options
+@read_options
+def list_(session: Session, *, limit: int, author: str, **asked: Any) -> None:
     """List changes of the tenant, the newest first.
 
     Every condition that is given must hold. The tenant may be deleted by now.
     """
-    request = pb.ListChangesRequest(parent=by.parent, page_size=limit, actor=author, requester=by.actor, **asked)
-    answer = by.call(HistoryServiceStub, "ListChanges", request)
-    if by.as_json:
-        by.tell(answer)
+    request = pb.ListChangesRequest(
+        parent=session.parent, page_size=limit, actor=author, requester=session.actor, **asked
+    )
+    answer = session.call(HistoryServiceStub, "ListChanges", request)
+    if session.as_json:
+        session.show(answer)
         return
     print_table(console(), HEADERS, [row_of(change) for change in answer.changes])
     if answer.next_page_token:

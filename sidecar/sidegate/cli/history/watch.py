@@ -18,13 +18,15 @@ from grpc import StatusCode, aio
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.cli.history.list import row_of
-from sidegate.cli.shell.change_filters import conditions
-from sidegate.cli.shell.client import Target, answered, connected
+from sidegate.cli.shell.change_filters import change_filter_options
+from sidegate.cli.shell.client import Target, answer_of, connected
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import print_json
 from sidegate.cli.shell.failures import UNDECIDED, Failure
-from sidegate.cli.shell.session import Acting, decoded, encoded, surveying
-from sidegate.cli.shell.timestamps import Moment
+from sidegate.cli.shell.names import id_of
+from sidegate.cli.shell.session import Session, cross_tenant_options
+from sidegate.cli.shell.timestamps import TimestampParam
+from sidegate.server.wire.names import name_of
 
 _EVERY: Final = "-"
 _PASSING: Final = frozenset(
@@ -63,13 +65,13 @@ _WIDTHS: Final = (19, 16, 7, 12)
     show_envvar=True,
     help="The tenant; - is all of them.",
 )
-@conditions
+@change_filter_options
 @click.option("--cursor", default="", metavar="TOKEN", help="Go on after what was told with this cursor.")
 @click.option("--from-beginning", is_flag=True, help="Begin with the first change that there ever was.")
-@click.option("--from", "start_time", type=Moment(), help="Begin at this time, such as 2026-03-01T09:00:00Z.")
+@click.option("--from", "start_time", type=TimestampParam(), help="Begin at this time, such as 2026-03-01T09:00:00Z.")
 @click.option("--once", is_flag=True, help="End when all that there is was told.")
-@surveying
-def watch(by: Acting, *, tenant: str, author: str, once: bool, **asked: Any) -> None:
+@cross_tenant_options
+def watch(session: Session, *, tenant: str, author: str, once: bool, **asked: Any) -> None:
     """Follow changes as they are written.
 
     Every condition that is given must hold. A connection that is lost, or silent for longer than the timeout, is made
@@ -80,16 +82,16 @@ def watch(by: Acting, *, tenant: str, author: str, once: bool, **asked: Any) -> 
         raise click.UsageError("name one of --cursor, --from-beginning and --from")
     given = {name: value for name, value in asked.items() if value}
     request = pb.WatchChangesRequest(
-        parent=f"tenants/{encoded(tenant)}", actor=author, heartbeat=_heartbeat(by.target), **given
+        parent=name_of(tenant), actor=author, heartbeat=_heartbeat(session.target), **given
     )
-    asyncio.run(_Follower(by, request, once=once).run())
+    asyncio.run(_Follower(session, request, once=once).run())
 
 
 @dataclass
 class _Follower:
     """Reads one stream after the other, each from where the one before ended."""
 
-    by: Acting
+    session: Session
     request: pb.WatchChangesRequest
     once: bool = field(kw_only=True)
     failures: int = 0
@@ -111,20 +113,20 @@ class _Follower:
                 click.echo(f"To go on: --cursor {self.request.cursor}", err=True)
 
     async def _follow(self) -> None:
-        async with connected(self.by.target) as channel:
+        async with connected(self.session.target) as channel:
             while True:
                 try:
-                    if await self._told_all(channel):
+                    if await self._follow_stream(channel):
                         return
                 except Failure as failure:
                     if self.once or not _passes(failure):
                         raise
                     await self._pause(failure)
 
-    async def _told_all(self, channel: aio.Channel) -> bool:
-        async with aclosing(_responses(channel, self.request, self.by.target)) as responses:
+    async def _follow_stream(self, channel: aio.Channel) -> bool:
+        async with aclosing(_responses(channel, self.request, self.session.target)) as responses:
             async for response in responses:
-                self._tell(response)
+                self._print(response)
                 self.request.cursor = response.cursor
                 self.failures = 0
                 if self.once and response.caught_up:
@@ -138,8 +140,8 @@ class _Follower:
         # Many that lost the same server should not come back at the same moment.
         await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311 - no secret depends on it
 
-    def _tell(self, response: pb.WatchChangesResponse) -> None:
-        if self.by.as_json:
+    def _print(self, response: pb.WatchChangesResponse) -> None:
+        if self.session.as_json:
             print_json(MessageToDict(response, preserving_proto_field_name=True), indent=None)
             return
         every = self.request.parent == f"tenants/{_EVERY}"
@@ -147,7 +149,7 @@ class _Follower:
             *short, of, details = row_of(recorded)
             columns = [cell.ljust(width) for cell, width in zip(short, _WIDTHS, strict=True)]
             if every:
-                columns.insert(1, decoded(recorded.tenant))
+                columns.insert(1, id_of(recorded.tenant))
             click.echo("  ".join([*columns, of, details]).rstrip())
 
 
@@ -164,7 +166,7 @@ async def _responses(
         while True:
             try:
                 async with asyncio.timeout(target.timeout):
-                    response = await answered(call.read(), target)
+                    response = await answer_of(call.read(), target)
             except TimeoutError:
                 message = f"`{target.address}` was silent for {target.timeout:g} s"
                 raise Failure(message, exit_code=UNDECIDED) from None

@@ -9,7 +9,7 @@ import click
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
 from sidegate.cli.shell.commands import Command
-from sidegate.cli.shell.session import Acting, acting, asking
+from sidegate.cli.shell.session import Session, read_options, write_options
 
 _KEEP = click.option("--keep-documents", is_flag=True, help="Its documents stay where they are.")
 _TRANSFER = click.option("--transfer-to", default="", metavar="MEMBER", help="This member takes its documents.")
@@ -29,28 +29,28 @@ _DELETE = click.option("--delete-documents", is_flag=True, help="Its documents a
 @click.option("--phone", help="The mobile number.")
 @click.option("--mfa/--no-mfa", default=None, help="Whether the account has a second factor; the platform knows.")
 @click.option("--etag", default="", help="Only if the member still looks as it did when this was read.")
-@acting
-def update(by: Acting, *, member: str, etag: str, **fields: Any) -> None:
+@write_options
+def update(session: Session, *, member: str, etag: str, **fields: Any) -> None:
     """Set fields of MEMBER."""
     given = {name: value for name, value in fields.items() if value is not None}
     if not given:
         raise click.UsageError("nothing to set: expected --name, --email, --phone, --mfa or --no-mfa")
     request = pb.UpdateMemberRequest(
-        member=pb.Member(name=by.name("members", member), etag=etag, **given),
-        actor=by.actor,
-        request_id=by.request_id,
+        member=pb.Member(name=session.name("members", member), etag=etag, **given),
+        actor=session.actor,
+        request_id=session.request_id,
     )
     request.update_mask.paths.extend(given)
-    by.tell(by.call(MembershipServiceStub, "UpdateMember", request), f"{member} is updated")
+    session.show(session.call(MembershipServiceStub, "UpdateMember", request), f"{member} is updated")
 
 
 @click.command(cls=Command, examples=(("Somebody signed in", "sidegate member seen --tenant acme uma"),))
 @click.argument("member")
-@asking
-def seen(by: Acting, *, member: str) -> None:
+@read_options
+def seen(session: Session, *, member: str) -> None:
     """Note that MEMBER was seen now."""
-    request = pb.RecordAccessRequest(name=by.name("members", member))
-    by.tell(by.call(MembershipServiceStub, "RecordAccess", request), f"{member} was seen")
+    request = pb.RecordAccessRequest(name=session.name("members", member))
+    session.show(session.call(MembershipServiceStub, "RecordAccess", request), f"{member} was seen")
 
 
 @click.command(
@@ -64,35 +64,39 @@ def seen(by: Acting, *, member: str) -> None:
 @_KEEP
 @_TRANSFER
 @_DELETE
-@acting
-def deactivate(by: Acting, *, member: str, transfer_to: str, keep_documents: bool, delete_documents: bool) -> None:
+@write_options
+def deactivate(
+    session: Session, *, member: str, transfer_to: str, keep_documents: bool, delete_documents: bool
+) -> None:
     """Pause MEMBER, who keeps its roles.
 
     Who still holds documents is paused only if it is said what becomes of them.
     """
     request = pb.DeactivateMemberRequest(
-        name=by.name("members", member),
+        name=session.name("members", member),
         held_documents=_held(transfer_to, keep=keep_documents, delete=delete_documents),
         transfer_to=transfer_to,
-        actor=by.actor,
-        request_id=by.request_id,
+        actor=session.actor,
+        request_id=session.request_id,
     )
-    answer = by.call(MembershipServiceStub, "DeactivateMember", request)
+    answer = session.call(MembershipServiceStub, "DeactivateMember", request)
     taken = f", and {transfer_to} took {answer.documents} documents" if transfer_to else ""
     gone = f", and {answer.documents} documents are deleted" if delete_documents else ""
-    by.tell(answer, f"{member} is inactive{taken}{gone}")
+    session.show(answer, f"{member} is inactive{taken}{gone}")
 
 
 @click.command(cls=Command, examples=(("Let somebody in again", "sidegate member activate --tenant acme uma"),))
 @click.argument("member")
-@acting
-def activate(by: Acting, *, member: str) -> None:
+@write_options
+def activate(session: Session, *, member: str) -> None:
     """Let the inactive MEMBER in again.
 
     It has the roles that it had.
     """
-    request = pb.ActivateMemberRequest(name=by.name("members", member), actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(MembershipServiceStub, "ActivateMember", request), f"{member} is active")
+    request = pb.ActivateMemberRequest(
+        name=session.name("members", member), actor=session.actor, request_id=session.request_id
+    )
+    session.show(session.call(MembershipServiceStub, "ActivateMember", request), f"{member} is active")
 
 
 @click.command(
@@ -108,8 +112,8 @@ def activate(by: Acting, *, member: str) -> None:
 @click.option("--yes", is_flag=True, help="Ask and confirm in one.")
 @_TRANSFER
 @_DELETE
-@acting
-def delete(by: Acting, *, member: str, token: str, yes: bool, **documents: Any) -> None:
+@write_options
+def delete(session: Session, *, member: str, token: str, yes: bool, **documents: Any) -> None:
     """Delete MEMBER with all it holds.
 
     The first call deletes nothing and returns a token; the second carries it. A deleted member can be invited again
@@ -120,22 +124,22 @@ def delete(by: Acting, *, member: str, token: str, yes: bool, **documents: Any) 
 
     def request(confirmation: str) -> pb.DeleteMemberRequest:
         return pb.DeleteMemberRequest(
-            name=by.name("members", member),
+            name=session.name("members", member),
             confirmation_token=confirmation,
             held_documents=held,
             transfer_to=heir,
-            actor=by.actor,
-            request_id=by.request_id if confirmation else "",
+            actor=session.actor,
+            request_id=session.request_id if confirmation else "",
         )
 
-    answer = by.call(MembershipServiceStub, "DeleteMember", request(token))
+    answer = session.call(MembershipServiceStub, "DeleteMember", request(token))
     if yes and not answer.deleted:
-        answer = by.call(MembershipServiceStub, "DeleteMember", request(answer.confirmation_token))
+        answer = session.call(MembershipServiceStub, "DeleteMember", request(answer.confirmation_token))
     if answer.deleted:
-        by.tell(answer, f"{member} is deleted")
+        session.show(answer, f"{member} is deleted")
         return
     roles = ", ".join(answer.member.roles) or "none"
-    by.tell(
+    session.show(
         answer,
         f"{member} would be deleted: roles {roles}; documents {answer.documents}",
         f"  confirm it within ten minutes: --confirm {answer.confirmation_token}",

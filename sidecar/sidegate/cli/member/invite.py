@@ -12,7 +12,8 @@ from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.inputs import decoded_text, read_bytes
-from sidegate.cli.shell.session import Acting, acting, decoded
+from sidegate.cli.shell.names import id_of
+from sidegate.cli.shell.session import Session, write_options
 from sidegate.spreadsheets.archive import is_spreadsheet
 
 _DAYS = click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it works.  [default: 7]")
@@ -36,8 +37,8 @@ _TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone
 @click.option("--check", "validate_only", is_flag=True, help="Check everything, and invite nobody.")
 @_DAYS
 @_TOKEN
-@acting
-def invite(by: Acting, *, addresses: tuple[str, ...], table: str | None, **options: Any) -> None:
+@write_options
+def invite(session: Session, *, addresses: tuple[str, ...], table: str | None, **options: Any) -> None:
     """Invite people by e-mail, mobile number or account ID.
 
     ADDRESSES are separated by semicolons, or stand one after the other. Unless --partial is given, all are
@@ -45,16 +46,16 @@ def invite(by: Acting, *, addresses: tuple[str, ...], table: str | None, **optio
     """
     token_only, days = options.pop("token_only"), options.pop("days")
     request = pb.InviteMembersRequest(
-        parent=by.parent,
+        parent=session.parent,
         addresses=";".join(addresses),
         **(_table(table) if table else {}),
         ttl=_ttl(days),
-        actor=by.actor,
-        request_id=by.request_id,
+        actor=session.actor,
+        request_id=session.request_id,
         **options,
     )
-    answer = by.call(MembershipServiceStub, "InviteMembers", request)
-    by.tell(answer, *_results(answer, token_only=token_only, written=not request.validate_only))
+    answer = session.call(MembershipServiceStub, "InviteMembers", request)
+    session.show(answer, *_results(answer, token_only=token_only, written=not request.validate_only))
 
 
 @click.command(
@@ -69,45 +70,49 @@ def invite(by: Acting, *, addresses: tuple[str, ...], table: str | None, **optio
 @click.option("--name", "display_name", default="", help="The name that they registered.")
 @click.option("--email", default="", help="The e-mail that they registered.")
 @click.option("--phone", default="", help="The mobile number that they registered.")
-@acting
-def accept(by: Acting, *, token: str, account: str, **registration: str) -> None:
+@write_options
+def accept(session: Session, *, token: str, account: str, **registration: str) -> None:
     """Accept an invitation by its TOKEN."""
-    request = pb.AcceptInvitationRequest(parent=by.parent, token=token, request_id=by.request_id)
+    request = pb.AcceptInvitationRequest(parent=session.parent, token=token, request_id=session.request_id)
     if account:
         request.signed_in_account = account
     else:
         request.registration.CopyFrom(pb.Registration(**registration))
-    answer = by.call(MembershipServiceStub, "AcceptInvitation", request)
-    by.tell(answer, f"{decoded(answer.member.name)} is active")
+    answer = session.call(MembershipServiceStub, "AcceptInvitation", request)
+    session.show(answer, f"{id_of(answer.member.name)} is active")
 
 
 @click.command(cls=Command, examples=(("Send it again", "sidegate member resend --tenant acme uma@acme.example"),))
 @click.argument("member")
 @_DAYS
 @_TOKEN
-@acting
-def resend(by: Acting, *, member: str, days: float | None, token_only: bool) -> None:
+@write_options
+def resend(session: Session, *, member: str, days: float | None, token_only: bool) -> None:
     """Make a new invitation for the pending MEMBER.
 
     The token of the old one works no more.
     """
     request = pb.ResendInvitationRequest(
-        name=by.name("members", member), ttl=_ttl(days), actor=by.actor, request_id=by.request_id
+        name=session.name("members", member), ttl=_ttl(days), actor=session.actor, request_id=session.request_id
     )
-    answer = by.call(MembershipServiceStub, "ResendInvitation", request)
-    by.tell(answer, *_invited(answer.member, token_only=token_only))
+    answer = session.call(MembershipServiceStub, "ResendInvitation", request)
+    session.show(answer, *_invited(answer.member, token_only=token_only))
 
 
 @click.command(cls=Command, examples=(("Withdraw it", "sidegate member cancel --tenant acme uma@acme.example"),))
 @click.argument("member")
-@acting
-def cancel(by: Acting, *, member: str) -> None:
+@write_options
+def cancel(session: Session, *, member: str) -> None:
     """Withdraw the invitation of the pending MEMBER.
 
     The member is gone then, with the roles it was to have.
     """
-    request = pb.CancelInvitationRequest(name=by.name("members", member), actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(MembershipServiceStub, "CancelInvitation", request), f"the invitation of {member} is withdrawn")
+    request = pb.CancelInvitationRequest(
+        name=session.name("members", member), actor=session.actor, request_id=session.request_id
+    )
+    session.show(
+        session.call(MembershipServiceStub, "CancelInvitation", request), f"the invitation of {member} is withdrawn"
+    )
 
 
 def _table(path: str) -> dict[str, Any]:
@@ -124,7 +129,7 @@ def _results(answer: Any, *, token_only: bool, written: bool) -> Iterator[str]:
         elif written:
             yield from _invited(result.member, token_only=token_only)
         else:
-            yield f"{decoded(result.member.name)} can be invited"
+            yield f"{id_of(result.member.name)} can be invited"
 
 
 def _invited(member: pb.Member, *, token_only: bool) -> Iterator[str]:
@@ -132,7 +137,7 @@ def _invited(member: pb.Member, *, token_only: bool) -> Iterator[str]:
         yield member.invitation.token
         return
     until = member.invitation.expire_time.ToDatetime().strftime("%Y-%m-%d %H:%M")
-    yield f"{decoded(member.name)} is invited until {until} UTC"
+    yield f"{id_of(member.name)} is invited until {until} UTC"
     yield f"  token {member.invitation.token}"
 
 

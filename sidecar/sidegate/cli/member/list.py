@@ -12,7 +12,8 @@ from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_table
-from sidegate.cli.shell.session import Acting, asking, decoded
+from sidegate.cli.shell.names import id_of
+from sidegate.cli.shell.session import Session, page_options, read_options
 
 STATES = ("active", "inactive", "pending")
 _HEADERS = ("member", "name", "e-mail", "status", "2FA", "roles", "last access", "created")
@@ -31,19 +32,18 @@ _HEADERS = ("member", "name", "e-mail", "status", "2FA", "roles", "last access",
 @click.option("--role", default="", help="Those who hold this role on the tenant.")
 @click.option("--group", default="", help="Those who stand in this group.")
 @click.option("--text", default="", help="Those with this text in ID, name, e-mail or mobile number.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@asking
-def list_(by: Acting, *, status: str | None, limit: int, **filters: Any) -> None:
+@page_options
+@read_options
+def list_(session: Session, *, status: str | None, limit: int, **filters: Any) -> None:
     """List the members of the tenant.
 
     Every condition that is given must hold.
     """
     state = pb.MemberState.Value(f"MEMBER_STATE_{status.upper()}") if status else pb.MEMBER_STATE_UNSPECIFIED
-    request = pb.ListMembersRequest(parent=by.parent, state=state, page_size=limit, actor=by.actor, **filters)
-    answer = by.call(MembershipServiceStub, "ListMembers", request)
-    if by.as_json:
-        by.tell(answer)
+    request = pb.ListMembersRequest(parent=session.parent, state=state, page_size=limit, actor=session.actor, **filters)
+    answer = session.call(MembershipServiceStub, "ListMembers", request)
+    if session.as_json:
+        session.show(answer)
         return
     print_table(console(), _HEADERS, [_row(member) for member in answer.members])
     if answer.next_page_token:
@@ -52,12 +52,12 @@ def list_(by: Acting, *, status: str | None, limit: int, **filters: Any) -> None
 
 @click.command(cls=Command, examples=(("Show a member", "sidegate member show --tenant acme uma"),))
 @click.argument("member")
-@asking
-def show(by: Acting, *, member: str) -> None:
+@read_options
+def show(session: Session, *, member: str) -> None:
     """Show MEMBER."""
-    request = pb.GetMemberRequest(name=by.name("members", member), actor=by.actor)
-    answer = by.call(MembershipServiceStub, "GetMember", request)
-    by.tell(answer, member, *_lines(answer.member))
+    request = pb.GetMemberRequest(name=session.name("members", member), actor=session.actor)
+    answer = session.call(MembershipServiceStub, "GetMember", request)
+    session.show(answer, member, *_lines(answer.member))
 
 
 def _lines(member: pb.Member) -> Iterator[str]:
@@ -85,7 +85,7 @@ def member_cells(member: pb.Member) -> tuple[str, ...]:
 
 def _row(member: pb.Member) -> tuple[str, ...]:
     return (
-        decoded(member.name),
+        id_of(member.name),
         member.display_name,
         member.email,
         _state(member),

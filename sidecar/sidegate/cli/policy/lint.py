@@ -53,7 +53,7 @@ def lint(paths: tuple[Path, ...], *, strict: bool, as_json: bool) -> None:
     if as_json:
         print_json([{"severity": finding.severity, **asdict(finding.fault)} for finding in findings])
     else:
-        _tell(findings, len(places))
+        _print(findings, len(places))
     if any(finding.severity == ERROR for finding in findings):
         sys.exit(BAD_INPUT)
     if strict and findings:
@@ -103,7 +103,7 @@ def _test_faults(place: Path, packs: Sequence[Pack]) -> Iterator[Fault]:
         yield from unknown_words(file, schemas)
 
 
-def _tell(findings: Sequence[Finding], packs: int) -> None:
+def _print(findings: Sequence[Finding], packs: int) -> None:
     target = console()
     for finding in findings:
         target.print(Text.assemble((finding.severity, _STYLES[finding.severity]), f": {finding.fault}"))

@@ -57,7 +57,7 @@ def show(pack: str, *, only: str | None, as_json: bool) -> None:
         return
     target = console()
     for type_ in types:
-        _tell(target, type_, [*_entries(loaded, type_)])
+        _print(target, type_, [*_entries(loaded, type_)])
 
 
 def _place(pack: str) -> Path:
@@ -96,17 +96,17 @@ def _who(holder: Holder) -> str:
     return "every member" if holder.role == ANYONE else f"{holder.role} on {holder.scope}"
 
 
-def _tell(target: Console, type_: ResourceType, entries: Sequence[Entry]) -> None:
+def _print(target: Console, type_: ResourceType, entries: Sequence[Entry]) -> None:
     target.print(Text(type_.name, "bold"))
     if target.is_terminal:
-        _tell_by_action(target, type_, entries)
+        _print_by_action(target, type_, entries)
     else:
         rows = [(entry.action, entry.effect, entry.rule, entry.who, entry.condition) for entry in entries]
         print_table(target, ("action", "effect", "rule", "who", "condition"), rows)
     target.print()
 
 
-def _tell_by_action(target: Console, type_: ResourceType, entries: Sequence[Entry]) -> None:
+def _print_by_action(target: Console, type_: ResourceType, entries: Sequence[Entry]) -> None:
     conditions = {text: number for number, text in enumerate(_distinct(entries), start=1)}
     rows = [
         [Text(action), *(_cell(entries, (action, effect), conditions) for effect in (ALLOW, DENY))]

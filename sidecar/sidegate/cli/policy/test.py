@@ -43,7 +43,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _RunOptions:
     """How checks are answered."""
 
     through: str
@@ -76,13 +76,13 @@ def test(paths: tuple[Path, ...], *, policies: Path | None, junit: Path | None, 
     places = dict.fromkeys(chain.from_iterable(map(find_test_files, paths)))
     files = read_test_files(places)
     with _progress(files, quiet=as_json) as advance:
-        results = asyncio.run(_run(_by_packs(files, policies), _Way(**way), advance))
+        results = asyncio.run(_run(_by_packs(files, policies), _RunOptions(**way), advance))
     if junit:
         _write(junit, to_junit(results))
     if as_json:
         click.echo(to_json(results))
     else:
-        _tell(files, results)
+        _print(files, results)
     if not all(result.passed for result in results):
         sys.exit(DENIED)
 
@@ -105,7 +105,7 @@ def _packs_around(file: Path) -> Path | None:
 
 
 async def _run(
-    groups: Mapping[Path | None, Sequence[PolicyTestFile]], way: _Way, advance: Callable[[], None]
+    groups: Mapping[Path | None, Sequence[PolicyTestFile]], way: _RunOptions, advance: Callable[[], None]
 ) -> list[CheckResult]:
     results: list[CheckResult] = []
     faults: list[FaultyFiles] = []
@@ -144,16 +144,16 @@ def _progress(files: Sequence[PolicyTestFile], *, quiet: bool) -> Iterator[Calla
         yield lambda: progress.advance(task)
 
 
-def _tell(files: Sequence[PolicyTestFile], results: Sequence[CheckResult]) -> None:
+def _print(files: Sequence[PolicyTestFile], results: Sequence[CheckResult]) -> None:
     target = console()
     if failed := failures(results):
-        _tell_failed(target, failed)
+        _print_failed(target, failed)
         target.print()
     print_table(target, ("pack", "checks", "passed", "failed"), [*_per_pack(files, results)])
     target.print(Text(summary(results), "bold red" if failed else "bold green"))
 
 
-def _tell_failed(target: Console, failed: Sequence[Sequence[str]]) -> None:
+def _print_failed(target: Console, failed: Sequence[Sequence[str]]) -> None:
     if not target.is_terminal:
         print_table(target, COLUMNS, failed)
         return

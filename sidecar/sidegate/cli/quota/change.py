@@ -7,7 +7,7 @@ import click
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.authz.v1.resource_pb2_grpc import QuotaServiceStub
 from sidegate.cli.shell.commands import Command
-from sidegate.cli.shell.session import Acting, acting
+from sidegate.cli.shell.session import Session, write_options
 
 _AMOUNT = click.option("--amount", type=click.IntRange(1), default=1, show_default=True, help="How much.")
 
@@ -15,52 +15,56 @@ _AMOUNT = click.option("--amount", type=click.IntRange(1), default=1, show_defau
 @click.command("set", cls=Command, examples=(("Ten for one member", "sidegate quota set --tenant acme uma 10"),))
 @click.argument("member")
 @click.argument("quota", type=click.IntRange(0))
-@acting
-def set_(by: Acting, *, member: str, quota: int) -> None:
+@write_options
+def set_(session: Session, *, member: str, quota: int) -> None:
     """Set what MEMBER has left to QUOTA."""
-    request = pb.SetQuotaRequest(name=by.name("members", member), quota=quota, actor=by.actor, request_id=by.request_id)
-    answer = by.call(QuotaServiceStub, "SetQuota", request)
-    by.tell(answer, f"{member} has {answer.quota} left")
+    request = pb.SetQuotaRequest(
+        name=session.name("members", member), quota=quota, actor=session.actor, request_id=session.request_id
+    )
+    answer = session.call(QuotaServiceStub, "SetQuota", request)
+    session.show(answer, f"{member} has {answer.quota} left")
 
 
 @click.command(cls=Command, examples=(("Share a hundred", "sidegate quota allocate --tenant acme 100"),))
 @click.argument("total", type=click.IntRange(0))
-@acting
-def allocate(by: Acting, *, total: int) -> None:
+@write_options
+def allocate(session: Session, *, total: int) -> None:
     """Share TOTAL evenly among all active members.
 
     What is left over goes one each to the first by ID.
     """
-    request = pb.AllocateQuotaRequest(parent=by.parent, total=total, actor=by.actor, request_id=by.request_id)
-    answer = by.call(QuotaServiceStub, "AllocateQuota", request)
+    request = pb.AllocateQuotaRequest(
+        parent=session.parent, total=total, actor=session.actor, request_id=session.request_id
+    )
+    answer = session.call(QuotaServiceStub, "AllocateQuota", request)
     more = f", {answer.remainder} of them one more" if answer.remainder else ""
-    by.tell(answer, f"{answer.members} members have {answer.share} each{more}")
+    session.show(answer, f"{answer.members} members have {answer.share} each{more}")
 
 
 @click.command(cls=Command, examples=(("Take one", "sidegate quota consume --tenant acme uma"),))
 @click.argument("member")
 @_AMOUNT
-@acting
-def consume(by: Acting, *, member: str, amount: int) -> None:
+@write_options
+def consume(session: Session, *, member: str, amount: int) -> None:
     """Take from what MEMBER has left.
 
     Never below zero.
     """
     request = pb.ConsumeQuotaRequest(
-        name=by.name("members", member), amount=amount, actor=by.actor, request_id=by.request_id
+        name=session.name("members", member), amount=amount, actor=session.actor, request_id=session.request_id
     )
-    answer = by.call(QuotaServiceStub, "ConsumeQuota", request)
-    by.tell(answer, f"{member} has {answer.quota} left")
+    answer = session.call(QuotaServiceStub, "ConsumeQuota", request)
+    session.show(answer, f"{member} has {answer.quota} left")
 
 
 @click.command(cls=Command, examples=(("Give one back", "sidegate quota release --tenant acme uma"),))
 @click.argument("member")
 @_AMOUNT
-@acting
-def release(by: Acting, *, member: str, amount: int) -> None:
+@write_options
+def release(session: Session, *, member: str, amount: int) -> None:
     """Give back to MEMBER what was taken."""
     request = pb.ReleaseQuotaRequest(
-        name=by.name("members", member), amount=amount, actor=by.actor, request_id=by.request_id
+        name=session.name("members", member), amount=amount, actor=session.actor, request_id=session.request_id
     )
-    answer = by.call(QuotaServiceStub, "ReleaseQuota", request)
-    by.tell(answer, f"{member} has {answer.quota} left")
+    answer = session.call(QuotaServiceStub, "ReleaseQuota", request)
+    session.show(answer, f"{member} has {answer.quota} left")

@@ -12,8 +12,8 @@ from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.authz.v1.resource_pb2_grpc import QuotaServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_table
-from sidegate.cli.shell.session import Acting, asking
-from sidegate.cli.shell.timestamps import Moment
+from sidegate.cli.shell.session import Session, page_options, read_options
+from sidegate.cli.shell.timestamps import TimestampParam
 
 STEPS: Final = ("entry", "day", "week", "month")
 HEADERS: Final = ("time", "kind", "of", "consumed", "released", "assigned", "left", "actor")
@@ -22,8 +22,8 @@ HEADERS: Final = ("time", "kind", "of", "consumed", "released", "assigned", "lef
 def usage_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say whose use of quota is told, when, and over what it is added up."""
     for option in (
-        click.option("--to", "end_time", type=Moment(), help="Before this time."),
-        click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01."),
+        click.option("--to", "end_time", type=TimestampParam(), help="Before this time."),
+        click.option("--from", "start_time", type=TimestampParam(), help="Not before this time, such as 2026-03-01."),
         click.option("--step", type=click.Choice(STEPS), default="day", show_default=True, help="Added up over what."),
         click.option("--group", default="", help="What members of this group used while they were in it."),
         click.option("--member", default="", help="What this member used."),
@@ -59,18 +59,17 @@ def usage_request(parent: str, *, member: str, group: str, step: str, **options:
     ),
 )
 @usage_options
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@asking
-def usage(by: Acting, *, limit: int, **options: Any) -> None:
+@page_options
+@read_options
+def usage(session: Session, *, limit: int, **options: Any) -> None:
     """List how much quota was consumed, released and assigned.
 
     Steps without any use are left out. Days are those of UTC, and those that a time is in are whole.
     """
-    request = usage_request(by.parent, page_size=limit, actor=by.actor, **options)
-    answer = by.call(QuotaServiceStub, "ListQuotaUsage", request)
-    if by.as_json:
-        by.tell(answer)
+    request = usage_request(session.parent, page_size=limit, actor=session.actor, **options)
+    answer = session.call(QuotaServiceStub, "ListQuotaUsage", request)
+    if session.as_json:
+        session.show(answer)
         return
     print_table(console(), HEADERS, [(_shown(one, options["step"]), *usage_cells(one)) for one in answer.usage])
     if answer.next_page_token:

@@ -21,11 +21,12 @@ from sidegate.authz.v1.resource_pb2_grpc import QuotaServiceStub
 from sidegate.cli.history.list import did_of
 from sidegate.cli.member.list import member_cells
 from sidegate.cli.quota.usage import HEADERS, usage_cells, usage_options, usage_request
-from sidegate.cli.shell.client import Target, connected, paged, target_options
+from sidegate.cli.shell.client import Target, connected, pages_of, target_options
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.csv import write_sheet
-from sidegate.cli.shell.session import actor_option, encoded
-from sidegate.cli.shell.timestamps import Moment
+from sidegate.cli.shell.session import actor_option
+from sidegate.cli.shell.timestamps import TimestampParam
+from sidegate.server.wire.names import name_of
 
 Rows = AsyncIterator[Sequence[str]]
 _PAGE: Final = 1000
@@ -58,7 +59,7 @@ class Report:
     @property
     def parent(self) -> str:
         """The tenant's name on the wire."""
-        return f"tenants/{encoded(self.tenant)}"
+        return name_of(self.tenant)
 
     def write(self, headers: Sequence[str], rows: Rows) -> None:
         """Write the rows as they come.
@@ -75,11 +76,11 @@ class Report:
             Failure: the server refused, or did not answer.
         """
         async with connected(self.target) as channel:
-            async for page in paged(getattr(stub(channel), method), request, self.target):
+            async for page in pages_of(getattr(stub(channel), method), request, self.target):
                 yield page
 
 
-def _reporting(command: Callable[..., None]) -> Callable[..., None]:
+def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a report, and pass them to the command as `report`."""
 
     @wraps(command)
@@ -91,14 +92,16 @@ def _reporting(command: Callable[..., None]) -> Callable[..., None]:
     return named(written(actor_option(target_options(timeout=_TIMEOUT)(with_report))))
 
 
-def _times(command: Callable[..., None]) -> Callable[..., None]:
-    start = click.option("--from", "start_time", type=Moment(), help="Not before this time, such as 2026-03-01.")
-    return start(click.option("--to", "end_time", type=Moment(), help="Before this time.")(command))
+def _time_options(command: Callable[..., None]) -> Callable[..., None]:
+    start = click.option(
+        "--from", "start_time", type=TimestampParam(), help="Not before this time, such as 2026-03-01."
+    )
+    return start(click.option("--to", "end_time", type=TimestampParam(), help="Before this time.")(command))
 
 
 @click.command(cls=Command, examples=(("All of it", "sidegate report audit --tenant acme --output audit.csv"),))
-@_times
-@_reporting
+@_time_options
+@_report_options
 def audit(report: Report, **times: Timestamp | None) -> None:
     """Write every change of the tenant, the oldest first."""
 
@@ -112,7 +115,7 @@ def audit(report: Report, **times: Timestamp | None) -> None:
 
 
 @click.command(cls=Command, examples=(("All of them", "sidegate report members --tenant acme --output members.csv"),))
-@_reporting
+@_report_options
 def members(report: Report) -> None:
     """Write the members of the tenant."""
 
@@ -135,7 +138,7 @@ def members(report: Report) -> None:
     ),
 )
 @usage_options
-@_reporting
+@_report_options
 def quota(report: Report, **options: Any) -> None:
     """Write how much quota members and groups used.
 

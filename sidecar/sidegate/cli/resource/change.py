@@ -12,7 +12,7 @@ from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import plain
 from sidegate.cli.shell.inputs import assignments
-from sidegate.cli.shell.session import Acting, acting, asking
+from sidegate.cli.shell.session import Session, read_options, write_options
 from sidegate.server.wire.properties import write_properties
 
 
@@ -27,32 +27,34 @@ from sidegate.server.wire.properties import write_properties
 @click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, one of each type.")
 @click.option("--owner", default="", help="The member that owns it.  [default: who acts]")
 @click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
-@acting
-def register(by: Acting, *, resource: str, parents: tuple[str, ...], owner: str, properties: tuple[str, ...]) -> None:
+@write_options
+def register(
+    session: Session, *, resource: str, parents: tuple[str, ...], owner: str, properties: tuple[str, ...]
+) -> None:
     """Make RESOURCE known, with its owner.
 
     RESOURCE is type:id.
     """
     stored = assignments(properties, example="status=draft")
     made = pb.RegisteredResource(
-        name=by.name("resources", resource), parents=parents, properties=write_properties(stored)
+        name=session.name("resources", resource), parents=parents, properties=write_properties(stored)
     )
-    request = pb.RegisterResourceRequest(resource=made, owner=owner, actor=by.actor, request_id=by.request_id)
-    answer = by.call(ResourceServiceStub, "RegisterResource", request)
-    by.tell(answer, f"registered {resource}{_owned(answer)}")
+    request = pb.RegisterResourceRequest(resource=made, owner=owner, actor=session.actor, request_id=session.request_id)
+    answer = session.call(ResourceServiceStub, "RegisterResource", request)
+    session.show(answer, f"registered {resource}{_owned(answer)}")
 
 
 @click.command(cls=Command, examples=(("Show a document", "sidegate resource show --tenant acme document:d1"),))
 @click.argument("resource")
-@asking
-def show(by: Acting, *, resource: str) -> None:
+@read_options
+def show(session: Session, *, resource: str) -> None:
     """Show RESOURCE."""
-    request = pb.GetResourceRequest(name=by.name("resources", resource), actor=by.actor)
-    answer = by.call(ResourceServiceStub, "GetResource", request)
+    request = pb.GetResourceRequest(name=session.name("resources", resource), actor=session.actor)
+    answer = session.call(ResourceServiceStub, "GetResource", request)
     found = answer.resource
     lines = [f"  in      {', '.join(found.parents)}"] if found.parents else []
     lines += [f"  {name:<7} {json.dumps(value)}" for name, value in plain(found.properties).items()]
-    by.tell(answer, f"{resource}{_owned(answer)}", *lines)
+    session.show(answer, f"{resource}{_owned(answer)}", *lines)
 
 
 @click.command(
@@ -61,17 +63,21 @@ def show(by: Acting, *, resource: str) -> None:
 @click.argument("resource")
 @click.argument("clone")
 @click.option("--owner", default="", help="The member that owns the clone.  [default: who acts]")
-@acting
-def clone(by: Acting, *, resource: str, clone: str, owner: str) -> None:
+@write_options
+def clone(session: Session, *, resource: str, clone: str, owner: str) -> None:
     """Make one like RESOURCE, with the ID CLONE.
 
     It belongs to who cloned it.
     """
     request = pb.CloneResourceRequest(
-        name=by.name("resources", resource), clone_id=clone, owner=owner, actor=by.actor, request_id=by.request_id
+        name=session.name("resources", resource),
+        clone_id=clone,
+        owner=owner,
+        actor=session.actor,
+        request_id=session.request_id,
     )
-    answer = by.call(ResourceServiceStub, "CloneResource", request)
-    by.tell(answer, f"cloned {resource} as {clone}{_owned(answer)}")
+    answer = session.call(ResourceServiceStub, "CloneResource", request)
+    session.show(answer, f"cloned {resource} as {clone}{_owned(answer)}")
 
 
 @click.command(
@@ -85,8 +91,10 @@ def clone(by: Acting, *, resource: str, clone: str, owner: str) -> None:
 @click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
 @click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, in place of all before.")
 @click.option("--etag", default="", help="Only if the resource still looks as it did when this was read.")
-@acting
-def update(by: Acting, *, resource: str, properties: tuple[str, ...], parents: tuple[str, ...], etag: str) -> None:
+@write_options
+def update(
+    session: Session, *, resource: str, properties: tuple[str, ...], parents: tuple[str, ...], etag: str
+) -> None:
     """Set properties of RESOURCE, and what it stands in.
 
     A value is read as JSON where it is JSON, and as text otherwise. An empty one takes the property away, and an empty
@@ -97,26 +105,28 @@ def update(by: Acting, *, resource: str, properties: tuple[str, ...], parents: t
     if not (given or placed):
         raise click.UsageError("nothing to set: expected --property or --in")
     wanted = pb.RegisteredResource(
-        name=by.name("resources", resource),
+        name=session.name("resources", resource),
         parents=filter(None, parents),
         properties=write_properties({name: value for name, value in given.items() if value != ""}),
         etag=etag,
     )
-    request = pb.UpdateResourceRequest(resource=wanted, actor=by.actor, request_id=by.request_id)
+    request = pb.UpdateResourceRequest(resource=wanted, actor=session.actor, request_id=session.request_id)
     request.update_mask.paths.extend([*placed, *(f"properties.{name}" for name in given)])
-    by.tell(by.call(ResourceServiceStub, "UpdateResource", request), f"{resource} is updated")
+    session.show(session.call(ResourceServiceStub, "UpdateResource", request), f"{resource} is updated")
 
 
 @click.command(cls=Command, examples=(("Delete it", "sidegate resource delete --tenant acme document:d1"),))
 @click.argument("resource")
-@acting
-def delete(by: Acting, *, resource: str) -> None:
+@write_options
+def delete(session: Session, *, resource: str) -> None:
     """Delete RESOURCE with all that is held on it.
 
     One that others stand in stays.
     """
-    request = pb.DeleteResourceRequest(name=by.name("resources", resource), actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(ResourceServiceStub, "DeleteResource", request), f"{resource} is deleted")
+    request = pb.DeleteResourceRequest(
+        name=session.name("resources", resource), actor=session.actor, request_id=session.request_id
+    )
+    session.show(session.call(ResourceServiceStub, "DeleteResource", request), f"{resource} is deleted")
 
 
 @click.command(
@@ -134,8 +144,8 @@ def delete(by: Acting, *, resource: str) -> None:
 @click.argument("heir")
 @click.option("--role", "roles", multiple=True, help="Only this role on them, such as owner.")
 @click.option("--only", "resources", multiple=True, metavar="RESOURCE", help="Only this resource.")
-@acting
-def hand_over(by: Acting, *, former: str, heir: str, roles: tuple[str, ...], resources: tuple[str, ...]) -> None:
+@write_options
+def hand_over(session: Session, *, former: str, heir: str, roles: tuple[str, ...], resources: tuple[str, ...]) -> None:
     """Let HEIR take over what FORMER holds.
 
     Who owned, had to process or was viewing documents is followed in all of it at once. A template, in which others
@@ -143,16 +153,16 @@ def hand_over(by: Acting, *, former: str, heir: str, roles: tuple[str, ...], res
     """
     fields: dict[str, Any] = {"from": former}
     request = pb.HandOverRequest(
-        parent=by.parent,
+        parent=session.parent,
         to=heir,
         roles=roles,
         resources=resources,
-        actor=by.actor,
-        request_id=by.request_id,
+        actor=session.actor,
+        request_id=session.request_id,
         **fields,
     )
-    answer = by.call(ResourceServiceStub, "HandOver", request)
-    by.tell(answer, f"{heir} took over {answer.resources} resources from {former}")
+    answer = session.call(ResourceServiceStub, "HandOver", request)
+    session.show(answer, f"{heir} took over {answer.resources} resources from {former}")
 
 
 def _owned(answer: Any) -> str:

@@ -8,8 +8,8 @@ from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, plain, print_table
-from sidegate.cli.shell.session import Acting, asking, decoded
-from sidegate.cli.shell.session import reference as holder_reference
+from sidegate.cli.shell.names import holder_ref, id_of
+from sidegate.cli.shell.session import Session, page_options, read_options
 
 _HEADERS = ("resource", "in", "owner", "properties")
 _RELATION_HEADERS = ("role", "holder", "on", "through")
@@ -26,25 +26,24 @@ _RELATION_HEADERS = ("role", "holder", "on", "through")
 @click.option("--type", "type_", default="", help="Those of this type, such as document.")
 @click.option("--in", "inside", default="", metavar="PARENT", help="Those that stand in this themselves.")
 @click.option("--owner", default="", metavar="HOLDER", help="Those of this member, or group:ID.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@asking
-def list_(by: Acting, *, type_: str, owner: str, limit: int, **given: str) -> None:
+@page_options
+@read_options
+def list_(session: Session, *, type_: str, owner: str, limit: int, **given: str) -> None:
     """List the registered resources of the tenant.
 
     Every condition that is given must hold.
     """
     request = pb.ListRegisteredResourcesRequest(
-        parent=by.parent,
+        parent=session.parent,
         type=type_,
-        owner=holder_reference(owner) if owner else "",
+        owner=holder_ref(owner) if owner else "",
         page_size=limit,
-        actor=by.actor,
+        actor=session.actor,
         **given,
     )
-    answer = by.call(ResourceServiceStub, "ListRegisteredResources", request)
-    if by.as_json:
-        by.tell(answer)
+    answer = session.call(ResourceServiceStub, "ListRegisteredResources", request)
+    if session.as_json:
+        session.show(answer)
         return
     print_table(console(), _HEADERS, [_row(resource) for resource in answer.resources])
     if answer.next_page_token:
@@ -60,18 +59,18 @@ def list_(by: Acting, *, type_: str, owner: str, limit: int, **given: str) -> No
     ),
 )
 @click.argument("resource")
-@asking
-def count(by: Acting, *, resource: str) -> None:
+@read_options
+def count(session: Session, *, resource: str) -> None:
     """Tell how many resources stand in RESOURCE, and not which.
 
     And when whose it is, the member or the team, last changed anything.
     """
-    request = pb.CountResourcesRequest(name=by.name("resources", resource), actor=by.actor)
-    answer = by.call(ResourceServiceStub, "CountResources", request)
+    request = pb.CountResourcesRequest(name=session.name("resources", resource), actor=session.actor)
+    answer = session.call(ResourceServiceStub, "CountResources", request)
     lines = [f"  {one.type:<12}{one.count}" for one in answer.counts]
     if answer.HasField("last_change_time"):
         lines.append(f"  last change {answer.last_change_time.ToDatetime():%Y-%m-%d %H:%M}")
-    by.tell(answer, resource, *lines)
+    session.show(answer, resource, *lines)
 
 
 @click.command(
@@ -79,24 +78,23 @@ def count(by: Acting, *, resource: str) -> None:
     examples=(("Who can do something with a document", "sidegate resource relations --tenant acme document:d1"),),
 )
 @click.argument("resource")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@asking
-def relations(by: Acting, *, resource: str, limit: int, page_token: str) -> None:
+@page_options
+@read_options
+def relations(session: Session, *, resource: str, limit: int, page_token: str) -> None:
     """Tell who holds which role on RESOURCE.
 
     Roles on what it stands in, and roles through groups, say so. Roles on the tenant are told by `grant list`.
     """
     request = pb.ListRelationsRequest(
-        name=by.name("resources", resource), page_size=limit, page_token=page_token, actor=by.actor
+        name=session.name("resources", resource), page_size=limit, page_token=page_token, actor=session.actor
     )
-    answer = by.call(ResourceServiceStub, "ListRelations", request)
-    if by.as_json:
-        by.tell(answer)
+    answer = session.call(ResourceServiceStub, "ListRelations", request)
+    if session.as_json:
+        session.show(answer)
         return
     print_table(console(), _RELATION_HEADERS, [_relation(relation) for relation in answer.relations])
     if answer.hidden:
-        click.echo(f"\nNot told to {by.actor}: what is behind {', '.join(answer.hidden)}")
+        click.echo(f"\nNot told to {session.actor}: what is behind {', '.join(answer.hidden)}")
     if answer.next_page_token:
         click.echo(f"\nThere are more: --page {answer.next_page_token}")
 
@@ -108,4 +106,4 @@ def _relation(relation: pb.Relation) -> tuple[str, ...]:
 
 def _row(resource: pb.RegisteredResource) -> tuple[str, ...]:
     properties = (f"{name}={value}" for name, value in plain(resource.properties).items())
-    return decoded(resource.name), ", ".join(resource.parents), resource.owner, ", ".join(properties)
+    return id_of(resource.name), ", ".join(resource.parents), resource.owner, ", ".join(properties)

@@ -20,7 +20,7 @@ _OPTIONS = (
 )
 
 
-def conditions(command: Callable[..., None]) -> Callable[..., None]:
+def change_filter_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options by which changes are asked for; every one that is given must hold."""
     for option in reversed(_OPTIONS):
         command = option(command)

@@ -93,7 +93,7 @@ async def connected(target: Target) -> AsyncIterator[aio.Channel]:
         yield channel
 
 
-async def answered(call: Awaitable[Answer], target: Target) -> Answer:
+async def answer_of(call: Awaitable[Answer], target: Target) -> Answer:
     """Return what a call answers.
 
     Raises:
@@ -105,14 +105,14 @@ async def answered(call: Awaitable[Answer], target: Target) -> Answer:
         raise _failure(error, target) from error
 
 
-async def paged(call: Callable[..., Awaitable[Any]], request: Any, target: Target) -> AsyncIterator[Any]:
+async def pages_of(call: Callable[..., Awaitable[Any]], request: Any, target: Target) -> AsyncIterator[Any]:
     """Yield the answers to the request for a list, page after page, to the last one.
 
     Raises:
         Failure: the server refused, could not decide, or did not answer.
     """
     while True:
-        page = await answered(call(request, timeout=target.timeout), target)
+        page = await answer_of(call(request, timeout=target.timeout), target)
         yield page
         if not page.next_page_token:
             return
@@ -132,7 +132,7 @@ def _violations(status: status_pb2.Status, reason: str) -> Iterator[str]:
 def _failure(error: aio.AioRpcError, target: Target) -> Failure:
     status = _status(error)
     if status is None:
-        return Failure(_unexplained(error, target), exit_code=UNDECIDED)
+        return Failure(_transport_message(error, target), exit_code=UNDECIDED)
     code = _EXIT_CODES.get(error.code(), UNDECIDED)
     info = _info(status)
     reason = info.reason
@@ -156,7 +156,7 @@ def _info(status: status_pb2.Status) -> Any:
     return info
 
 
-def _unexplained(error: aio.AioRpcError, target: Target) -> str:
+def _transport_message(error: aio.AioRpcError, target: Target) -> str:
     address = target.address
     match error.code():
         case StatusCode.UNAVAILABLE if "connect" not in (error.details() or "").lower():

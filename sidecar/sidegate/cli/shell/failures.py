@@ -1,4 +1,4 @@
-"""Expected errors as messages with exit codes: nobody sees a traceback for a wrong file or a server that is away."""
+"""Expected errors as messages with exit codes, without a traceback."""
 
 from __future__ import annotations
 
@@ -22,21 +22,28 @@ _BAD_INPUT = (FaultyFiles, InvalidInput, ModelError, RowError, StartError)
 class Failure(click.ClickException):
     """A message of one or several lines for standard error, and the exit code that goes with it."""
 
-    def __init__(self, message: str, *, exit_code: int, details: Iterable[str] = ()) -> None:
+    def __init__(self, message: str, *, exit_code: int, details: Iterable[str] = (), hint: str = "") -> None:
         super().__init__(message)
         self.exit_code = exit_code  # type: ignore[misc] # click reads it from the instance
         self.details = tuple(details)
+        self.hint = hint
 
     @classmethod
     def of(cls, error: SidegateError) -> Failure:
-        """Return the failure that tells an error of ours."""
+        """Return an error of ours as a failure."""
         code = BAD_INPUT if isinstance(error, _BAD_INPUT) else UNDECIDED
         if isinstance(error, FaultyFiles) and len(error.faults) > 1:
             return cls(f"{len(error.faults)} faults", exit_code=code, details=map(str, error.faults))
         return cls(str(error), exit_code=code)
 
+    def with_hint(self, hint: str) -> Failure:
+        """Return the same failure with a hint; an empty one is not shown."""
+        return Failure(self.message, exit_code=self.exit_code, details=self.details, hint=hint)
+
     def show(self, file: IO[Any] | None = None) -> None:
-        """Write the message and its details to standard error."""
+        """Write the message, its details and its hint to standard error."""
         click.echo(click.style("error", fg="red", bold=True) + f": {self.message}", file=file, err=True)
         for detail in self.details:
             click.echo(f"  {detail}", file=file, err=True)
+        if self.hint:
+            click.echo(click.style("hint", fg="yellow", bold=True) + f": {self.hint}", file=file, err=True)

@@ -1,9 +1,9 @@
-"""What `check` and the lists share: the options of a question, and what an answer's words mean."""
+"""What `check` and the lists share: the options of a question, and the codes of an answer in words."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from math import isfinite
@@ -13,6 +13,8 @@ import click
 
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.cli.shell.client import Target, target_options
+from sidegate.cli.shell.failures import Failure
+from sidegate.cli.shell.hints import quoting_hint
 from sidegate.model.properties import Json, Properties
 from sidegate.model.question import DEFAULT_CONSISTENCY, Consistency, Request, Requirement, Resource, Subject
 from sidegate.model.reference import ANY, split_ref
@@ -35,8 +37,8 @@ REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What comes with a question besides its words: where it is put, what is claimed, how fresh the facts must be."""
+class QuestionOptions:
+    """What comes with a question: the server and tenant, the claimed properties, how fresh the facts must be."""
 
     target: Target
     tenant: str
@@ -46,6 +48,13 @@ class Given:
     consistency: Consistency
     revision: str
     as_json: bool
+
+    @property
+    def claims(self) -> Iterator[tuple[str, str, Properties]]:
+        """Each flag that takes values, the field of the request that it fills, and the values."""
+        yield "--property", "resource.properties", self.properties
+        yield "--subject-property", "subject.properties", self.subject_properties
+        yield "--context", "context", self.context
 
     def question(self, *, subject: Subject, action: str = "", resource: Resource) -> pb.CheckRequest:
         """Return the question; a part that is asked for is left empty."""
@@ -79,7 +88,9 @@ class _Property(click.ParamType[tuple[str, Json]]):
 
 _OPTIONS = (
     click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant to ask in."),
-    click.option("--property", "properties", type=_Property(), multiple=True, help="A property of the resource."),
+    click.option(
+        "--property", "properties", type=_Property(), multiple=True, help="A property of the resource: JSON, else text."
+    ),
     click.option(
         "--subject-property", "subject_properties", type=_Property(), multiple=True, help="A property of the subject."
     ),
@@ -90,12 +101,15 @@ _OPTIONS = (
 )
 
 
-def questioning(timeout: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options of a question, and pass them to the command as `given`."""
+def question_options(timeout: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of a question, and pass them to the command as `options`.
+
+    Where the server refuses a value that was read as JSON, the failure says how to quote it.
+    """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def with_given(  # noqa: PLR0913 - one for each option
+        def with_options(  # noqa: PLR0913 - one for each option
             target: Target,
             *,
             tenant: str,
@@ -107,7 +121,7 @@ def questioning(timeout: float) -> Callable[[Callable[..., None]], Callable[...,
             as_json: bool,
             **others: Any,
         ) -> None:
-            given = Given(
+            options = QuestionOptions(
                 target,
                 tenant,
                 dict(properties),
@@ -117,9 +131,12 @@ def questioning(timeout: float) -> Callable[[Callable[..., None]], Callable[...,
                 at_least_as_fresh or "",
                 as_json,
             )
-            command(given=given, **others)
+            try:
+                command(options=options, **others)
+            except Failure as failure:
+                raise failure.with_hint(quoting_hint(failure.details, options.claims)) from failure
 
-        optioned = target_options(timeout)(with_given)
+        optioned = target_options(timeout)(with_options)
         for option in reversed(_OPTIONS):
             optioned = option(optioned)
         return optioned
@@ -139,7 +156,7 @@ def resource_of(word: str) -> Resource:
     return Resource(type_, id_)
 
 
-def reason_told(code: str) -> str:
+def reason_text(code: str) -> str:
     """Return what the code of a reason means, in words."""
     return f"{REASONS[code]} ({code})" if code in REASONS else code
 

@@ -1,4 +1,4 @@
-"""What all commands that write share: who acts, in which tenant, and one call to the server."""
+"""What commands about one tenant share: who acts, in which tenant, and one call to the server."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import Any
 
 import click
 from google.protobuf.json_format import MessageToDict
+from grpc import StatusCode, aio
 
-from sidegate.cli.shell.client import Target, answered, connected, target_options
+from sidegate.cli.shell.client import Target, answer_of, connected, target_options
 from sidegate.cli.shell.console import print_json
+from sidegate.cli.shell.failures import Failure
+from sidegate.cli.shell.hints import tenant_hint
+from sidegate.server.wire.names import name_of
 
 _TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Acting:
-    """Who acts and in which tenant, on which server, and how to tell the answer."""
+class Session:
+    """Who acts and in which tenant, on which server, and how the answer is printed."""
 
     target: Target
     tenant: str
@@ -30,11 +34,11 @@ class Acting:
     @property
     def parent(self) -> str:
         """The tenant's name on the wire."""
-        return f"tenants/{encoded(self.tenant)}"
+        return name_of(self.tenant)
 
     def name(self, collection: str, id_: str) -> str:
         """Return the name of a thing in the tenant."""
-        return f"{self.parent}/{collection}/{encoded(id_)}"
+        return name_of(self.tenant, collection, id_)
 
     def call(self, stub: Any, method: str, request: Any) -> Any:
         """Return what the server answers.
@@ -47,9 +51,20 @@ class Acting:
     async def _call(self, stub: Any, method: str, request: Any) -> Any:
         async with connected(self.target) as channel:
             call = getattr(stub(channel), method)
-            return await answered(call(request, timeout=self.target.timeout), self.target)
+            try:
+                return await answer_of(call(request, timeout=self.target.timeout), self.target)
+            except Failure as failure:
+                raise await self._with_hint(failure, channel) from failure.__cause__
 
-    def tell(self, answer: Any, *lines: str) -> None:
+    async def _with_hint(self, failure: Failure, channel: aio.Channel) -> Failure:
+        """Return the failure with the known tenant that an unknown one probably meant, for the platform only."""
+        cause = failure.__cause__
+        unknown = isinstance(cause, aio.AioRpcError) and cause.code() is StatusCode.NOT_FOUND
+        if not unknown or self.actor or f"no tenant `{self.tenant}`" not in failure.message:
+            return failure
+        return failure.with_hint(await tenant_hint(channel, self.tenant, self.target))
+
+    def show(self, answer: Any, *lines: str) -> None:
         """Print an answer: as JSON where that is asked for, else as lines."""
         if self.as_json:
             print_json(MessageToDict(answer, preserving_proto_field_name=True))
@@ -58,41 +73,36 @@ class Acting:
             click.echo(line)
 
 
-def encoded(id_: str) -> str:
-    """Return an ID as it stands in a name."""
-    return id_.replace("%", "%25").replace("/", "%2F")
-
-
-def acting(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a command that writes, and pass them to it as `by`."""
+def write_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that writes, and pass them to it as `session`."""
 
     @wraps(command)
-    def with_acting(target: Target, **options: Any) -> None:
+    def with_session(target: Target, **options: Any) -> None:
         names = ("tenant", "actor", "request_id", "as_json")
-        command(by=Acting(target, *(options.pop(name) for name in names)), **options)
+        command(session=Session(target, *(options.pop(name) for name in names)), **options)
 
-    written = click.option("--request-id", default="", metavar="ID", help="Do the same request only once.")(with_acting)
-    return _asking(written)
-
-
-def asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a command that reads, and pass them to it as `by`."""
-
-    @wraps(command)
-    def with_acting(target: Target, *, tenant: str, actor: str, as_json: bool, **options: Any) -> None:
-        command(by=Acting(target, tenant, actor, "", as_json), **options)
-
-    return _asking(with_acting)
+    once = click.option("--request-id", default="", metavar="ID", help="Do the same request only once.")
+    return _tenant_options(once(with_session))
 
 
-def surveying(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a command that reads across tenants, and pass them to it as `by`."""
+def read_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that reads, and pass them to it as `session`."""
 
     @wraps(command)
-    def with_acting(target: Target, *, as_json: bool, **options: Any) -> None:
-        command(by=Acting(target, "", "", "", as_json), **options)
+    def with_session(target: Target, *, tenant: str, actor: str, as_json: bool, **options: Any) -> None:
+        command(session=Session(target, tenant, actor, "", as_json), **options)
 
-    return _answering(with_acting)
+    return _tenant_options(with_session)
+
+
+def cross_tenant_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that reads across tenants, and pass them to it as `session`."""
+
+    @wraps(command)
+    def with_session(target: Target, *, as_json: bool, **options: Any) -> None:
+        command(session=Session(target, "", "", "", as_json), **options)
+
+    return _answer_options(with_session)
 
 
 def actor_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -100,21 +110,20 @@ def actor_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--actor", default="", help="Who acts: member:<id>.  [default: platform]")(command)
 
 
-def _asking(command: Callable[..., None]) -> Callable[..., None]:
+def page_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a list's page, and pass them to the command as `limit` and `page_token`."""
+    limit = click.option(
+        "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page."
+    )
+    page = click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer named.")
+    return limit(page(command))
+
+
+def _tenant_options(command: Callable[..., None]) -> Callable[..., None]:
     in_tenant = click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")
-    return in_tenant(_answering(actor_option(command)))
+    return in_tenant(_answer_options(actor_option(command)))
 
 
-def _answering(command: Callable[..., None]) -> Callable[..., None]:
+def _answer_options(command: Callable[..., None]) -> Callable[..., None]:
     shown = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
     return shown(target_options(timeout=_TIMEOUT)(command))
-
-
-def decoded(name: str) -> str:
-    """Return the ID at the end of a name."""
-    return name.rpartition("/")[2].replace("%2F", "/").replace("%25", "%")
-
-
-def reference(holder: str) -> str:
-    """Return the reference of a holder, who is a member where nothing else is said."""
-    return holder if holder.startswith(("member:", "group:")) else f"member:{holder}"

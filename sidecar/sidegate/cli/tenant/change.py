@@ -12,7 +12,7 @@ from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import plain
 from sidegate.cli.shell.inputs import assignments
-from sidegate.cli.shell.session import Acting, acting, asking
+from sidegate.cli.shell.session import Session, read_options, write_options
 from sidegate.server.wire.properties import write_properties
 
 
@@ -29,36 +29,36 @@ from sidegate.server.wire.properties import write_properties
 @click.option("--email", default="", help="The founder's e-mail.")
 @click.option("--phone", default="", help="The founder's mobile number.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting.")
-@acting
-def create(by: Acting, *, founder: str, pack: str, settings: tuple[str, ...], **details: str) -> None:
+@write_options
+def create(session: Session, *, founder: str, pack: str, settings: tuple[str, ...], **details: str) -> None:
     """Make the tenant with its first member, FOUNDER.
 
     FOUNDER is the ID of a member, who holds the pack's first role.
     """
     request = pb.CreateTenantRequest(
-        tenant_id=by.tenant,
+        tenant_id=session.tenant,
         tenant=pb.Tenant(pack=pack, settings=write_properties(assignments(settings, example="seats=25"))),
         founder=pb.Founder(member_id=founder, **details),
-        actor=by.actor,
-        request_id=by.request_id,
+        actor=session.actor,
+        request_id=session.request_id,
     )
-    answer: Any = by.call(TenantServiceStub, "CreateTenant", request)
-    by.tell(answer, f"made tenant {by.tenant}, and {founder} its {answer.tenant.roles[0]}")
+    answer: Any = session.call(TenantServiceStub, "CreateTenant", request)
+    session.show(answer, f"made tenant {session.tenant}, and {founder} its {answer.tenant.roles[0]}")
 
 
 @click.command(cls=Command, examples=(("Show it", "sidegate tenant show --tenant acme"),))
-@asking
-def show(by: Acting) -> None:
+@read_options
+def show(session: Session) -> None:
     """Show the tenant: its pack, settings, roles and seats.
 
     A suspended one says so.
     """
-    answer = by.call(TenantServiceStub, "GetTenant", pb.GetTenantRequest(name=by.parent, actor=by.actor))
+    answer = session.call(TenantServiceStub, "GetTenant", pb.GetTenantRequest(name=session.parent, actor=session.actor))
     found = answer.tenant
     settings = (f"{name}={json.dumps(value)}" for name, value in plain(found.settings).items())
-    by.tell(
+    session.show(
         answer,
-        f"{by.tenant}{', suspended' if found.state == pb.TENANT_STATE_SUSPENDED else ''}",
+        f"{session.tenant}{', suspended' if found.state == pb.TENANT_STATE_SUSPENDED else ''}",
         f"  pack      {found.pack or 'the default'}",
         f"  settings  {', '.join(settings) or 'none'}",
         f"  roles     {', '.join(found.roles)}",
@@ -75,8 +75,8 @@ def show(by: Acting) -> None:
     ),
 )
 @click.argument("settings", nargs=-1, required=True, metavar="NAME=VALUE...")
-@acting
-def set_(by: Acting, *, settings: tuple[str, ...]) -> None:
+@write_options
+def set_(session: Session, *, settings: tuple[str, ...]) -> None:
     """Set settings of the tenant, each as NAME=VALUE.
 
     A value is read as JSON where it is JSON, and as text otherwise. An empty one takes the setting away.
@@ -84,10 +84,13 @@ def set_(by: Acting, *, settings: tuple[str, ...]) -> None:
     given = assignments(settings, example="seats=25")
     request = pb.UpdateTenantRequest(
         tenant=pb.Tenant(
-            name=by.parent, settings=write_properties({name: value for name, value in given.items() if value != ""})
+            name=session.parent,
+            settings=write_properties({name: value for name, value in given.items() if value != ""}),
         ),
-        actor=by.actor,
-        request_id=by.request_id,
+        actor=session.actor,
+        request_id=session.request_id,
     )
     request.update_mask.paths.extend(f"settings.{name}" for name in given)
-    by.tell(by.call(TenantServiceStub, "UpdateTenant", request), f"set {', '.join(given)} of tenant {by.tenant}")
+    session.show(
+        session.call(TenantServiceStub, "UpdateTenant", request), f"set {', '.join(given)} of tenant {session.tenant}"
+    )

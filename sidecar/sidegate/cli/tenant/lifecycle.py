@@ -8,7 +8,8 @@ from sidegate.authz.v1 import tenant_pb2 as pb
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_table
-from sidegate.cli.shell.session import Acting, acting, decoded, surveying
+from sidegate.cli.shell.names import id_of
+from sidegate.cli.shell.session import Session, cross_tenant_options, page_options, write_options
 
 STATES = ("active", "suspended")
 _HEADERS = ("tenant", "pack", "state", "seats taken", "created")
@@ -20,16 +21,15 @@ _HEADERS = ("tenant", "pack", "state", "seats taken", "created")
     examples=(("All of them", "sidegate tenant list"), ("Who is suspended", "sidegate tenant list --state suspended")),
 )
 @click.option("--state", type=click.Choice(STATES), help="Those in this state.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many on a page.")
-@click.option("--page", "page_token", default="", metavar="TOKEN", help="The page that an answer before named.")
-@surveying
-def list_(by: Acting, *, state: str | None, limit: int, page_token: str) -> None:
+@page_options
+@cross_tenant_options
+def list_(session: Session, *, state: str | None, limit: int, page_token: str) -> None:
     """List all tenants."""
     wanted = pb.TenantState.Value(f"TENANT_STATE_{state.upper()}") if state else pb.TENANT_STATE_UNSPECIFIED
     request = pb.ListTenantsRequest(state=wanted, page_size=limit, page_token=page_token)
-    answer = by.call(TenantServiceStub, "ListTenants", request)
-    if by.as_json:
-        by.tell(answer)
+    answer = session.call(TenantServiceStub, "ListTenants", request)
+    if session.as_json:
+        session.show(answer)
         return
     print_table(console(), _HEADERS, [_row(tenant) for tenant in answer.tenants])
     if answer.next_page_token:
@@ -37,25 +37,25 @@ def list_(by: Acting, *, state: str | None, limit: int, page_token: str) -> None
 
 
 @click.command(cls=Command, examples=(("Pause a company", "sidegate tenant suspend --tenant acme"),))
-@acting
-def suspend(by: Acting) -> None:
+@write_options
+def suspend(session: Session) -> None:
     """Let nobody in the tenant be allowed anything.
 
     All that is in it stays, and decides again once it is resumed.
     """
-    request = pb.SuspendTenantRequest(name=by.parent, actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(TenantServiceStub, "SuspendTenant", request), f"{by.tenant} is suspended")
+    request = pb.SuspendTenantRequest(name=session.parent, actor=session.actor, request_id=session.request_id)
+    session.show(session.call(TenantServiceStub, "SuspendTenant", request), f"{session.tenant} is suspended")
 
 
 @click.command(cls=Command, examples=(("Let it go on", "sidegate tenant resume --tenant acme"),))
-@acting
-def resume(by: Acting) -> None:
+@write_options
+def resume(session: Session) -> None:
     """Let the suspended tenant decide as before.
 
     Only the platform can.
     """
-    request = pb.ResumeTenantRequest(name=by.parent, actor=by.actor, request_id=by.request_id)
-    by.tell(by.call(TenantServiceStub, "ResumeTenant", request), f"{by.tenant} is active")
+    request = pb.ResumeTenantRequest(name=session.parent, actor=session.actor, request_id=session.request_id)
+    session.show(session.call(TenantServiceStub, "ResumeTenant", request), f"{session.tenant} is active")
 
 
 @click.command(
@@ -68,8 +68,8 @@ def resume(by: Acting) -> None:
 )
 @click.option("--confirm", "token", default="", metavar="TOKEN", help="The token of the call before.")
 @click.option("--yes", is_flag=True, help="Ask and confirm in one.")
-@acting
-def delete(by: Acting, *, token: str, yes: bool) -> None:
+@write_options
+def delete(session: Session, *, token: str, yes: bool) -> None:
     """Delete the tenant with all that is in it.
 
     The first call deletes nothing and returns a token; the second carries it. The history stays.
@@ -77,29 +77,29 @@ def delete(by: Acting, *, token: str, yes: bool) -> None:
 
     def request(confirmation: str) -> pb.DeleteTenantRequest:
         return pb.DeleteTenantRequest(
-            name=by.parent,
+            name=session.parent,
             confirmation_token=confirmation,
-            actor=by.actor,
-            request_id=by.request_id if confirmation else "",
+            actor=session.actor,
+            request_id=session.request_id if confirmation else "",
         )
 
-    answer = by.call(TenantServiceStub, "DeleteTenant", request(token))
+    answer = session.call(TenantServiceStub, "DeleteTenant", request(token))
     if yes and not answer.deleted:
-        answer = by.call(TenantServiceStub, "DeleteTenant", request(answer.confirmation_token))
+        answer = session.call(TenantServiceStub, "DeleteTenant", request(answer.confirmation_token))
     content = f"members {answer.members}; resources {answer.resources}"
     if answer.deleted:
-        by.tell(answer, f"{by.tenant} is deleted: {content}")
+        session.show(answer, f"{session.tenant} is deleted: {content}")
         return
-    by.tell(
+    session.show(
         answer,
-        f"{by.tenant} would be deleted: {content}",
+        f"{session.tenant} would be deleted: {content}",
         f"  confirm it within ten minutes: --confirm {answer.confirmation_token}",
     )
 
 
 def _row(tenant: pb.Tenant) -> tuple[str, ...]:
     return (
-        decoded(tenant.name),
+        id_of(tenant.name),
         tenant.pack or "the default",
         pb.TenantState.Name(tenant.state).removeprefix("TENANT_STATE_").lower(),
         str(tenant.seats_taken),

@@ -1,0 +1,46 @@
+"""The policy packs on this machine: those that come with Sidegate, and those that SIDEGATE_POLICIES names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sidegate.errors import PackError
+from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.policy.pack.load import SCHEMA, load_pack
+from sidegate.policy.pack.schema import Pack
+
+
+def packs_in(directory: Path) -> Sequence[Path]:
+    """Return the directories of packs: `directory` itself where it is one, else those in it, sorted."""
+    if (directory / SCHEMA).is_file():
+        return (directory,)
+    return sorted(schema.parent for schema in directory.glob(f"*/{SCHEMA}"))
+
+
+def bundled_names() -> Sequence[str]:
+    """Return the names of the packs that come with Sidegate."""
+    return [path.name for path in packs_in(bundled_packs())]
+
+
+def local_names() -> Sequence[str]:
+    """Return the names of all packs on this machine, each once."""
+    return [*dict.fromkeys(path.name for path in _local_packs())]
+
+
+def pack_with_digest(digest: str) -> Pack | None:
+    """Return the pack on this machine that has a digest, None where there is none."""
+    for path in _local_packs():
+        with suppress(PackError):  # a pack that does not load is not the one that a server decides by
+            pack = load_pack(path)
+            if pack.digest == digest:
+                return pack
+    return None
+
+
+def _local_packs() -> Iterator[Path]:
+    if policies := os.environ.get("SIDEGATE_POLICIES"):
+        yield from packs_in(Path(policies))
+    yield from packs_in(bundled_packs())
