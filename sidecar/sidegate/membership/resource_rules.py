@@ -39,32 +39,42 @@ async def ask_on(step: CommandContext, action: str, reference: str) -> None:
 
 
 async def require_registering(step: CommandContext, type_: ResourceType, parents: Collection[str]) -> None:
-    """Require that the actor may register one: by an action on the type as a whole, or on the parent it names.
+    """Require that the actor may register one: by an action on each of its parents, or on the type as a whole.
+
+    The action on the type is asked where the pack has no action on one of the parents, or none are named.
 
     Raises:
-        NotPermitted: the pack denies it.
-        InvalidInput: the parent that the pack asks about is not named.
+        NotPermitted: the pack denies it on the type or on a parent, or has an action on neither.
+        InvalidInput: the pack only has actions on parents, and none of these is named.
     """
-    on, _, action = type_.registered_with.partition(":")
-    if on == type_.name or not action:
-        await ask_on(step, action, ref(type_.name, ANY))
+    if step.caller.is_platform:
         return
-    parent = next((parent for parent in parents if split_ref(parent)[0] == on), None)
-    if parent is None and not step.caller.is_platform:
-        raise InvalidInput(Violation("resource.parents", f"expected the `{on}` that a `{type_.name}` is made in"))
-    await ask_on(step, action, parent or "")
+    questions, whole = type_.registered_with, ref(type_.name, ANY)
+    asked = {parent: questions.get(split_ref(parent)[0], "") for parent in sorted({*parents})}
+    on_type = questions.get(type_.name, "")
+    if on_type and not (asked and all(asked.values())):
+        await ask_on(step, on_type, whole)
+    elif questions and not on_type and not any(asked.values()):
+        types = " or ".join(f"`{name}`" for name in questions)
+        message = f"expected the {types} that a `{type_.name}` is made in"
+        raise InvalidInput(Violation("resource.parents", message))
+    elif not questions:
+        await ask_on(step, "", whole)
+    for parent, action in asked.items():
+        if action or not on_type:
+            await ask_on(step, action, parent)
 
 
 async def require_moving(step: CommandContext, type_: ResourceType, reference: str, added: Collection[str]) -> None:
-    """Require that the actor may place a resource elsewhere: by an action on it, and as for one that is made there.
+    """Require that the actor may change a resource's parents: by an action on it, and one on each added parent.
 
-    Else whoever may register nothing in a template could bring a document before its managers by moving it there.
+    Without the second, somebody who may register nothing in a template could show a document to its managers by moving
+    it there.
 
     Raises:
         NotPermitted: the pack denies it.
     """
     await ask_on(step, type_.moved_with, reference)
-    on, _, action = type_.registered_with.partition(":")
     for parent in sorted(added):
-        if split_ref(parent)[0] == on:
+        if action := type_.moved_into.get(split_ref(parent)[0]):
             await ask_on(step, action, parent)

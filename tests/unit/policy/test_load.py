@@ -208,6 +208,43 @@ def test_what_is_done_with_an_action_names_one_of_the_type(tmp_path: Path, key: 
     assert fault == f"pack.yaml:23: resources.note.{key}: `note` has no action `edti`: did you mean `edit`?"
 
 
+def test_a_type_is_registered_with_actions_on_parents_and_on_itself(tmp_path: Path) -> None:
+    """One question or a list of them; a move asks the questions about parents, where it has none of its own."""
+    note = "parents: [folder, desk]"
+    one = SCHEMA.replace(note, f"{note}\n    registered_with: folder:view")
+    read = load_pack(write_pack(tmp_path / "one", schema=one)).schema.resources["note"]
+    assert (read.registered_with, read.moved_into) == ({"folder": "view"}, {"folder": "view"})
+
+    more = f"{note}\n    registered_with: [folder:view, desk:open, note:edit]"
+    read = load_pack(write_pack(tmp_path / "more", schema=SCHEMA.replace(note, more))).schema.resources["note"]
+    assert read.registered_with == {"folder": "view", "desk": "open", "note": "edit"}
+    assert read.moved_into == {"folder": "view", "desk": "open"}
+
+    own = f"{more}\n    moved_with: edit\n    moved_into: desk:open"
+    read = load_pack(write_pack(tmp_path / "own", schema=SCHEMA.replace(note, own))).schema.resources["note"]
+    assert read.moved_into == {"desk": "open"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "fault"),
+    [
+        ("registered_with: []", "registered_with: `[]` is not right: a list of one or more"),
+        ("registered_with: [desk:opne]", "registered_with: `desk` has no action `opne`: did you mean `open`?"),
+        ("registered_with: [desk:open, dest:open]", "registered_with: `dest` is no type: did you mean `desk`?"),
+        ("registered_with: member:list", "registered_with: `member` is not right: expected a parent of `note` or the "),
+        ("registered_with: [note:edit, note:view]", "registered_with: `note` is named twice; one action of a type is "),
+        ("moved_with: edit, moved_into: note:edit", "moved_into: `note` is not right: expected a parent of `note`"),
+        ("moved_into: desk:open", "moved_into: nobody moves a resource without `moved_with`; declare it too"),
+    ],
+)
+def test_what_a_registration_or_a_move_asks_is_about_parents(tmp_path: Path, declared: str, fault: str) -> None:
+    """A question about a type that is no parent, is unknown or is named twice is a fault on its line."""
+    note = "parents: [folder, desk]"
+    lines = "".join(f"\n    {line}" for line in declared.replace(", moved", "\nmoved").splitlines())
+    (found,) = faults_of(tmp_path, schema=SCHEMA.replace(note, f"{note}{lines}"))
+    assert found.partition("resources.note.")[2].startswith(fault)
+
+
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [

@@ -103,12 +103,24 @@ def _about(type_: ResourceType) -> Iterator[str]:
     if type_.instances in _INSTANCES:
         yield _INSTANCES[type_.instances]
     if type_.parents:
-        yield f"Stands in: {', '.join(f'`{name}`' for name in sorted(type_.parents))}."
+        yield f"Parents: {', '.join(f'`{name}`' for name in sorted(type_.parents))}."
     if type_.registered_with:
-        yield f"Registered by who is allowed `{type_.registered_with}`."
+        asked = (_asked(name, action, type_) for name, action in type_.registered_with.items())
+        yield f"Registered by who is allowed {' or '.join(asked)}."
     for key, what in ACTIONS_ON_ONE.items():
         if action := getattr(type_, key):
-            yield f"{what} by who is allowed `{action}` on it."
+            besides = _besides(type_) if key == "moved_with" else ""
+            yield f"{what} by who is allowed `{action}` on it{besides}."
+
+
+def _asked(name: str, action: str, type_: ResourceType) -> str:
+    return f"`{name}:{action}`" + ("" if name == type_.name else f" on the {name} it is made in")
+
+
+def _besides(type_: ResourceType) -> str:
+    """Return what a move needs on the new parent, in words."""
+    asked = " or ".join(f"`{name}:{action}`" for name, action in type_.moved_into.items())
+    return f" and, on the new parent, {asked}" if asked else ""
 
 
 def _conditions(cells: Iterable[Cells]) -> list[str]:

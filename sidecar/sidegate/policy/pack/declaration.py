@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from sidegate.documents.json_schema import check_schema
@@ -132,14 +133,29 @@ def _custom_roles(given: Any, types: frozenset[str]) -> CustomRoles | None:
     return CustomRoles(given["rule"], touched, frozenset(given.get("granted_by", ())))
 
 
+def _questions(given: Any) -> Mapping[str, str]:
+    """Return one `type:action` or a list of them as actions by their types; of a type named twice, the last."""
+    return MappingProxyType(dict(map(_question, _listed(given))))
+
+
+def _listed(given: Any) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _on_parents(questions: Mapping[str, str], name: str) -> Mapping[str, str]:
+    return MappingProxyType({type_: action for type_, action in questions.items() if type_ != name})
+
+
 def _resource(name: str, given: Any) -> ResourceType:
+    registered = _questions(given.get("registered_with", ()))
     return ResourceType(
         name,
         tuple(given["actions"]),
         frozenset(given.get("parents", ())),
         InstanceOf(given.get("of", InstanceOf.RESOURCES)),
         _properties(given.get("properties", {}), Source.STORED),
-        registered_with=given.get("registered_with", ""),
+        registered_with=registered,
+        moved_into=_questions(given["moved_into"]) if "moved_into" in given else _on_parents(registered, name),
         **{name: given.get(name, "") for name in ACTIONS_ON_ONE},
     )
 
@@ -167,6 +183,8 @@ def _faults(schema: Schema, document: Document) -> Iterator[Fault]:
     yield from _custom_role_faults(schema, document)
     yield from _authority_faults(schema, document)
     yield from _operation_faults(schema, document)
+    for type_ in schema.resources.values():
+        yield from _parent_question_faults(type_, schema, document)
     yield from _rule_faults(schema, document)
 
 
@@ -280,8 +298,9 @@ def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
     ]
     for type_ in schema.resources.values():
         path = ("resources", type_.name)
-        if type_.registered_with:
-            places.append(((*path, "registered_with"), *_question(type_.registered_with)))
+        for key in ("registered_with", "moved_into"):
+            asked = _declared(type_, document).get(key, ())
+            places += [((*path, key), *_question(question)) for question in _listed(asked)]
         given = ((key, getattr(type_, key)) for key in ACTIONS_ON_ONE)
         places += [((*path, key), type_.name, action) for key, action in given if action]
     for place, name, action in places:
@@ -291,6 +310,30 @@ def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
         elif action not in declared.actions:
             message = f"`{name}` has no action `{action}`: {nearest(action, declared.actions)}"
             yield document.fault(place, message)
+
+
+def _declared(type_: ResourceType, document: Document) -> Mapping[str, Any]:
+    """Return what pack.yaml declares for a resource type."""
+    whole: Any = document.value
+    found: Mapping[str, Any] = whole["resources"][type_.name]
+    return found
+
+
+def _parent_question_faults(type_: ResourceType, schema: Schema, document: Document) -> Iterator[Fault]:
+    """Yield which types that exist are wrong in `registered_with` and `moved_into`."""
+    path = ("resources", type_.name)
+    given = _declared(type_, document)
+    for key, known in (("registered_with", {type_.name, *type_.parents}), ("moved_into", type_.parents)):
+        types = [_question(question)[0] for question in _listed(given.get(key, ()))]
+        for name in sorted({*types} & schema.resources.keys()):
+            if name not in known:
+                itself = " or the type itself" if type_.name in known else ""
+                message = f"`{name}` is not right: expected a parent of `{type_.name}`{itself}"
+                yield document.fault((*path, key), message)
+            elif types.count(name) > 1:
+                yield document.fault((*path, key), f"`{name}` is named twice; one action of a type is asked about")
+    if "moved_into" in given and not type_.moved_with:
+        yield document.fault((*path, "moved_into"), "nobody moves a resource without `moved_with`; declare it too")
 
 
 def _rule_faults(schema: Schema, document: Document) -> Iterator[Fault]:

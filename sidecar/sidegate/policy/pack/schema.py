@@ -138,10 +138,12 @@ class Role:
 class ResourceType:
     """A type of resource: its actions, the types its parents may have, and its properties.
 
-    `registered_with` is the `type:action` that lets a member register one, on the type as a whole or on the parent of
-    that type; `viewed_with` (its record, and who holds what on it), `monitored_with` (how much stands in it, and the
-    activity), `cloned_with`, `updated_with` (its properties), `moved_with` (its parents) and `deleted_with` are actions
-    on the resource. What is "" is for the platform alone.
+    `registered_with` maps types to the action that lets a member register one: a parent's type to an action on that
+    parent, the type itself to an action on the type as a whole. `moved_into` maps types of parents to the action that a
+    move to such a parent needs besides `moved_with`. `viewed_with` (its record, and who holds what on it),
+    `monitored_with` (how many resources are in it, and when it was used), `cloned_with`, `updated_with` (its
+    properties), `moved_with` (its parents) and `deleted_with` are actions on the resource. What is empty is for the
+    platform alone, but `moved_into` asks nothing more where it is.
     """
 
     name: str
@@ -149,7 +151,8 @@ class ResourceType:
     parents: frozenset[str] = frozenset()
     instances: InstanceOf = InstanceOf.RESOURCES
     properties: Mapping[str, Property] | None = None
-    registered_with: str = ""
+    registered_with: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    moved_into: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     viewed_with: str = ""
     monitored_with: str = ""
     cloned_with: str = ""
