@@ -290,3 +290,21 @@ async def test_a_repeated_write_is_done_once(company):
     assert await company.grant("template_user", "member:uma", "template:nda", request_id="g1") == first
     delegated = await company.delegate("uma", actor="member:ann", request_id="d1")
     assert await company.delegate("uma", actor="member:ann", request_id="d1") == delegated
+
+
+async def test_the_representative_admin_designates_who_processes_a_document(found) -> None:
+    """EF-01, EF-10: processor and viewer are granted and revoked on a document; its author grants neither."""
+    company = await found("eformsign")
+    for member in ("uma", "pat", "vic"):
+        await company.join(member)
+    await company.register("template:nda", actor="member:ann")
+    await company.register("document:d1", "template:nda", owner="uma")
+    for role in ("processor", "viewer"):
+        await refused(company.grant(role, "member:pat", "document:d1", actor="member:uma"), "NOT_PERMITTED")
+
+    await company.grant("processor", "member:pat", "document:d1", actor="member:ann")
+    await company.grant("viewer", "member:vic", "document:d1", actor="member:ann")
+    assert await company.check("pat", "process", "document:d1") == (True, "allowed_by_rule")
+    assert await company.check("vic", "view", "document:d1") == (True, "allowed_by_rule")
+    await company.revoke("processor", "member:pat", "document:d1", actor="member:ann")
+    assert await company.check("pat", "process", "document:d1") == (False, "no_matching_rule")

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from sidegate.policy.lint.findings import lint_pack
+from sidegate.policy.pack.keeper import bundled_packs
 from sidegate.policy.pack.load import load_pack
 from support.packs.packs import MODEL, ROWS, SCHEMA, write_pack
 
+PACKS = sorted(path.parent for path in bundled_packs().glob("*/pack.yaml"))
 UNUSED = re.compile(r"  label: .*\n| +status: .*\n|member:\n  clearance.*\ncontext:\n.*\n")
 CLEAN = UNUSED.sub("", SCHEMA).replace("require_mfa", "quiet")
 ROWS_CLEAN = f"""{ROWS}\
@@ -83,6 +85,40 @@ def test_a_stored_property_of_members_is_found(tmp_path: Path) -> None:
     assert "pack.yaml:6: member.rank: nothing stores a property of members; it always has its default" in findings(
         tmp_path, schema=schema
     )
+
+
+OPERATIONS = "operations: {list_members: member:list}\nrules:\n"
+
+
+def test_what_only_the_platform_can_make_is_found(tmp_path: Path) -> None:
+    """What members can own or hold and only the platform can make or grant is a finding, where members act at all."""
+    acting = CLEAN.replace("rules:\n", OPERATIONS)
+    owned = "has an owner, and only the platform registers one; see `registered_with`"
+    assert findings(tmp_path / "a", schema=acting) == [
+        f"pack.yaml:15: resources.folder: a `folder` {owned}",
+        f"pack.yaml:16: resources.note: a `note` {owned}",
+    ]
+
+    made = acting.replace("parents: [group]", "parents: [group], registered_with: group:view")
+    note = "    parents: [folder, desk]\n"
+    in_desk = made.replace(note, f"{note}    registered_with: desk:open\n")
+    (found,) = findings(tmp_path / "b", schema=in_desk)
+    assert found.startswith("pack.yaml:18: resources.note.registered_with: only the platform registers a `note` in a")
+    in_both = in_desk.replace("registered_with: desk:open", "registered_with: [desk:open, folder:view]")
+    assert findings(tmp_path / "c", schema=in_both) == []
+    reader = in_both.replace("  self: {", "  reader: {on: [note]}\n  self: {")
+    rows = f"{ROWS_CLEAN}p, reader, note, note, view, True, allow, SM-02\n"
+    assert findings(tmp_path / "d", schema=reader, rows=rows) == [
+        "pack.yaml:9: roles.reader: only the platform grants `reader` on a `note`; see `granted_with`"
+    ]
+    shared = reader.replace("reader: {on: [note]}", "reader: {on: [note], granted_with: edit}")
+    assert findings(tmp_path / "e", schema=shared, rows=rows) == []
+
+
+@pytest.mark.parametrize("directory", PACKS, ids=lambda directory: directory.name)
+def test_members_of_a_bundled_pack_make_what_they_own(directory: Path) -> None:
+    """In the packs that come along nothing can be owned or held that only the platform can make or grant."""
+    assert [str(fault) for fault in lint_pack(load_pack(directory)) if "only the platform" in fault.message] == []
 
 
 def test_an_action_that_nobody_is_allowed_is_found(tmp_path: Path) -> None:

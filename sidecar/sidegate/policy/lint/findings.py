@@ -16,7 +16,7 @@ from sidegate.policy.pack.conditions import parse_condition, properties_in
 from sidegate.policy.pack.load import MODEL, POLICY, SCHEMA
 from sidegate.policy.pack.model_file import STANDARD_MATCHER, is_standard
 from sidegate.policy.pack.rows import ANYONE, matching_types
-from sidegate.policy.pack.schema import EnforcedBy, Pack, Property, Source
+from sidegate.policy.pack.schema import OWNER, TENANT, EnforcedBy, HeldBy, InstanceOf, Pack, Property, Source
 from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
 
 _GARBLED: Final = re.compile(r"&&|\|\||!|#|\b[rp][0-9]*\.")
@@ -35,6 +35,7 @@ def lint_pack(pack: Pack) -> list[Fault]:
         *_unused_properties(pack, conditions, document),
         *_never_allowed(pack, document),
         *_rules(pack, document),
+        *_only_platform(pack, document),
     ]
     rows = [*_shadowed(pack, str(rows_file)), *_wide_open(pack, str(rows_file)), *_garbled(pack, conditions, rows_file)]
     return [
@@ -110,6 +111,29 @@ def _rules(pack: Pack, document: Document) -> Iterator[Fault]:
         if rule.reason and rule.id not in denying and EnforcedBy.MEMBERSHIP not in rule.enforced_by:
             message = f"no deny row is of this rule, so that no denial has the reason `{rule.reason}`"
             yield document.fault(("rules", rule.id, "reason"), message)
+
+
+def _only_platform(pack: Pack, document: Document) -> Iterator[Fault]:
+    """Yield what members of a pack that lets them act can own or hold, and only the platform can make or grant."""
+    schema = pack.schema
+    for type_ in schema.resources.values():
+        if type_.instances is not InstanceOf.RESOURCES or type_.name == TENANT:
+            continue
+        path = ("resources", type_.name)
+        roles = [role for role in schema.roles.values() if type_.name in role.on and role.held_by is HeldBy.GRANT]
+        if not type_.registered_with:
+            if schema.operations and any(role.name == OWNER for role in roles):
+                message = f"a `{type_.name}` has an owner, and only the platform registers one; see `registered_with`"
+                yield document.fault(path, message)
+            continue
+        for parent in sorted(type_.parents):
+            if not type_.registered_with.keys() & {parent, type_.name}:
+                message = f"only the platform registers a `{type_.name}` in a `{parent}`; see `registered_with`"
+                yield document.fault((*path, "registered_with"), message)
+        for role in roles:
+            if role.name != OWNER and not role.granted_with:
+                message = f"only the platform grants `{role.name}` on a `{type_.name}`; see `granted_with`"
+                yield document.fault(("roles", role.name), message)
 
 
 def _matcher(pack: Pack, file: Path) -> Iterator[Fault]:
