@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sidegate.engine import ENGINES
 from sidegate.model.change import Change, EntryKind
 from sidegate.model.facts import CustomRole, Grant, Group, Member, StoredResource, TenantFacts
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.replica.checksum import checksum
 from sidegate.replica.follower import Follower
 from sidegate.replica.snapshots import Snapshots
@@ -22,7 +22,7 @@ from sidegate.telemetry.sync import SyncEvent, Unobserved
 from sidegate_adapters.sql import SqlFactsStore
 from support.facts.changes import changes_between
 
-PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
+PACKS = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
 ACME = TenantFacts(
     "acme",
     settings={"require_mfa": True},

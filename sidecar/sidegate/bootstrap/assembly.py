@@ -41,7 +41,7 @@ from sidegate.membership.relations import Relations
 from sidegate.membership.resources import Resources
 from sidegate.membership.roles import Roles
 from sidegate.membership.tenants import Tenants
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.ports.decider import Decider
 from sidegate.ports.hints import Hints
 from sidegate.ports.history_store import HistoryStore
@@ -85,7 +85,7 @@ class Core:
     facts: FactsDocuments
     store: MembershipStore
     history: HistoryStore
-    packs: PackKeeper
+    packs: PackRegistry
     follower: Follower
     snapshots: Snapshots
     hints: Hints | None
@@ -190,7 +190,7 @@ async def deciding(
     caching: CacheObserver = UNCOUNTED,
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
-    packs = PackKeeper(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
+    packs = PackRegistry(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
     hints = chosen_hints(settings)
     store = await open_store(settings.database.get_secret_value(), written=hints.publish if hints else None)
     try:

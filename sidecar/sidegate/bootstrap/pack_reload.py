@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from sidegate.errors import PackError
-from sidegate.policy.pack.keeper import PackKeeper
+from sidegate.policy.pack.registry import PackRegistry
 from sidegate.replica.snapshots import Snapshots
 from sidegate.telemetry.logging import get_log
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
@@ -16,7 +16,7 @@ _LOG = get_log("bootstrap")
 class Reloading:
     """Loads all packs aside when it is asked to, and puts them in the place of the old ones if none has a fault."""
 
-    def __init__(self, packs: PackKeeper, snapshots: Snapshots, *, observer: SyncObserver = UNOBSERVED) -> None:
+    def __init__(self, packs: PackRegistry, snapshots: Snapshots, *, observer: SyncObserver = UNOBSERVED) -> None:
         self._packs = packs
         self._snapshots = snapshots
         self._observer = observer

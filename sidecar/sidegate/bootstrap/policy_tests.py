@@ -26,7 +26,7 @@ from sidegate.facts.validate import check_facts
 from sidegate.facts.write import write_facts
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.policy.testing.run import Answerer
 from sidegate.ports.decider import Decider
 from sidegate.replica.snapshots import Snapshots
@@ -38,7 +38,7 @@ _SOURCE: Final = "policy test"
 class _Bench:
     """What one test file is asked of: packs, and facts that were checked against them."""
 
-    packs: PackKeeper
+    packs: PackRegistry
     facts: FactsDocument
     engine: str
 
@@ -98,7 +98,7 @@ class _Depth:
         self._opening = opening
         self._policies = policies
         self._engine = engine
-        self._keepers: dict[str, PackKeeper] = {}
+        self._registries: dict[str, PackRegistry] = {}
         self._stack = AsyncExitStack()
         self._decider: Decider | None = None
 
@@ -109,9 +109,9 @@ class _Depth:
             FaultyFiles: the facts document is wrong, or there is no such pack.
         """
         await self.close()
-        if pack not in self._keepers:
-            self._keepers[pack] = PackKeeper(ENGINES[self._engine], self._policies, pack)
-        packs, document = self._keepers[pack], facts_of(facts)
+        if pack not in self._registries:
+            self._registries[pack] = PackRegistry(ENGINES[self._engine], self._policies, pack)
+        packs, document = self._registries[pack], facts_of(facts)
         if faults := tuple(_faults(document, packs)):
             raise PolicyTestError(*faults)
         self._decider = await self._stack.enter_async_context(self._opening(_Bench(packs, document, self._engine)))
@@ -126,7 +126,7 @@ class _Depth:
         await self._stack.aclose()
 
 
-def _faults(document: FactsDocument, packs: PackKeeper) -> Iterator[Fault]:
+def _faults(document: FactsDocument, packs: PackRegistry) -> Iterator[Fault]:
     for facts in document.tenants.values():
         compiled = packs.get(facts.pack)
         if compiled is None:

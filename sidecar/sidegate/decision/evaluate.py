@@ -10,7 +10,7 @@ from sidegate.model.decision import Decision, Reason
 from sidegate.model.facts import MemberStatus
 from sidegate.model.question import Request
 from sidegate.model.rules import Answer
-from sidegate.policy.pack.keeper import CompiledPack
+from sidegate.policy.pack.compile import CompiledPack
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.resource import ResourceFacts
 from sidegate.replica.snapshots import Snapshots

@@ -16,7 +16,7 @@ from sidegate.model.properties import Json
 from sidegate.model.reference import ref, split_ref
 from sidegate.model.revision import Revision
 from sidegate.model.rules import Row
-from sidegate.policy.pack.keeper import CompiledPack
+from sidegate.policy.pack.compile import CompiledPack
 from sidegate.policy.pack.schema import TENANT, Schema
 from sidegate.ports.engine import Program
 from sidegate.replica.casbin_rows import entry_rows

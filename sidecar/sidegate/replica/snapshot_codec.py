@@ -14,7 +14,7 @@ from sidegate.engine.language.entity import Entity, properties_of
 from sidegate.model.change import Cause, Change, EntryKind, RecordedChange
 from sidegate.model.entry import member_from_entry, member_payload
 from sidegate.model.revision import Revision
-from sidegate.policy.pack.keeper import PackKeeper
+from sidegate.policy.pack.registry import PackRegistry
 from sidegate.replica.checksum import checksum
 from sidegate.replica.patches import TenantSnapshot
 
@@ -39,7 +39,7 @@ def kept_snapshot(snapshot: TenantSnapshot) -> Iterator[object]:
     yield from rows.elements()
 
 
-def restored_snapshot(kept: Iterator[Any], packs: PackKeeper) -> TenantSnapshot | None:
+def restored_snapshot(kept: Iterator[Any], packs: PackRegistry) -> TenantSnapshot | None:
     """Return the snapshot that was kept; None where its pack is another one by now.
 
     Raises:

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from sidegate.errors import SidegateError
-from sidegate.policy.pack.keeper import PackKeeper
+from sidegate.policy.pack.registry import PackRegistry
 from sidegate.ports.sealed_files import SealedFiles
 from sidegate.replica.follower import Follower
 from sidegate.replica.patches import TenantSnapshot
@@ -40,7 +40,7 @@ _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 class SnapshotFiles:
     """The tenants in memory as a shelf keeps them."""
 
-    def __init__(self, shelf: SealedFiles, snapshots: Snapshots, follower: Follower, packs: PackKeeper) -> None:
+    def __init__(self, shelf: SealedFiles, snapshots: Snapshots, follower: Follower, packs: PackRegistry) -> None:
         self._shelf = shelf
         self._snapshots = snapshots
         self._follower = follower

@@ -18,7 +18,7 @@ from sidegate.model.facts import TenantFacts
 from sidegate.model.question import Resource
 from sidegate.model.reference import ref
 from sidegate.model.revision import Revision
-from sidegate.policy.pack.keeper import PackKeeper
+from sidegate.policy.pack.registry import PackRegistry
 from sidegate.policy.pack.schema import ResourceType
 from sidegate.ports.facts_store import FactsReader
 from sidegate.replica.casbin_rows import tenant_rows
@@ -88,7 +88,7 @@ class Snapshots:
     def __init__(  # noqa: PLR0913 - all but two are keywords
         self,
         store: FactsReader,
-        packs: PackKeeper,
+        packs: PackRegistry,
         *,
         max_tenants: int,
         max_resources: int,
@@ -137,7 +137,7 @@ class Snapshots:
         scopes, self._scopes = self._scopes, self._packs.core_scopes
         for tenant in self.tenants():
             held = self._tenants.peek(tenant)
-            if held is not None and (scopes != self._scopes or not self._packs.in_force(held.pack)):
+            if held is not None and (scopes != self._scopes or not self._packs.is_current(held.pack)):
                 self._tenants.drop(tenant)
         for flight in self._flights.values():
             flight.spoil()

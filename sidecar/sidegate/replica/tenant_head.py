@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sidegate.model.revision import Revision
-from sidegate.policy.pack.keeper import CompiledPack
+from sidegate.policy.pack.compile import CompiledPack
 
 
 @dataclass(frozen=True, slots=True, eq=False)

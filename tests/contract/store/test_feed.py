@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sidegate.engine import ENGINES
 from sidegate.model.change import Change, EntryKind
 from sidegate.model.facts import Grant, Member, TenantFacts
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.replica import feed as feeds
 from sidegate.replica.feed import Feed
 from sidegate.replica.follower import Follower
@@ -20,7 +20,7 @@ from sidegate_adapters.sql import SqlFactsStore
 from support.facts.changes import changes_between
 
 MEMBER = {"status": "active", "name": "", "email": "", "mfa": False, "quota": None}
-PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
+PACKS = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
 
 
 async def make(store: SqlFactsStore, tenant: str, *members: str) -> None:

@@ -15,7 +15,7 @@ from sidegate.model.entry import member_payload
 from sidegate.model.facts import Grant, Member, MemberStatus
 from sidegate.model.page import GrantQuery, MemberQuery, Relation, ResourceQuery, TenantQuery
 from sidegate.model.question import Request, Resource, Subject
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.replica.follower import Follower
 from sidegate.replica.snapshots import Snapshots
 from support.facts.filled_store import analyze, company, fill, member_id, tenant_id
@@ -180,7 +180,7 @@ async def test_companies_made_by_sql_are_those_of_the_store(store):
 
 async def _searching(store):
     """Return lists over a store that nobody else writes to."""
-    packs = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
+    packs = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
     snapshots = Snapshots(store, packs, max_tenants=9, max_resources=9)
     follower = Follower(store, snapshots, poll_interval=60)
     await follower.catch_up()

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.policy.pack.registry import bundled_packs
 from support.servers.cli import sidecar, sidegate
 
 

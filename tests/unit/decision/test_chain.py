@@ -18,7 +18,7 @@ from sidegate.model.change import Change, EntryKind
 from sidegate.model.decision import Decision
 from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
 from sidegate.model.revision import Revision
-from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.policy.pack.registry import bundled_packs
 from sidegate.runtime.clock import elapsed
 from support.decisions.deciding import apply, ask, deciding
 

@@ -22,7 +22,7 @@ from sidegate.decision.search.search import Asked
 from sidegate.model.decision import AllowedPage
 from sidegate.model.facts import TenantFacts
 from sidegate.model.question import Request, Resource, Subject
-from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.policy.pack.registry import bundled_packs
 from sidegate.policy.pack.schema import TENANT, InstanceOf, Schema
 from support.decisions.deciding import apply, deciding
 from support.facts.pack_facts import GROUPS, MEMBERS, document_of, drawn_facts

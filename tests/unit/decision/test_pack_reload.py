@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sidegate.errors import Unavailable
-from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.policy.pack.registry import bundled_packs
 from support.decisions.deciding import apply, ask, deciding
 
 FACTS = """

@@ -10,10 +10,10 @@ from sidegate.engine import ENGINES, Entity
 from sidegate.errors import PackError
 from sidegate.policy.describe.readme import readme
 from sidegate.policy.lint.findings import lint_pack
+from sidegate.policy.pack.compile import compile_pack
+from sidegate.policy.pack.condition_names import condition_names
 from sidegate.policy.pack.conditions import condition_fault
-from sidegate.policy.pack.keeper import compile_pack
 from sidegate.policy.pack.load import load_pack
-from sidegate.policy.pack.names import reach
 from sidegate.policy.pack.schema import Schema
 from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
 from support.packs.packs import MODEL, ROWS, SCHEMA, write_pack
@@ -90,15 +90,15 @@ def test_a_mangled_pack_loads_or_is_a_pack_error(cuts: list[tuple[str, float, in
 def test_a_condition_that_is_accepted_never_raises(condition: str) -> None:
     """A condition that a pack may hold can be evaluated, alike by every engine, where only the defaults are known."""
     note = SMALL.resources["note"]
-    within = reach(SMALL, [note])
-    if condition_fault(condition, within) is not None:
+    names = condition_names(SMALL, [note])
+    if condition_fault(condition, names) is not None:
         return
     entities = {
         name: Entity({declared.name: declared.default for declared in properties.values()})
-        for name, properties in within.entities.items()
+        for name, properties in names.entities.items()
     }
     resource = Entity(
-        {**{p.name: p.default for p in within.resources["note"].values()}, "type": "note"}, {"note": "note:n"}
+        {**{p.name: p.default for p in names.resources["note"].values()}, "type": "note"}, {"note": "note:n"}
     )
     row = ("p", "*", "tenant", "note", "view", condition, "allow", "SM-01")
     request = (entities["sub"], entities["dom"], resource, "view", entities["env"])

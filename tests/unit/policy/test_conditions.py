@@ -6,9 +6,9 @@ import pytest
 
 from sidegate.engine import Entity
 from sidegate.engine.engines import compile_program
+from sidegate.policy.pack.condition_names import condition_names
 from sidegate.policy.pack.conditions import condition_fault, parse_condition, properties_in
 from sidegate.policy.pack.load import load_pack
-from sidegate.policy.pack.names import reach
 from sidegate.policy.pack.schema import Schema
 from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
 from support.packs.packs import MODEL, write_pack
@@ -39,7 +39,7 @@ WRONG = [
     ("r.sub == 'uma'", "`r.sub` alone; name a property"),
     ("r.act.id == 'x'", "`r.act` is text"),
     ("r.sub.id.x == 'x'", "there is only"),
-    ("p.role == 'x'", "`p.role` is out of reach"),
+    ("p.role == 'x'", "`p.role` can't be read in a condition"),
     ("r.sub.quota", "it is a number, not true or false"),
     ("r.sub.quota && True", "take what is true or false, not a number"),
     ("!r.sub.id", "take what is true or false, not text"),
@@ -108,7 +108,7 @@ def test_right_conditions_are_right_and_can_be_evaluated_on_defaults(schema: Sch
         Entity({"ip": "", "address": "0.0.0.0"}),
     )
 
-    assert condition_fault(text, reach(schema, [note])) is None
+    assert condition_fault(text, condition_names(schema, [note])) is None
     row = ("p", "*", "tenant", "note", "view", text, "allow", "SM-01")
     assert compile_program(MODEL, [row], functions=FUNCTIONS, domain_match=DOMAIN_MATCH).evaluate(request) is not None
 
@@ -116,7 +116,7 @@ def test_right_conditions_are_right_and_can_be_evaluated_on_defaults(schema: Sch
 @pytest.mark.parametrize(("text", "fault"), WRONG)
 def test_wrong_conditions_say_what_would_be_right(schema: Schema, text: str, fault: str) -> None:
     """A condition outside the language, or about what is not declared, is a fault."""
-    found = condition_fault(text, reach(schema, [schema.resources["note"]]))
+    found = condition_fault(text, condition_names(schema, [schema.resources["note"]]))
 
     assert found is not None
     assert fault in found
@@ -125,7 +125,7 @@ def test_wrong_conditions_say_what_would_be_right(schema: Schema, text: str, fau
 def test_a_property_must_be_declared_on_every_matching_type(schema: Schema) -> None:
     """A row for several types can't read what one of them lacks, which would raise there."""
     found = condition_fault(
-        "r.obj.status == 'x'", reach(schema, [schema.resources["note"], schema.resources["folder"]])
+        "r.obj.status == 'x'", condition_names(schema, [schema.resources["note"], schema.resources["folder"]])
     )
 
     assert found is not None

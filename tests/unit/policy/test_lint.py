@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sidegate.policy.lint.findings import lint_pack
-from sidegate.policy.pack.keeper import bundled_packs
 from sidegate.policy.pack.load import load_pack
+from sidegate.policy.pack.registry import bundled_packs
 from support.packs.packs import MODEL, ROWS, SCHEMA, write_pack
 
 PACKS = sorted(path.parent for path in bundled_packs().glob("*/pack.yaml"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sidegate.engine import IndexedEngine
-from sidegate.policy.pack.keeper import bundled_packs, compile_pack
+from sidegate.policy.pack.compile import compile_pack
 from sidegate.policy.pack.load import load_pack
+from sidegate.policy.pack.registry import bundled_packs
 
 PACKS = sorted(place.parent.name for place in bundled_packs().glob("*/pack.yaml"))
 PLAN = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidegate.policy.describe.constant_folding import settled
+from sidegate.policy.describe.constant_folding import fold_condition
 from sidegate.policy.describe.matrix import Holder, Verdict, who_may
 from sidegate.policy.describe.readme import main, readme
 from sidegate.policy.pack.conditions import parse_condition
@@ -109,6 +109,6 @@ def test_a_row_that_can_not_hold_for_an_action_is_left_out(tmp_path: Path) -> No
         ('keyMatch(r.act, "v*")', None),
     ],
 )
-def test_what_type_and_action_settle(condition: str, value: bool | None) -> None:
-    """A condition is settled where type and action alone decide it, and open everywhere else."""
-    assert settled(parse_condition(condition), type_="note", action="view") is value
+def test_what_type_and_action_decide(condition: str, value: bool | None) -> None:
+    """A condition is folded to its value where type and action alone decide it, and to None everywhere else."""
+    assert fold_condition(parse_condition(condition), type_="note", action="view") is value

@@ -7,7 +7,7 @@ from pathlib import Path
 from sidegate.engine import ENGINES
 from sidegate.facts.fixed import FixedFacts
 from sidegate.model.facts import StoredResource, TenantFacts
-from sidegate.policy.pack.keeper import PackKeeper
+from sidegate.policy.pack.registry import PackRegistry
 from sidegate.replica.snapshots import Snapshots
 from support.packs.packs import SCHEMA, write_pack
 
@@ -18,7 +18,7 @@ TWO_WAYS = SCHEMA.replace("parents: [folder, desk]", "parents: [folder, box, des
 
 async def test_of_two_ways_to_a_type_every_sidecar_takes_the_same(tmp_path: Path) -> None:
     """A note in a box and a folder is in the group of its box, whatever order sets have in this process."""
-    packs = PackKeeper(ENGINES["indexed"], write_pack(tmp_path / "small", schema=TWO_WAYS), "small")
+    packs = PackRegistry(ENGINES["indexed"], write_pack(tmp_path / "small", schema=TWO_WAYS), "small")
     notes = {}
     for number in range(30):
         box, folder, note = (StoredResource(*kind) for kind in _kinds(number))

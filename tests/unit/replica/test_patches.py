@@ -18,10 +18,10 @@ from sidegate.model.change import RecordedChange
 from sidegate.model.facts import CustomRole, Grant, Group, Member, MemberStatus, StoredResource, TenantFacts
 from sidegate.model.question import Request, Resource, Subject
 from sidegate.model.revision import NO_REVISION, Revision
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.replica.snapshots import Snapshots
 
-PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
+PACKS = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
 MEMBERS, GROUPS = ("a", "b", "c"), ("g", "h")
 HOLDERS = st.sampled_from(["member:a", "member:b", "group:g", "group:h"])
 QUESTIONS = [

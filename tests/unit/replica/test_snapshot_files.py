@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sidegate.bootstrap import Core
 from sidegate.errors import StartError
 from sidegate.model.change import Cause, Change, EntryKind, RecordedChange
-from sidegate.policy.pack.keeper import bundled_packs
+from sidegate.policy.pack.registry import bundled_packs
 from sidegate.replica.checksum import checksum
 from sidegate.replica.snapshot_codec import change_from_json, change_to_json
 from sidegate.replica.snapshot_files import MANIFEST, SnapshotFiles

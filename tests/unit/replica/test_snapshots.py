@@ -17,13 +17,13 @@ from sidegate.facts.fixed import FixedFacts
 from sidegate.model.change import Change, EntryKind, RecordedChange
 from sidegate.model.facts import Member, StoredResource, TenantFacts
 from sidegate.model.revision import Revision
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.replica import feed
 from sidegate.replica.follower import Follower
 from sidegate.replica.snapshots import AT_ONCE, TOUCHES, Snapshots
 from sidegate.runtime.lru import BoundedMap
 
-PACKS = PackKeeper(ENGINES["indexed"], bundled_packs(), "standard")
+PACKS = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
 
 
 class SlowReader(FixedFacts):

@@ -16,8 +16,9 @@ from sidegate.cli.shell.failures import BAD_INPUT, DENIED
 from sidegate.engine import ReferenceEngine
 from sidegate.errors import Fault, FaultyFiles, PackError
 from sidegate.policy.lint.findings import lint_pack
-from sidegate.policy.pack.keeper import bundled_packs, compile_pack
+from sidegate.policy.pack.compile import compile_pack
 from sidegate.policy.pack.load import SCHEMA, load_pack
+from sidegate.policy.pack.registry import bundled_packs
 from sidegate.policy.pack.schema import Pack
 from sidegate.policy.testing.file import TESTS, find_test_files, read_test_files, unknown_words
 

@@ -15,9 +15,9 @@ from sidegate.cli.shell.console import console, print_json, print_table
 from sidegate.documents.suggestions import nearest
 from sidegate.errors import Fault, PackError
 from sidegate.policy.describe.matrix import Holder, who_may
-from sidegate.policy.pack.keeper import bundled_packs
 from sidegate.policy.pack.load import SCHEMA, load_pack
-from sidegate.policy.pack.rows import ANYONE
+from sidegate.policy.pack.policy_file import ANYONE
+from sidegate.policy.pack.registry import bundled_packs
 from sidegate.policy.pack.schema import Pack, ResourceType
 
 EXAMPLES = (

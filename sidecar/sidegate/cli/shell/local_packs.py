@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from sidegate.errors import PackError
-from sidegate.policy.pack.keeper import bundled_packs
 from sidegate.policy.pack.load import SCHEMA, load_pack
+from sidegate.policy.pack.registry import bundled_packs
 from sidegate.policy.pack.schema import Pack
 
 

@@ -29,7 +29,7 @@ from sidegate.model.page import MemberQuery, Relation, ResourceQuery
 from sidegate.model.question import Request
 from sidegate.model.reference import ref, split_ref
 from sidegate.policy.describe.matrix import Holder, holders_allowed
-from sidegate.policy.pack.rows import ANYONE
+from sidegate.policy.pack.policy_file import ANYONE
 from sidegate.policy.pack.schema import TENANT, HeldBy, InstanceOf, ResourceType, Schema
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.resource import ResourceFacts

@@ -10,7 +10,7 @@ from sidegate.engine.language.tree import And, Attribute, Comparison, Field, Lit
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Constant:
     """A part of a condition whose value does not depend on the request any more."""
 
     value: object
@@ -20,23 +20,23 @@ _TYPE: Final = Attribute(Field("r", "obj"), "type")
 _ACTION: Final = Field("r", "act")
 
 
-def settled(condition: Node, *, type_: str, action: str) -> bool | None:
+def fold_condition(condition: Node, *, type_: str, action: str) -> bool | None:
     """Return the value of a condition for every request of this type and action, None where requests differ."""
     found = _fold(condition, type_, action)
     return bool(found.value) if found else None
 
 
-def _fold(node: Node, type_: str, action: str) -> _Known | None:
+def _fold(node: Node, type_: str, action: str) -> _Constant | None:
     if node == _TYPE:
-        return _Known(type_)
+        return _Constant(type_)
     if node == _ACTION:
-        return _Known(action)
+        return _Constant(action)
     match node:
         case Literal(value=value):
-            return _Known(value)
+            return _Constant(value)
         case Not(operand=operand):
             found = _fold(operand, type_, action)
-            return _Known(not found.value) if found else None
+            return _Constant(not found.value) if found else None
         case And(parts=parts):
             return _joined([_fold(part, type_, action) for part in parts], decisive=False)
         case Or(parts=parts):
@@ -46,29 +46,29 @@ def _fold(node: Node, type_: str, action: str) -> _Known | None:
     return None
 
 
-def _joined(parts: Sequence[_Known | None], *, decisive: bool) -> _Known | None:
+def _joined(parts: Sequence[_Constant | None], *, decisive: bool) -> _Constant | None:
     """Join the parts of `&&` (False decides) or `||` (True decides)."""
     if any(part and part.value is decisive for part in parts):
-        return _Known(decisive)
-    return _Known(not decisive) if all(parts) else None
+        return _Constant(decisive)
+    return _Constant(not decisive) if all(parts) else None
 
 
-def _items(node: Node, type_: str, action: str) -> _Known | None:
+def _items(node: Node, type_: str, action: str) -> _Constant | None:
     """Fold the right side of a comparison, which may be a list."""
     if not isinstance(node, Series):
         return _fold(node, type_, action)
     parts = [_fold(item, type_, action) for item in node.items]
-    return _Known([part.value for part in parts if part]) if all(parts) else None
+    return _Constant([part.value for part in parts if part]) if all(parts) else None
 
 
-def _compared(left: _Known | None, operator: str, right: _Known | None) -> _Known | None:
+def _compared(left: _Constant | None, operator: str, right: _Constant | None) -> _Constant | None:
     if left is None or right is None:
         return None
     match operator:
         case "==":
-            return _Known(left.value == right.value)
+            return _Constant(left.value == right.value)
         case "!=":
-            return _Known(left.value != right.value)
+            return _Constant(left.value != right.value)
         case "in" if isinstance(right.value, list):
-            return _Known(left.value in right.value)
+            return _Constant(left.value in right.value)
     return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sidegate.policy.describe.constant_folding import settled
+from sidegate.policy.describe.constant_folding import fold_condition
 from sidegate.policy.pack.conditions import parse_condition
 from sidegate.policy.pack.model_file import is_standard
-from sidegate.policy.pack.rows import matches
+from sidegate.policy.pack.policy_file import matches
 from sidegate.policy.pack.schema import Pack, ResourceType
 
 
@@ -44,7 +44,7 @@ def who_may(pack: Pack, type_: ResourceType) -> Mapping[Holder, Cells]:
         if scope not in scopes or not matches(type_.name, types):
             continue
         for action in type_.actions:
-            clear = settled(parse_condition(condition), type_=type_.name, action=action)
+            clear = fold_condition(parse_condition(condition), type_=type_.name, action=action)
             if matches(action, acts) and clear is not False:
                 verdict = Verdict(effect == "allow", rule, "" if clear else condition)
                 _add(found.setdefault(Holder(role, scope), {}).setdefault(action, []), verdict)

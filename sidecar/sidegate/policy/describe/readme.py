@@ -12,10 +12,10 @@ from typing import Final
 
 from sidegate.policy.describe.matrix import Cells, Holder, Verdict, who_may
 from sidegate.policy.describe.stock_casbin import stock_example
-from sidegate.policy.pack.declaration import ACTIONS_ON_ONE, MEMBER_BUILT_IN
 from sidegate.policy.pack.load import load_pack
-from sidegate.policy.pack.rows import ANYONE
+from sidegate.policy.pack.policy_file import ANYONE
 from sidegate.policy.pack.schema import (
+    MEMBER_BUILT_IN,
     TENANT,
     Count,
     EnforcedBy,
@@ -29,6 +29,14 @@ from sidegate.policy.pack.schema import (
     Schema,
 )
 
+_DONE_WITH: Final[Mapping[str, str]] = {
+    "viewed_with": "Viewed",
+    "monitored_with": "Monitored, by activity and counts,",
+    "cloned_with": "Cloned",
+    "updated_with": "Its properties are set",
+    "moved_with": "Moved",
+    "deleted_with": "Deleted",
+}
 README: Final = "README.md"
 _COUNTS: Final[Mapping[Count, str]] = {
     Count.ANY: "any number",
@@ -107,7 +115,7 @@ def _about(type_: ResourceType) -> Iterator[str]:
     if type_.registered_with:
         asked = (_asked(name, action, type_) for name, action in type_.registered_with.items())
         yield f"Registered by who is allowed {' or '.join(asked)}."
-    for key, what in ACTIONS_ON_ONE.items():
+    for key, what in _DONE_WITH.items():
         if action := getattr(type_, key):
             besides = _besides(type_) if key == "moved_with" else ""
             yield f"{what} by who is allowed `{action}` on it{besides}."

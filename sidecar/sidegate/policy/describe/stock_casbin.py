@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from sidegate.model.properties import Json
 from sidegate.model.reference import ref
-from sidegate.policy.pack.declaration import MEMBER_BUILT_IN
 from sidegate.policy.pack.load import MODEL, POLICY
-from sidegate.policy.pack.rows import ANYONE, matches, matching_types
-from sidegate.policy.pack.schema import TENANT, Pack, Property, ResourceType
+from sidegate.policy.pack.policy_file import ANYONE, matches, matching_types
+from sidegate.policy.pack.schema import MEMBER_BUILT_IN, TENANT, Pack, Property, ResourceType
 
 
 @dataclass(frozen=True, slots=True)

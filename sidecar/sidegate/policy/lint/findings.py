@@ -15,7 +15,7 @@ from sidegate.policy.describe.matrix import who_may
 from sidegate.policy.pack.conditions import parse_condition, properties_in
 from sidegate.policy.pack.load import MODEL, POLICY, SCHEMA
 from sidegate.policy.pack.model_file import STANDARD_MATCHER, is_standard
-from sidegate.policy.pack.rows import ANYONE, matching_types
+from sidegate.policy.pack.policy_file import ANYONE, matching_types
 from sidegate.policy.pack.schema import OWNER, TENANT, EnforcedBy, HeldBy, InstanceOf, Pack, Property, Source
 from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
 

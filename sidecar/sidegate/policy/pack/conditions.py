@@ -23,9 +23,9 @@ from sidegate.engine.language.tree import (
     Sign,
     children,
 )
-from sidegate.policy.pack.functions import ARITIES, FUNCTIONS, check_call
+from sidegate.policy.pack.condition_functions import ARITIES, FUNCTIONS, check_call
+from sidegate.policy.pack.condition_names import ConditionNames
 from sidegate.policy.pack.model_file import POLICY, REQUEST
-from sidegate.policy.pack.names import Reach
 
 
 class Kind(StrEnum):
@@ -72,10 +72,10 @@ def properties_in(tree: Node) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def condition_fault(text: str, within: Reach) -> str | None:
+def condition_fault(text: str, names: ConditionNames) -> str | None:
     """Return what is wrong with a condition, None where it is right: it can be evaluated for every request."""
     try:
-        kind = _Reader(within).kind(parse_condition(text))
+        kind = _Reader(names).kind(parse_condition(text))
     except Syntax as error:
         return f"`{text[:80]}` is not a condition: {error}"
     if kind is not Kind.TRUTH:
@@ -86,8 +86,8 @@ def condition_fault(text: str, within: Reach) -> str | None:
 class _Reader:
     """Works out what each part of a condition is."""
 
-    def __init__(self, within: Reach) -> None:
-        self._within = within
+    def __init__(self, names: ConditionNames) -> None:
+        self._names = names
 
     def kind(self, node: Node) -> Kind:
         """Return what a part is.
@@ -101,7 +101,7 @@ class _Reader:
             case Field():
                 return self._field(node)
             case Attribute(of=Field(section="r", name=entity), name=name):
-                return KINDS[self._within.declared(entity, name)[0].type]
+                return KINDS[self._names.declared(entity, name)[0].type]
             case Sign(operator="-", operand=Literal() as literal) if _literal(literal) is Kind.NUMBER:
                 return Kind.NUMBER
             case Not(operand=operand):
@@ -116,7 +116,7 @@ class _Reader:
 
     def _field(self, node: Field) -> Kind:
         if node.of_rule:
-            raise Syntax(f"`p.{node.name}` is out of reach; a condition reads the request")
+            raise Syntax(f"`p.{node.name}` can't be read in a condition; name a property of the request")
         if node.name == "act":
             return Kind.TEXT
         raise Syntax(f"`r.{node.name}` alone; name a property, as in `r.{node.name}.id`")
@@ -155,13 +155,13 @@ class _Reader:
         if node.function not in FUNCTIONS:
             raise Syntax(f"`{node.function}()` is not for conditions: {nearest(node.function, FUNCTIONS)}")
         if node.function == "scope":
-            check_call(node, self._within)
+            check_call(node, self._names)
             return Kind.TEXT
         for argument in node.arguments:
             kind = self.kind(argument)
             if kind is not Kind.TEXT:
                 raise Syntax(f"`{node.function}()` takes texts, not {kind}")
-        check_call(node, self._within)
+        check_call(node, self._names)
         return Kind.TRUTH
 
 

@@ -10,10 +10,10 @@ from typing import Final
 from sidegate.documents.yaml import Document, parse_document
 from sidegate.engine import NumberedRow, read_rows
 from sidegate.errors import Fault, FaultyFiles, PackError
-from sidegate.policy.pack.declaration import read_schema
 from sidegate.policy.pack.model_file import model_faults
-from sidegate.policy.pack.rows import form_faults, schema_faults, unused_rules
+from sidegate.policy.pack.policy_file import form_faults, schema_faults, unused_rules
 from sidegate.policy.pack.schema import Pack, Schema
+from sidegate.policy.pack.schema_file import read_schema
 
 SCHEMA: Final = "pack.yaml"
 MODEL: Final = "model.conf"

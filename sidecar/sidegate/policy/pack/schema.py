@@ -6,13 +6,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from sidegate.model.decision import Obligation
 from sidegate.model.properties import Json
 from sidegate.model.rules import Row
 
-TENANT = "tenant"
-OWNER = "owner"
+TENANT: Final = "tenant"
+OWNER: Final = "owner"
+BUILT_IN: Final = frozenset({"ref", "type", "id"})
+"""The properties that subjects, resources and tenants always have; all three are strings."""
+MEMBER_BUILT_IN: Final[Mapping[str, str]] = {
+    "ref": "string",
+    "type": "string",
+    "id": "string",
+    "status": "string",
+    "name": "string",
+    "email": "string",
+    "mfa": "boolean",
+    "quota": "integer",
+}
+"""The properties that every subject has, with their types."""
+RESOURCE_ACTIONS: Final = (
+    "viewed_with",
+    "monitored_with",
+    "cloned_with",
+    "updated_with",
+    "moved_with",
+    "deleted_with",
+)
+"""The keys of a resource type that name the action on one resource which lets a member do something to it."""
+_DEFAULTS: Final[Mapping[str, Json]] = {"string": "", "integer": 0, "number": 0.0, "boolean": False}
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
@@ -116,6 +140,11 @@ class Property:
         if isinstance(value, bool):
             return self.type == "boolean"
         return isinstance(value, _TYPES[self.type])
+
+
+def default_of(type_: str) -> Json:
+    """Return the value of a property of this type where no default is declared."""
+    return [] if type_ == "list" else _DEFAULTS[type_]
 
 
 @dataclass(frozen=True, slots=True)

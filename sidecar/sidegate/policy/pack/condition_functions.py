@@ -12,7 +12,7 @@ from sidegate.documents.suggestions import nearest
 from sidegate.engine.language.parser import Syntax
 from sidegate.engine.language.signatures import BUILT_INS
 from sidegate.engine.language.tree import Attribute, Call, Field, Literal, Node
-from sidegate.policy.pack.names import Reach
+from sidegate.policy.pack.condition_names import ConditionNames
 
 _PATTERNS: Final = frozenset({"keyMatch2", "keyMatch3", "keyMatch4", "keyMatch5"})
 FUNCTIONS: Final = _PATTERNS | {"keyMatch", "regexMatch", "ipMatch", "timeMatch", "g", "scope"}
@@ -21,7 +21,7 @@ _PLAIN_PATTERN: Final = re.compile(r"[^()\[\]\\+?|^$]*")
 _EVER: Final = "_"
 
 
-def check_call(call: Call, within: Reach) -> None:
+def check_call(call: Call, names: ConditionNames) -> None:
     """Check the arguments of a call beyond that they are texts.
 
     Raises:
@@ -29,14 +29,14 @@ def check_call(call: Call, within: Reach) -> None:
     """
     match call.function:
         case "g":
-            _check_role(call.arguments[1], call.arguments[2], within)
+            _check_role(call.arguments[1], call.arguments[2], names)
         case "scope":
-            _check_scope(call.arguments, within)
+            _check_scope(call.arguments, names)
         case "timeMatch":
             for argument in call.arguments:
                 _check_literal(call.function, argument, _is_time, "`_` or a time such as `2026-01-31 00:00:00`")
         case "ipMatch":
-            _check_address(call.arguments[0], within)
+            _check_address(call.arguments[0], names)
             _check_literal(
                 call.function, call.arguments[1], _is_network, "an address or a network such as `10.0.0.0/8`"
             )
@@ -53,13 +53,13 @@ def _check_literal(function: str, node: Node, accepts: Callable[[str], bool], wa
         raise Syntax(f"`{node.value}` in `{function}()` is not {wanted}")
 
 
-def _check_address(node: Node, within: Reach) -> None:
+def _check_address(node: Node, names: ConditionNames) -> None:
     """Refuse what is not an address wherever the request says nothing."""
     match node:
         case Literal(str(text)):
             found = [text]
         case Attribute(Field("r", entity), name):
-            found = [str(declared.default) for declared in within.declared(entity, name)]
+            found = [str(declared.default) for declared in names.declared(entity, name)]
         case _:
             found = [""]
     for text in found:
@@ -67,22 +67,22 @@ def _check_address(node: Node, within: Reach) -> None:
             raise Syntax("`ipMatch()` raises where it gets no address; give the property a default such as `0.0.0.0`")
 
 
-def _check_scope(arguments: tuple[Node, ...], within: Reach) -> None:
+def _check_scope(arguments: tuple[Node, ...], names: ConditionNames) -> None:
     match arguments:
         case (Field("r", "obj"), Field("r", "dom"), Literal(str(name))):
-            if name not in within.scopes:
-                raise Syntax(f"`{name}` is no scope of what this row matches: {nearest(name, within.scopes)}")
+            if name not in names.scopes:
+                raise Syntax(f"`{name}` is no scope of what this row matches: {nearest(name, names.scopes)}")
         case _:
             raise Syntax('`scope()` is asked as in `scope(r.obj, r.dom, "tenant")`')
 
 
-def _check_role(role: Node, domain: Node, within: Reach) -> None:
-    if not isinstance(role, Literal) or role.value not in within.roles:
+def _check_role(role: Node, domain: Node, names: ConditionNames) -> None:
+    if not isinstance(role, Literal) or role.value not in names.roles:
         shown = str(role.value) if isinstance(role, Literal) else "…"
-        raise Syntax(f"`g()` asks for a declared role, not `{shown}`: {nearest(shown, within.roles)}")
+        raise Syntax(f"`g()` asks for a declared role, not `{shown}`: {nearest(shown, names.roles)}")
     of_tenant = domain == Attribute(Field("r", "dom"), "ref")
-    if of_tenant and role.value not in within.tenant_roles:
-        raise Syntax(f"role `{role.value}` is not held on the tenant: {nearest('', within.tenant_roles)}")
+    if of_tenant and role.value not in names.tenant_roles:
+        raise Syntax(f"role `{role.value}` is not held on the tenant: {nearest('', names.tenant_roles)}")
 
 
 def _is_address(text: str) -> bool:

@@ -8,9 +8,9 @@ from typing import Final
 from sidegate.documents.suggestions import nearest
 from sidegate.engine import NumberedRow
 from sidegate.errors import Fault
+from sidegate.policy.pack.condition_names import condition_names
 from sidegate.policy.pack.conditions import condition_fault
 from sidegate.policy.pack.model_file import POLICY
-from sidegate.policy.pack.names import reach
 from sidegate.policy.pack.schema import TENANT, EnforcedBy, ResourceType, Schema
 
 ANYONE: Final = "*"
@@ -72,7 +72,7 @@ def _row_faults(row: Sequence[str], schema: Schema) -> Iterator[tuple[str, str]]
     if types:
         yield from _pattern_faults("act", act, [action for found in types for action in found.actions])
         yield from _scope_faults(scope, types, schema)
-        if message := condition_fault(cond, reach(schema, types)):
+        if message := condition_fault(cond, condition_names(schema, types)):
             yield "cond", message
     if rule not in schema.rules:
         yield "rule", f"`{rule}` is no rule: {nearest(rule, schema.rules)}"

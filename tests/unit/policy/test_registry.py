@@ -1,4 +1,4 @@
-"""The keeper of packs: what it loads, compiles and hands out."""
+"""The registry of packs: what it loads, compiles and hands out."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from sidegate.engine import ENGINES, Entity
 from sidegate.errors import PackError
 from sidegate.model.decision import Obligation
-from sidegate.policy.pack.keeper import PackKeeper, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.policy.pack.scope_function import scope
 from support.packs.packs import ROWS, SCHEMA, write_pack
 
@@ -25,24 +25,24 @@ def test_packs_are_handed_out_by_name(tmp_path: Path) -> None:
     write_pack(tmp_path / "a")
     write_pack(tmp_path / "b", schema=SCHEMA.replace("name: small", "name: other"))
     (tmp_path / ".git").mkdir()
-    keeper = PackKeeper(ENGINE, tmp_path, "small")
+    registry = PackRegistry(ENGINE, tmp_path, "small")
 
-    assert keeper.names() == ("other", "small")
-    assert keeper.get("") is keeper.get("small")
-    other = keeper.get("other")
+    assert registry.names() == ("other", "small")
+    assert registry.get("") is registry.get("small")
+    other = registry.get("other")
     assert other is not None
     assert other.pack.schema.name == "other"
-    assert keeper.get("nothing") is None
+    assert registry.get("nothing") is None
 
 
 def test_a_directory_that_is_a_pack_is_the_only_one(tmp_path: Path) -> None:
     """The directory of one pack can be served alone."""
-    assert PackKeeper(ENGINE, write_pack(tmp_path), "small").names() == ("small",)
+    assert PackRegistry(ENGINE, write_pack(tmp_path), "small").names() == ("small",)
 
 
 def test_a_compiled_pack_knows_what_a_check_looks_up(tmp_path: Path) -> None:
     """Actions, reasons of denials and rules of membership are at hand, immutable."""
-    compiled = PackKeeper(ENGINE, write_pack(tmp_path), "small").get("")
+    compiled = PackRegistry(ENGINE, write_pack(tmp_path), "small").get("")
 
     assert compiled is not None
     assert compiled.actions["member"] == {"invite", "list"}
@@ -55,7 +55,7 @@ def test_a_compiled_pack_knows_what_a_check_looks_up(tmp_path: Path) -> None:
 
 def test_the_program_decides_by_scoped_roles_and_groups(tmp_path: Path) -> None:
     """A role on a folder holds for the notes in it, also by a group that links everywhere."""
-    compiled = PackKeeper(ENGINE, write_pack(tmp_path), "small").get("")
+    compiled = PackRegistry(ENGINE, write_pack(tmp_path), "small").get("")
     assert compiled is not None
     links = [("g", "group:sales", "owner", "folder:f"), ("g", "member:uma", "group:sales", "*")]
     program = compiled.program.with_rows(added=links)
@@ -86,7 +86,7 @@ def test_the_faults_of_all_packs_come_at_once(tmp_path: Path) -> None:
     write_pack(tmp_path / "b")
     (tmp_path / "c").mkdir()
     with pytest.raises(PackError) as caught:
-        PackKeeper(ENGINE, tmp_path, "small")
+        PackRegistry(ENGINE, tmp_path, "small")
 
     assert {Path(fault.file).parent.name for fault in caught.value.faults} == {"a", "c"}
 
@@ -97,7 +97,7 @@ def test_a_name_belongs_to_one_pack(tmp_path: Path) -> None:
     write_pack(tmp_path / "b")
 
     with pytest.raises(PackError, match="`small` is already the name of the pack in"):
-        PackKeeper(ENGINE, tmp_path, "small")
+        PackRegistry(ENGINE, tmp_path, "small")
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda _: None])
@@ -107,7 +107,7 @@ def test_a_directory_without_packs_is_refused(tmp_path: Path, make) -> None:
     make(directory)
 
     with pytest.raises(PackError, match=str(directory)):
-        PackKeeper(ENGINE, directory, "small")
+        PackRegistry(ENGINE, directory, "small")
 
 
 def test_a_default_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_default_that_is_not_there_is_refused(tmp_path: Path) -> None:
     write_pack(tmp_path / "a")
 
     with pytest.raises(PackError, match="no pack is named `smal`, the default: did you mean `small`"):
-        PackKeeper(ENGINE, tmp_path, "smal")
+        PackRegistry(ENGINE, tmp_path, "smal")
 
 
 def test_what_the_engine_refuses_has_its_line(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_what_the_engine_refuses_has_its_line(tmp_path: Path) -> None:
     write_pack(tmp_path, rows=f"# first\n{ROWS}p, admin, tenant, note, view, {long}, allow, SM-01\n")
 
     with pytest.raises(PackError, match=r"policy\.csv:6: "):
-        PackKeeper(ENGINE, tmp_path, "small")
+        PackRegistry(ENGINE, tmp_path, "small")
 
 
 def test_the_bundled_packs_are_there() -> None:
     """The packs that come along load and compile."""
-    assert set(PackKeeper(ENGINE, bundled_packs(), "standard").names()) >= {"standard"}
+    assert set(PackRegistry(ENGINE, bundled_packs(), "standard").names()) >= {"standard"}

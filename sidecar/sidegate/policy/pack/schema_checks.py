@@ -1,46 +1,29 @@
-"""From pack.yaml to a Schema."""
+"""What is wrong with a pack.yaml beyond its form: names that are not declared, cycles, rules without effect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sidegate.documents.json_schema import check_schema
 from sidegate.documents.suggestions import nearest
 from sidegate.documents.yaml import Document
 from sidegate.errors import Fault
-from sidegate.model.decision import Obligation, Reason
-from sidegate.model.properties import Json
+from sidegate.model.decision import Reason
 from sidegate.policy.pack.schema import (
+    BUILT_IN,
+    MEMBER_BUILT_IN,
+    RESOURCE_ACTIONS,
     TENANT,
     Count,
-    CustomRoles,
     EnforcedBy,
     HeldBy,
     InstanceOf,
-    Operation,
     Property,
     ResourceType,
     Role,
-    Rule,
     Schema,
-    Source,
 )
 
-BUILT_IN: Final = frozenset({"ref", "type", "id"})
-"""The properties that subjects, resources and tenants always have; all three are strings."""
-MEMBER_BUILT_IN: Final[Mapping[str, str]] = {
-    "ref": "string",
-    "type": "string",
-    "id": "string",
-    "status": "string",
-    "name": "string",
-    "email": "string",
-    "mfa": "boolean",
-    "quota": "integer",
-}
-"""The properties that every subject has, with their types."""
 MEMBERSHIP_REASONS: Final = frozenset(
     {
         Reason.TENANT_UNKNOWN,
@@ -53,127 +36,11 @@ MEMBERSHIP_REASONS: Final = frozenset(
     }
 )
 """The reasons that are decided before any row."""
-ACTIONS_ON_ONE: Final[Mapping[str, str]] = {
-    "viewed_with": "Viewed",
-    "monitored_with": "Monitored, by activity and counts,",
-    "cloned_with": "Cloned",
-    "updated_with": "Its properties are set",
-    "moved_with": "Moved",
-    "deleted_with": "Deleted",
-}
-"""What is done to a registered resource by who is allowed an action on it, in words."""
-_DEFAULTS: Final[Mapping[str, Json]] = {"string": "", "integer": 0, "number": 0.0, "boolean": False}
 _NO_DENIAL: Final = frozenset({Reason.ALLOWED_BY_RULE, Reason.NO_MATCHING_RULE})
 
 
-def read_schema(document: Document) -> tuple[Schema | None, tuple[Fault, ...]]:
-    """Return what a pack.yaml declares, None where its form is wrong, and every fault in it."""
-    faults = check_schema(document, "pack")
-    if faults:
-        return None, faults
-    schema = _schema(document.value)
-    found = sorted(_faults(schema, document), key=lambda fault: fault.line)
-    return schema, tuple(found)
-
-
-def _schema(value: Any) -> Schema:
-    resources = {name: _resource(name, given) for name, given in value["resources"].items()}
-    return Schema(
-        name=value["name"],
-        description=value["description"],
-        settings=_properties(value.get("settings", {}), Source.STORED),
-        member=_properties(value.get("member", {}), Source.STORED),
-        context=_properties(value.get("context", {}), Source.REQUEST),
-        roles={name: _role(name, given) for name, given in value["roles"].items()},
-        custom_roles=_custom_roles(value.get("custom_roles"), frozenset(resources)),
-        one_role_per_member=value.get("one_role_per_member", False),
-        resources=resources,
-        rules={id_: _rule(id_, given) for id_, given in value["rules"].items()},
-        operations={Operation(name): _question(given) for name, given in value.get("operations", {}).items()},
-    )
-
-
-def _properties(given: Any, source: Source) -> dict[str, Property]:
-    return {
-        name: Property(
-            name,
-            declared["type"],
-            Source(declared.get("from", source)),
-            declared.get("default", default_of(declared["type"])),
-        )
-        for name, declared in given.items()
-    }
-
-
-def default_of(type_: str) -> Json:
-    """Return the value of a property of this type where no default is declared."""
-    return [] if type_ == "list" else _DEFAULTS[type_]
-
-
-def _role(name: str, given: Any) -> Role:
-    return Role(
-        name,
-        frozenset(given["on"]),
-        Count(given.get("count", Count.ANY)),
-        HeldBy(given.get("held_by", HeldBy.GRANT)),
-        granted_by=frozenset(given.get("granted_by", ())),
-        granted_with=given.get("granted_with", ""),
-    )
-
-
-def _question(given: str) -> tuple[str, str]:
-    type_, _, action = given.partition(":")
-    return type_, action
-
-
-def _custom_roles(given: Any, types: frozenset[str]) -> CustomRoles | None:
-    if given is None:
-        return None
-    touched = types if given["types"] == "*" else frozenset(given["types"])
-    return CustomRoles(given["rule"], touched, frozenset(given.get("granted_by", ())))
-
-
-def _questions(given: Any) -> Mapping[str, str]:
-    """Return one `type:action` or a list of them as actions by their types; of a type named twice, the last."""
-    return MappingProxyType(dict(map(_question, _listed(given))))
-
-
-def _listed(given: Any) -> list[str]:
-    return [given] if isinstance(given, str) else list(given)
-
-
-def _on_parents(questions: Mapping[str, str], name: str) -> Mapping[str, str]:
-    return MappingProxyType({type_: action for type_, action in questions.items() if type_ != name})
-
-
-def _resource(name: str, given: Any) -> ResourceType:
-    registered = _questions(given.get("registered_with", ()))
-    return ResourceType(
-        name,
-        tuple(given["actions"]),
-        frozenset(given.get("parents", ())),
-        InstanceOf(given.get("of", InstanceOf.RESOURCES)),
-        _properties(given.get("properties", {}), Source.STORED),
-        registered_with=registered,
-        moved_into=_questions(given["moved_into"]) if "moved_into" in given else _on_parents(registered, name),
-        **{name: given.get(name, "") for name in ACTIONS_ON_ONE},
-    )
-
-
-def _rule(id_: str, given: Any) -> Rule:
-    return Rule(
-        id_,
-        given["text"],
-        given.get("reason", ""),
-        tuple(map(Obligation, given.get("obligations", ()))),
-        frozenset(map(EnforcedBy, given.get("enforced_by", (EnforcedBy.RULES,)))),
-    )
-
-
-# --- what a form can't say ---------------------------------------------------------------------------
-
-
-def _faults(schema: Schema, document: Document) -> Iterator[Fault]:
+def declaration_faults(schema: Schema, document: Document) -> Iterator[Fault]:
+    """Yield what is wrong with a pack.yaml whose form is right."""
     yield from _property_faults(schema, document)
     for role in schema.roles.values():
         yield from _role_faults(role, schema, document)
@@ -186,6 +53,17 @@ def _faults(schema: Schema, document: Document) -> Iterator[Fault]:
     for type_ in schema.resources.values():
         yield from _parent_question_faults(type_, schema, document)
     yield from _rule_faults(schema, document)
+
+
+def question_of(text: str) -> tuple[str, str]:
+    """Return the type and the action of a `type:action`."""
+    type_, _, action = text.partition(":")
+    return type_, action
+
+
+def questions_in(declared: str | Sequence[str]) -> list[str]:
+    """Return the `type:action` texts of a key that takes one or a list of them."""
+    return [declared] if isinstance(declared, str) else [*declared]
 
 
 def _property_faults(schema: Schema, document: Document) -> Iterator[Fault]:
@@ -300,8 +178,8 @@ def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
         path = ("resources", type_.name)
         for key in ("registered_with", "moved_into"):
             asked = _declared(type_, document).get(key, ())
-            places += [((*path, key), *_question(question)) for question in _listed(asked)]
-        given = ((key, getattr(type_, key)) for key in ACTIONS_ON_ONE)
+            places += [((*path, key), *question_of(question)) for question in questions_in(asked)]
+        given = ((key, getattr(type_, key)) for key in RESOURCE_ACTIONS)
         places += [((*path, key), type_.name, action) for key, action in given if action]
     for place, name, action in places:
         declared = schema.resources.get(name)
@@ -324,7 +202,7 @@ def _parent_question_faults(type_: ResourceType, schema: Schema, document: Docum
     path = ("resources", type_.name)
     given = _declared(type_, document)
     for key, known in (("registered_with", {type_.name, *type_.parents}), ("moved_into", type_.parents)):
-        types = [_question(question)[0] for question in _listed(given.get(key, ()))]
+        types = [question_of(question)[0] for question in questions_in(given.get(key, ()))]
         for name in sorted({*types} & schema.resources.keys()):
             if name not in known:
                 itself = " or the type itself" if type_.name in known else ""

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 from sidegate.documents.suggestions import nearest
 from sidegate.engine.language.parser import Syntax
-from sidegate.policy.pack.declaration import BUILT_IN, MEMBER_BUILT_IN, default_of
-from sidegate.policy.pack.schema import TENANT, Property, ResourceType, Schema, Source
+from sidegate.policy.pack.schema import (
+    BUILT_IN,
+    MEMBER_BUILT_IN,
+    TENANT,
+    Property,
+    ResourceType,
+    Schema,
+    Source,
+    default_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ConditionNames:
     """Properties of subject, tenant and context, those of each matching type, and the roles and scopes there are."""
 
     entities: Mapping[str, Mapping[str, Property]]
@@ -46,12 +54,12 @@ class Reach:
         return found
 
 
-def reach(schema: Schema, types: Iterable[ResourceType]) -> Reach:
+def condition_names(schema: Schema, types: Iterable[ResourceType]) -> ConditionNames:
     """Return what the condition of a row that matches `types` may name."""
     matching = tuple(types)
     member = _built_in(MEMBER_BUILT_IN)
     built_in = _built_in(dict.fromkeys(BUILT_IN, "string"))
-    return Reach(
+    return ConditionNames(
         entities={"sub": {**schema.member, **member}, "dom": {**schema.settings, **built_in}, "env": schema.context},
         resources={type_.name: {**(type_.properties or {}), **built_in} for type_ in matching},
         tenant_roles=frozenset(role.name for role in schema.roles.values() if TENANT in role.on),
