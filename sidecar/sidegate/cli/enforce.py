@@ -12,6 +12,7 @@ from typing import IO, Any
 import click
 
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.completion import complete_file
 from sidegate.cli.shell.failures import UNDECIDED
 from sidegate.cli.shell.inputs import STDIN, read_text, unreadable
 from sidegate.engine import DEFAULT_ENGINE, ENGINES, EnforceContext, compile_program, evaluate, read_rows
@@ -46,9 +47,17 @@ class _Matching(click.ParamType[tuple[str, str]]):
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.option("--model", required=True, metavar="FILE", help="The Casbin model.")
-@click.option("--policy", required=True, metavar="FILE", help="The Casbin policy, as CSV.")
-@click.option("--requests", required=True, metavar="FILE", help="The requests, a JSON line each; - is standard input.")
+@click.option("--model", required=True, metavar="FILE", shell_complete=complete_file, help="The Casbin model.")
+@click.option(
+    "--policy", required=True, metavar="FILE", shell_complete=complete_file, help="The Casbin policy, as CSV."
+)
+@click.option(
+    "--requests",
+    required=True,
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="The requests, a JSON line each; - is standard input.",
+)
 @click.option(
     "--engine", type=click.Choice(sorted(ENGINES)), default=DEFAULT_ENGINE, show_default=True, help="The engine."
 )

@@ -12,17 +12,19 @@ from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.cli.shell.client import Target, answer_of, connected, target_options
 from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.completion import complete_file
+from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.console import console, print_json
-from sidegate.cli.shell.diff import difference
+from sidegate.cli.shell.diff import difference, losses
 from sidegate.cli.shell.inputs import STDIN, read_text, unreadable
 from sidegate.cli.shell.timestamps import parse_timestamp
 from sidegate.documents.json_schema import schema_text
 
 COMMANDS = {
-    "plan": ("Show what FILE would change, and write nothing.", "sidegate.cli.facts:plan"),
-    "apply": ("Make each tenant of FILE hold exactly what it says.", "sidegate.cli.facts:apply"),
-    "export": ("Write the facts of each TENANT, or of all.", "sidegate.cli.facts:export"),
-    "schema": ("Print the JSON Schema of a facts file, for editors.", "sidegate.cli.facts:schema"),
+    "plan": "sidegate.cli.facts:plan",
+    "apply": "sidegate.cli.facts:apply",
+    "export": "sidegate.cli.facts:export",
+    "schema": "sidegate.cli.facts:schema",
 }
 EXAMPLES = (
     ("See what would change, then change it", "sidegate facts plan facts.yaml"),
@@ -44,7 +46,7 @@ def facts() -> None:
         ("See what a generated document would change", "sidegate facts plan - --json"),
     ),
 )
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
 @target_options(timeout=_TIMEOUT)
 def plan(target: Target, *, file: str, as_json: bool) -> None:
@@ -61,21 +63,31 @@ def plan(target: Target, *, file: str, as_json: bool) -> None:
 @click.command(
     cls=Command,
     examples=(
-        ("Write a file", "sidegate facts apply facts.yaml"),
+        ("Write a file, after a question where it deletes", "sidegate facts apply facts.yaml"),
+        ("In a script", "sidegate facts apply facts.yaml --yes"),
         ("Say who does it, for the history", "sidegate facts apply facts.yaml --actor ops@acme.example"),
     ),
 )
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option("--actor", default="", help="Who writes, for the history.  [default: platform]")
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
+@confirmation_option
 @target_options(timeout=_TIMEOUT)
-def apply(target: Target, *, file: str, actor: str, as_json: bool) -> None:
-    """Make each tenant of FILE hold exactly what it says.
+def apply(target: Target, confirmation: Confirmation, *, file: str, actor: str, as_json: bool) -> None:
+    """Write FILE: each tenant in it holds exactly what FILE says.
 
     All of it is one transaction. Tenants that FILE does not name stay as they are. A fault anywhere in FILE
-    changes nothing. FILE is YAML or JSON, as `facts schema` describes it; - is standard input.
+    changes nothing. FILE is YAML or JSON, as `facts schema` describes it; - is standard input. Where it deletes
+    members, groups, roles or resources, or suspends a tenant, a person is asked on the terminal without --yes.
     """
-    request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), actor=actor)
+    document, source = read_text(file), _source(file)
+    if not confirmation.yes:
+        planned = asyncio.run(
+            _apply(pb.ApplyFactsRequest(document=document, source=source, validate_only=True), target)
+        )
+        if lost := tuple(losses(planned.tenants)):
+            confirmation.require(f"apply `{source}`", lost)
+    request = pb.ApplyFactsRequest(document=document, source=source, actor=actor)
     _print(asyncio.run(_apply(request, target)), as_json=as_json, ending="Written.")
 
 
@@ -89,7 +101,13 @@ def apply(target: Target, *, file: str, actor: str, as_json: bool) -> None:
 )
 @click.argument("tenants", nargs=-1, metavar="[TENANT]...")
 @click.option("--at", metavar="REVISION|TIME", help="As it was at a revision of the one TENANT, or at a time.")
-@click.option("--output", metavar="FILE", default=STDIN, help="Where to write it.  [default: standard output]")
+@click.option(
+    "--output",
+    metavar="FILE",
+    default=STDIN,
+    shell_complete=complete_file,
+    help="Where to write it.  [default: standard output]",
+)
 @target_options(timeout=_TIMEOUT)
 def export(target: Target, *, tenants: tuple[str, ...], at: str | None, output: str) -> None:
     """Write the facts of each TENANT, or of all.

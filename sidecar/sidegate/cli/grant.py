@@ -13,10 +13,10 @@ from sidegate.cli.shell.names import holder_ref
 from sidegate.cli.shell.session import Session, page_options, read_options, write_options
 
 COMMANDS = {
-    "add": ("Let HOLDER hold ROLE on SCOPE.", "sidegate.cli.grant:add"),
-    "remove": ("Let HOLDER hold ROLE on SCOPE no more.", "sidegate.cli.grant:remove"),
-    "list": ("List who holds what.", "sidegate.cli.grant:list_"),
-    "delegate": ("Hand the role that exactly one holds to MEMBER.", "sidegate.cli.grant:delegate"),
+    "add": "sidegate.cli.grant:add",
+    "remove": "sidegate.cli.grant:remove",
+    "list": "sidegate.cli.grant:list_",
+    "delegate": "sidegate.cli.grant:delegate",
 }
 EXAMPLES = (
     ("A role on the tenant", "sidegate grant add --tenant acme company_admin cam"),

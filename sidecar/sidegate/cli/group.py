@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from sidegate.authz.v1 import role_pb2 as pb
-from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub
+from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub, RoleServiceStub
 from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.names import holder_ref, id_of
 from sidegate.cli.shell.session import Session, page_options, read_options, write_options
 
 COMMANDS = {
-    "create": ("Make GROUP, with each HOLDER in it.", "sidegate.cli.group:create"),
-    "list": ("List the groups of the tenant.", "sidegate.cli.group:list_"),
-    "show": ("Show GROUP and who stands in it.", "sidegate.cli.group:show"),
-    "rename": ("Give GROUP another NAME for people.", "sidegate.cli.group:rename"),
-    "add": ("Put each HOLDER into GROUP.", "sidegate.cli.group:add"),
-    "remove": ("Take each HOLDER out of GROUP.", "sidegate.cli.group:remove"),
-    "delete": ("Delete GROUP with all that it holds.", "sidegate.cli.group:delete"),
+    "create": "sidegate.cli.group:create",
+    "list": "sidegate.cli.group:list_",
+    "show": "sidegate.cli.group:show",
+    "rename": "sidegate.cli.group:rename",
+    "add": "sidegate.cli.group:add",
+    "remove": "sidegate.cli.group:remove",
+    "delete": "sidegate.cli.group:delete",
 }
 EXAMPLES = (
     ("Make a team of two", "sidegate group create --tenant acme sales uma ugo --name Sales"),
@@ -123,18 +126,36 @@ def remove(session: Session, *, group: str, holders: tuple[str, ...]) -> None:
     )
 
 
-@click.command(cls=Command, examples=(("Delete it", "sidegate group delete --tenant acme sales"),))
+@click.command(
+    cls=Command,
+    examples=(
+        ("Delete it, after a question", "sidegate group delete --tenant acme sales"),
+        ("In a script", "sidegate group delete --tenant acme sales --yes"),
+    ),
+)
 @click.argument("group")
+@confirmation_option
 @write_options
-def delete(session: Session, *, group: str) -> None:
-    """Delete GROUP with all that it holds.
+def delete(session: Session, confirmation: Confirmation, *, group: str) -> None:
+    """Delete GROUP with all roles it holds.
 
-    One whose folder holds documents stays.
+    A group whose folder contains documents is not deleted. Without --yes a person is asked on the terminal.
     """
+    confirmation.require(f"delete group `{group}`", _losses(session, group))
     request = pb.DeleteGroupRequest(
         name=session.name("groups", group), actor=session.actor, request_id=session.request_id
     )
     session.show(session.call(GroupServiceStub, "DeleteGroup", request), f"group {group} is deleted")
+
+
+def _losses(session: Session, group: str) -> Iterator[str]:
+    """Yield who belongs to a group, and the roles it holds."""
+    shown = pb.GetGroupRequest(name=session.name("groups", group), actor=session.actor)
+    members = session.call(GroupServiceStub, "GetGroup", shown).group.members
+    yield f"members: {', '.join(members) or 'none'}"
+    held = pb.ListGrantsRequest(parent=session.parent, holder=f"group:{group}", actor=session.actor)
+    grants = session.call(RoleServiceStub, "ListGrants", held).grants
+    yield from (f"it holds {one.role} on {one.scope}" for one in grants)
 
 
 def _line(group: pb.Group) -> str:

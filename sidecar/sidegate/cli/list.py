@@ -22,9 +22,9 @@ from sidegate.model.question import Resource, Subject
 from sidegate.model.reference import ref
 
 COMMANDS = {
-    "resources": ("List the resources of TYPE on which SUBJECT may do ACTION.", "sidegate.cli.list:resources"),
-    "subjects": ("List the members that may do ACTION on RESOURCE.", "sidegate.cli.list:subjects"),
-    "actions": ("List the actions that SUBJECT may do on RESOURCE.", "sidegate.cli.list:actions"),
+    "resources": "sidegate.cli.list:resources",
+    "subjects": "sidegate.cli.list:subjects",
+    "actions": "sidegate.cli.list:actions",
 }
 EXAMPLES = (
     ("Which documents uma may view", "sidegate list resources --tenant demo uma view document"),
@@ -181,14 +181,14 @@ async def _read(method: str, question: pb.CheckRequest, pages: _PageOptions, tar
 
 def _print(listed: _ListResult, options: QuestionOptions, what: str, rows: list[tuple[str, str]]) -> None:
     answer = listed.answer
-    show_hint(listed.hint)
     if options.as_json:
         print_json(MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
-        return
-    if rows:
-        print_table(console(), (what, "rule"), rows)
-    for line in _notes(listed, found=bool(rows)):
-        click.echo(line)
+    else:
+        if rows:
+            print_table(console(), (what, "rule"), rows)
+        for line in _notes(listed, found=bool(rows)):
+            click.echo(line)
+    show_hint(listed.hint)
 
 
 def _notes(listed: _ListResult, *, found: bool) -> Iterator[str]:

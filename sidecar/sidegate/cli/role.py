@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import RoleServiceStub
 from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.failures import DENIED, Failure
 from sidegate.cli.shell.names import id_of
 from sidegate.cli.shell.session import Session, page_options, read_options, write_options
 from sidegate.server.wire.names import name_of
 
 COMMANDS = {
-    "create": ("Make ROLE, which allows each PERMISSION.", "sidegate.cli.role:create"),
-    "list": ("List the roles of the tenant.", "sidegate.cli.role:list_"),
-    "show": ("Show ROLE and what it allows.", "sidegate.cli.role:show"),
-    "allow": ("Let ROLE allow each PERMISSION besides.", "sidegate.cli.role:allow"),
-    "disallow": ("Let ROLE allow each PERMISSION no more.", "sidegate.cli.role:disallow"),
-    "rename": ("Give ROLE another NAME.", "sidegate.cli.role:rename"),
-    "delete": ("Delete ROLE; nobody holds it then.", "sidegate.cli.role:delete"),
-    "copy": ("Copy ROLE to each other TENANT.", "sidegate.cli.role:copy"),
+    "create": "sidegate.cli.role:create",
+    "list": "sidegate.cli.role:list_",
+    "show": "sidegate.cli.role:show",
+    "allow": "sidegate.cli.role:allow",
+    "disallow": "sidegate.cli.role:disallow",
+    "rename": "sidegate.cli.role:rename",
+    "delete": "sidegate.cli.role:delete",
+    "copy": "sidegate.cli.role:copy",
 }
 EXAMPLES = (
     ("Make a role", "sidegate role create --tenant acme Reviewer document:view document:comment"),
@@ -117,44 +120,67 @@ def rename(session: Session, *, role: str, name: str) -> None:
     session.show(session.call(RoleServiceStub, "RenameRole", request), f"role {role} is {name} now")
 
 
-@click.command(cls=Command, examples=(("Delete it", "sidegate role delete --tenant acme Reviewer"),))
+@click.command(
+    cls=Command,
+    examples=(
+        ("Delete it, after a question", "sidegate role delete --tenant acme Reviewer"),
+        ("In a script", "sidegate role delete --tenant acme Reviewer --yes"),
+    ),
+)
 @click.argument("role")
+@confirmation_option
 @write_options
-def delete(session: Session, *, role: str) -> None:
-    """Delete ROLE; nobody holds it then."""
+def delete(session: Session, confirmation: Confirmation, *, role: str) -> None:
+    """Delete ROLE, and every grant of it.
+
+    Without --yes a person is asked on the terminal.
+    """
+    confirmation.require(f"delete role `{role}`", _losses(session, role))
     request = pb.DeleteRoleRequest(name=session.name("roles", role), actor=session.actor, request_id=session.request_id)
     answer = session.call(RoleServiceStub, "DeleteRole", request)
     session.show(answer, f"role {role} is deleted; {answer.holders} held it")
 
 
 @click.command(
-    cls=Command, examples=(("To two companies", "sidegate role copy --tenant acme Reviewer globex initech"),)
+    cls=Command,
+    examples=(
+        ("To two companies", "sidegate role copy --tenant acme Reviewer globex initech"),
+        ("In place of theirs", "sidegate role copy --tenant acme Reviewer globex --replace --yes"),
+    ),
 )
 @click.argument("role")
 @click.argument("tenants", nargs=-1, required=True, metavar="TENANT...")
 @click.option("--replace", is_flag=True, help="Replace a role of the same name.")
+@confirmation_option
 @write_options
-def copy(session: Session, *, role: str, tenants: tuple[str, ...], replace: bool) -> None:
+def copy(session: Session, confirmation: Confirmation, *, role: str, tenants: tuple[str, ...], replace: bool) -> None:
     """Copy ROLE to each other TENANT.
 
-    There is a result for each; where one fails, the others hold, and the exit code is 1.
+    There is a result for each; where one fails, the others are copied, and the exit code is 1. With --replace and
+    without --yes a person is asked on the terminal.
     """
+    if replace:
+        confirmation.require(f"replace role `{role}` in other tenants", tenants)
     request = pb.CopyRoleRequest(
         name=session.name("roles", role),
-        targets=[name_of(name) for name in tenants],
+        targets=map(name_of, tenants),
         replace=replace,
         actor=session.actor,
         request_id=session.request_id,
     )
     answer = session.call(RoleServiceStub, "CopyRole", request)
     failed = [result for result in answer.results if result.WhichOneof("outcome") == "error"]
-    session.show(answer, *(f"{_target(result)}: {result.error.message or 'copied'}" for result in answer.results))
+    session.show(answer, *(f"{id_of(result.target)}: {result.error.message or 'copied'}" for result in answer.results))
     if failed:
         raise Failure(f"{len(failed)} of {len(answer.results)} targets failed", exit_code=DENIED)
 
 
-def _target(result: pb.CopyRoleResult) -> str:
-    return id_of(result.target)
+def _losses(session: Session, role: str) -> Iterator[str]:
+    """Yield what a role allows, and who holds it on the tenant."""
+    shown = pb.GetRoleRequest(name=session.name("roles", role), actor=session.actor)
+    yield _line(session.call(RoleServiceStub, "GetRole", shown).role)
+    held = pb.ListGrantsRequest(parent=session.parent, role=role, actor=session.actor)
+    yield from (f"{one.holder} holds it" for one in session.call(RoleServiceStub, "ListGrants", held).grants)
 
 
 def _line(role: pb.Role) -> str:

@@ -9,6 +9,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.completion import Completer, complete_directory, complete_file, complete_pack, completer_of
 from sidegate.config.load import load_settings
 from sidegate.config.names import flag, variable
 from sidegate.config.settings import Settings
@@ -56,17 +57,33 @@ def _flag(name: str, field: FieldInfo) -> Callable[[Callable[..., None]], Callab
     if field.annotation is bool:
         return click.option(f"{flag(name)}/--no-{name}", name, default=None, help=text)
     return click.option(
-        flag(name), name, default=None, metavar=_metavar(name, field), multiple=name == "listen", help=text
+        flag(name),
+        name,
+        default=None,
+        metavar=_metavar(name, field),
+        multiple=name == "listen",
+        shell_complete=_completer(name, field),
+        help=text,
     )
 
 
 def _metavar(name: str, field: FieldInfo) -> str:
-    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    if choices:
+    if choices := _choices(field):
         return f"[{'|'.join(choices)}]"
     if field.annotation is float:
         return "SECONDS"
     return METAVARS.get(name, "NUMBER" if field.annotation is int else "TEXT")
+
+
+def _completer(name: str, field: FieldInfo) -> Completer | None:
+    completers = {"FILE": complete_file, "DIRECTORY": complete_directory, "PACK": complete_pack}
+    if choices := _choices(field):
+        return completer_of(choices)
+    return completers.get(METAVARS.get(name, ""))
+
+
+def _choices(field: FieldInfo) -> tuple[str, ...]:
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
 
 
 def shown_default(field: FieldInfo) -> str:

@@ -58,12 +58,14 @@ async def test_faults_of_facts_are_told_by_their_own_place():
 
 
 async def test_apply_says_who_and_from_where():
-    """The server is told the source and the actor."""
+    """The server receives the source and the actor; without --yes it is first asked what would change."""
     facts = ScriptedFacts()
+    plan, apply = ("plan", "tenants: {}\n", "<stdin>"), ("apply", "tenants: {}\n", "<stdin>", "ops")
     async with serving(facts=facts) as server:
+        assert (await run(server, "facts", "apply", "-", "--actor", "ops", "--yes")).code == 0
         assert (await run(server, "facts", "apply", "-", "--actor", "ops")).code == 0
         assert (await run(server, "facts", "plan", "-")).code == 0
-    assert facts.calls == [("apply", "tenants: {}\n", "<stdin>", "ops"), ("plan", "tenants: {}\n", "<stdin>")]
+    assert facts.calls == [apply, plan, apply, plan]
 
 
 async def test_a_server_that_goes_away_is_told_as_such():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidegate.cli.shell.csv import safe, write_sheet
+from sidegate.cli.report.csv import safe, write_sheet
 from sidegate.cli.shell.failures import Failure
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(

@@ -12,17 +12,9 @@ from click.testing import CliRunner
 
 from sidegate.cli.app import cli
 from sidegate.cli.shell.commands import LazyGroup
+from support.commands import commands
 
 HEAVY = ("casbin", "grpc", "pydantic", "rich", "sqlalchemy", "yaml")
-
-
-def commands(group: LazyGroup = cli, path: tuple[str, ...] = ()):
-    """Yield path and command of the whole tree, groups among them."""
-    for name in group.commands:
-        command = group.load(name)
-        yield (*path, name), command
-        if isinstance(command, LazyGroup):
-            yield from commands(command, (*path, name))
 
 
 ALL = dict(commands())
@@ -59,9 +51,11 @@ def test_each_example_is_accepted(line):
 
 @pytest.mark.parametrize("path", ALL, ids=named)
 def test_the_list_of_commands_says_what_the_command_says(path):
-    """The short help in a group's table is the first sentence of the command's own."""
+    """A group lists each command by the first sentence of its help, which it reads without importing it."""
     parent = ALL[path[:-1]] if path[:-1] else cli
-    assert parent.commands[path[-1]].help.rstrip(".") == ALL[path].get_short_help_str(limit=200).rstrip(".")
+    unloaded, loaded = parent.commands[path[-1]], ALL[path]
+    assert unloaded is not loaded
+    assert unloaded.get_short_help_str(limit=200) == loaded.get_short_help_str(limit=200) != ""
 
 
 def test_help_tells_exit_codes_and_completion():
@@ -98,18 +92,57 @@ def test_version_tells_what_it_runs_on():
         assert f'"{name}"' in result.output
 
 
+def completions(words: str) -> list[str]:
+    """Return what bash is offered for the last word, each with its kind."""
+    env = {"_SIDEGATE_COMPLETE": "bash_complete", "COMP_WORDS": f"sidegate {words}"}
+    env["COMP_CWORD"] = str(len(f"{words}.".split()))
+    return CliRunner().invoke(cli, [], prog_name="sidegate", env=env).output.splitlines()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("che", "check"),
-        ("policy te", "test"),
-        ("policy test --thr", "--through"),
-        ("policy test --through s", "service"),
+        ("che", ["plain,check"]),
+        ("policy te", ["plain,test"]),
+        ("policy test --thr", ["plain,--through"]),
+        ("policy test --through s", ["plain,service"]),
+        ("policy show st", ["plain,standard"]),
+        ("policy show ./st", ["dir,./st"]),
+        ("tenant create --pack ef", ["plain,eformsign"]),
+        ("serve --default-pack en", ["plain,engagelab"]),
+        ("serve --engine ", ["plain,indexed", "plain,reference"]),
+        ("enforce --engine r", ["plain,reference"]),
+        ("policy test --engine i", ["plain,indexed"]),
+        ("serve --policies pol", ["dir,pol"]),
+        ("serve --config sid", ["file,sid"]),
+        ("enforce --model mod", ["file,mod"]),
+        ("enforce --requests r", ["file,r"]),
+        ("facts plan fa", ["file,fa"]),
+        ("facts apply fa", ["file,fa"]),
+        ("facts export acme --output fa", ["file,fa"]),
+        ("member invite --file peo", ["file,peo"]),
+        ("member sheet peo", ["file,peo"]),
+        ("report audit --output a", ["file,a"]),
+        ("policy lint pol", ["file,pol"]),
     ],
 )
-def test_the_shell_completes_commands_flags_and_choices(words, expected):
-    """Completion reaches through groups whose commands are not loaded yet."""
-    env = {"_SIDEGATE_COMPLETE": "bash_complete", "COMP_WORDS": f"sidegate {words}"}
-    env["COMP_CWORD"] = str(len(words.split()))
-    result = CliRunner().invoke(cli, [], prog_name="sidegate", env=env)
-    assert result.output.splitlines() == [f"plain,{expected}"]
+def test_the_shell_completes_commands_flags_and_values(words, expected):
+    """Commands, flags, choices, packs, engines and files are completed, also in groups that are not imported yet."""
+    assert completions(words) == expected
+
+
+def test_every_flag_and_argument_for_a_file_completes_files():
+    """No parameter that is shown as a file or directory is left to be typed whole."""
+    for path, command in ALL.items():
+        for param in command.params:
+            if (param.metavar or param.name) in ("FILE", "DIRECTORY", "file"):
+                (item,) = param.shell_complete(click.Context(command), "x")
+                assert item.type in ("file", "dir"), (path, param.name)
+
+
+def test_zsh_shows_what_each_command_does():
+    """The descriptions beside the names are those of the help, though the commands are not imported."""
+    env = {"_SIDEGATE_COMPLETE": "zsh_complete", "COMP_WORDS": "sidegate gra", "COMP_CWORD": "1"}
+    output = CliRunner().invoke(cli, [], prog_name="sidegate", env=env).output
+    assert output.split("\n")[:2] == ["plain", "grant"]
+    assert "roles" in output.split("\n")[2]

@@ -7,8 +7,8 @@ import click
 from sidegate.cli.shell.commands import LazyGroup
 
 COMMANDS = {
-    "list": ("List changes of the tenant, the newest first.", "sidegate.cli.history.list:list_"),
-    "watch": ("Follow changes as they are written.", "sidegate.cli.history.watch:watch"),
+    "list": "sidegate.cli.history.list:list_",
+    "watch": "sidegate.cli.history.watch:watch",
 }
 EXAMPLES = (
     ("What happened to a document", "sidegate history list --tenant acme --resource document:contract"),

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
-from sidegate.cli.shell.change_filters import change_filter_options
+from sidegate.cli.history.change_filters import change_filter_options
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_table
 from sidegate.cli.shell.session import Session, page_options, read_options

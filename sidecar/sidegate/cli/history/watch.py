@@ -17,8 +17,8 @@ from grpc import StatusCode, aio
 
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
+from sidegate.cli.history.change_filters import change_filter_options
 from sidegate.cli.history.list import row_of
-from sidegate.cli.shell.change_filters import change_filter_options
 from sidegate.cli.shell.client import Target, answer_of, connected
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import print_json

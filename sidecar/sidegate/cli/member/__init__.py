@@ -7,18 +7,18 @@ import click
 from sidegate.cli.shell.commands import LazyGroup
 
 COMMANDS = {
-    "invite": ("Invite people by e-mail, mobile number or account ID.", "sidegate.cli.member.invite:invite"),
-    "sheet": ("Write an empty spreadsheet of people to invite to FILE.", "sidegate.cli.member.sheet:sheet"),
-    "accept": ("Accept an invitation by its TOKEN.", "sidegate.cli.member.invite:accept"),
-    "resend": ("Make a new invitation for the pending MEMBER.", "sidegate.cli.member.invite:resend"),
-    "cancel": ("Withdraw the invitation of the pending MEMBER.", "sidegate.cli.member.invite:cancel"),
-    "list": ("List the members of the tenant.", "sidegate.cli.member.list:list_"),
-    "show": ("Show MEMBER.", "sidegate.cli.member.list:show"),
-    "update": ("Set fields of MEMBER.", "sidegate.cli.member.change:update"),
-    "seen": ("Note that MEMBER was seen now.", "sidegate.cli.member.change:seen"),
-    "deactivate": ("Pause MEMBER, who keeps its roles.", "sidegate.cli.member.change:deactivate"),
-    "activate": ("Let the inactive MEMBER in again.", "sidegate.cli.member.change:activate"),
-    "delete": ("Delete MEMBER with all it holds.", "sidegate.cli.member.change:delete"),
+    "invite": "sidegate.cli.member.invite:invite",
+    "sheet": "sidegate.cli.member.sheet:sheet",
+    "accept": "sidegate.cli.member.invite:accept",
+    "resend": "sidegate.cli.member.invite:resend",
+    "cancel": "sidegate.cli.member.invite:cancel",
+    "list": "sidegate.cli.member.list:list_",
+    "show": "sidegate.cli.member.list:show",
+    "update": "sidegate.cli.member.change:update",
+    "seen": "sidegate.cli.member.change:seen",
+    "deactivate": "sidegate.cli.member.change:deactivate",
+    "activate": "sidegate.cli.member.change:activate",
+    "delete": "sidegate.cli.member.change:delete",
 }
 EXAMPLES = (
     ("Invite two people", "sidegate member invite --tenant acme 'uma@acme.example; ugo@acme.example'"),

@@ -1,14 +1,19 @@
-"""Members, altered and let go."""
+"""Members: updated, deactivated and deleted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from sidegate.authz.v1 import membership_pb2 as pb
+from sidegate.authz.v1 import resource_pb2
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
+from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
+from sidegate.cli.shell.names import id_of
 from sidegate.cli.shell.session import Session, read_options, write_options
 
 _KEEP = click.option("--keep-documents", is_flag=True, help="Its documents stay where they are.")
@@ -48,7 +53,7 @@ def update(session: Session, *, member: str, etag: str, **fields: Any) -> None:
 @click.argument("member")
 @read_options
 def seen(session: Session, *, member: str) -> None:
-    """Note that MEMBER was seen now."""
+    """Record that MEMBER was seen now."""
     request = pb.RecordAccessRequest(name=session.name("members", member))
     session.show(session.call(MembershipServiceStub, "RecordAccess", request), f"{member} was seen")
 
@@ -56,7 +61,7 @@ def seen(session: Session, *, member: str) -> None:
 @click.command(
     cls=Command,
     examples=(
-        ("Pause somebody", "sidegate member deactivate --tenant acme uma"),
+        ("Deny somebody everything, and keep the roles", "sidegate member deactivate --tenant acme uma"),
         ("Somebody who leaves", "sidegate member deactivate --tenant acme uma --transfer-to ugo"),
     ),
 )
@@ -64,34 +69,38 @@ def seen(session: Session, *, member: str) -> None:
 @_KEEP
 @_TRANSFER
 @_DELETE
+@confirmation_option
 @write_options
-def deactivate(
-    session: Session, *, member: str, transfer_to: str, keep_documents: bool, delete_documents: bool
-) -> None:
-    """Pause MEMBER, who keeps its roles.
+def deactivate(session: Session, confirmation: Confirmation, *, member: str, **documents: Any) -> None:
+    """Deactivate MEMBER, who keeps its roles and is denied everything.
 
-    Who still holds documents is paused only if it is said what becomes of them.
+    A member that holds documents is deactivated only with one of --keep-documents, --transfer-to and
+    --delete-documents. With the last, and without --yes, a person is asked on the terminal.
     """
+    transfer_to, delete = documents["transfer_to"], documents["delete_documents"]
+    held = _held(transfer_to, keep=documents["keep_documents"], delete=delete)
+    if delete:
+        confirmation.require(f"delete the documents of `{member}`", _owned(session, member))
     request = pb.DeactivateMemberRequest(
         name=session.name("members", member),
-        held_documents=_held(transfer_to, keep=keep_documents, delete=delete_documents),
+        held_documents=held,
         transfer_to=transfer_to,
         actor=session.actor,
         request_id=session.request_id,
     )
     answer = session.call(MembershipServiceStub, "DeactivateMember", request)
     taken = f", and {transfer_to} took {answer.documents} documents" if transfer_to else ""
-    gone = f", and {answer.documents} documents are deleted" if delete_documents else ""
-    session.show(answer, f"{member} is inactive{taken}{gone}")
+    deleted = f", and {answer.documents} documents are deleted" if delete else ""
+    session.show(answer, f"{member} is inactive{taken}{deleted}")
 
 
-@click.command(cls=Command, examples=(("Let somebody in again", "sidegate member activate --tenant acme uma"),))
+@click.command(cls=Command, examples=(("Somebody is back", "sidegate member activate --tenant acme uma"),))
 @click.argument("member")
 @write_options
 def activate(session: Session, *, member: str) -> None:
-    """Let the inactive MEMBER in again.
+    """Activate the inactive MEMBER, with the roles it had.
 
-    It has the roles that it had.
+    Its questions are decided as before.
     """
     request = pb.ActivateMemberRequest(
         name=session.name("members", member), actor=session.actor, request_id=session.request_id
@@ -102,48 +111,54 @@ def activate(session: Session, *, member: str) -> None:
 @click.command(
     cls=Command,
     examples=(
-        ("See what would go, and get a token", "sidegate member delete --tenant acme uma"),
-        ("Confirm it", "sidegate member delete --tenant acme uma --confirm TOKEN"),
-        ("Both at once", "sidegate member delete --tenant acme uma --yes"),
+        ("Delete it, after a question", "sidegate member delete --tenant acme uma"),
+        ("In a script", "sidegate member delete --tenant acme uma --yes"),
+        ("In two calls: the first prints a token", "sidegate member delete --tenant acme uma --json"),
+        ("", "sidegate member delete --tenant acme uma --confirm TOKEN"),
     ),
 )
 @click.argument("member")
 @click.option("--confirm", "token", default="", metavar="TOKEN", help="The token of the call before.")
-@click.option("--yes", is_flag=True, help="Ask and confirm in one.")
 @_TRANSFER
 @_DELETE
+@confirmation_option
 @write_options
-def delete(session: Session, *, member: str, token: str, yes: bool, **documents: Any) -> None:
-    """Delete MEMBER with all it holds.
+def delete(session: Session, confirmation: Confirmation, *, member: str, token: str, **documents: Any) -> None:
+    """Delete MEMBER with all roles it holds.
 
-    The first call deletes nothing and returns a token; the second carries it. A deleted member can be invited again
-    and has nothing left over.
+    Without --yes and --confirm a person is asked on the terminal; where there is none, nothing is deleted, and the
+    token for a second call is printed. A deleted member can be invited again, and has none of its roles then.
     """
-    heir = documents["transfer_to"]
-    held = _held(heir, delete=documents["delete_documents"])
+    transfer_to = documents["transfer_to"]
+    held = _held(transfer_to, delete=documents["delete_documents"])
 
-    def request(confirmation: str) -> pb.DeleteMemberRequest:
-        return pb.DeleteMemberRequest(
+    def call(token: str) -> Any:
+        request = pb.DeleteMemberRequest(
             name=session.name("members", member),
-            confirmation_token=confirmation,
+            confirmation_token=token,
             held_documents=held,
-            transfer_to=heir,
+            transfer_to=transfer_to,
             actor=session.actor,
-            request_id=session.request_id if confirmation else "",
+            request_id=session.request_id if token else "",
         )
+        return session.call(MembershipServiceStub, "DeleteMember", request)
 
-    answer = session.call(MembershipServiceStub, "DeleteMember", request(token))
-    if yes and not answer.deleted:
-        answer = session.call(MembershipServiceStub, "DeleteMember", request(answer.confirmation_token))
-    if answer.deleted:
-        session.show(answer, f"{member} is deleted")
-        return
-    roles = ", ".join(answer.member.roles) or "none"
-    session.show(
-        answer,
-        f"{member} would be deleted: roles {roles}; documents {answer.documents}",
-        f"  confirm it within ten minutes: --confirm {answer.confirmation_token}",
+    def losses(answer: pb.DeleteMemberResponse) -> Iterator[str]:
+        yield f"roles: {', '.join(answer.member.roles) or 'none'}"
+        yield f"documents: {answer.documents}{f', which go to {transfer_to}' if transfer_to else ''}"
+
+    action = f"delete member `{member}`"
+    answer = confirmation.delete_by_token(session, call, token=token, action=action, losses=losses)
+    session.show(answer, f"{member} is deleted")
+
+
+def _owned(session: Session, member: str) -> Iterator[str]:
+    """Yield the resources that a member owns."""
+    request = resource_pb2.ListRegisteredResourcesRequest(
+        parent=session.parent, owner=f"member:{member}", page_size=1000, actor=session.actor
     )
+    owned = session.call(ResourceServiceStub, "ListRegisteredResources", request).resources
+    yield from (f"it owns {id_of(resource.name)}" for resource in owned)
 
 
 def _held(transfer_to: str, *, keep: bool = False, delete: bool = False) -> pb.HeldDocuments.ValueType:

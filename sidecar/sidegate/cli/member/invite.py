@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1.membership_pb2_grpc import MembershipServiceStub
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.completion import complete_file
 from sidegate.cli.shell.inputs import decoded_text, read_bytes
 from sidegate.cli.shell.names import id_of
 from sidegate.cli.shell.session import Session, write_options
@@ -30,7 +31,13 @@ _TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone
     ),
 )
 @click.argument("addresses", nargs=-1)
-@click.option("--file", "table", metavar="FILE", help="A table, .xlsx or CSV; `sidegate member sheet` writes one.")
+@click.option(
+    "--file",
+    "table",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="A table, .xlsx or CSV; `sidegate member sheet` writes one.",
+)
 @click.option("--sheet", default="", metavar="NAME", help="The sheet, of an .xlsx file that has several.")
 @click.option("--role", "roles", multiple=True, help="A role on the tenant, for all who have none.")
 @click.option("--partial", is_flag=True, help="Invite the rows that are right, and tell the others.")

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.completion import complete_file
 from sidegate.cli.shell.inputs import unreadable
 from sidegate.membership.invitation_files import COLUMNS
 from sidegate.spreadsheets.write import empty_sheet
 
 
 @click.command(cls=Command, examples=(("A sheet to fill in", "sidegate member sheet people.xlsx"),))
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 def sheet(*, file: str) -> None:
     """Write an empty spreadsheet of people to invite to FILE.
 

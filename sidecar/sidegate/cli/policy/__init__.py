@@ -7,9 +7,9 @@ import click
 from sidegate.cli.shell.commands import LazyGroup
 
 COMMANDS = {
-    "test": ("Ask the checks of policy test files, and compare the answers.", "sidegate.cli.policy.test:test"),
-    "lint": ("Tell what is wrong with packs, with file and line.", "sidegate.cli.policy.lint:lint"),
-    "show": ("Show who may do what by PACK.", "sidegate.cli.policy.show:show"),
+    "test": "sidegate.cli.policy.test:test",
+    "lint": "sidegate.cli.policy.lint:lint",
+    "show": "sidegate.cli.policy.show:show",
 }
 EXAMPLES = (
     ("Before a policy is merged", "sidegate policy lint policies/"),

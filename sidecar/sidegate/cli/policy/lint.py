@@ -13,6 +13,7 @@ from rich.text import Text
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_json
 from sidegate.cli.shell.failures import BAD_INPUT, DENIED
+from sidegate.cli.shell.local_packs import packs_in
 from sidegate.engine import ReferenceEngine
 from sidegate.errors import Fault, FaultyFiles, PackError
 from sidegate.policy.lint.findings import lint_pack
@@ -67,9 +68,7 @@ def _packs(path: Path) -> Sequence[Path]:
     Raises:
         PackError: there is none.
     """
-    if (path / SCHEMA).is_file():
-        return (path,)
-    found = sorted(place.parent for place in path.glob(f"*/{SCHEMA}"))
+    found = packs_in(path)
     if not found:
         what = f"there is no pack in it; a pack has a {SCHEMA}" if path.is_dir() else "no such directory"
         raise PackError(Fault(str(path), 0, "", what))

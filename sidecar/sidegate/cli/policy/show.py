@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.completion import complete_pack_or_directory
 from sidegate.cli.shell.console import console, print_json, print_table
+from sidegate.cli.shell.local_packs import bundled_names
 from sidegate.documents.suggestions import nearest
 from sidegate.errors import Fault, PackError
 from sidegate.policy.describe.matrix import Holder, who_may
@@ -41,7 +43,7 @@ class Entry:
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("pack")
+@click.argument("pack", shell_complete=complete_pack_or_directory)
 @click.option("--type", "only", metavar="TYPE", help="Show this type of resource only.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(pack: str, *, only: str | None, as_json: bool) -> None:
@@ -64,10 +66,8 @@ def _place(pack: str) -> Path:
     for place in (Path(pack), bundled_packs() / pack):
         if (place / SCHEMA).is_file():
             return place
-    names = [place.parent.name for place in bundled_packs().glob(f"*/{SCHEMA}")]
-    raise PackError(
-        Fault(pack, 0, "", f"neither a directory with a {SCHEMA} nor a pack's name: {nearest(pack, names)}")
-    )
+    hint = nearest(pack, bundled_names())
+    raise PackError(Fault(pack, 0, "", f"neither a directory with a {SCHEMA} nor a pack's name: {hint}"))
 
 
 def _types(pack: Pack, only: str | None) -> Sequence[ResourceType]:

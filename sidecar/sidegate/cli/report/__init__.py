@@ -7,9 +7,9 @@ import click
 from sidegate.cli.shell.commands import LazyGroup
 
 COMMANDS = {
-    "audit": ("Write every change of the tenant, the oldest first.", "sidegate.cli.report.write:audit"),
-    "members": ("Write the members of the tenant.", "sidegate.cli.report.write:members"),
-    "quota": ("Write how much quota members and groups used.", "sidegate.cli.report.write:quota"),
+    "audit": "sidegate.cli.report.write:audit",
+    "members": "sidegate.cli.report.write:members",
+    "quota": "sidegate.cli.report.write:quota",
 }
 EXAMPLES = (
     ("Who did what in March", "sidegate report audit --tenant acme --from 2026-03-01 --to 2026-04-01 --output a.csv"),

@@ -21,9 +21,10 @@ from sidegate.authz.v1.resource_pb2_grpc import QuotaServiceStub
 from sidegate.cli.history.list import did_of
 from sidegate.cli.member.list import member_cells
 from sidegate.cli.quota.usage import HEADERS, usage_cells, usage_options, usage_request
+from sidegate.cli.report.csv import write_sheet
 from sidegate.cli.shell.client import Target, connected, pages_of, target_options
 from sidegate.cli.shell.commands import Command
-from sidegate.cli.shell.csv import write_sheet
+from sidegate.cli.shell.completion import complete_file
 from sidegate.cli.shell.session import actor_option
 from sidegate.cli.shell.timestamps import TimestampParam
 from sidegate.server.wire.names import name_of
@@ -87,7 +88,13 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_report(target: Target, *, tenant: str, actor: str, output: str, **options: Any) -> None:
         command(report=Report(target, tenant, actor, output), **options)
 
-    written = click.option("--output", metavar="FILE", required=True, help="Where to write it; - is standard output.")
+    written = click.option(
+        "--output",
+        metavar="FILE",
+        required=True,
+        shell_complete=complete_file,
+        help="Where to write it; - is standard output.",
+    )
     named = click.option("--tenant", required=True, envvar="SIDEGATE_TENANT", show_envvar=True, help="The tenant.")
     return named(written(actor_option(target_options(timeout=_TIMEOUT)(with_report))))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.console import plain
 from sidegate.cli.shell.inputs import assignments
 from sidegate.cli.shell.session import Session, read_options, write_options
@@ -51,9 +53,7 @@ def show(session: Session, *, resource: str) -> None:
     """Show RESOURCE."""
     request = pb.GetResourceRequest(name=session.name("resources", resource), actor=session.actor)
     answer = session.call(ResourceServiceStub, "GetResource", request)
-    found = answer.resource
-    lines = [f"  in      {', '.join(found.parents)}"] if found.parents else []
-    lines += [f"  {name:<7} {json.dumps(value)}" for name, value in plain(found.properties).items()]
+    lines = (f"  {line}" for line in _description(answer.resource))
     session.show(answer, f"{resource}{_owned(answer)}", *lines)
 
 
@@ -115,14 +115,22 @@ def update(
     session.show(session.call(ResourceServiceStub, "UpdateResource", request), f"{resource} is updated")
 
 
-@click.command(cls=Command, examples=(("Delete it", "sidegate resource delete --tenant acme document:d1"),))
+@click.command(
+    cls=Command,
+    examples=(
+        ("Delete it, after a question", "sidegate resource delete --tenant acme document:d1"),
+        ("In a script", "sidegate resource delete --tenant acme document:d1 --yes"),
+    ),
+)
 @click.argument("resource")
+@confirmation_option
 @write_options
-def delete(session: Session, *, resource: str) -> None:
-    """Delete RESOURCE with all that is held on it.
+def delete(session: Session, confirmation: Confirmation, *, resource: str) -> None:
+    """Delete RESOURCE with all grants on it.
 
-    One that others stand in stays.
+    A resource that is the parent of others is not deleted. Without --yes a person is asked on the terminal.
     """
+    confirmation.require(f"delete `{resource}`", _losses(session, resource))
     request = pb.DeleteResourceRequest(
         name=session.name("resources", resource), actor=session.actor, request_id=session.request_id
     )
@@ -168,3 +176,20 @@ def hand_over(session: Session, *, former: str, heir: str, roles: tuple[str, ...
 def _owned(answer: Any) -> str:
     owner = answer.resource.owner
     return f", owned by {owner}" if owner else ""
+
+
+def _losses(session: Session, resource: str) -> Iterator[str]:
+    """Yield the parents and properties of a resource, and who holds a role on it, such as its owner."""
+    name = session.name("resources", resource)
+    shown = session.call(ResourceServiceStub, "GetResource", pb.GetResourceRequest(name=name, actor=session.actor))
+    yield from _description(shown.resource)
+    listed = pb.ListRelationsRequest(name=name, actor=session.actor)
+    for relation in session.call(ResourceServiceStub, "ListRelations", listed).relations:
+        if relation.scope == resource and not relation.through:
+            yield f"{relation.holder} holds {relation.role} on it"
+
+
+def _description(resource: pb.RegisteredResource) -> Iterator[str]:
+    if resource.parents:
+        yield f"in      {', '.join(resource.parents)}"
+    yield from (f"{name:<7} {json.dumps(value)}" for name, value in plain(resource.properties).items())

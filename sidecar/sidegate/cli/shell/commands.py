@@ -1,9 +1,11 @@
-"""Click commands that teach by examples, and groups that load a command's code when it is called."""
+"""Click commands whose help ends in examples, and groups that import a command when it is called."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -31,7 +33,7 @@ class Command(click.Command):
         """Run the command.
 
         Raises:
-            Failure: an expected error, with the exit code that stands for it.
+            Failure: an expected error, with its exit code.
         """
         try:
             return super().invoke(ctx)
@@ -41,23 +43,38 @@ class Command(click.Command):
             raise Failure("an argument is not UTF-8 text", exit_code=BAD_INPUT) from error
 
 
-class LazyGroup(click.Group):
-    """A group that knows the names and short helps of its commands, and imports one when it is resolved.
+class UnloadedCommand(click.Command):
+    """A command that is not imported yet, which the list of a group's commands needs no more than the docstring of.
 
-    `loads` maps a command's name to the short help and to `module:attribute`.
+    `location` is `module:function`.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        loads: Mapping[str, tuple[str, str]],
-        examples: Sequence[Example] = (),
-        **kwargs: Any,
-    ) -> None:
-        stubs = {name: click.Command(name, help=short) for name, (short, _) in loads.items()}
-        super().__init__(*args, **{**kwargs, "commands": stubs})
+    def __init__(self, name: str, location: str) -> None:
+        super().__init__(name)
+        self.location = location
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the function's docstring, read from the source of the module."""
+        self.help = self.help or _docstring(self.location) or self.load().help
+        return super().get_short_help_str(limit)
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        module, _, function = self.location.partition(":")
+        command: click.Command = getattr(import_module(module), function)
+        return command
+
+
+class LazyGroup(click.Group):
+    """A group that knows where each of its commands is, and imports one when it is called.
+
+    `loads` maps a command's name to `module:function`.
+    """
+
+    def __init__(self, *args: Any, loads: Mapping[str, str], examples: Sequence[Example] = (), **kwargs: Any) -> None:
+        unloaded = {name: UnloadedCommand(name, location) for name, location in loads.items()}
+        super().__init__(*args, **{**kwargs, "commands": unloaded})
         self.examples = tuple(examples)
-        self._places = {name: place for name, (_, place) in loads.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """Return the names in the order of the table."""
@@ -65,16 +82,15 @@ class LazyGroup(click.Group):
 
     def load(self, name: str) -> click.Command:
         """Import a command of the table."""
-        module, _, attribute = self._places[name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        command = self.commands[name]
+        return command.load() if isinstance(command, UnloadedCommand) else command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments name, and load it."""
-        name, stub, rest = super().resolve_command(ctx, args)
-        return name, self.load(name) if name in self._places else stub, rest
+        """Find the command that the arguments name, and import it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, UnloadedCommand) else command, rest
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples below the commands."""
@@ -92,3 +108,14 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[Example]) 
                 formatter.write("\n" if number else "")
                 formatter.write_text(f"{meaning}:")
             formatter.write(f"{'':{formatter.current_indent + 2}}{line}\n")
+
+
+def _docstring(location: str) -> str:
+    """Return the docstring of a function without importing its module; "" where there is no source."""
+    module, _, function = location.partition(":")
+    spec = find_spec(module)
+    source = getattr(spec.loader, "get_source", lambda _: None)(module) if spec else None
+    for node in ast.parse(source or "").body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return ast.get_docstring(node) or ""
+    return ""

@@ -1,4 +1,4 @@
-"""Changes of facts in readable lines: green what is added, red what goes, yellow what alters."""
+"""Changes of facts in readable lines: green what is added, yellow what is altered, red what is removed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from google.protobuf.struct_pb2 import Struct
 from rich.text import Text
 
 from sidegate.authz.v1 import facts_pb2 as pb
@@ -15,6 +16,7 @@ from sidegate.model.change import EntryKind
 ADDED, ALTERED, REMOVED = "+", "~", "-"
 _STYLES = {ADDED: "green", ALTERED: "yellow", REMOVED: "red"}
 _VERBS = {ADDED: "added", ALTERED: "altered", REMOVED: "removed"}
+_DELETABLE = frozenset({EntryKind.TENANT, EntryKind.MEMBER, EntryKind.GROUP, EntryKind.ROLE, EntryKind.RESOURCE})
 _EMPTY: tuple[object, ...] = ("", None, False, [], {})
 
 
@@ -30,10 +32,24 @@ def difference(tenants: Sequence[pb.TenantChanges]) -> Iterator[Text]:
         yield Text(f"  {counts(tenant.changes)}", "dim")
 
 
+def losses(tenants: Sequence[pb.TenantChanges]) -> Iterator[str]:
+    """Yield the changes that a command for one of them would ask to confirm: deletions, and a tenant suspended."""
+    for tenant in tenants:
+        for change in tenant.changes:
+            if change.entity in _DELETABLE and _sign(change) == REMOVED:
+                yield f"{tenant.tenant}: delete {_thing(change)}"
+            if change.entity == EntryKind.TENANT and _suspended(change.after) and not _suspended(change.before):
+                yield f"{tenant.tenant}: suspend the tenant"
+
+
 def counts(changes: Sequence[pb.FactChange]) -> str:
     """Return `2 added, 1 removed`, or `nothing changes`."""
     number = Counter(map(_sign, changes))
     return ", ".join(f"{number[sign]} {verb}" for sign, verb in _VERBS.items() if number[sign]) or "nothing changes"
+
+
+def _suspended(tenant: Struct) -> bool:
+    return plain(tenant).get("suspended") is True
 
 
 def _sign(change: pb.FactChange) -> str:

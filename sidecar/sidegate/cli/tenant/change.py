@@ -10,6 +10,7 @@ import click
 from sidegate.authz.v1 import tenant_pb2 as pb
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.completion import complete_pack
 from sidegate.cli.shell.console import plain
 from sidegate.cli.shell.inputs import assignments
 from sidegate.cli.shell.session import Session, read_options, write_options
@@ -24,7 +25,7 @@ from sidegate.server.wire.properties import write_properties
     ),
 )
 @click.argument("founder")
-@click.option("--pack", default="", help="The policy pack.  [default: the server's]")
+@click.option("--pack", default="", shell_complete=complete_pack, help="The policy pack.  [default: the server's]")
 @click.option("--name", "display_name", default="", help="The founder's name.")
 @click.option("--email", default="", help="The founder's e-mail.")
 @click.option("--phone", default="", help="The founder's mobile number.")

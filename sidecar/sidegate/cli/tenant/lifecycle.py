@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 
 from sidegate.authz.v1 import tenant_pb2 as pb
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from sidegate.cli.shell.commands import Command
+from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.console import console, print_table
 from sidegate.cli.shell.names import id_of
 from sidegate.cli.shell.session import Session, cross_tenant_options, page_options, write_options
@@ -36,21 +40,29 @@ def list_(session: Session, *, state: str | None, limit: int, page_token: str) -
         click.echo(f"\nThere are more: --page {answer.next_page_token}")
 
 
-@click.command(cls=Command, examples=(("Pause a company", "sidegate tenant suspend --tenant acme"),))
+@click.command(
+    cls=Command,
+    examples=(
+        ("Suspend a company, after a question", "sidegate tenant suspend --tenant acme"),
+        ("In a script", "sidegate tenant suspend --tenant acme --yes"),
+    ),
+)
+@confirmation_option
 @write_options
-def suspend(session: Session) -> None:
-    """Let nobody in the tenant be allowed anything.
+def suspend(session: Session, confirmation: Confirmation) -> None:
+    """Suspend the tenant: every question about it is denied.
 
-    All that is in it stays, and decides again once it is resumed.
+    All facts of it stay, and decide again once it is resumed. Without --yes a person is asked on the terminal.
     """
+    confirmation.require(f"suspend tenant `{session.tenant}`", _denied(session))
     request = pb.SuspendTenantRequest(name=session.parent, actor=session.actor, request_id=session.request_id)
     session.show(session.call(TenantServiceStub, "SuspendTenant", request), f"{session.tenant} is suspended")
 
 
-@click.command(cls=Command, examples=(("Let it go on", "sidegate tenant resume --tenant acme"),))
+@click.command(cls=Command, examples=(("Resume it", "sidegate tenant resume --tenant acme"),))
 @write_options
 def resume(session: Session) -> None:
-    """Let the suspended tenant decide as before.
+    """Resume the suspended tenant: it decides as before.
 
     Only the platform can.
     """
@@ -61,40 +73,44 @@ def resume(session: Session) -> None:
 @click.command(
     cls=Command,
     examples=(
-        ("See what would go, and get a token", "sidegate tenant delete --tenant acme"),
-        ("Confirm it", "sidegate tenant delete --tenant acme --confirm TOKEN"),
-        ("Both at once", "sidegate tenant delete --tenant acme --yes"),
+        ("Delete it, after a question", "sidegate tenant delete --tenant acme"),
+        ("In a script", "sidegate tenant delete --tenant acme --yes"),
+        ("In two calls: the first prints a token", "sidegate tenant delete --tenant acme --json"),
+        ("", "sidegate tenant delete --tenant acme --confirm TOKEN"),
     ),
 )
 @click.option("--confirm", "token", default="", metavar="TOKEN", help="The token of the call before.")
-@click.option("--yes", is_flag=True, help="Ask and confirm in one.")
+@confirmation_option
 @write_options
-def delete(session: Session, *, token: str, yes: bool) -> None:
-    """Delete the tenant with all that is in it.
+def delete(session: Session, confirmation: Confirmation, *, token: str) -> None:
+    """Delete the tenant with all facts of it.
 
-    The first call deletes nothing and returns a token; the second carries it. The history stays.
+    Without --yes and --confirm a person is asked on the terminal; where there is none, nothing is deleted, and the
+    token for a second call is printed. The history stays.
     """
 
-    def request(confirmation: str) -> pb.DeleteTenantRequest:
-        return pb.DeleteTenantRequest(
+    def call(token: str) -> Any:
+        request = pb.DeleteTenantRequest(
             name=session.parent,
-            confirmation_token=confirmation,
+            confirmation_token=token,
             actor=session.actor,
-            request_id=session.request_id if confirmation else "",
+            request_id=session.request_id if token else "",
         )
+        return session.call(TenantServiceStub, "DeleteTenant", request)
 
-    answer = session.call(TenantServiceStub, "DeleteTenant", request(token))
-    if yes and not answer.deleted:
-        answer = session.call(TenantServiceStub, "DeleteTenant", request(answer.confirmation_token))
-    content = f"members {answer.members}; resources {answer.resources}"
-    if answer.deleted:
-        session.show(answer, f"{session.tenant} is deleted: {content}")
-        return
-    session.show(
-        answer,
-        f"{session.tenant} would be deleted: {content}",
-        f"  confirm it within ten minutes: --confirm {answer.confirmation_token}",
-    )
+    action = f"delete tenant `{session.tenant}`"
+    answer = confirmation.delete_by_token(session, call, token=token, action=action, losses=_losses)
+    session.show(answer, f"{session.tenant} is deleted: {'; '.join(_losses(answer))}")
+
+
+def _losses(answer: pb.DeleteTenantResponse) -> tuple[str, ...]:
+    return f"members {answer.members}", f"resources {answer.resources}"
+
+
+def _denied(session: Session) -> Iterator[str]:
+    request = pb.GetTenantRequest(name=session.parent, actor=session.actor)
+    seats = session.call(TenantServiceStub, "GetTenant", request).tenant.seats_taken
+    yield f"{seats} members are denied everything until it is resumed"
 
 
 def _row(tenant: pb.Tenant) -> tuple[str, ...]:
