@@ -1,4 +1,4 @@
-"""Whatever a pack's files hold, it loads or says what is wrong; and what loads never raises."""
+"""A pack with any content loads or says what is wrong; a condition that loads never raises."""
 
 import tempfile
 from pathlib import Path
@@ -66,7 +66,7 @@ SMALL = _small()
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(TEXTS)), st.floats(0, 1), st.integers(0, 9), SNIPPETS), max_size=3))
 def test_a_mangled_pack_loads_or_is_a_pack_error(cuts: list[tuple[str, float, int, str]]) -> None:
-    """No text in any of the three files makes loading fail otherwise, and what loads compiles, lints and prints."""
+    """Any text in the three files gives a PackError or a pack that compiles, lints and has a README."""
     texts = dict(TEXTS)
     for name, place, width, snippet in cuts:
         text = texts[name]
@@ -77,18 +77,18 @@ def test_a_mangled_pack_loads_or_is_a_pack_error(cuts: list[tuple[str, float, in
             pack = load_pack(write_pack(Path(directory), **texts))
             compile_pack(pack, ENGINES["reference"])
         except PackError as error:
-            told = [fault.message for fault in error.faults]
+            messages = [fault.message for fault in error.faults]
         else:
-            told = [pack.schema.name, *(fault.message for fault in lint_pack(pack))]
+            messages = [pack.schema.name, *(fault.message for fault in lint_pack(pack))]
             assert readme(pack).startswith(f"# {pack.schema.name}\n")
-        assert told
-        assert all(told)
+        assert messages
+        assert all(messages)
 
 
 @settings(max_examples=150, deadline=None)
 @given(CONDITIONS)
 def test_a_condition_that_is_accepted_never_raises(condition: str) -> None:
-    """A condition that a pack may hold can be evaluated, alike by every engine, where only the defaults are known."""
+    """An accepted condition is evaluated with defaults alone, and all engines answer the same."""
     note = SMALL.resources["note"]
     names = condition_names(SMALL, [note])
     if condition_fault(condition, names) is not None:

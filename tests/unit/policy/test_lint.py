@@ -26,7 +26,7 @@ def findings(directory: Path, **texts: str) -> list[str]:
 
 
 def test_a_clean_pack_has_no_finding(tmp_path: Path) -> None:
-    """A pack that uses all it declares gives nothing to look at."""
+    """A pack that uses all it declares has no finding."""
     assert findings(tmp_path) == []
 
 
@@ -70,8 +70,8 @@ def test_a_clean_pack_has_no_finding(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_a_schema_declares_in_vain_is_found(tmp_path: Path, old: str, new: str, finding: str) -> None:
-    """Names taken twice, what no row uses and texts without an end are told on their line."""
+def test_what_a_schema_declares_without_effect_is_found(tmp_path: Path, old: str, new: str, finding: str) -> None:
+    """Ambiguous names, what no row uses and texts that are no sentence are findings on their line."""
     assert CLEAN.count(old) == 1
     found = findings(tmp_path, schema=CLEAN.replace(old, new))
 
@@ -79,7 +79,7 @@ def test_what_a_schema_declares_in_vain_is_found(tmp_path: Path, old: str, new: 
 
 
 def test_a_stored_property_of_members_is_found(tmp_path: Path) -> None:
-    """Nothing stores a member's extra properties, so that one declared stored never has a value."""
+    """Nothing stores custom properties of members, so a stored one never has a value."""
     schema = CLEAN.replace("roles:\n", "member:\n  rank: {type: integer, from: stored}\nroles:\n")
 
     assert "pack.yaml:6: member.rank: nothing stores a property of members; it always has its default" in findings(
@@ -117,12 +117,12 @@ def test_what_only_the_platform_can_make_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("directory", PACKS, ids=lambda directory: directory.name)
 def test_members_of_a_bundled_pack_make_what_they_own(directory: Path) -> None:
-    """In the packs that come along nothing can be owned or held that only the platform can make or grant."""
+    """Nothing in the bundled packs can be owned or held that only the platform can make or grant."""
     assert [str(fault) for fault in lint_pack(load_pack(directory)) if "only the platform" in fault.message] == []
 
 
 def test_an_action_that_nobody_is_allowed_is_found(tmp_path: Path) -> None:
-    """An action without an allow is told, unless roles of a tenant's own can give it."""
+    """An action that no row allows is a finding, unless a tenant's own roles can allow it."""
     rows = ROWS_CLEAN.replace("p, admin, tenant, *, *, True, allow", "p, admin, tenant, member, invite, True, allow")
     only_notes = CLEAN.replace('types: "*"', "types: [note, folder]")
 
@@ -152,15 +152,15 @@ def test_an_action_that_nobody_is_allowed_is_found(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_rows_that_mislead_are_found(tmp_path: Path, row: str, finding: str) -> None:
-    """Rows that never decide, that open or close everything, or that stock Casbin reads otherwise are told."""
+def test_misleading_rows_are_found(tmp_path: Path, row: str, finding: str) -> None:
+    """Rows that never decide, allow or deny everything, or mean something else in stock Casbin are findings."""
     (found,) = findings(tmp_path, rows=f"{ROWS_CLEAN}{row}\n")
 
     assert found.startswith(finding)
 
 
 def test_another_matcher_is_found(tmp_path: Path) -> None:
-    """A matcher of one's own loads, and lint says that the checks of rows don't know it."""
+    """A custom matcher loads, and lint says that the checks of rows assume the standard one."""
     (found,) = findings(tmp_path, model=MODEL.replace('p.role == "*" || ', ""))
 
     assert found.startswith("model.conf: m: the matcher is not `keyMatch(")

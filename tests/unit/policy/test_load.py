@@ -25,7 +25,7 @@ def with_row(row: str) -> str:
 
 
 def test_a_pack_becomes_values(tmp_path: Path) -> None:
-    """Everything that pack.yaml declares stands in the schema, with its defaults by type."""
+    """Everything that pack.yaml declares is in the schema, with defaults by type."""
     pack = load_pack(write_pack(tmp_path))
     schema = pack.schema
 
@@ -55,7 +55,7 @@ def test_properties_without_a_default_have_that_of_their_type(tmp_path: Path) ->
 
 
 def test_the_digest_is_sha256_over_length_prefixed_names_and_contents(tmp_path: Path) -> None:
-    """Anyone can compute a pack's digest: 8 bytes of length before each file's name and content."""
+    """A pack's digest can be computed by anybody: 8 bytes of length before each file's name and content."""
     pack = load_pack(write_pack(tmp_path))
     expected = hashlib.sha256()
     for name, text in (("pack.yaml", SCHEMA), ("model.conf", MODEL), ("policy.csv", ROWS)):
@@ -74,7 +74,7 @@ def test_a_comment_changes_the_digest(tmp_path: Path) -> None:
     assert one.digest != other.digest
 
 
-def test_the_faults_of_all_three_files_come_at_once(tmp_path: Path) -> None:
+def test_the_faults_of_all_three_files_are_reported_together(tmp_path: Path) -> None:
     """One load names every fault with file, line and key, ordered by file and line."""
     faults = faults_of(
         tmp_path,
@@ -102,7 +102,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
-    """Bytes that are no UTF-8 are a fault on their line, not a crash."""
+    """Bytes that are not UTF-8 are a fault on their line."""
     write_pack(tmp_path)
     (tmp_path / "policy.csv").write_bytes(ROWS.encode() + b"# caf\xe9\n")
     with pytest.raises(PackError, match=r"policy\.csv:5: not UTF-8"):
@@ -115,10 +115,10 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> No
         ("p, boss, tenant, note, view, True, allow, SM-01", "role: `boss` is no role: expected one of "),
         ("p, admin, note, note, view, True, allow, SM-01", "scope: role `admin` can't be held on `note`: "),
         ("p, *, note, note, view, True, allow, SM-01", "scope: `note` is not right: role `*` is every member"),
-        ("p, owner, note, folder, view, True, allow, SM-01", "scope: `note` is neither `folder` nor what it "),
+        ("p, owner, note, folder, view, True, allow, SM-01", "scope: `note` is neither `folder` nor a parent of "),
         ("p, admin, tenant, notes, view, True, allow, SM-01", "type: `notes` matches no type: did you mean `note`?"),
         ("p, admin, tenant, x*, view, True, allow, SM-01", "type: `x*` matches no type: "),
-        ("p, admin, tenant, n*e, view, True, allow, SM-01", "type: `n*e` is not right: a `*` stands at the end"),
+        ("p, admin, tenant, n*e, view, True, allow, SM-01", "type: `n*e` is not right: write `*` at the end only"),
         ("p, admin, tenant, note, veiw, True, allow, SM-01", "act: `veiw` matches no action: did you mean `view`?"),
         ("p, admin, tenant, folder, edit, True, allow, SM-01", "act: `edit` matches no action: "),
         ("p, admin, tenant, note, up*, True, allow, SM-01", "act: `up*` matches no action: "),
@@ -139,7 +139,7 @@ def test_a_wrong_row_stops_the_pack(tmp_path: Path, row: str, fault: str) -> Non
 
 @pytest.mark.parametrize("act", ["down*", "*", "view*"])
 def test_patterns_that_match_an_action_are_right(tmp_path: Path, act: str) -> None:
-    """A pattern needs one action that it matches, no more."""
+    """A pattern is accepted if it matches at least one action."""
     assert load_pack(write_pack(tmp_path, rows=with_row(f"p, admin, tenant, note, {act}, True, allow, SM-01")))
 
 
@@ -151,7 +151,7 @@ def test_an_empty_policy_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_rows_should_enforce_needs_one(tmp_path: Path) -> None:
-    """A declared rule without a row is a fault, but for those that something else enforces."""
+    """A declared rule without a row is a fault, unless something else enforces it."""
     (fault,) = faults_of(tmp_path, rows=ROWS.replace("SM-03", "SM-01"))
 
     assert fault == (
@@ -178,9 +178,21 @@ def test_a_rule_that_rows_should_enforce_needs_one(tmp_path: Path) -> None:
         ("rule: SM-02", "rule: SM-02X", "pack.yaml:15: custom_roles.rule: `SM-02X` is no rule: did you mean `SM-02`?"),
         ('types: "*"', "types: [nota]", "pack.yaml:15: custom_roles.types: `nota` is no type: did you mean `note`?"),
         ("parents: [folder, desk]", "parents: [folders]", "pack.yaml:22: resources.note.parents: `folders` is no type"),
-        ("parents: [folder, desk]", "parents: [tenant]", "pack.yaml:22: resources.note.parents: everything stands in "),
-        ("parents: [group]", "parents: [folder]", "pack.yaml:20: resources.folder.parents: types stand in each other"),
-        ("parents: [group]", "parents: [note]", "pack.yaml:20: resources.folder.parents: types stand in each other: "),
+        (
+            "parents: [folder, desk]",
+            "parents: [tenant]",
+            "pack.yaml:22: resources.note.parents: everything belongs to ",
+        ),
+        (
+            "parents: [group]",
+            "parents: [folder]",
+            "pack.yaml:20: resources.folder.parents: types are each other's parents",
+        ),
+        (
+            "parents: [group]",
+            "parents: [note]",
+            "pack.yaml:20: resources.folder.parents: types are each other's parents: ",
+        ),
         (
             "of: member, actions: [open]",
             "of: member, actions: [open], parents: [group]",
@@ -255,12 +267,12 @@ def test_what_a_registration_or_a_move_asks_is_about_parents(tmp_path: Path, dec
 )
 def test_an_operation_asks_what_the_pack_declares(tmp_path: Path, operation: str, fault: str) -> None:
     """An operation is mapped to an action of a type; to resume a tenant is none, since no member ever can."""
-    (told,) = faults_of(tmp_path, schema=f"{SCHEMA}operations: {{{operation}}}\n")
-    assert told.startswith(f"pack.yaml:32: operations.{fault}")
+    (found,) = faults_of(tmp_path, schema=f"{SCHEMA}operations: {{{operation}}}\n")
+    assert found.startswith(f"pack.yaml:32: operations.{fault}")
 
 
 def test_two_rules_can_not_have_one_reason_of_membership(tmp_path: Path) -> None:
-    """The rule of a decision that falls before any row is never a matter of order."""
+    """The rule of a decision before any row does not depend on the order of the rules."""
     extra = "  SM-05: {text: The same., reason: member_pending, enforced_by: [membership]}\n"
     (fault,) = faults_of(tmp_path, schema=SCHEMA + extra)
 
@@ -287,7 +299,7 @@ def test_two_rules_can_not_have_one_reason_of_membership(tmp_path: Path) -> None
     ],
 )
 def test_a_wrong_model_stops_the_pack(tmp_path: Path, old: str, new: str, fault: str) -> None:
-    """A model that could allow by default, or that the Check path can't ask, is a fault on its line."""
+    """A model that could allow by default, or that a Check can't be evaluated with, is a fault on its line."""
     assert MODEL.count(old) == 1
     faults = faults_of(tmp_path, model=MODEL.replace(old, new))
 

@@ -1,4 +1,4 @@
-"""No pack that travels with Sidegate is scanned."""
+"""All rules of the bundled packs are found by index."""
 
 from __future__ import annotations
 

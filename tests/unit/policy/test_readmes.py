@@ -21,12 +21,12 @@ named = pytest.mark.parametrize("directory", PACKS, ids=lambda place: place.name
 
 @named
 def test_the_readme_is_current(directory: Path) -> None:
-    """A pack's README is what its files say today; `python -m sidegate.policy.describe.readme` writes it anew."""
+    """A pack's README is generated from its current files; `python -m sidegate.policy.describe.readme` writes it."""
     assert (directory / "README.md").read_text(encoding="utf-8") == readme(load_pack(directory))
 
 
 @named
-def test_every_rule_and_action_stands_in_the_readme(directory: Path) -> None:
+def test_every_rule_and_action_is_in_the_readme(directory: Path) -> None:
     """A reviewer finds each rule, role and action of the pack."""
     text = readme(load_pack(directory))
     schema = load_pack(directory).schema
@@ -64,7 +64,7 @@ def cells(directory: Path, rows: str) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def test_the_table_says_what_rows_say(tmp_path: Path) -> None:
-    """Patterns are spread over the actions, scopes that a type does not have are left out."""
+    """A pattern fills the columns of all its actions; rows on other scopes are left out."""
     found = list(cells(tmp_path, ""))
 
     assert ("admin@tenant", "download_csv", ["+SM-01"]) in found
@@ -73,8 +73,8 @@ def test_the_table_says_what_rows_say(tmp_path: Path) -> None:
     assert not [holder for holder, _, _ in found if holder.startswith(("self", "insider"))]
 
 
-def test_a_later_row_overrules_what_always_agrees_with_it(tmp_path: Path) -> None:
-    """Of several allows the last names the rule, so that the table leaves the earlier ones out."""
+def test_of_equal_rows_the_table_shows_the_last(tmp_path: Path) -> None:
+    """Of several allows the last one names the rule; the table leaves out the others."""
     rows = "p, owner, note, note, edit, r.sub.mfa, allow, SM-01\np, owner, note, note, view, True, allow, SM-01\n"
     found = {(holder, action): shown for holder, action, shown in cells(tmp_path, rows)}
 
@@ -83,7 +83,7 @@ def test_a_later_row_overrules_what_always_agrees_with_it(tmp_path: Path) -> Non
 
 
 def test_a_row_that_can_not_hold_for_an_action_is_left_out(tmp_path: Path) -> None:
-    """A condition that names the actions it spares does not stand in their columns."""
+    """A row whose condition excludes actions by name is not in their columns."""
     rows = 'p, *, tenant, *, *, !r.sub.mfa && !(r.act in ("view", "list")), deny, SM-03\n'
     pack = load_pack(write_pack(tmp_path, rows=ROWS + rows))
     everyone = who_may(pack, pack.schema.resources["note"])[Holder("*", "tenant")]

@@ -1,4 +1,4 @@
-"""The registry of packs: what it loads, compiles and hands out."""
+"""The registry of packs: what it loads, compiles and finds by name."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def entity(type_: str, id_: str, ancestors: dict[str, str] | None = None) -> Ent
     return Entity(properties, {type_: reference, **(ancestors or {})})
 
 
-def test_packs_are_handed_out_by_name(tmp_path: Path) -> None:
+def test_packs_are_found_by_name(tmp_path: Path) -> None:
     """Each pack has its name, "" is the default one, and an unknown name is None."""
     write_pack(tmp_path / "a")
     write_pack(tmp_path / "b", schema=SCHEMA.replace("name: small", "name: other"))
@@ -41,7 +41,7 @@ def test_a_directory_that_is_a_pack_is_the_only_one(tmp_path: Path) -> None:
 
 
 def test_a_compiled_pack_knows_what_a_check_looks_up(tmp_path: Path) -> None:
-    """Actions, reasons of denials and rules of membership are at hand, immutable."""
+    """Actions, reasons of denials and rules of membership can be looked up and not changed."""
     compiled = PackRegistry(ENGINE, write_pack(tmp_path), "small").get("")
 
     assert compiled is not None
@@ -54,7 +54,7 @@ def test_a_compiled_pack_knows_what_a_check_looks_up(tmp_path: Path) -> None:
 
 
 def test_the_program_decides_by_scoped_roles_and_groups(tmp_path: Path) -> None:
-    """A role on a folder holds for the notes in it, also by a group that links everywhere."""
+    """A role on a folder holds for the notes in it, also through a group, whose links hold in every scope."""
     compiled = PackRegistry(ENGINE, write_pack(tmp_path), "small").get("")
     assert compiled is not None
     links = [("g", "group:sales", "owner", "folder:f"), ("g", "member:uma", "group:sales", "*")]
@@ -80,8 +80,8 @@ def test_scope_is_tenant_self_or_ancestor() -> None:
     assert scope(note, tenant, "desk") == ""
 
 
-def test_the_faults_of_all_packs_come_at_once(tmp_path: Path) -> None:
-    """Two wrong packs are told together, and a directory that is no pack is one of them."""
+def test_the_faults_of_all_packs_are_reported_together(tmp_path: Path) -> None:
+    """The faults of two wrong packs are in one error; a directory that is no pack is wrong, too."""
     write_pack(tmp_path / "a", rows=ROWS.replace("admin", "boss"))
     write_pack(tmp_path / "b")
     (tmp_path / "c").mkdir()
@@ -92,7 +92,7 @@ def test_the_faults_of_all_packs_come_at_once(tmp_path: Path) -> None:
 
 
 def test_a_name_belongs_to_one_pack(tmp_path: Path) -> None:
-    """Two packs of one name are refused, since a tenant could not say which it means."""
+    """Two packs of one name are refused, since a tenant names its pack by name."""
     write_pack(tmp_path / "a")
     write_pack(tmp_path / "b")
 
@@ -119,7 +119,7 @@ def test_a_default_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_the_engine_refuses_has_its_line(tmp_path: Path) -> None:
-    """A row that only compiling finds wrong is told by its line of policy.csv."""
+    """A row that only the compiler refuses is named by its line of policy.csv."""
     long = " && ".join(["True"] * 700)
     write_pack(tmp_path, rows=f"# first\n{ROWS}p, admin, tenant, note, view, {long}, allow, SM-01\n")
 
@@ -128,5 +128,5 @@ def test_what_the_engine_refuses_has_its_line(tmp_path: Path) -> None:
 
 
 def test_the_bundled_packs_are_there() -> None:
-    """The packs that come along load and compile."""
+    """The bundled packs load and compile."""
     assert set(PackRegistry(ENGINE, bundled_packs(), "standard").names()) >= {"standard"}

@@ -7,7 +7,7 @@ import pytest
 from sidegate.errors import PolicyTestError
 from sidegate.model.question import Request, Resource, Subject
 from sidegate.policy.pack.load import load_pack
-from sidegate.policy.testing.file import find_test_files, read_test_file, read_test_files, unknown_words
+from sidegate.policy.testing.file import find_test_files, read_test_file, read_test_files, unknown_names
 from support.packs.packs import write_pack
 
 FILE = """\
@@ -46,7 +46,7 @@ def faults_of(path: Path) -> list[str]:
 
 
 def test_a_check_becomes_a_request_with_what_must_come_back(tmp_path: Path) -> None:
-    """All parts of a check reach the request; what is not expected is left open."""
+    """All parts of a check reach the request; what it does not expect is None."""
     file = read_test_file(write(tmp_path))
     first, second = file.checks
 
@@ -65,7 +65,7 @@ def test_a_check_becomes_a_request_with_what_must_come_back(tmp_path: Path) -> N
 
 
 def test_inline_facts_keep_their_lines(tmp_path: Path) -> None:
-    """A fault in facts that stand in the test file names its own line."""
+    """A fault in facts inside the test file names its line."""
     file = read_test_file(write(tmp_path))
 
     assert file.facts.value == {"tenants": {"acme": {"members": {"uma": {}}}}}
@@ -96,7 +96,7 @@ def test_facts_by_path_are_relative_to_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_names_line_and_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
-    """Each fault of a test file says where it stands and what would be right."""
+    """Each fault of a test file names its line and what would be right."""
     assert FILE.count(old) == 1
     (found,) = faults_of(write(tmp_path, FILE.replace(old, new)))
 
@@ -104,14 +104,14 @@ def test_a_wrong_file_names_line_and_key(tmp_path: Path, old: str, new: str, fau
 
 
 def test_facts_that_are_not_there_are_a_fault_of_the_file(tmp_path: Path) -> None:
-    """A path that leads nowhere is told on the line that names it."""
+    """A path to a missing file is a fault on the line that names it."""
     text = FILE.replace("facts:\n  tenants:\n    acme: {members: {uma: {}}}\n", "facts: nowhere.yaml\n")
 
-    assert faults_of(write(tmp_path, text)) == ["test.yaml:2: facts: `nowhere.yaml` is no file beside this one"]
+    assert faults_of(write(tmp_path, text)) == ["test.yaml:2: facts: `nowhere.yaml` is no file relative to this one"]
 
 
-def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
-    """Two wrong files are told together."""
+def test_the_faults_of_all_files_are_reported_together(tmp_path: Path) -> None:
+    """The faults of several wrong files are in one error."""
     paths = [write(tmp_path, "pack: 1\n", "a.yaml"), write(tmp_path, "\t", "b.yaml"), tmp_path / "c.yaml"]
     with pytest.raises(PolicyTestError) as caught:
         read_test_files(paths)
@@ -120,7 +120,7 @@ def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
 
 
 def test_test_files_are_found_in_the_folders_of_packs(tmp_path: Path) -> None:
-    """A directory of packs gives what stands right inside their `tests`, and nothing else."""
+    """In a directory of packs, test files are the YAML files directly inside `tests` folders."""
     for name in ("b/tests/two.yaml", "a/tests/one.yml", "a/tests/facts/acme.yaml", "a/demo.yaml", "a/tests/README.md"):
         write(tmp_path, name=name)
 
@@ -137,14 +137,14 @@ def test_no_test_file_is_a_fault_not_a_success(tmp_path: Path, name: str, fault:
         find_test_files(tmp_path / name)
 
 
-def test_words_that_no_pack_knows_are_told(tmp_path: Path) -> None:
-    """A mistyped rule or reason can't make a check that never means anything."""
+def test_names_that_no_pack_knows_are_faults(tmp_path: Path) -> None:
+    """A mistyped rule or reason is a fault, since the check could never pass for it."""
     schema = load_pack(write_pack(tmp_path / "small")).schema
     text = FILE.replace("rule: SM-02", "rule: SM-2O").replace("quota_exhausted", "quota_exhaused")
     file = read_test_file(write(tmp_path, text))
 
-    assert [str(fault).removeprefix(f"{tmp_path}/") for fault in unknown_words(file, [schema])] == [
+    assert [str(fault).removeprefix(f"{tmp_path}/") for fault in unknown_names(file, [schema])] == [
         "test.yaml:6: checks.0.rule: `SM-2O` is no rule: did you mean `SM-02`?",
         "test.yaml:14: checks.1.reason: `quota_exhaused` is no reason: did you mean `quota_exhausted`?",
     ]
-    assert not list(unknown_words(read_test_file(write(tmp_path)), [schema]))
+    assert not list(unknown_names(read_test_file(write(tmp_path)), [schema]))

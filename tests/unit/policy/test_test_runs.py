@@ -1,4 +1,4 @@
-"""Running policy tests and reporting them, whatever answers."""
+"""Running policy tests and reporting them, with a scripted answerer."""
 
 import json
 from collections.abc import Mapping
@@ -69,14 +69,14 @@ async def results_of(directory: Path, *checks: str) -> tuple[CheckResult, ...]:
     ],
 )
 async def test_a_check_passes_where_decision_reason_and_rule_agree(tmp_path: Path, check: str, passed: bool) -> None:
-    """Decision, and reason and rule where given, must agree; an error passes as nothing."""
+    """Decision, and reason and rule where given, must agree; an error never passes."""
     (result,) = await results_of(tmp_path, check)
 
     assert result.passed is passed
 
 
 async def test_facts_are_prepared_once_per_file_and_requests_passed_on(tmp_path: Path) -> None:
-    """Each file's facts come before its checks, which keep what they claim."""
+    """Each file's facts come before its checks, which send their claims unchanged."""
     answerer = Scripted({"view": ALLOW})
     claims = "action: view, expect: allow, context: {ip: x}, properties: {a: 1}, subject_properties: {b: 2}"
     files = [file_of(tmp_path, claims, name="a.yaml"), file_of(tmp_path, claims, claims, tenant="b", name="b.yaml")]
@@ -97,7 +97,7 @@ async def test_facts_are_prepared_once_per_file_and_requests_passed_on(tmp_path:
 
 
 async def test_wrong_facts_stop_the_run_with_the_faults_of_all_files(tmp_path: Path) -> None:
-    """Facts that are refused are never a passed run, and every file's faults are told."""
+    """A run with refused facts never passes, and the faults of every file are reported."""
     files = [
         file_of(tmp_path, "action: view, expect: allow", tenant="wrong", name=f"{name}.yaml") for name in ("a", "b")
     ]
@@ -108,25 +108,25 @@ async def test_wrong_facts_stop_the_run_with_the_faults_of_all_files(tmp_path: P
 
 
 async def test_failures_say_what_was_expected_and_what_came(tmp_path: Path) -> None:
-    """A row of the failure table has place, rule, question, expected, got, reason and deciding rule."""
+    """A row of the failure table has file and line, rule, question, expected, got, reason and deciding rule."""
     results = await results_of(
         tmp_path,
         "rule: SM-02, action: view, expect: allow",
         "rule: SM-03, action: edit, expect: allow, decided_by: SM-02",
         "note: No fire., action: burn, expect: deny",
     )
-    place = tmp_path / "t.yaml"
+    path = tmp_path / "t.yaml"
 
     assert summary(results) == "3 checks in 1 file: 1 passed, 2 failed"
     assert len(COLUMNS) == 7
     assert failures(results) == [
-        (f"{place}:5", "SM-03", "acme: uma edit note:n", "allow (SM-02)", "deny (SM-03)", "quota_exhausted", "SM-03"),
-        (f"{place}:6", "No fire.", "acme: uma burn note:n", "deny", "error: no fire", "", ""),
+        (f"{path}:5", "SM-03", "acme: uma edit note:n", "allow (SM-02)", "deny (SM-03)", "quota_exhausted", "SM-03"),
+        (f"{path}:6", "No fire.", "acme: uma burn note:n", "deny", "error: no fire", "", ""),
     ]
 
 
 async def test_json_holds_every_result(tmp_path: Path) -> None:
-    """The JSON report has a verdict over all, and each check with what came back."""
+    """The JSON report has one result for the run, and each check with its answer."""
     report = json.loads(
         to_json(await results_of(tmp_path, "action: view, expect: allow", "action: burn, expect: deny"))
     )

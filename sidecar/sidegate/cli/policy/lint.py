@@ -21,7 +21,7 @@ from sidegate.policy.pack.compile import compile_pack
 from sidegate.policy.pack.load import SCHEMA, load_pack
 from sidegate.policy.pack.registry import bundled_packs
 from sidegate.policy.pack.schema import Pack
-from sidegate.policy.testing.file import TESTS, find_test_files, read_test_files, unknown_words
+from sidegate.policy.testing.file import TESTS, find_test_files, read_test_files, unknown_names
 
 EXAMPLES = (
     ("Lint the packs of a directory", "sidegate policy lint policies/"),
@@ -100,7 +100,7 @@ def _test_faults(place: Path, packs: Sequence[Pack]) -> Iterator[Fault]:
         return
     schemas = [pack.schema for pack in packs]
     for file in files:
-        yield from unknown_words(file, schemas)
+        yield from unknown_names(file, schemas)
 
 
 def _print(findings: Sequence[Finding], packs: int) -> None:

@@ -1,4 +1,4 @@
-"""What is already clear about a condition once type and action are known."""
+"""The value of a condition as far as the type and the action of a request decide it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sidegate.engine.language.tree import And, Attribute, Comparison, Field, Lit
 
 @dataclass(frozen=True, slots=True)
 class _Constant:
-    """A part of a condition whose value does not depend on the request any more."""
+    """A part of a condition whose value is the same for every request of the type and the action."""
 
     value: object
 

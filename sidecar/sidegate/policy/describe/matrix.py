@@ -14,7 +14,7 @@ from sidegate.policy.pack.schema import Pack, ResourceType
 
 @dataclass(frozen=True, slots=True, order=True)
 class Holder:
-    """Whom a row is about: who holds `role` on the resource's scope of type `scope`."""
+    """The holders that a row applies to: of `role` on the resource's scope of type `scope`."""
 
     role: str
     scope: str
@@ -22,7 +22,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one row says; `condition` is "" where it always says so."""
+    """What one row decides; `condition` is "" where it applies without one."""
 
     allow: bool
     rule: str
@@ -35,7 +35,7 @@ Cells = Mapping[str, Sequence[Verdict]]
 def who_may(pack: Pack, type_: ResourceType) -> Mapping[Holder, Cells]:
     """Return, for each holder of a row about `type_`, the verdicts by action, in the order of the rows.
 
-    A verdict that a later one always overrules is left out, as the later row decides.
+    A verdict is left out where a later one always decides instead.
     """
     found: dict[Holder, dict[str, list[Verdict]]] = {}
     scopes = pack.schema.scopes_of(type_.name)
@@ -52,9 +52,9 @@ def who_may(pack: Pack, type_: ResourceType) -> Mapping[Holder, Cells]:
 
 
 def holders_allowed(pack: Pack, type_: ResourceType, action: str) -> frozenset[Holder] | None:
-    """Return whom any row could allow an action on resources of a type; None where the pack's matcher may let others.
+    """Return the holders that a row could allow an action on a type; None where the matcher is not the standard one.
 
-    Tenants' own roles are no part of the pack.
+    Tenants' own roles are not part of the pack.
     """
     if not is_standard(pack.model_text):
         return None

@@ -1,6 +1,6 @@
-"""A pack's README, made from the pack, so that what reviewers read is what decides.
+"""A pack's README, generated from the pack, so that what reviewers read is what decides.
 
-`python -m sidegate.policy.describe.readme DIRECTORY…` writes it anew.
+`python -m sidegate.policy.describe.readme DIRECTORY…` writes it.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _COUNTS: Final[Mapping[Count, str]] = {
     Count.EXACTLY_ONE: "exactly one",
 }
 _HELD_BY: Final[Mapping[HeldBy, str]] = {
-    HeldBy.GRANT: "whom it is granted to",
+    HeldBy.GRANT: "those it is granted to",
     HeldBy.GROUP: "the members of the group",
-    HeldBy.MEMBER: "the member whose it is",
+    HeldBy.MEMBER: "the member of the same ID",
 }
 _ENFORCED_BY: Final[Mapping[EnforcedBy, str]] = {
     EnforcedBy.RULES: "rows",
@@ -62,12 +62,12 @@ _NOTICE: Final = (
     "<!-- Made from pack.yaml and policy.csv by `python -m sidegate.policy.describe.readme`; change those instead. -->"
 )
 _LEGEND: Final = """\
-A row is who asks, a column the action, and a cell the rule that decides: ✓ allows, ✗ denies, and an empty
-cell is a deny by default. Any ✗ that applies beats every ✓; of several ✓ the last in policy.csv names
-the rule. (1), (2) … are the conditions under a table, without which the cell does not count."""
+A row is who asks, a column is the action, and a cell is the rule that decides: ✓ allows, ✗ denies, and an empty
+cell is denied by default. Any ✗ that applies overrides every ✓; of several ✓ the last one in policy.csv names
+the rule. A cell with (1), (2) … applies only under the condition of that number, listed below the table."""
 _MEMBERSHIP: Final = """\
-Before any row, the state of the tenant and the member decides: an unknown and a suspended tenant, who is not a member,
-a pending and an inactive member, an unknown resource type and an unknown action are denied, in this order."""
+Before any row, these are denied, in this order: an unknown tenant, a suspended tenant, a subject that is not a
+member, a pending member, an inactive member, an unknown resource type, an unknown action."""
 
 
 def readme(pack: Pack) -> str:
@@ -146,7 +146,7 @@ def _cell(verdicts: Sequence[Verdict], conditions: Sequence[str]) -> str:
 
 
 def _who(holder: Holder, type_: str, schema: Schema) -> str:
-    """Return whom a row is about, in words."""
+    """Return the holder of a row, in words."""
     if holder.role == ANYONE:
         return "every member"
     place = f"the {holder.scope}" if holder.scope in (type_, TENANT) else f"the {holder.scope} it is in"
@@ -182,7 +182,7 @@ def _roles(schema: Schema) -> Iterator[str]:
 
 
 def _granted(role: Role) -> str:
-    """Return what whoever grants the role needs beside the operation's action."""
+    """Return what a member needs to grant the role, besides the action of the operation."""
     if role.held_by is not HeldBy.GRANT:
         return ""
     on_scope = f"`{role.granted_with}` on the scope" if role.granted_with else ""
@@ -192,13 +192,13 @@ def _granted(role: Role) -> str:
 def _operations(schema: Schema) -> Iterator[str]:
     rows = [[f"`{name}`", f"`{type_}:{action}`"] for name, (type_, action) in schema.operations.items()]
     if rows:
-        yield from _table(["what a member does or reads", "if allowed"], rows)
+        yield from _table(["operation of a member", "needs"], rows)
         yield ""
-    yield "What is not listed is for the platform alone. Who invites may give the roles that need nothing more."
-    yield "Nobody grants a role that exactly one holds on the tenant: it is delegated."
+    yield "What is not listed is for the platform alone. Who may invite may also give roles that need nothing more."
+    yield "A role on the tenant that exactly one member holds is not granted but delegated."
     if schema.custom_roles and schema.custom_roles.granted_by:
         names = " or ".join(f"`{name}`" for name in sorted(schema.custom_roles.granted_by))
-        yield f"Roles of the tenant's own are granted by who holds {names}."
+        yield f"The tenant's own roles are granted by members who hold {names}."
 
 
 def _rules(rules: Iterable[Rule]) -> Iterator[str]:
@@ -211,8 +211,8 @@ def _rules(rules: Iterable[Rule]) -> Iterator[str]:
 
     yield from _table(["ID", "rule", "enforced by", "reason of a denial"], map(row, rules))
     yield ""
-    yield "*Rows* are those of policy.csv, *membership* is the state of tenant and member before any row, and the"
-    yield "*store* refuses facts that would break the rule."
+    yield "*rows*: policy.csv; *membership*: the state of tenant and member, checked before any row; *store*: the store"
+    yield "refuses facts that would break the rule."
 
 
 def _properties(schema: Schema) -> Iterator[str]:
@@ -238,7 +238,7 @@ def _properties(schema: Schema) -> Iterator[str]:
         yield from _table(["name", "type", "what", "from", "default"], rows)
         yield ""
     yield f"Subjects always have {built_in}; tenants and resources `ref`, `type` and `id`."
-    yield "A stored value beats what a request claims, and the default stands where nothing is known."
+    yield "A stored value replaces what a request claims; without either, the default applies."
 
 
 def _default(declared: Property) -> str:
@@ -257,7 +257,7 @@ def _testing() -> Iterator[str]:
 
 
 def _stock(pack: Pack) -> Iterator[str]:
-    yield "model.conf and policy.csv are plain Casbin. Any Casbin tool opens them, given the function `scope` and"
+    yield "model.conf and policy.csv are plain Casbin. Any Casbin tool opens them with the function `scope` and"
     yield "`keyMatch` as the domain matching function of `g`, by which a link in the domain `*` holds everywhere."
     yield "With pycasbin, in this directory:"
     yield ""

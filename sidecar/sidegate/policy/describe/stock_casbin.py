@@ -14,7 +14,7 @@ from sidegate.policy.pack.schema import MEMBER_BUILT_IN, TENANT, Pack, Property,
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A question that a row on the tenant allows to whom it names."""
+    """A question that a row on the tenant allows to the holders of its role."""
 
     role: str
     type_: ResourceType
@@ -48,7 +48,7 @@ from types import SimpleNamespace
 import casbin
 from casbin.util import key_match_func
 
-ancestors = {{}}  # of a resource: its reference -> {{type: reference}} of all that it stands in
+ancestors = {{}}  # by resource: reference -> {{type: reference}} of its ancestors
 
 
 def scope(obj, dom, name):

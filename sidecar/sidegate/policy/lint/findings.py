@@ -1,4 +1,4 @@
-"""What a pack may do and yet should not: findings that warn, and stop nothing."""
+"""Warnings about a pack that loads: what is probably a mistake, though it is allowed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sidegate.policy.pack.schema import OWNER, TENANT, EnforcedBy, HeldBy, Insta
 from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
 
 _GARBLED: Final = re.compile(r"&&|\|\||!|#|\b[rp][0-9]*\.")
-"""What stock Casbin rewrites wherever it stands, inside string literals too."""
+"""What stock Casbin rewrites everywhere, even inside string literals."""
 
 
 def lint_pack(pack: Pack) -> list[Fault]:
-    """Return what a reviewer of a pack that loads should look at, ordered by file and line."""
+    """Return the warnings about a pack that loads, ordered by file and line."""
     directory = Path(pack.directory)
     schema_file, rows_file = directory / SCHEMA, directory / POLICY
     document = parse_document(schema_file.read_text(encoding="utf-8"), str(schema_file))
@@ -53,7 +53,7 @@ def _line(fault: Fault) -> int:
 def _names(pack: Pack, document: Document) -> Iterator[Fault]:
     for role in pack.schema.roles:
         if role in pack.schema.resources:
-            message = f"`{role}` is the name of a type too; a reader may take one for the other"
+            message = f"`{role}` is the name of a type too; a reader may confuse the two"
             yield document.fault(("roles", role), message)
 
 
@@ -138,12 +138,12 @@ def _only_platform(pack: Pack, document: Document) -> Iterator[Fault]:
 
 def _matcher(pack: Pack, file: Path) -> Iterator[Fault]:
     if not is_standard(pack.model_text):
-        message = f"the matcher is not `{STANDARD_MATCHER}`, whose meaning the checks of rows take for granted"
+        message = f"the matcher is not `{STANDARD_MATCHER}`, which the checks of rows assume"
         yield Fault(str(file), 0, "m", message)
 
 
 def _shadowed(pack: Pack, file: str) -> Iterator[Fault]:
-    """Of rows alike the last decides an allow, and the first a deny."""
+    """Yield rows that repeat another one: of equal allows the last one decides, of equal denies the first."""
     first: dict[tuple[str, ...], int] = {}
     for row, line in zip(pack.rows, pack.lines, strict=True):
         alike = first.setdefault(row[1:7], line)

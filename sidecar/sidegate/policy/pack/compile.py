@@ -19,11 +19,11 @@ from sidegate.ports.engine import Engine, Program
 
 @dataclass(frozen=True, slots=True)
 class CompiledPack:
-    """A pack with its program, and what the way of a Check looks up in it.
+    """A pack with its program, and what the path of a Check looks up in it.
 
-    `actions` maps each resource type to its actions, `denials` each rule's ID to the reason and obligations
-    of its denials, `membership_rules` each reason that is decided before any row to the rule's ID.
-    `repeatable` says that the same question of the same facts is answered alike at any time.
+    `actions` maps resource types to their actions, `denials` rule IDs to the reason and obligations of a denial, and
+    `membership_rules` the reasons that are decided before any row to rule IDs. `repeatable` means that the same
+    question about the same facts has the same answer at any time.
     """
 
     pack: Pack
@@ -43,7 +43,7 @@ def compile_pack(pack: Pack, engine: Engine) -> CompiledPack:
     try:
         program = engine.compile(pack.model_text, pack.rows, functions=FUNCTIONS, domain_match=DOMAIN_MATCH)
     except EngineError as error:
-        raise PackError(_placed(error, pack)) from error
+        raise PackError(_located(error, pack)) from error
     schema = pack.schema
     return CompiledPack(
         pack=pack,
@@ -68,16 +68,16 @@ def _membership_rules(schema: Schema) -> dict[str, str]:
 
 
 def _repeatable(pack: Pack) -> bool:
-    """Return whether no function that looks at the clock is named anywhere in the rules, in whatever letters.
+    """Return whether the rules name no function that reads the clock, in any Unicode spelling.
 
-    Nothing else that rules can call depends on more than the question and the facts, and no tenant can add a call.
+    All other functions depend on the question and the facts alone, and tenants can't add calls.
     """
     texts = (pack.model_text, *(field for row in pack.rows for field in row))
     return not any(name in normalize("NFKC", text) for text in texts for name in OF_THE_CLOCK)
 
 
-def _placed(error: EngineError, pack: Pack) -> Fault:
-    """Return what an engine refused, with its file and line."""
+def _located(error: EngineError, pack: Pack) -> Fault:
+    """Return what an engine refused, with file and line."""
     directory = Path(pack.directory)
     if isinstance(error, RowError):
         line = pack.lines[error.ordinal] if 0 <= error.ordinal < len(pack.lines) else 0

@@ -1,4 +1,4 @@
-"""The functions of conditions: what they take, so that no request makes them raise."""
+"""The functions of conditions, and the check of their arguments, so that no request makes them raise."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PATTERNS: Final = frozenset({"keyMatch2", "keyMatch3", "keyMatch4", "keyMatch5"
 FUNCTIONS: Final = _PATTERNS | {"keyMatch", "regexMatch", "ipMatch", "timeMatch", "g", "scope"}
 ARITIES: Final[Mapping[str, int]] = {**BUILT_INS, "g": 3, "scope": 3}
 _PLAIN_PATTERN: Final = re.compile(r"[^()\[\]\\+?|^$]*")
-_EVER: Final = "_"
+_ANY_TIME: Final = "_"
 
 
 def check_call(call: Call, names: ConditionNames) -> None:
-    """Check the arguments of a call beyond that they are texts.
+    """Check the arguments of a call, which are known to be texts.
 
     Raises:
-        Syntax: the call could raise, or asks for what is not there.
+        Syntax: the call could raise, or names a role or scope that is not declared.
     """
     match call.function:
         case "g":
@@ -48,13 +48,13 @@ def check_call(call: Call, names: ConditionNames) -> None:
 
 def _check_literal(function: str, node: Node, accepts: Callable[[str], bool], wanted: str) -> None:
     if not isinstance(node, Literal) or not isinstance(node.value, str):
-        raise Syntax(f"the pattern of `{function}()` is written out in the rule, so that no request can choose it")
+        raise Syntax(f"the pattern of `{function}()` must be a literal, so that no request can choose it")
     if not accepts(node.value):
         raise Syntax(f"`{node.value}` in `{function}()` is not {wanted}")
 
 
 def _check_address(node: Node, names: ConditionNames) -> None:
-    """Refuse what is not an address wherever the request says nothing."""
+    """Refuse an argument that is no address by default, where the request sends no value."""
     match node:
         case Literal(str(text)):
             found = [text]
@@ -114,7 +114,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _is_time(text: str) -> bool:
-    if text == _EVER:
+    if text == _ANY_TIME:
         return True
     try:
         datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - Casbin's times are those of the local clock

@@ -1,4 +1,4 @@
-"""What a condition may name, by what the rows' types declare."""
+"""The properties, roles and scopes that a condition may name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sidegate.policy.pack.schema import (
 
 @dataclass(frozen=True, slots=True)
 class ConditionNames:
-    """Properties of subject, tenant and context, those of each matching type, and the roles and scopes there are."""
+    """What a condition may name: properties of `r.sub`, `r.dom` and `r.env`, of each matching type, roles, scopes."""
 
     entities: Mapping[str, Mapping[str, Property]]
     resources: Mapping[str, Mapping[str, Property]]
@@ -33,7 +33,7 @@ class ConditionNames:
         """Return the property `r.entity.name`; for `r.obj` as each matching type declares it.
 
         Raises:
-            Syntax: it is not declared, or not by each type, or not alike.
+            Syntax: it is not declared, or not by every matching type, or with different types.
         """
         if entity == "obj":
             return self._of_resources(name)

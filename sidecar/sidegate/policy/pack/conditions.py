@@ -1,4 +1,4 @@
-"""The conditions of a pack's rows: a small language that can't raise, checked with its types."""
+"""The conditions of a pack's rows: a small language whose type check excludes run-time errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sidegate.policy.pack.model_file import POLICY, REQUEST
 
 
 class Kind(StrEnum):
-    """What a part of a condition is, as its messages call it."""
+    """The type of a part of a condition, in the words of error messages."""
 
     TEXT = "text"
     NUMBER = "a number"
@@ -52,7 +52,7 @@ def parse_condition(text: str) -> Node:
     """Return the tree of a condition.
 
     Raises:
-        ValueError: the text is not of the language; the message says what would be.
+        ValueError: the text is no condition; the message says what is expected.
     """
     return check_calls(Parser(_NAMES, ARITIES, conditions=False).parse(text, limit=MAX_CONDITION_LENGTH), ARITIES)
 
@@ -73,9 +73,9 @@ def properties_in(tree: Node) -> frozenset[tuple[str, str]]:
 
 
 def condition_fault(text: str, names: ConditionNames) -> str | None:
-    """Return what is wrong with a condition, None where it is right: it can be evaluated for every request."""
+    """Return what is wrong with a condition, None where it can be evaluated for every request."""
     try:
-        kind = _Reader(names).kind(parse_condition(text))
+        kind = _TypeChecker(names).kind(parse_condition(text))
     except Syntax as error:
         return f"`{text[:80]}` is not a condition: {error}"
     if kind is not Kind.TRUTH:
@@ -83,17 +83,17 @@ def condition_fault(text: str, names: ConditionNames) -> str | None:
     return None
 
 
-class _Reader:
-    """Works out what each part of a condition is."""
+class _TypeChecker:
+    """Finds the type of each part of a condition."""
 
     def __init__(self, names: ConditionNames) -> None:
         self._names = names
 
     def kind(self, node: Node) -> Kind:
-        """Return what a part is.
+        """Return the type of a part.
 
         Raises:
-            Syntax: it is nothing that a condition may hold.
+            Syntax: a condition may not contain it.
         """
         match node:
             case Literal():
@@ -141,7 +141,7 @@ class _Reader:
 
     def _inside(self, left: Kind, operator: str, right: Node) -> Kind:
         if operator == "not in":
-            raise Syntax("`not in` is not spelled alike in every Casbin; write `!(… in …)`")
+            raise Syntax("`not in` is not spelled the same in every Casbin; write `!(… in …)`")
         inside = {self.kind(item) for item in right.items} if isinstance(right, Series) else set()
         if not isinstance(right, Series):
             if self.kind(right) is not Kind.LIST:
@@ -177,7 +177,7 @@ def _literal(literal: Literal) -> Kind:
 
 _REFUSED: Final[Mapping[type[object], str]] = {
     Comparison: "one comparison at a time; join several by `&&`",
-    Series: "a list stands on the right of `in` only",
+    Series: "a list is written on the right of `in` only",
 }
 
 

@@ -26,7 +26,7 @@ def load_pack(directory: Path) -> Pack:
     """Load a pack.
 
     Raises:
-        PackError: the pack is wrong; names every fault of its three files at once.
+        PackError: the pack is wrong; names every fault of its three files.
     """
     reading = _Reading(str(directory))
     contents = {name: reading.content(name) for name in FILES}
@@ -54,12 +54,12 @@ def load_pack(directory: Path) -> Pack:
 
 def digest(contents: Mapping[str, bytes]) -> str:
     """Return the SHA-256 of a pack's files, as hex: each name and content after its length in 8 bytes."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for name in FILES:
         for part in (name.encode(), contents[name]):
-            found.update(len(part).to_bytes(8, "big"))
-            found.update(part)
-    return found.hexdigest()
+            hashed.update(len(part).to_bytes(8, "big"))
+            hashed.update(part)
+    return hashed.hexdigest()
 
 
 def _order(file: str) -> int:
@@ -67,7 +67,7 @@ def _order(file: str) -> int:
 
 
 class _Reading:
-    """The reading of one pack, which collects what is wrong instead of stopping at the first fault."""
+    """Reads the files of one pack, and collects all faults instead of stopping at the first one."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory

@@ -18,7 +18,7 @@ STANDARD_MATCHER: Final = (
     "keyMatch(r.obj.type, p.type) && keyMatch(r.act, p.act) && "
     '(p.role == "*" || g(r.sub.ref, p.role, scope(r.obj, r.dom, p.scope))) && eval(p.cond)'
 )
-"""The matcher of the packs that come along; the checks of rows take its meaning for granted."""
+"""The matcher of the bundled packs, which the checks of rows assume."""
 _STANDARD: Final = "".join(STANDARD_MATCHER.split())
 
 
@@ -37,13 +37,13 @@ def model_faults(text: str, file: str) -> tuple[Fault, ...]:
 
 
 def is_standard(text: str) -> bool:
-    """Return whether the matcher of a pack's model is the one whose meaning the checks of rows take for granted."""
+    """Return whether the matcher of a pack's model is the one that the checks of rows assume."""
     matchers = read_definition(text).matchers.values()
     return ["".join(matcher.text.split()) for matcher in matchers] == [_STANDARD]
 
 
 def _departures(definition: Definition) -> Iterator[tuple[str, str]]:
-    """Yield (key, message) of what a pack's model must not define otherwise."""
+    """Yield (key, message) of each definition that differs from what every pack needs."""
     wanted = {"r": REQUEST, "p": POLICY}
     for key, found in [*definition.requests.items(), *definition.policies.items()]:
         if key not in wanted:

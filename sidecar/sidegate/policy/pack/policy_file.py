@@ -1,4 +1,4 @@
-"""The rows of a pack's policy.csv against its schema."""
+"""What a pack's policy.csv may hold: the form of its rows, and their check against the schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EFFECTS: Final = ("allow", "deny")
 
 
 def form_faults(rows: Sequence[NumberedRow], file: str) -> Iterator[Fault]:
-    """Yield what is wrong with rows whatever the schema declares."""
+    """Yield what is wrong with the form of rows, which needs no schema."""
     if not rows:
         yield Fault(file, 0, "", "there is no row; an empty policy is refused, since Casbin could allow everything")
     for numbered in rows:
@@ -44,7 +44,7 @@ def schema_faults(rows: Sequence[NumberedRow], schema: Schema, file: str) -> Ite
 
 
 def unused_rules(rows: Iterable[NumberedRow], schema: Schema) -> Iterator[str]:
-    """Yield the IDs of rules that rows should enforce, and none does."""
+    """Yield the IDs of rules that rows should enforce and no row does."""
     used = {numbered.row[-1] for numbered in rows}
     if schema.custom_roles:
         used.add(schema.custom_roles.rule)
@@ -59,7 +59,7 @@ def matching_types(pattern: str, schema: Schema) -> tuple[ResourceType, ...]:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether a name matches a row's pattern, as Casbin's keyMatch says: all from the first `*` on is open."""
+    """Return whether a name matches a row's pattern as Casbin's keyMatch does: the first `*` matches any rest."""
     head, star, _ = pattern.partition("*")
     return name.startswith(head) if star else name == pattern
 
@@ -91,7 +91,7 @@ def _role_faults(role: str, scope: str, schema: Schema) -> Iterator[tuple[str, s
 
 def _pattern_faults(key: str, pattern: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     if "*" in pattern[:-1]:
-        yield key, f"`{pattern}` is not right: a `*` stands at the end, since Casbin ignores what follows it"
+        yield key, f"`{pattern}` is not right: write `*` at the end only, since Casbin ignores what follows it"
     elif not any(matches(name, pattern) for name in names):
         yield key, f"`{pattern}` matches no {'action' if key == 'act' else key}: {nearest(pattern, set(names))}"
 
@@ -99,4 +99,4 @@ def _pattern_faults(key: str, pattern: str, names: Sequence[str]) -> Iterator[tu
 def _scope_faults(scope: str, types: Sequence[ResourceType], schema: Schema) -> Iterator[tuple[str, str]]:
     if scope != TENANT and not any(scope in schema.scopes_of(type_.name) for type_ in types):
         names = ", ".join(f"`{type_.name}`" for type_ in types)
-        yield "scope", f"`{scope}` is neither {names} nor what it stands in; this row would never match"
+        yield "scope", f"`{scope}` is neither {names} nor a parent of it; this row would never match"

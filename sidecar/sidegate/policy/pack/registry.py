@@ -1,4 +1,4 @@
-"""The packs that a server decides by: loaded, compiled, and handed out by name."""
+"""The packs of a server, loaded and compiled, by name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Packs: TypeAlias = Mapping[str, CompiledPack]
 
 
 class PackRegistry:
-    """Hands out the packs of a directory; all of them hang on one reference, so that a swap is one assignment."""
+    """Finds the packs of a directory by name; one attribute holds them all, so that a swap is one assignment."""
 
     def __init__(self, engine: Engine, directory: Path, default: str) -> None:
-        """Load and compile every pack of `directory`, or the one pack that it is.
+        """Load and compile every pack of `directory`, which may be a pack itself.
 
         Raises:
-            PackError: a pack is wrong, or the default one is not there; names every fault at once.
+            PackError: a pack is wrong, or the default one is missing; names every fault of all packs.
         """
         self.directory = directory
         self.default = default
@@ -37,16 +37,16 @@ class PackRegistry:
         return f"PackRegistry({', '.join(self.names())}; default {self.default})"
 
     def get(self, name: str) -> CompiledPack | None:
-        """Return a pack by its name, the default one for "", None where there is none of that name."""
+        """Return the pack of a name, the default one for "", None where no pack has that name."""
         return self._packs.get(name or self.default)
 
     def schema_of(self, name: str) -> Schema | None:
-        """Return the schema of a pack by its name, as `get` finds it."""
+        """Return the schema of the pack that `get` finds."""
         compiled = self.get(name)
         return compiled.pack.schema if compiled else None
 
     def is_current(self, compiled: CompiledPack) -> bool:
-        """Return whether this very pack is the one that its name stands for now."""
+        """Return whether this pack, and no other version of it, is the one that its name finds now."""
         return self._packs.get(compiled.pack.schema.name) is compiled
 
     def names(self) -> Sequence[str]:
@@ -54,16 +54,16 @@ class PackRegistry:
         return tuple(self._packs)
 
     def load(self) -> Packs:
-        """Return the packs as they are in the directory now, aside from those in force; what is unchanged is the same.
+        """Load the directory again and return its packs, the current object for each unchanged one; swap nothing.
 
         Raises:
-            PackError: a pack is wrong, or the default one is not there; names every fault at once.
+            PackError: a pack is wrong, or the default one is missing; names every fault of all packs.
         """
         loaded = _load_all(self._engine, self.directory, self.default)
         return MappingProxyType({name: self._same(name, compiled) for name, compiled in loaded.items()})
 
     def swap(self, packs: Packs) -> Sequence[str]:
-        """Bring packs into force that `load` returned; return the names of those that are new, altered or gone."""
+        """Make packs that `load` returned the current ones; return the names of those added, changed or removed."""
         before, self._packs = self._packs, packs
         return tuple(name for name in sorted({*before, *packs}) if before.get(name) is not packs.get(name))
 
@@ -73,13 +73,13 @@ class PackRegistry:
 
     @property
     def core_scopes(self) -> frozenset[str]:
-        """The scope types whose grants are always in memory, over all packs."""
+        """The scope types whose grants are always in memory, of all packs."""
         packs = self._packs.values()
         return frozenset({TENANT}).union(*(compiled.pack.schema.core_scopes for compiled in packs))
 
 
 def bundled_packs() -> Path:
-    """Return the directory of the packs that come along: inside the installed package, or in the source tree."""
+    """Return the directory of the bundled packs: inside the installed package, or in the source tree."""
     package = Path(sidegate.__file__).parent
     installed = package / "packs"
     return installed if installed.is_dir() else package.parent.parent / "policies"
@@ -89,16 +89,16 @@ def _load_all(engine: Engine, directory: Path, default: str) -> Packs:
     """Return the packs by name, sorted."""
     faults: list[Fault] = []
     found: dict[str, CompiledPack] = {}
-    for place in _places(directory, faults):
+    for subdirectory in _pack_directories(directory, faults):
         try:
-            compiled = compile_pack(load_pack(place), engine)
+            compiled = compile_pack(load_pack(subdirectory), engine)
         except PackError as error:
             faults.extend(error.faults)
             continue
         name = compiled.pack.schema.name
         if name in found:
             message = f"`{name}` is already the name of the pack in {found[name].pack.directory}"
-            faults.append(Fault(str(place / SCHEMA), 0, "name", message))
+            faults.append(Fault(str(subdirectory / SCHEMA), 0, "name", message))
         found.setdefault(name, compiled)
     if not faults and default not in found:
         faults.append(
@@ -109,16 +109,16 @@ def _load_all(engine: Engine, directory: Path, default: str) -> Packs:
     return MappingProxyType(dict(sorted(found.items())))
 
 
-def _places(directory: Path, faults: list[Fault]) -> Iterator[Path]:
-    """Yield the directories of packs, sorted; those whose names start with `.` or `_` are not."""
+def _pack_directories(directory: Path, faults: list[Fault]) -> Iterator[Path]:
+    """Yield the directories of packs, sorted, without those whose names start with `.` or `_`."""
     if (directory / SCHEMA).is_file():
         yield directory
         return
     try:
-        inside = sorted(place for place in directory.iterdir() if place.is_dir() and place.name[0] not in "._")
+        inside = sorted(path for path in directory.iterdir() if path.is_dir() and path.name[0] not in "._")
     except OSError as error:
         faults.append(Fault(str(directory), 0, "", f"can't be read ({error.strerror}); expected a directory of packs"))
         return
     if not inside:
-        faults.append(Fault(str(directory), 0, "", "there is no pack; each stands in a directory of its own"))
+        faults.append(Fault(str(directory), 0, "", "there is no pack; expected a directory for each"))
     yield from inside

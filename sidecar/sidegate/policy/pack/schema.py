@@ -58,7 +58,7 @@ class HeldBy(StrEnum):
 
     GRANT = "grant"
     GROUP = "group"  # the members of a group hold it on that group
-    MEMBER = "member"  # a member holds it on what is declared `of: member` and bears its ID
+    MEMBER = "member"  # a member holds it on the resource of its own ID, of a type declared `of: member`
 
 
 class InstanceOf(StrEnum):
@@ -71,7 +71,7 @@ class InstanceOf(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a member can do to the membership and learn of it, each if the pack's action for it allows."""
+    """What a member can read and write of the membership; the pack names the action that each one needs."""
 
     GET_TENANT = "get_tenant"
     LIST_MEMBERS = "list_members"
@@ -110,14 +110,14 @@ class Operation(StrEnum):
 
 
 class Source(StrEnum):
-    """Where a property's value comes from; a stored one never yields to a claim."""
+    """Where a property's value comes from; a claim of the request never replaces a stored value."""
 
     STORED = "stored"
     REQUEST = "request"
 
 
 class EnforcedBy(StrEnum):
-    """What makes a rule hold."""
+    """What enforces a rule."""
 
     RULES = "rules"  # rows of policy.csv
     MEMBERSHIP = "membership"  # the state of tenant and member, before any row
@@ -126,7 +126,7 @@ class EnforcedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A declared property; `default` stands wherever no value is known, so that a condition never raises."""
+    """A declared property; where no value is known it has its `default`, so that a condition never raises."""
 
     name: str
     type: str  # string, integer, number, boolean or list (of strings)
@@ -149,10 +149,10 @@ def default_of(type_: str) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role and the scope types that it can be granted on.
+    """A role and the scope types that it can be held on.
 
-    `granted_by` are the roles on the tenant of which one gives authority over this one, none where the action is
-    enough; `granted_with` is the action on the scope that lets somebody grant it there.
+    Who grants it on the tenant must hold one of `granted_by`, unless this is empty; who grants it elsewhere must be
+    allowed the action `granted_with` on the scope.
     """
 
     name: str
@@ -192,7 +192,7 @@ class ResourceType:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's ID with its text; `reason` and `obligations` are given where it denies."""
+    """A rule's ID with its text; a denial by it has the `reason` and the `obligations`."""
 
     id: str
     text: str
@@ -203,9 +203,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class CustomRoles:
-    """What tenants may put into roles of their own: `types` that such a role can touch, and the deciding rule's ID.
+    """The roles that tenants make: the `types` they can give actions on, and the ID of the rule they decide by.
 
-    `granted_by` are the roles on the tenant of which one gives authority over them all.
+    Who grants one must hold one of the roles `granted_by` on the tenant, unless this is empty.
     """
 
     rule: str
@@ -215,7 +215,7 @@ class CustomRoles:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """All that pack.yaml declares; `operations` maps each operation to the type and action that let a member do it."""
+    """All that pack.yaml declares; `operations` maps operations to the (type, action) that a member needs for them."""
 
     name: str
     description: str
@@ -231,7 +231,7 @@ class Schema:
 
     @property
     def founder(self) -> str:
-        """The role of a tenant's first member: the one that exactly one holds, else the first that is declared."""
+        """The role of a tenant's first member: the role that exactly one member holds, else the first declared one."""
         names = self.on_tenant
         return next((name for name in names if self.roles[name].count is Count.EXACTLY_ONE), names[0] if names else "")
 
@@ -243,12 +243,12 @@ class Schema:
 
     @property
     def parents(self) -> frozenset[str]:
-        """The types that others stand in."""
+        """The types that are parents of others."""
         return frozenset(parent for type_ in self.resources.values() for parent in type_.parents)
 
     @property
     def core_scopes(self) -> frozenset[str]:
-        """The scope types whose grants are always in memory: all but those on registered resources without children."""
+        """The scope types whose grants are always in memory: all but registered types that are no parents."""
         parents = self.parents
         scopes = {scope for role in self.roles.values() for scope in role.on} | {TENANT}
         return frozenset(
@@ -261,7 +261,7 @@ class Schema:
         )
 
     def scopes_of(self, type_: str) -> frozenset[str]:
-        """Return the scope types that a resource of this type has: the tenant, itself, and all it can stand in."""
+        """Return the scope types of a resource of this type: the tenant, the type itself and all its ancestors."""
         found = {TENANT, type_}
         waiting = [type_]
         while waiting:
@@ -276,7 +276,7 @@ class Schema:
 class Pack:
     """A loaded pack: its schema, its Casbin model and rows, and the SHA-256 over its files.
 
-    `lines` holds the line of policy.csv that each row stands on.
+    `lines` are the line numbers of the rows in policy.csv.
     """
 
     schema: Schema

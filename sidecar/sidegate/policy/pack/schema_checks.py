@@ -105,24 +105,24 @@ def _role_faults(role: Role, schema: Schema, document: Document) -> Iterator[Fau
 def _resource_faults(type_: ResourceType, schema: Schema, document: Document) -> Iterator[Fault]:
     path = ("resources", type_.name, "parents")
     if type_.parents and (type_.instances is not InstanceOf.RESOURCES or type_.name == TENANT):
-        yield document.fault(path, f"`{type_.name}` is not registered one by one, so nothing says what it stands in")
+        yield document.fault(path, f"`{type_.name}` is not registered one by one, so that it has no parents")
     for parent in sorted(type_.parents):
         if parent == TENANT:
-            yield document.fault(path, "everything stands in its tenant; leave `tenant` out")
+            yield document.fault(path, "everything belongs to its tenant; leave `tenant` out")
         elif parent not in schema.resources:
             yield document.fault(path, f"`{parent}` is no type: {nearest(parent, schema.resources)}")
 
 
 def _cycle_faults(schema: Schema, document: Document) -> Iterator[Fault]:
-    """Yield one fault per type that would stand in itself."""
+    """Yield one fault for each cycle of types that are each other's parents."""
     for name in schema.resources:
-        chain = _way_back(name, schema)
+        chain = _chain_to_itself(name, schema)
         if chain and name == min(chain):
-            message = f"types stand in each other: {' in '.join(f'`{link}`' for link in (*chain, name))}"
+            message = f"types are each other's parents: {' in '.join(f'`{link}`' for link in (*chain, name))}"
             yield document.fault(("resources", name, "parents"), message)
 
 
-def _way_back(start: str, schema: Schema) -> tuple[str, ...]:
+def _chain_to_itself(start: str, schema: Schema) -> tuple[str, ...]:
     """Return the shortest chain of parents that leads back to `start`, empty where there is none."""
     waiting: list[tuple[str, ...]] = [(start,)]
     seen: set[str] = set()
@@ -150,7 +150,7 @@ def _custom_role_faults(schema: Schema, document: Document) -> Iterator[Fault]:
 
 
 def _authority_faults(schema: Schema, document: Document) -> Iterator[Fault]:
-    """Yield each role that should give authority and can't be held on the tenant, and each unknown action."""
+    """Yield each `granted_by` that names no role on the tenant, and each unknown action of `granted_with`."""
     holdable = {name for name, role in schema.roles.items() if TENANT in role.on}
     places: list[tuple[tuple[str, ...], frozenset[str]]] = [
         (("roles", name), role.granted_by) for name, role in schema.roles.items()

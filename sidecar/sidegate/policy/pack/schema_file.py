@@ -30,7 +30,7 @@ from sidegate.policy.pack.schema_checks import declaration_faults, question_of, 
 
 
 def read_schema(document: Document) -> tuple[Schema | None, tuple[Fault, ...]]:
-    """Return what a pack.yaml declares, None where its form is wrong, and every fault in it."""
+    """Return what a pack.yaml declares, None where its form is wrong, and all faults in it."""
     faults = check_schema(document, "pack")
     if faults:
         return None, faults

@@ -1,4 +1,4 @@
-"""The function that a pack's matcher registers beside Casbin's own."""
+"""The function `scope` of the packs' matcher, which Casbin does not have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sidegate.policy.pack.schema import TENANT
 def scope(resource: Entity, tenant: Entity, name: str) -> str:
     """Return the reference of the scope that a role of type `name` is held on, for this resource.
 
-    It is the tenant, the resource itself, or its nearest ancestor of that type; "", which nobody
-    holds a role on, where there is none.
+    It is the tenant, the resource itself, or its nearest ancestor of that type; "" where there is none, on which
+    nobody holds a role.
     """
     if name == TENANT:
         return str(properties_of(tenant)["ref"])
@@ -24,4 +24,4 @@ def scope(resource: Entity, tenant: Entity, name: str) -> str:
 
 FUNCTIONS: Final[Mapping[str, MatchFunction]] = MappingProxyType({"scope": scope})
 DOMAIN_MATCH: Final[Mapping[str, str]] = MappingProxyType({"g": "keyMatch"})
-"""Links in the domain `*`, who belongs to which group, hold in every scope."""
+"""A link in the domain `*`, which says who belongs to which group, holds in every scope."""

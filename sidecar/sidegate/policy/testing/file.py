@@ -1,4 +1,4 @@
-"""Policy test files: questions with the decisions that must come back."""
+"""Policy test files: questions and the decisions that are expected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class PolicyCheck:
-    """One question and what must come back; `reason` and `decided_by` are None where any will do."""
+    """One question and the expected answer; `reason` and `decided_by` are None where any value is accepted."""
 
     line: int
     rule: str
@@ -36,7 +36,7 @@ class PolicyCheck:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTestFile:
-    """A test file: checks, and the facts document they are decided on, whose faults name its own file and lines."""
+    """A test file: its checks and their facts document, whose faults name the file and lines it was read from."""
 
     file: str
     pack: str
@@ -48,15 +48,15 @@ class PolicyTestFile:
 def find_test_files(path: Path) -> tuple[Path, ...]:
     """Return the test files of a file (itself), of a pack, or of a directory of packs, sorted.
 
-    They are the YAML files right inside folders named `tests`; where there is none, those right inside `path`.
+    They are the YAML files directly inside folders named `tests`; where there are none, those directly inside `path`.
 
     Raises:
         PolicyTestError: there is no such file, or none in the directory.
     """
     if path.is_file():
         return (path,)
-    inside = [place for place in path.rglob("*") if place.suffix in _SUFFIXES and place.is_file()]
-    found = [place for place in inside if place.parent.name == TESTS] or [p for p in inside if p.parent == path]
+    inside = [file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file()]
+    found = [file for file in inside if file.parent.name == TESTS] or [p for p in inside if p.parent == path]
     if not found:
         what = "there is no test file in it" if path.is_dir() else "no such file or directory"
         raise PolicyTestError(Fault(str(path), 0, "", what))
@@ -100,31 +100,31 @@ def read_test_file(path: Path) -> PolicyTestFile:
     )
 
 
-def unknown_words(file: PolicyTestFile, schemas: Sequence[Schema]) -> Iterator[Fault]:
+def unknown_names(file: PolicyTestFile, schemas: Sequence[Schema]) -> Iterator[Fault]:
     """Yield a fault for each rule and reason in a test file that none of the packs has."""
     rules = {id_ for schema in schemas for id_ in schema.rules}
     reasons = {str(reason) for reason in Reason}
     reasons |= {rule.reason for schema in schemas for rule in schema.rules.values() if rule.reason}
     for at, check in enumerate(file.checks):
-        words = (
+        named = (
             ("rule", check.rule, rules),
             ("decided_by", check.decided_by, rules),
             ("reason", check.reason, reasons),
         )
-        for key, word, known in words:
-            if word and word not in known:
+        for key, name, known in named:
+            if name and name not in known:
                 kind = "reason" if key == "reason" else "rule"
-                yield file.document.fault(("checks", at, key), f"`{word}` is no {kind}: {nearest(word, known)}")
+                yield file.document.fault(("checks", at, key), f"`{name}` is no {kind}: {nearest(name, known)}")
 
 
 def _facts(path: Path, document: Document) -> Document:
     given: Any = document.value
     if not isinstance(given["facts"], str):
         return document.part("facts")
-    place = path.parent / given["facts"]
-    if not place.is_file():
-        raise PolicyTestError(document.fault(("facts",), f"`{given['facts']}` is no file beside this one"))
-    return _parsed(place, str(place))
+    file = path.parent / given["facts"]
+    if not file.is_file():
+        raise PolicyTestError(document.fault(("facts",), f"`{given['facts']}` is no file relative to this one"))
+    return _parsed(file, str(file))
 
 
 def _parsed(path: Path, name: str) -> Document:

@@ -1,4 +1,4 @@
-"""Runs policy tests, however deep: whatever answers is handed in."""
+"""Runs policy tests against any answerer: the evaluator, the decision chain or a server."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sidegate.policy.testing.file import PolicyCheck, PolicyTestFile
 
 
 class Answerer(Protocol):
-    """Decides the checks of one test file after the other: the evaluator, the decision chain or a server."""
+    """Decides the checks of test files, one file after the other."""
 
     async def prepare(self, pack: str, facts: Document) -> None:
-        """Forget all facts and take these; `pack` decides for each tenant that names none itself.
+        """Replace all facts by these; `pack` decides for each tenant that names no pack.
 
         Raises:
             FaultyFiles: the facts document is wrong, or there is no such pack.
@@ -35,7 +35,7 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came back for a check: a decision, or the error that there was instead."""
+    """The answer to a check: a decision, or the error that was raised."""
 
     file: str
     check: PolicyCheck
@@ -49,7 +49,7 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the decision is the expected one, and reason and deciding rule where they are given."""
+        """Whether the decision is as expected, and so are reason and deciding rule where the check names them."""
         check, found = self.check, self.decision
         return (
             found is not None
@@ -66,12 +66,12 @@ class CheckResult:
 
     @property
     def expected(self) -> str:
-        """What should have come back, such as `deny (member_pending, EL-08)`."""
+        """The expected answer, such as `deny (member_pending, EL-08)`."""
         return _words(self.check.allowed, self.check.reason, self.check.decided_by)
 
     @property
     def got(self) -> str:
-        """What came back, in the words of `expected`; with reason and rule only where those were expected."""
+        """The answer in the form of `expected`; with reason and rule only where the check names them."""
         if self.decision is None:
             return f"error: {self.error}"
         reason = self.decision.reason if self.check.reason is not None else None
@@ -80,7 +80,7 @@ class CheckResult:
 
 
 async def run_tests(files: Iterable[PolicyTestFile], answerer: Answerer) -> tuple[CheckResult, ...]:
-    """Ask every check of every file, in order.
+    """Ask all checks of all files, in order.
 
     Raises:
         PolicyTestError: facts are wrong; names every fault of all files.
