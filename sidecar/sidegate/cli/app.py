@@ -1,4 +1,4 @@
-"""The command `sidegate`: its table of commands."""
+"""The command `sidegate`, and where each of its commands is."""
 
 from __future__ import annotations
 

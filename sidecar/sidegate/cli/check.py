@@ -1,4 +1,4 @@
-"""`sidegate check`: one question, and the answer in words."""
+"""`sidegate check`: one question, and its answer in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = (
     ("May uma view the contract", "sidegate check --tenant demo uma view document:contract"),
     ("Ask about a type as a whole", "sidegate check --tenant demo uma register template"),
     (
-        "Say what is known about the resource",
+        "With a property of the resource",
         "sidegate check --tenant demo --property status=draft uma edit document:contract",
     ),
     ("Use it in a script", "sidegate check --tenant demo --exit-code uma delete document:contract"),

@@ -20,7 +20,7 @@ Settings of `sidegate serve`. This page is generated from them.
 
 A setting's value comes from its flag, else its environment variable, else the settings file, else its default. The
 flag of `max_staleness` is `--max-staleness`, and so on; only {secrets} has none, since the list of processes shows
-flags to everyone; for the same reason an address with a password in it belongs into the environment or the file. The
+flags to everyone; for the same reason an address with a password in it belongs in the environment or the file. The
 settings file is YAML, its keys are the names below; `--config` or `SIDEGATE_CONFIG` names it:
 
 ```yaml
@@ -29,9 +29,9 @@ database: sqlite:////var/lib/sidegate/sidegate.db
 log_format: json
 ```
 
-All faults are told at once, each with the place it came from, and the server does not start. An unknown key in the file
-and an unknown `SIDEGATE_` variable are faults, too; what Kubernetes puts into the environment for a service called
-`sidegate` is not. An empty variable counts as unset. The client commands read `SIDEGATE_ADDRESS` and `SIDEGATE_TENANT`.
+All faults are reported together, each with its source, and the server does not start. An unknown key in the file and
+an unknown `SIDEGATE_` variable are faults, too; variables that Kubernetes sets for a service called `sidegate` are
+not. An empty variable counts as unset. The client commands read `SIDEGATE_ADDRESS` and `SIDEGATE_TENANT`.
 """
 
 

@@ -65,7 +65,7 @@ def plan(target: Target, *, file: str, as_json: bool) -> None:
     examples=(
         ("Write a file, after a question where it deletes", "sidegate facts apply facts.yaml"),
         ("In a script", "sidegate facts apply facts.yaml --yes"),
-        ("Say who does it, for the history", "sidegate facts apply facts.yaml --actor ops@acme.example"),
+        ("Name the actor, for the history", "sidegate facts apply facts.yaml --actor ops@acme.example"),
     ),
 )
 @click.argument("file", shell_complete=complete_file)
@@ -100,7 +100,7 @@ def apply(target: Target, confirmation: Confirmation, *, file: str, actor: str, 
     ),
 )
 @click.argument("tenants", nargs=-1, metavar="[TENANT]...")
-@click.option("--at", metavar="REVISION|TIME", help="As it was at a revision of the one TENANT, or at a time.")
+@click.option("--at", metavar="REVISION|TIME", help="The facts at a revision of the one TENANT, or at a time.")
 @click.option(
     "--output",
     metavar="FILE",
@@ -112,12 +112,12 @@ def apply(target: Target, confirmation: Confirmation, *, file: str, actor: str, 
 def export(target: Target, *, tenants: tuple[str, ...], at: str | None, output: str) -> None:
     """Write the facts of each TENANT, or of all.
 
-    The file is one that `facts apply` takes back unchanged. TIME is such as 2026-03-01T09:00:00Z;
-    REVISION is a token as `history list --json` tells it. A past TENANT may be deleted by now.
+    `facts apply` accepts the file unchanged. TIME is such as 2026-03-01T09:00:00Z;
+    REVISION is a token from `history list --json`. With --at, TENANT may have been deleted since.
     """
-    moment = None if at is None else parse_timestamp(at)
-    request = pb.ExportFactsRequest(tenants=tenants, at_time=moment)
-    if at is not None and moment is None:
+    timestamp = None if at is None else parse_timestamp(at)
+    request = pb.ExportFactsRequest(tenants=tenants, at_time=timestamp)
+    if at is not None and timestamp is None:
         request.at_revision = at
     document = asyncio.run(_export(request, target))
     if output == STDIN:
@@ -129,7 +129,7 @@ def export(target: Target, *, tenants: tuple[str, ...], at: str | None, output: 
         raise unreadable(output, error) from error
 
 
-@click.command(cls=Command, examples=(("Keep it beside the facts", "sidegate facts schema > facts.schema.json"),))
+@click.command(cls=Command, examples=(("Store it beside the facts", "sidegate facts schema > facts.schema.json"),))
 def schema() -> None:
     """Print the JSON Schema of a facts file, for editors."""
     click.echo(schema_text("facts"), nl=False)

@@ -32,7 +32,7 @@ _ON = click.option(
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def grant() -> None:
-    """Grant and revoke roles, and delegate those that exactly one holds."""
+    """Grant, revoke and delegate roles."""
 
 
 @click.command(cls=Command, examples=(("On the tenant", "sidegate grant add --tenant acme admin uma"), *EXAMPLES[1:]))
@@ -41,7 +41,7 @@ def grant() -> None:
 @_ON
 @write_options
 def add(session: Session, *, role: str, holder: str, scope: str) -> None:
-    """Let HOLDER hold ROLE on SCOPE.
+    """Grant ROLE on SCOPE to HOLDER.
 
     HOLDER is a member's ID, or member:id, or group:id.
     """
@@ -56,12 +56,14 @@ def add(session: Session, *, role: str, holder: str, scope: str) -> None:
 @_ON
 @write_options
 def remove(session: Session, *, role: str, holder: str, scope: str) -> None:
-    """Let HOLDER hold ROLE on SCOPE no more."""
-    gone = pb.Grant(role=role, scope=scope, holder=holder_ref(holder))
+    """Revoke ROLE on SCOPE from HOLDER."""
+    revoked = pb.Grant(role=role, scope=scope, holder=holder_ref(holder))
     request = pb.RevokeRoleRequest(
-        parent=session.parent, grant=gone, actor=session.actor, request_id=session.request_id
+        parent=session.parent, grant=revoked, actor=session.actor, request_id=session.request_id
     )
-    session.show(session.call(RoleServiceStub, "RevokeRole", request), f"{gone.holder} holds {role} on {scope} no more")
+    session.show(
+        session.call(RoleServiceStub, "RevokeRole", request), f"{revoked.holder} no longer holds {role} on {scope}"
+    )
 
 
 @click.command(
@@ -73,15 +75,15 @@ def remove(session: Session, *, role: str, holder: str, scope: str) -> None:
         ("Who holds a role on the tenant", "sidegate grant list --tenant acme --role admin"),
     ),
 )
-@click.option("--holder", default="", help="What this member or group itself holds.")
-@click.option("--on", "scope", default="", help="What is held on this resource.")
-@click.option("--role", default="", help="Who holds this role on the tenant.")
+@click.option("--holder", default="", help="Grants that this member or group holds itself.")
+@click.option("--on", "scope", default="", help="Grants on this resource.")
+@click.option("--role", default="", help="Grants of this role on the tenant.")
 @page_options
 @read_options
 def list_(session: Session, *, holder: str, scope: str, role: str, **page: Any) -> None:
-    """List who holds what.
+    """List grants of a holder, a scope or a role.
 
-    By exactly one of --holder, --on and --role.
+    Exactly one of --holder, --on and --role is given.
     """
     if sum(map(bool, (holder, scope, role))) != 1:
         raise click.UsageError("expected exactly one of --holder, --on and --role")
@@ -98,12 +100,12 @@ def list_(session: Session, *, holder: str, scope: str, role: str, **page: Any) 
 @click.option("--role", default="", help="The role.  [default: the tenant's first]")
 @write_options
 def delegate(session: Session, *, member: str, role: str) -> None:
-    """Hand the role that exactly one holds to MEMBER.
+    """Hand over a role that exactly one member holds to MEMBER.
 
-    At no moment does nobody hold it, or two.
+    The role changes hands in one write, so exactly one member holds it at any time.
     """
     request = pb.DelegateRoleRequest(
         parent=session.parent, role=role, to=member, actor=session.actor, request_id=session.request_id
     )
     answer = session.call(RoleServiceStub, "DelegateRole", request)
-    session.show(answer, f"{answer.holder} is {answer.role} now, and {answer.former} no more")
+    session.show(answer, f"{answer.holder} is {answer.role} now, and {answer.former} is no longer")

@@ -23,24 +23,24 @@ COMMANDS = {
     "delete": "sidegate.cli.group:delete",
 }
 EXAMPLES = (
-    ("Make a team of two", "sidegate group create --tenant acme sales uma ugo --name Sales"),
-    ("Put it into a division", "sidegate group add --tenant acme emea group:sales"),
+    ("Create a team of two", "sidegate group create --tenant acme sales uma ugo --name Sales"),
+    ("Add it to a division", "sidegate group add --tenant acme emea group:sales"),
 )
 _HOLDERS = click.argument("holders", nargs=-1, required=True, metavar="HOLDER...")
 
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def group() -> None:
-    """Make groups, and say who stands in them."""
+    """Create groups, and add and remove their members."""
 
 
 @click.command(cls=Command, examples=(("A team", "sidegate group create --tenant acme sales uma --name Sales"),))
 @click.argument("group")
 @click.argument("holders", nargs=-1, metavar="[HOLDER]...")
-@click.option("--name", "display_name", default="", help="The name for people.")
+@click.option("--name", "display_name", default="", help="The display name.")
 @write_options
 def create(session: Session, *, group: str, holders: tuple[str, ...], display_name: str) -> None:
-    """Make GROUP, with each HOLDER in it.
+    """Create GROUP, with each HOLDER in it.
 
     HOLDER is a member's ID, or member:id, or group:id.
     """
@@ -70,7 +70,7 @@ def list_(session: Session, *, limit: int, page_token: str) -> None:
 @click.argument("group")
 @read_options
 def show(session: Session, *, group: str) -> None:
-    """Show GROUP and who stands in it."""
+    """Show GROUP and its members."""
     request = pb.GetGroupRequest(name=session.name("groups", group), actor=session.actor)
     answer = session.call(GroupServiceStub, "GetGroup", request)
     session.show(answer, _line(answer.group), *(f"  {member}" for member in answer.group.members))
@@ -81,9 +81,9 @@ def show(session: Session, *, group: str) -> None:
 @click.argument("name")
 @write_options
 def rename(session: Session, *, group: str, name: str) -> None:
-    """Give GROUP another NAME for people.
+    """Change the display name of GROUP to NAME.
 
-    Its ID stays as it is.
+    Its ID stays the same.
     """
     request = pb.RenameGroupRequest(
         name=session.name("groups", group), display_name=name, actor=session.actor, request_id=session.request_id
@@ -91,12 +91,12 @@ def rename(session: Session, *, group: str, name: str) -> None:
     session.show(session.call(GroupServiceStub, "RenameGroup", request), f"group {group} is called {name}")
 
 
-@click.command(cls=Command, examples=(("Put two in", "sidegate group add --tenant acme sales uma group:interns"),))
+@click.command(cls=Command, examples=(("Add two", "sidegate group add --tenant acme sales uma group:interns"),))
 @click.argument("group")
 @_HOLDERS
 @write_options
 def add(session: Session, *, group: str, holders: tuple[str, ...]) -> None:
-    """Put each HOLDER into GROUP.
+    """Add each HOLDER to GROUP.
 
     HOLDER is a member's ID, or member:id, or group:id.
     """
@@ -109,12 +109,12 @@ def add(session: Session, *, group: str, holders: tuple[str, ...]) -> None:
     session.show(session.call(GroupServiceStub, "AddGroupMembers", request), f"{', '.join(holders)} in group {group}")
 
 
-@click.command(cls=Command, examples=(("Take one out", "sidegate group remove --tenant acme sales uma"),))
+@click.command(cls=Command, examples=(("Remove one", "sidegate group remove --tenant acme sales uma"),))
 @click.argument("group")
 @_HOLDERS
 @write_options
 def remove(session: Session, *, group: str, holders: tuple[str, ...]) -> None:
-    """Take each HOLDER out of GROUP."""
+    """Remove each HOLDER from GROUP."""
     request = pb.RemoveGroupMembersRequest(
         name=session.name("groups", group),
         members=map(holder_ref, holders),

@@ -24,9 +24,9 @@ EXAMPLES = (
 @click.option("--service", default="", metavar="NAME", help="A gRPC service; the whole server without it.")
 @target_options(timeout=2.0)
 def healthcheck(target: Target, *, service: str) -> None:
-    """Tell whether a server serves, for probes.
+    """Report whether a server is serving, for probes.
 
-    Prints the state in one line; the exit code is 0 when it serves, 1 otherwise.
+    The state is printed in one line; the exit code is 0 when it is serving, 1 otherwise.
     """
     try:
         status = asyncio.run(_status(service, target))

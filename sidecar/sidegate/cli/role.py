@@ -1,4 +1,4 @@
-"""`sidegate role`: the roles that tenants make."""
+"""`sidegate role`: the custom roles of a tenant."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMANDS = {
     "copy": "sidegate.cli.role:copy",
 }
 EXAMPLES = (
-    ("Make a role", "sidegate role create --tenant acme Reviewer document:view document:comment"),
+    ("Create a role", "sidegate role create --tenant acme Reviewer document:view document:comment"),
     ("Copy it to other companies", "sidegate role copy --tenant acme Reviewer globex initech"),
 )
 _PERMISSIONS = click.argument("permissions", nargs=-1, required=True, metavar="PERMISSION...")
@@ -34,15 +34,17 @@ _PERMISSIONS = click.argument("permissions", nargs=-1, required=True, metavar="P
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def role() -> None:
-    """Make roles, and say what they allow."""
+    """Create roles, and change what they allow."""
 
 
-@click.command(cls=Command, examples=(("Who may review", "sidegate role create --tenant acme Reviewer document:view"),))
+@click.command(
+    cls=Command, examples=(("A role for reviewers", "sidegate role create --tenant acme Reviewer document:view"),)
+)
 @click.argument("role")
 @click.argument("permissions", nargs=-1, metavar="[PERMISSION]...")
 @write_options
 def create(session: Session, *, role: str, permissions: tuple[str, ...]) -> None:
-    """Make ROLE, which allows each PERMISSION.
+    """Create ROLE, which allows each PERMISSION.
 
     PERMISSION is type:action, such as document:view.
     """
@@ -73,14 +75,16 @@ def show(session: Session, *, role: str) -> None:
     session.show(answer, _line(answer.role))
 
 
-@click.command(cls=Command, examples=(("Add one", "sidegate role allow --tenant acme Reviewer document:comment"),))
+@click.command(
+    cls=Command, examples=(("Allow one more", "sidegate role allow --tenant acme Reviewer document:comment"),)
+)
 @click.argument("role")
 @_PERMISSIONS
 @write_options
 def allow(session: Session, *, role: str, permissions: tuple[str, ...]) -> None:
-    """Let ROLE allow each PERMISSION besides.
+    """Add each PERMISSION to ROLE.
 
-    It is in force when this returns.
+    The change is active when this returns.
     """
     request = pb.GrantPermissionsRequest(
         name=session.name("roles", role), permissions=permissions, actor=session.actor, request_id=session.request_id
@@ -89,14 +93,16 @@ def allow(session: Session, *, role: str, permissions: tuple[str, ...]) -> None:
     session.show(answer, _line(answer.role))
 
 
-@click.command(cls=Command, examples=(("Take one", "sidegate role disallow --tenant acme Reviewer document:comment"),))
+@click.command(
+    cls=Command, examples=(("Allow one less", "sidegate role disallow --tenant acme Reviewer document:comment"),)
+)
 @click.argument("role")
 @_PERMISSIONS
 @write_options
 def disallow(session: Session, *, role: str, permissions: tuple[str, ...]) -> None:
-    """Let ROLE allow each PERMISSION no more.
+    """Remove each PERMISSION from ROLE.
 
-    It is out of force when this returns.
+    The change is active when this returns.
     """
     request = pb.RevokePermissionsRequest(
         name=session.name("roles", role), permissions=permissions, actor=session.actor, request_id=session.request_id
@@ -110,9 +116,9 @@ def disallow(session: Session, *, role: str, permissions: tuple[str, ...]) -> No
 @click.argument("name")
 @write_options
 def rename(session: Session, *, role: str, name: str) -> None:
-    """Give ROLE another NAME.
+    """Rename ROLE to NAME.
 
-    Who holds it goes on holding it.
+    Its holders keep it.
     """
     request = pb.RenameRoleRequest(
         name=session.name("roles", role), new_role_id=name, actor=session.actor, request_id=session.request_id

@@ -43,7 +43,7 @@ METAVARS = {
 
 
 def _flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Add a flag for each setting; values are checked all at once later, with those of the other sources."""
+    """Add a flag for each setting; values are checked later, together with those of the other sources."""
     for name, field in reversed(Settings.model_fields.items()):
         if name not in SECRET:
             command = _flag(name, field)(command)
@@ -102,11 +102,11 @@ def shown_default(field: FieldInfo) -> str:
 def serve(**flags: Any) -> None:
     """Start the server.
 
-    It ends gracefully on SIGINT (Ctrl-C) and SIGTERM, and loads the packs anew on SIGHUP. Each setting is taken
-    from its flag, else from its environment variable, else from the settings file, else from its default. Faults of
-    the settings are told all at once, and before the server listens. The secret that signs revision tokens has no
-    flag: it comes from SIDEGATE_TOKEN_KEY or from token_key in the file. An address of a database or of Redis that
-    holds a password belongs there, too.
+    It stops gracefully on SIGINT (Ctrl-C) and SIGTERM, and reloads the packs on SIGHUP. Each setting is taken from its
+    flag, else from its environment variable, else from the settings file, else from its default. All faults of the
+    settings are reported together, before the server listens. The secret that signs revision tokens has no flag: it
+    comes from SIDEGATE_TOKEN_KEY or from token_key in the file. An address of a database or of Redis with a password
+    in it belongs there, too.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     if "listen" in given:

@@ -1,4 +1,4 @@
-"""Starts the server for `sidegate serve`, and says what to do with it."""
+"""Starts the server for `sidegate serve`, and prints how to ask it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sidegate.config.settings import Settings
 from sidegate.errors import FaultyFiles, SidegateError
 
 TRIALS = (("uma", "view", "document:contract"), ("uma", "send", "document:contract"))
-"""What the demo tenant allows, and what it denies."""
+"""A question that the demo tenant allows, and one that it denies."""
 
 
 def start(settings: Settings) -> None:
-    """Serve until a signal ends it.
+    """Serve until a signal stops it.
 
     Raises:
         FaultyFiles: a pack does not load.
-        Failure: it can't start.
+        Failure: the server can't start.
     """
     try:
         asyncio.run(run(settings, announce=_announce))
@@ -51,7 +51,7 @@ def _announce(running: Running) -> None:
 
 
 def trial(address: str) -> str:
-    """Return the line to paste that shows an allow and a deny."""
+    """Return a line to paste into a shell, which shows an allow and a deny."""
     words = [*_program(), "check", "--tenant", DEMO_TENANT]
     if address != DEFAULT_ADDRESS:
         words += ["--address", address]
@@ -59,7 +59,7 @@ def trial(address: str) -> str:
 
 
 def _program() -> list[str]:
-    """Return what starts this program from the current directory."""
+    """Return the words that start this program from the current directory."""
     started = Path(sys.argv[0])
     if started.name == "__main__.py":
         return [sys.executable, "-m", "sidegate"]

@@ -100,7 +100,7 @@ def test_every_way_to_say_more_reaches_the_server(check):
         (("uma", "view", "document:contract", "--at-least-as-fresh", "x"), "consistency.at_least_as_fresh: "),
     ],
 )
-def test_what_the_server_refuses_is_told_field_by_field(check, arguments, message):
+def test_what_the_server_refuses_is_shown_field_by_field(check, arguments, message):
     """Every violation is a line, and the exit code is 2."""
     done = check(*arguments)
     assert (done.code, done.out) == (2, "")
@@ -116,7 +116,7 @@ def test_what_the_server_refuses_is_told_field_by_field(check, arguments, messag
         (("--at-least-as-fresh", "x", "--fully-consistent"), "exclude each other"),
     ],
 )
-def test_wrong_usage_is_told_before_the_server_is_asked(check, arguments, message):
+def test_wrong_usage_is_an_error_before_the_server_is_asked(check, arguments, message):
     """Usage errors name the flag, and the exit code is 2."""
     done = check("uma", "view", "document:contract", *arguments)
     assert (done.code, done.out) == (2, "")
@@ -125,13 +125,13 @@ def test_wrong_usage_is_told_before_the_server_is_asked(check, arguments, messag
 
 @pytest.mark.parametrize("value", ["draft", "1e999", "9" * 400, "NaN", "[1", '{"a": [1, 2.5, -3e2, null]}', ""])
 def test_a_value_that_no_number_of_the_wire_can_hold_is_text(check, value):
-    """Whatever a shell passes as a value is sent, as JSON or as text."""
+    """Every value that a shell passes is sent, as JSON or as text."""
     assert check("uma", "view", "document:contract", "--property", f"note={value}").out.startswith("ALLOW")
 
 
 @pytest.mark.parametrize("flag", ["--property=note=\udcff", '--property=note="\\ud800"', "--context=\udcff=1"])
 def test_what_is_not_utf8_is_a_sentence(check, flag):
-    """Bytes that no message of the wire can hold are told, without a traceback."""
+    """Bytes that no message of the wire can hold are an error, without a traceback."""
     done = check("uma", "view", "document:contract", flag)
     assert (done.code, done.err) == (2, "error: an argument is not UTF-8 text\n")
 
@@ -149,8 +149,8 @@ def test_address_and_tenant_can_come_from_the_environment(server):
     assert sidegate("check", "uma", "view", "document:contract", env=env).out.startswith("ALLOW")
 
 
-def test_no_proxy_lies_between_a_client_and_its_sidecar(server):
-    """A proxy in the environment is not asked for the way to a sidecar."""
+def test_no_proxy_is_used_between_a_client_and_its_sidecar(server):
+    """A proxy in the environment is not used to reach a sidecar."""
     env = {"http_proxy": "http://127.0.0.1:9", "grpc_proxy": "http://127.0.0.1:9"}
     done = sidegate(
         "check", "--address", server.address, "--tenant", "demo", "uma", "view", "document:contract", env=env
@@ -160,7 +160,7 @@ def test_no_proxy_lies_between_a_client_and_its_sidecar(server):
 
 @pytest.fixture
 def silent_port():
-    """A port whose owner accepts connections and never says a word."""
+    """A port that accepts connections and never sends anything."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -174,7 +174,7 @@ def free_port() -> int:
 
 
 def test_no_server_is_a_sentence_with_what_to_do():
-    """Nobody at the address: could not decide, exit code 3, no traceback."""
+    """No server at the address: could not decide, exit code 3, no traceback."""
     address = f"127.0.0.1:{free_port()}"
     done = sidegate("check", "--address", address, "--tenant", "demo", "uma", "view", "document:d1")
     assert done.code == 3
@@ -198,7 +198,7 @@ def test_an_address_of_no_known_form_is_a_usage_error(address):
     assert "expected `host:port`, or `unix:/path`" in done.err
 
 
-def test_healthcheck_tells_a_server_that_serves(server):
+def test_healthcheck_reports_a_server_that_serves(server):
     """One word and 0, for the server and for one service of it."""
     for service in ((), ("--service", "sidegate.authz.v1.AuthorizationService")):
         done = sidegate("healthcheck", "--address", server.address, *service)

@@ -79,7 +79,7 @@ def test_apply_writes_and_a_second_apply_changes_nothing(facts):
 
 
 def test_apply_shows_what_alters_and_what_goes(facts):
-    """The difference to what is stored is told thing by thing."""
+    """Each difference to what is stored is a line."""
     facts("apply", DOCUMENT)
     changed = DOCUMENT.replace("quota: 3", "quota: 5").replace(
         "    grants:\n      - {role: viewer, on: document:d1, to: group:sales}\n", ""
@@ -97,7 +97,7 @@ def test_what_was_applied_decides_at_once(facts, server):
     assert done.out.startswith("ALLOW")
 
 
-def test_a_deny_tells_what_would_help(facts, server):
+def test_a_deny_says_what_would_help(facts, server):
     """An obligation of the answer is shown; here a second factor, which the tenant requires and bob lacks."""
     facts("apply", DOCUMENT)
     done = sidegate("check", "--address", server.address, "--tenant", facts.tenant, "bob", "edit", "document:d1")
@@ -113,8 +113,8 @@ def test_warnings_do_not_stop_it(facts):
     assert "  warning: " in done.out
 
 
-def test_every_fault_is_told_with_file_line_and_key(facts, tmp_path):
-    """Nothing is written, and one run names every place."""
+def test_every_fault_is_reported_with_file_line_and_key(facts, tmp_path):
+    """Nothing is written, and one run names every location."""
     done = facts("apply", FAULTY)
     assert (done.code, done.out) == (2, "")
     head, *lines = done.err.splitlines()
@@ -127,7 +127,7 @@ def test_every_fault_is_told_with_file_line_and_key(facts, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "tenants: [", "- a", "tenants: {acme: {}}\n---\ntenants: {}"])
 def test_what_is_no_facts_document_is_refused(facts, text):
-    """Exit code 2 and no traceback, whatever the file holds."""
+    """Exit code 2 and no traceback for any content of the file."""
     done = facts("plan", text)
     assert done.code == 2
     assert done.err.startswith("error: ")
@@ -169,7 +169,7 @@ def test_json_is_the_answer_of_the_wire(facts):
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, content):
-    """It is told before the server is asked."""
+    """It is an error before the server is asked."""
     path = tmp_path / "facts.yaml"
     if content:
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What clients say when the server could not decide, refuses, or goes away."""
+"""What clients print when the server could not decide, refuses, or goes away."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def run(server, *arguments) -> Done:
     ],
 )
 async def test_could_not_decide_is_exit_code_3_with_the_reason(error, expected):
-    """Whatever kept the server from deciding, nothing is printed that looks like an answer."""
+    """When the server could not decide, for any reason, nothing is printed that looks like an answer."""
     async with serving(ScriptedDecider({"acme": error})) as server:
         done = await run(server, "check", *QUESTION, "--exit-code", "--json")
     assert (done.code, done.out) == (3, "")
@@ -48,8 +48,8 @@ async def test_another_writer_is_no_bad_input():
     assert "(REVISION_CONFLICT)" in done.err
 
 
-async def test_faults_of_facts_are_told_by_their_own_place():
-    """The place stands once in a line."""
+async def test_faults_of_facts_name_their_location_once():
+    """File, line and key are in each line once."""
     faults = (Fault("<stdin>", 3, "tenants.a", "first"), Fault("<stdin>", 4, "tenants.b", "second"))
     async with serving(facts=ScriptedFacts(error=FactsError(*faults))) as server:
         done = await run(server, "facts", "plan", "-")
@@ -68,7 +68,7 @@ async def test_apply_says_who_and_from_where():
     assert facts.calls == [apply, plan, apply, plan]
 
 
-async def test_a_server_that_goes_away_is_told_as_such():
+async def test_a_server_that_goes_away_is_named_as_the_cause():
     """A connection that ends before the answer is not taken for one that was never there."""
 
     async def vanish(_reader, writer):

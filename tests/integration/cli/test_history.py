@@ -76,7 +76,7 @@ def test_times_bound_the_list(history):
 
 
 def test_the_past_is_exported_by_revision_and_by_time(history, server):
-    """`facts export --at` takes a revision of the history or a time, and its file says what was in force then."""
+    """`facts export --at` takes a revision of the history or a time, and its file holds the facts of that time."""
     (made,) = json.loads(history("list", "--kind", "tenant", "--json").out)["changes"]
     for at in (made["revision"], made["time"]):
         done = sidegate("facts", "export", "acme", "--at", at, "--address", server.address)

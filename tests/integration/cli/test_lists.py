@@ -1,4 +1,4 @@
-"""`sidegate list`: what a Check would allow, read page by page, and told to people and to machines."""
+"""`sidegate list`: what a Check would allow, read page by page, and printed for people and for programs."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def listed(server):
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "printed"),
     [
         ("resources", "resource           rule\ndocument:contract  ST-14\n"),
         ("subjects", "member  rule\nolivia  ST-01\numa     ST-14\nvic     ST-17\n"),
         ("actions", "action  rule\ndelete  ST-14\nedit    ST-14\nshare   ST-14\nview    ST-14\n"),
     ],
 )
-def test_each_list_tells_what_was_found_and_by_which_rule(server, listed, what, told):
-    """The words stand in the order of `check`, without what is asked for; the table is what `check` says of each."""
+def test_each_list_shows_what_was_found_and_by_which_rule(server, listed, what, printed):
+    """The words are in the order of `check`, without the one that is asked for; `check` allows each row by its rule."""
     done = listed(what, *WORDS[what])
-    assert (done.code, done.out, done.err) == (0, told, "")
-    for found, rule in (line.split() for line in told.splitlines()[1:]):
+    assert (done.code, done.out, done.err) == (0, printed, "")
+    for found, rule in (line.split() for line in printed.splitlines()[1:]):
         asked = {
             "resources": ("uma", "view", found),
             "subjects": (found, "view", "document:contract"),
@@ -73,12 +73,12 @@ def test_json_is_the_answer_of_the_wire(listed, what):
 
 @pytest.mark.parametrize("what", ["subjects", "actions"])
 def test_a_page_names_the_next_one(listed, what):
-    """Pages follow one another by the token that each ends with, and tell together what one page tells."""
+    """Pages follow one another by the token that each ends with, and show together what one page shows."""
     whole = listed(what, *WORDS[what]).out.splitlines()[1:]
     found, more = [], ()
     while True:
-        told = listed(what, *WORDS[what], "--limit", 2, *more).out
-        rows, _, token = told.partition("\nThere are more: --page ")
+        printed = listed(what, *WORDS[what], "--limit", 2, *more).out
+        rows, _, token = printed.partition("\nThere are more: --page ")
         assert len(rows.splitlines()[1:]) <= 2
         found += rows.splitlines()[1:]
         if not token:
@@ -89,7 +89,7 @@ def test_a_page_names_the_next_one(listed, what):
 
 
 @pytest.mark.parametrize(
-    ("what", "words", "told"),
+    ("what", "words", "reason"),
     [
         (
             "resources",
@@ -106,11 +106,11 @@ def test_a_page_names_the_next_one(listed, what):
         ("actions", ("service:x", "document"), "the subject is not a member of the tenant (not_a_member), ST-22"),
     ],
 )
-def test_why_nothing_can_be_found_is_told_in_words(listed, what, words, told):
-    """Where no rule need be asked to know that nothing is allowed, the reason is told; that is an answer, too."""
+def test_why_nothing_can_be_found_is_said_in_words(listed, what, words, reason):
+    """Where no rule need be asked to know that nothing is allowed, the reason is printed; that is an answer, too."""
     done = listed(what, *words)
     assert done.code == 0
-    assert done.out.startswith(f"Nothing: {told}")
+    assert done.out.startswith(f"Nothing: {reason}")
 
 
 def test_an_empty_list_says_so(listed):
@@ -146,8 +146,8 @@ def test_every_way_to_say_more_reaches_the_server(listed):
         (("actions", "uma", "document", "--page", "x"), "page_token: "),
     ],
 )
-def test_wrong_input_is_told_by_its_name(listed, words, message):
-    """What is wrong with the words or the page is told field by field, with the exit code of bad input."""
+def test_wrong_input_is_named(listed, words, message):
+    """Each wrong field of the words or the page is named, with the exit code of bad input."""
     done = listed(*words)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
@@ -163,7 +163,7 @@ tenants:
     roles: {{{ROLES}}}
     resources: {{{DOCUMENTS}, document:last: {{owner: uma}}}}
 """
-"""More own roles than a list looks at one by one, so that every document is asked about."""
+"""More custom roles than a list checks one by one, so that it asks about every document."""
 
 
 async def test_a_page_that_ends_early_says_why_and_how_to_go_on(tmp_path, monkeypatch):
@@ -185,7 +185,7 @@ async def test_a_page_that_ends_early_says_why_and_how_to_go_on(tmp_path, monkey
 
 
 class Scripted:
-    """A search that returns pages, or raises what stands in the place of one."""
+    """A search that returns pages, or raises the error that is in place of one."""
 
     def __init__(self, *pages: AllowedPage | Exception) -> None:
         self._pages = list(pages)
@@ -207,8 +207,8 @@ async def asked(*pages: AllowedPage | Exception, more: tuple[str, ...] = ()) -> 
         return await asyncio.to_thread(sidegate, "list", "subjects", *words)
 
 
-async def test_pages_of_several_revisions_are_told_as_such():
-    """A page that facts cut short says so; a list of several revisions is no state that ever was, and says that."""
+async def test_pages_of_several_revisions_are_marked():
+    """A page that facts cut short says so; a list of several revisions, which shows no state of any time, says that."""
     first = await asked(CHANGED, LAST)
     assert "\nThe page ends early: the facts changed meanwhile, and a page is of one revision.\n" in first.out
     whole = await asked(CHANGED, LAST, more=("--all",))

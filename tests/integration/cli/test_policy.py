@@ -56,7 +56,7 @@ def test_checks_that_pass_are_counted_per_pack(packs, depth):
 
 
 @pytest.mark.parametrize("depth", ["engine", "chain", "service"])
-def test_a_failure_is_told_with_its_place_and_what_came_back(packs, depth):
+def test_a_failure_is_shown_with_its_location_and_the_answer(packs, depth):
     """Exit code 1, and a row with file:line, rule, question, expected, got, reason."""
     path = write(packs, "allow")
     done = sidegate("policy", "test", path, "--through", depth)
@@ -78,13 +78,13 @@ def test_reports_for_machines(packs, tmp_path):
     assert (suites.get("tests"), suites.get("failures")) == ("2", "1")
 
 
-def test_tests_are_about_the_packs_they_stand_in(packs):
+def test_tests_are_about_the_packs_around_them(packs):
     """A rule that is taken away from a copied pack fails its tests, though the bundled pack still has it."""
     write(packs, "deny")
     csv = packs / "standard" / "policy.csv"
-    kept = [line for line in csv.read_text().splitlines() if not line.startswith("p, owner, tenant, *,")]
-    assert len(kept) < len(csv.read_text().splitlines())
-    csv.write_text("\n".join(kept) + "\n")
+    other_lines = [line for line in csv.read_text().splitlines() if not line.startswith("p, owner, tenant, *,")]
+    assert len(other_lines) < len(csv.read_text().splitlines())
+    csv.write_text("\n".join(other_lines) + "\n")
     assert sidegate("policy", "test", packs / "standard").code != 0
     assert sidegate("policy", "test", packs / "standard", "--policies", POLICIES).code == 0
 
@@ -99,7 +99,7 @@ def test_tests_are_about_the_packs_they_stand_in(packs):
         ((TESTS % "deny").replace("pack: standard", "pack: nothing"), "nothing"),
     ],
 )
-def test_wrong_files_are_told_with_their_place(packs, text, expected):
+def test_wrong_files_are_reported_with_their_location(packs, text, expected):
     """Exit code 2; no check is counted."""
     path = packs / "standard" / "tests" / "few.yaml"
     path.write_text(text)
@@ -110,7 +110,7 @@ def test_wrong_files_are_told_with_their_place(packs, text, expected):
     assert "Traceback" not in done.err
 
 
-def test_a_pack_that_does_not_load_is_told_as_such(packs):
+def test_a_pack_that_does_not_load_is_reported(packs):
     """Exit code 2 with the pack's file and line."""
     write(packs, "deny")
     csv = packs / "standard" / "policy.csv"
@@ -142,8 +142,8 @@ def test_lint_of_the_bundled_packs_finds_no_error():
     assert done.out.splitlines()[-1].startswith("4 packs: 0 errors, ")
 
 
-def test_lint_tells_errors_of_rules_and_of_tests(packs):
-    """Exit code 2, and each finding stands in a line with its place."""
+def test_lint_reports_errors_of_rules_and_of_tests(packs):
+    """Exit code 2, and each finding is a line with its location."""
     path = write(packs, "deny")
     path.write_text((TESTS % "deny").replace("rule: ST-01", "rule: ST-99"))
     done = sidegate("policy", "lint", packs)
@@ -170,7 +170,7 @@ def test_lint_of_nothing_is_wrong(tmp_path):
     assert (done.code, done.err) == (2, f"error: {tmp_path}: there is no pack in it; a pack has a pack.yaml\n")
 
 
-def test_show_tells_who_may_do_what_and_by_which_rule():
+def test_show_lists_who_may_do_what_and_by_which_rule():
     """In a pipe each entry is a line."""
     lines = sidegate("policy", "show", "eformsign", "--type", "company").out.splitlines()
     assert lines[0] == "company"

@@ -60,8 +60,8 @@ class OneSidecar:
         delete = TenantServiceStub(self.channel).DeleteTenant
         for tenant in self.tenants:
             name = f"tenants/{tenant}"
-            told = await delete(DeleteTenantRequest(name=name))
-            await delete(DeleteTenantRequest(name=name, confirmation_token=told.confirmation_token))
+            first = await delete(DeleteTenantRequest(name=name))
+            await delete(DeleteTenantRequest(name=name, confirmation_token=first.confirmation_token))
 
 
 @pytest.mark.parametrize("pack", PACKS)
@@ -80,7 +80,7 @@ async def test_every_check_of_the_pack_holds_on_both_databases(sidecar_address, 
 
 
 async def test_a_users_settings_have_no_say_in_policy_tests(monkeypatch):
-    """What stands in the environment for a server neither reaches the tests' database nor stops them."""
+    """Settings of a server in the environment neither reach the tests' database nor stop them."""
     monkeypatch.setenv("SIDEGATE_DATABASE", "sqlite:////nowhere/at/all.db")
     monkeypatch.setenv("SIDEGATE_DEFAULT_PACK", "no-such-pack")
     files = read_test_files(find_test_files(POLICIES / "eformsign"))[:1]

@@ -71,7 +71,7 @@ def test_the_members_are_listed_safely(report):
     assert (leo["roles"], leo["groups"], leo["status"]) == ("member", "sales", "active")
 
 
-def test_the_use_of_quota_is_told_by_step(report):
+def test_the_use_of_quota_is_written_by_step(report):
     """MS-13: members and groups with what they were assigned by day; entry by entry, with who did it."""
     rows = report("quota")
     assert [(row["kind"], row["of"], row["consumed"], row["assigned"]) for row in rows] == [

@@ -35,7 +35,7 @@ def refused(tmp_path, *flags, **options) -> str:
 
 
 def test_it_says_where_it_listens_and_what_it_decides_by(tmp_path):
-    """Address, packs, engine and database are told; without --demo there is no line to paste."""
+    """Address, packs, engine and database are printed; without --demo there is no line to paste."""
     with sidecar(tmp_path) as running:
         assert "standard (default)" in running.announced
         assert "mekari-sign" in running.announced
@@ -75,7 +75,7 @@ def test_the_environment_configures_it(tmp_path):
 
 
 def test_all_faults_of_the_settings_stop_it_at_once(tmp_path):
-    """Flags, environment and file are told together."""
+    """Faults of flags, environment and file are reported together."""
     config = tmp_path / "sidegate.yaml"
     config.write_text("log_level: loud\n")
     error = refused(tmp_path, "--config", config, "--engine", "fast", env={"SIDEGATE_DRAIN": "soon"})
@@ -105,11 +105,11 @@ def test_a_socket_without_its_directory_is_a_sentence(tmp_path):
     assert error.splitlines()[-1].startswith("error: can't start: can't listen on `unix:")
 
 
-@pytest.mark.parametrize("place", ["none/facts.db", "file/facts.db", ""])
-def test_a_database_that_cannot_be_had_is_a_sentence(tmp_path, place):
-    """A missing directory, a file in its place, and a directory instead of a file."""
+@pytest.mark.parametrize("path", ["none/facts.db", "file/facts.db", ""])
+def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path, path):
+    """A missing directory, a file where a directory is needed, and a directory instead of a file."""
     (tmp_path / "file").touch()
-    done = sidegate("serve", "--listen", "127.0.0.1:0", "--database", f"sqlite:///{tmp_path}/{place}")
+    done = sidegate("serve", "--listen", "127.0.0.1:0", "--database", f"sqlite:///{tmp_path}/{path}")
     assert done.code == 2
     assert done.err.splitlines()[-1].startswith("error: can't start: ")
     assert str(tmp_path) in done.err
@@ -124,7 +124,7 @@ def test_a_database_that_is_none_is_a_sentence(tmp_path):
 
 
 def test_a_pack_that_does_not_load_stops_it_before_it_listens(tmp_path, packs):
-    """Every fault is told with file and line."""
+    """Every fault is reported with file and line."""
     csv = packs / "standard" / "policy.csv"
     lines = csv.read_text().count("\n")
     csv.write_text(csv.read_text() + "p, nobody_knows, tenant, document, view, True, allow, ST-01\np, owner\n")
@@ -145,18 +145,20 @@ def test_packs_that_are_not_there_stop_it(tmp_path):
     assert f"{tmp_path}/empty: there is no pack" in refused(tmp_path, "--policies", tmp_path / "empty")
 
 
-def test_a_hangup_brings_changed_packs_into_force(tmp_path, packs):
-    """SIGHUP loads the packs anew without a restart; packs with a fault are refused with their file and line."""
+def test_a_hangup_reloads_changed_packs(tmp_path, packs):
+    """SIGHUP reloads the packs without a restart; packs with a fault are refused with their file and line."""
     question = ("check", "--tenant", "demo", "uma", "view", "document:contract", "--json")
     with sidecar(tmp_path, "--policies", packs, "--demo") as running:
 
         def digest() -> str:
             return str(json.loads(invoke(*question, "--address", running.address).out)["policy_digest"])
 
-        def reloaded(text: str, told: str) -> None:
+        def reloaded(text: str, logged: str) -> None:
             (packs / "standard" / "policy.csv").write_text(text)
             running.process.send_signal(signal.SIGHUP)
-            eventually(lambda: told in (tmp_path / "serve.err").read_text(), lambda: f"the log does not tell {told}")
+            eventually(
+                lambda: logged in (tmp_path / "serve.err").read_text(), lambda: f"the log does not contain {logged}"
+            )
 
         policy = (packs / "standard" / "policy.csv").read_text()
         first = digest()

@@ -33,7 +33,7 @@ WRONG = xlsx(
 
 
 async def test_a_spreadsheet_is_invited(found):
-    """EF-12: an Excel file invites each row with its own roles and groups, and tells it by the row's own number."""
+    """EF-12: an Excel file invites each row with its own roles and groups, and reports it by the row's own number."""
     company = await found("eformsign")
     await company.make_group("sales")
     answer = await company.invite(spreadsheet=PEOPLE, roles=["member"])
@@ -56,20 +56,20 @@ async def test_a_spreadsheet_is_invited(found):
     assert accepted.display_name == "Ugo, Jr."
 
 
-async def test_bad_rows_of_a_spreadsheet_are_told_and_nothing_is_half_done(found):
-    """EF-12, EL-10: all or nothing: each bad row is told by its number, and no good one is invited."""
+async def test_bad_rows_of_a_spreadsheet_are_reported_and_nothing_is_half_done(found):
+    """EF-12, EL-10: all or nothing: each bad row is reported by its number, and no good one is invited."""
     company = await found("eformsign")
-    told = await refused(company.invite(spreadsheet=WRONG), "INVALID_INPUT")
+    refusal = await refused(company.invite(spreadsheet=WRONG), "INVALID_INPUT")
 
-    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert [*told.violations] == [
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [*refusal.violations] == [
         "spreadsheet:3.email",
         "spreadsheet:4.phone",
         "spreadsheet:7.roles",
         "spreadsheet:8",
         "spreadsheet:9",
     ]
-    assert "cell `D4` holds a number" in told.violations["spreadsheet:4.phone"]
+    assert "cell `D4` holds a number" in refusal.violations["spreadsheet:4.phone"]
     assert await company.list() == ["ann"]
 
 
@@ -104,8 +104,8 @@ async def test_a_sheet_by_its_name(found):
         }
     )
     for name, message in (("", "expected one, or the name of `New`, `Old`"), ("new", "there is no sheet `new`")):
-        told = await refused(company.invite(spreadsheet=two, sheet=name), "INVALID_INPUT")
-        assert message in told.violations["sheet"]
+        refusal = await refused(company.invite(spreadsheet=two, sheet=name), "INVALID_INPUT")
+        assert message in refusal.violations["sheet"]
     assert "sheet" in (await refused(company.invite("uma", sheet="New"), "INVALID_INPUT")).violations
     await company.invite(spreadsheet=two, sheet="New")
     assert await company.list() == ["ann", "uma@acme.example"]
@@ -118,8 +118,8 @@ async def test_too_much_is_refused_and_the_sidecar_goes_on(found):
     too_large = packed({"x": os.urandom(DEFAULT_BOUNDS.packed)})
     bomb = packed(parts(HEAD) | {"xl/media/image1.png": bytes(DEFAULT_BOUNDS.unpacked)})
     for raw, bound in ((xlsx(HEAD, *rows), "more than 10000 rows"), (too_large, "up to 8.0 MiB"), (bomb, "200 times")):
-        told = await refused(company.invite(spreadsheet=raw), "INVALID_INPUT")
-        assert bound in told.violations["spreadsheet"]
+        refusal = await refused(company.invite(spreadsheet=raw), "INVALID_INPUT")
+        assert bound in refusal.violations["spreadsheet"]
     assert await company.list() == ["ann"]
 
 
@@ -134,8 +134,8 @@ async def test_more_rows_than_one_request_takes(found, form):
         "spreadsheet": {"spreadsheet": xlsx(row(1, "account"), *(row(n, id_) for n, id_ in enumerate(ids, start=2)))},
     }
     order = pb.InviteMembersRequest(parent=company.parent, invitees=[pb.Invitee(account="uma")], **rows[form])
-    told = await refused(company.members.InviteMembers(order), "INVALID_INPUT")
-    assert told.violations == {"invitees": "has more than 10000 rows: expected 1 to 10000"}
+    refusal = await refused(company.members.InviteMembers(order), "INVALID_INPUT")
+    assert refusal.violations == {"invitees": "has more than 10000 rows: expected 1 to 10000"}
 
 
 async def test_a_repeated_spreadsheet_is_invited_once(found):
@@ -148,15 +148,15 @@ async def test_a_repeated_spreadsheet_is_invited_once(found):
 
 
 def test_from_the_command_line(sidecar_address, tmp_path):
-    """EF-12: a file is taken for what it holds, whatever its name says, and one too large for a call is told so."""
+    """EF-12: the content of a file decides its format, not its name, and one too large for a call is refused."""
     at = ("--address", sidecar_address, "--tenant", tmp_path.name)
     assert invoke("tenant", "create", "ann", *at).code == 0
     (tmp_path / "people.csv").write_bytes(xlsx(row(1, "account"), row(2, "uma")))
     (tmp_path / "people.xlsx").write_text("account\nugo\n")
     (tmp_path / "large.xlsx").write_bytes(b"PK\3\4" + bytes(17 * 1024 * 1024))
 
-    told = [invoke("member", "invite", *at, "--file", tmp_path / f"people.{form}") for form in ("csv", "xlsx")]
-    assert [done.out.partition(" is invited")[0] for done in told] == ["uma", "ugo"]
+    printed = [invoke("member", "invite", *at, "--file", tmp_path / f"people.{form}") for form in ("csv", "xlsx")]
+    assert [done.out.partition(" is invited")[0] for done in printed] == ["uma", "ugo"]
     large = invoke("member", "invite", *at, "--file", tmp_path / "large.xlsx")
     assert (large.code, "is larger than" in large.err) == (3, True), large
 

@@ -44,7 +44,7 @@ def watched(server, *words: object):
 
 
 def test_each_change_is_a_line(server):
-    """What happened is told as the list tells it, the oldest first; without a tenant each line names its own."""
+    """Changes are printed as the list prints them, the oldest first; without a tenant each line names its own."""
     done = watched(server, "--from-beginning", "--kind", "member", "--tenant", "acme")
     lines = done.out.splitlines()
     assert [line.split()[2:6] for line in lines[:2]] == [["ops", "made", "member", name] for name in ("ann", "bob")]
@@ -55,7 +55,7 @@ def test_each_change_is_a_line(server):
 
 
 def test_a_cursor_goes_on_from_there(server, tmp_path):
-    """The cursor that a command ends with, and that of each line of JSON, tells the next one where to begin."""
+    """The cursor that a command ends with, and that of each line of JSON, is where the next one begins."""
     done = watched(server, "--json", "--from-beginning", "--tenant", "acme")
     (answer,) = map(json.loads, done.out.splitlines())
     assert answer["caught_up"]
@@ -67,7 +67,7 @@ def test_a_cursor_goes_on_from_there(server, tmp_path):
 
 
 def test_what_is_wrong_is_a_sentence(server):
-    """A cursor that is none, two beginnings, and an unknown tenant end at once with exit code 2."""
+    """A cursor that is none, two beginnings, and an unknown tenant end immediately with exit code 2."""
     done = watched(server, "--cursor", "yesterday")
     assert (done.code, "cursor: is not right" in done.err) == (2, True)
     done = watched(server, "--from-beginning", "--from", "2026-01-01")
@@ -95,8 +95,8 @@ def following(address: str, *words: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def until_told(process: subprocess.Popen[str], quota: int) -> list[dict]:
-    """Read lines until bob's quota is told to be so much; return all changes."""
+def until_printed(process: subprocess.Popen[str], quota: int) -> list[dict]:
+    """Read lines until bob's quota is printed as a given number; return all changes."""
     changes: list[dict] = []
     for line in process.stdout:
         changes += json.loads(line).get("changes", [])
@@ -111,14 +111,14 @@ def test_it_comes_back_by_itself_and_ends_clean(tmp_path):
         address = running.address
         apply(tmp_path, address, DOCUMENT)
         with following(address, "--from-beginning", "--kind", "member") as process:
-            assert len(until_told(process, 3)) == 2
+            assert len(until_printed(process, 3)) == 2
             running.stop(signal.SIGKILL)
             with sidecar(tmp_path, "--drain", "0", listen=address):
                 for quota in (5, 7):
                     apply(tmp_path, address, DOCUMENT.replace("quota: 3", f"quota: {quota}"))
-                assert [one["change"]["after"]["quota"] for one in until_told(process, 7)] == [5, 7]
+                assert [one["change"]["after"]["quota"] for one in until_printed(process, 7)] == [5, 7]
                 process.send_signal(signal.SIGINT)
                 assert process.wait(PATIENCE) == 0
-            told = process.stderr.read().splitlines()
-            assert "trying again in" in told[0]
-            assert told[-1].startswith(LAST)
+            errors = process.stderr.read().splitlines()
+            assert "trying again in" in errors[0]
+            assert errors[-1].startswith(LAST)

@@ -17,7 +17,7 @@ def test_a_pipe_gets_aligned_lines_without_trailing_spaces(capsys):
 
 
 def test_a_table_without_rows_is_its_headers(capsys):
-    """Nothing to tell is told."""
+    """The headers show that nothing was found."""
     print_table(console(), ("name", "what"), [])
     assert capsys.readouterr().out == "name  what\n"
 
@@ -37,7 +37,7 @@ def test_a_long_line_in_a_pipe_is_not_broken(capsys):
 def test_a_terminal_gets_a_ruled_table_that_loses_nothing():
     """A narrow terminal folds cells instead of cutting them."""
     target = Console(file=io.StringIO(), force_terminal=True, width=30, color_system=None)
-    print_table(target, ("place",), [("policies/standard/tests/documents.yaml:12",)])
+    print_table(target, ("location",), [("policies/standard/tests/documents.yaml:12",)])
     shown = target.file.getvalue()
     assert "─" in shown
     assert "".join(shown.split()).endswith("policies/standard/tests/documents.yaml:12")

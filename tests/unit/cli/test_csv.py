@@ -23,7 +23,7 @@ async def rows(*lines):
 
 @given(cell=CELLS)
 def test_no_cell_begins_a_formula_and_none_is_lost(cell: str) -> None:
-    """Whatever a cell holds, it begins none of the ways a formula does, and is the same but for the apostrophe."""
+    """A written cell never begins like a formula, and is the same but for an apostrophe."""
     written = safe(cell)
     assert not written.startswith(("=", "+", "-", "@", "\t", "\r"))
     assert written in (cell, f"'{cell}")
@@ -71,7 +71,7 @@ async def test_a_report_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> N
     assert not path.with_name("report.csv.part").exists()
 
 
-async def test_an_unwritable_place_is_a_sentence(tmp_path: Path) -> None:
-    """A directory that is not there is told with the file's name."""
+async def test_an_unwritable_file_is_a_sentence(tmp_path: Path) -> None:
+    """A directory that is not there is an error that names the file."""
     with pytest.raises(Failure, match="can't open"):
         await write_sheet(str(tmp_path / "none" / "a.csv"), ("n",), rows())

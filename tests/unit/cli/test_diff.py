@@ -30,35 +30,35 @@ def lines(*changes, warnings=()):
     return [line.plain for line in difference([pb.TenantChanges(tenant="acme", changes=changes, warnings=warnings)])]
 
 
-def test_what_is_added_tells_what_was_given():
+def test_what_is_added_shows_what_was_given():
     """Values that say nothing are left out."""
     assert lines(ADDED)[1] == '  + member uma: name "Uma", status "active"'
 
 
-def test_what_is_altered_tells_before_and_after():
-    """Only what differs is told, and whole numbers as such."""
+def test_what_is_altered_shows_before_and_after():
+    """Only what differs is shown, and whole numbers as such."""
     assert lines(ALTERED)[1] == '  ~ member ugo: quota none → 10, status "active" → "inactive"'
 
 
-def test_what_is_removed_is_told_by_name():
+def test_what_is_removed_is_named():
     """A grant reads as a sentence."""
     assert lines(REMOVED)[1] == "  - grant viewer on document:d1 to group:sales"
 
 
-def test_someone_in_a_group_is_told_with_the_group():
+def test_a_member_of_a_group_is_shown_with_the_group():
     """Group members have no payload, and their key is the message."""
     assert lines(change("group_member", ["sales", "member:uma"], after={}))[1] == "  + group sales: member:uma"
 
 
-def test_a_tenant_is_told_first_and_counted_last():
+def test_a_tenant_is_named_first_and_counted_last():
     """The order is name, changes, warnings, counts."""
-    told = lines(ADDED, ALTERED, REMOVED, warnings=["nobody holds `owner`"])
-    assert told[0] == "acme"
-    assert told[-2:] == ["  warning: nobody holds `owner`", "  1 added, 1 altered, 1 removed"]
+    printed = lines(ADDED, ALTERED, REMOVED, warnings=["nobody holds `owner`"])
+    assert printed[0] == "acme"
+    assert printed[-2:] == ["  warning: nobody holds `owner`", "  1 added, 1 altered, 1 removed"]
 
 
 def test_a_tenant_that_stays_says_so():
-    """A second apply tells that nothing changes."""
+    """A second apply shows that nothing changes."""
     assert lines() == ["acme", "  nothing changes"]
     assert counts([]) == "nothing changes"
 

@@ -78,7 +78,7 @@ def test_blank_lines_are_no_requests(enforce):
     ],
 )
 def test_a_line_that_is_no_request_fails_alone(enforce, line):
-    """It is told with its number and never as an allow; the lines around it are decided, and the exit code is 3."""
+    """It is answered with its number and never as an allow; the lines around it are decided, and the exit code is 3."""
     line = line if isinstance(line, bytes) else line.encode()
     good = b'["alice","data1","read"]\n'
     code, answers, error = enforce(good + line + b"\n" + good)
@@ -134,7 +134,7 @@ m = g(r.sub, p.role, r.dom) && r.act == p.act
 
 
 @pytest.mark.parametrize(
-    ("changes", "place"),
+    ("changes", "location"),
     [
         ({"model": "[matchers]\nm = r.sub ==\n"}, "model.conf"),
         ({"policy": "p, alice, data1, read\np, bob\n"}, "policy.csv:2"),
@@ -142,11 +142,11 @@ m = g(r.sub, p.role, r.dom) && r.act == p.act
         ({"policy": "# nothing\n"}, "policy.csv"),
     ],
 )
-def test_wrong_files_are_told_with_their_place(enforce, changes, place):
+def test_wrong_files_are_reported_with_their_location(enforce, changes, location):
     """Nothing is decided by files that are wrong; the exit code is 2."""
     code, answers, error = enforce('["alice","data1","read"]\n', **changes)
     assert (code, answers) == (2, [])
-    assert place in error
+    assert location in error
     assert error.startswith("error: ")
     assert "Traceback" not in error
 

@@ -1,4 +1,4 @@
-"""Help teaches by examples, costs little, and every example holds."""
+"""Help ends in examples, is quick, and every example is accepted."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_list_of_commands_says_what_the_command_says(path):
     assert unloaded.get_short_help_str(limit=200) == loaded.get_short_help_str(limit=200) != ""
 
 
-def test_help_tells_exit_codes_and_completion():
+def test_help_names_exit_codes_and_completion():
     """The first page that a new user sees names the exit codes and how to get completion."""
     output = CliRunner().invoke(cli, ["--help"]).output
     for part in ("0  done", "1  denied", "2  bad input", "3  could not decide", "_SIDEGATE_COMPLETE=bash_source"):
@@ -66,7 +66,7 @@ def test_help_tells_exit_codes_and_completion():
 
 
 def test_help_and_version_import_nothing_heavy():
-    """The first page appears at once: no room behind a command is imported for it."""
+    """The first page appears quickly: no package behind a command is imported for it."""
     program = (
         "import sys; from sidegate.cli.app import cli\n"
         "try: cli(['--help'], prog_name='sidegate')\n"
@@ -77,14 +77,14 @@ def test_help_and_version_import_nothing_heavy():
     assert done.stderr.split() == []
 
 
-def test_a_mistyped_command_is_told_the_nearest():
+def test_a_mistyped_command_gets_the_nearest():
     """An unknown command is a usage error that names the one that was meant."""
     result = CliRunner().invoke(cli, ["chekc"])
     assert result.exit_code == 2
     assert "Did you mean 'check'?" in result.output
 
 
-def test_version_tells_what_it_runs_on():
+def test_version_names_the_main_libraries():
     """`version --json` names Sidegate and the libraries whose versions matter in a report."""
     result = CliRunner().invoke(cli, ["version", "--json"])
     assert result.exit_code == 0

@@ -14,7 +14,7 @@ def test_the_page_is_current():
     assert PAGE.read_text(encoding="utf-8") == configuration()
 
 
-def test_every_setting_stands_on_the_page():
+def test_every_setting_is_on_the_page():
     """No component is left out of the page."""
     listed = {name for component in COMPONENTS for name in component.model_fields}
     assert listed | {"config"} == set(Settings.model_fields)

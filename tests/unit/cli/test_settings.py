@@ -1,4 +1,4 @@
-"""Settings: sources, their order, and faults that name all places at once."""
+"""Settings: sources, their order, and faults that are reported together."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_an_empty_variable_counts_as_unset(monkeypatch):
     assert load_settings({}).engine == Settings.model_fields["engine"].default
 
 
-def test_all_faults_are_told_at_once_with_their_origins(monkeypatch, file):
-    """One run tells every fault of flags, environment and file, each with its place and what would be right."""
+def test_all_faults_are_reported_together_with_their_sources(monkeypatch, file):
+    """One run reports every fault of flags, environment and file, each with its source and what would be right."""
     path = file("batch_limit: many\nmax_staleness: .nan\nmax_stalenes: 5\nlog_format: xml\n")
     monkeypatch.setenv("SIDEGATE_DRAIN", "-1")
     monkeypatch.setenv("SIDEGATE_ENGIN", "reference")
@@ -159,7 +159,7 @@ def test_a_wrong_value_is_refused_with_what_would_be_right(name, value):
 
 
 def test_certificates_without_tls_or_in_halves_are_refused(file):
-    """Who gives certificates means TLS; nothing is sent in the clear because the address says otherwise."""
+    """Certificates require TLS: nothing is sent in the clear because the address says otherwise."""
     pem = file("-----BEGIN CERTIFICATE-----")
     assert faults(redis="redis://host", redis_ca=pem, redis_key=pem) == [
         f"flag --redis-ca: redis_ca: `{pem}` has no effect without TLS: expected a `redis` that begins `rediss`",
@@ -187,7 +187,7 @@ def test_the_password_of_redis_is_never_shown(monkeypatch):
     assert "`redis://host` is not right" in fault
 
 
-def test_a_secret_never_stands_in_a_message(monkeypatch):
+def test_a_secret_is_never_in_a_message(monkeypatch):
     """A wrong token_key is refused without being quoted, in the text and in the chain of causes."""
     monkeypatch.setenv("SIDEGATE_TOKEN_KEY", "hush")
     with pytest.raises(SettingsError) as caught:
@@ -236,14 +236,14 @@ def test_a_database_is_taken_whole_and_shown_without_its_password(address, shown
     ],
 )
 def test_a_wrong_address_is_refused_without_its_password(address):
-    """Where nobody can tell what of an address is the password, no more than its scheme is quoted."""
+    """Where the password can't be found in an address, only its scheme is quoted."""
     (fault,) = faults(database=address)
     assert "hush" not in fault
     assert "`postgresql://user:password@host/database`" in fault
 
 
 def test_polling_must_be_faster_than_the_bound(monkeypatch):
-    """A server that looks less often than it promises would never be fresh."""
+    """A server that polls less often than it promises would never be fresh."""
     monkeypatch.setenv("SIDEGATE_MAX_STALENESS", "0.2")
     message = "a poll_interval of `0.5` must be less than max_staleness, `0.2`"
     assert faults() == [f"environment SIDEGATE_MAX_STALENESS: max_staleness: {message}"]
@@ -259,7 +259,7 @@ def test_polling_must_be_faster_than_the_bound(monkeypatch):
     ],
 )
 def test_a_file_that_holds_no_settings_is_refused(file, text, expected):
-    """What can't be read as settings is one fault with its place."""
+    """What can't be read as settings is one fault with its location."""
     (fault,) = faults(config=file(text))
     assert expected in fault
     assert "sidegate.yaml" in fault
@@ -298,7 +298,7 @@ def test_variables_that_others_set_are_no_faults(monkeypatch, name):
 
 
 def test_no_setting_is_taken_for_a_variable_that_others_set():
-    """A setting called `port` could never be told from what Kubernetes injects."""
+    """A setting called `port` could not be distinguished from what Kubernetes injects."""
     assert not [name for name in Settings.model_fields if name.endswith(("port", "service_host"))]
 
 

@@ -1,4 +1,4 @@
-"""`sidegate history`: what changed, who did it, and when."""
+"""`sidegate history`: what changed, by whom, and when."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ COMMANDS = {
 EXAMPLES = (
     ("What happened to a document", "sidegate history list --tenant acme --resource document:contract"),
     ("What happens from now on", "sidegate history watch --tenant acme"),
-    ("What somebody did", "sidegate history list --tenant acme --by member:uma"),
+    ("What one member did", "sidegate history list --tenant acme --by member:uma"),
 )
 
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def history() -> None:
-    """Ask what changed, who did it, and when."""
+    """List and follow changes: what changed, by whom, and when."""

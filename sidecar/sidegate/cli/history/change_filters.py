@@ -1,4 +1,4 @@
-"""The options that say which changes a command is about."""
+"""The options that select changes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _OPTIONS = (
     click.option("--resource", default="", help="Changes that name this resource: <type>:<id>."),
     click.option("--by", "author", default="", help="Changes that this actor made, such as member:uma or platform."),
     click.option(
-        "--kind", type=click.Choice([entity.value for entity in EntryKind]), help="Changes of this kind of thing."
+        "--kind", type=click.Choice([entity.value for entity in EntryKind]), help="Changes of this kind of entry."
     ),
 )
 
 
 def change_filter_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options by which changes are asked for; every one that is given must hold."""
+    """Add the options that select changes; a change must match all that are given."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

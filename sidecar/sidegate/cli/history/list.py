@@ -41,7 +41,7 @@ HEADERS = ("time", "actor", "change", "kind", "of", "details")
 def list_(session: Session, *, limit: int, author: str, **asked: Any) -> None:
     """List changes of the tenant, the newest first.
 
-    Every condition that is given must hold. The tenant may be deleted by now.
+    A change must match every filter that is given. The tenant may have been deleted since.
     """
     request = pb.ListChangesRequest(
         parent=session.parent, page_size=limit, actor=author, requester=session.actor, **asked
@@ -70,14 +70,14 @@ def row_of(recorded: pb.RecordedChange) -> tuple[str, ...]:
 
 
 def did_of(change: Any) -> str:
-    """Return what happened to the thing that a change is about."""
+    """Return what happened to the entry of a change: made, altered or removed."""
     if not change.HasField("before"):
         return "made"
     return "altered" if change.HasField("after") else "removed"
 
 
 def _details(change: Any, did: str) -> Iterable[str]:
-    """Yield what an altered thing had and has, and what one made or removed is."""
+    """Yield the fields of a change: before and after where it was altered, else all that are set."""
     before, after = (MessageToDict(getattr(change, side)) for side in ("before", "after"))
     if did != "altered":
         shown = after if did == "made" else before
@@ -95,5 +95,5 @@ def _value(value: Any) -> str:
     return json.dumps(plain, ensure_ascii=False)
 
 
-def _second(moment: Timestamp) -> str:
-    return moment.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
+def _second(timestamp: Timestamp) -> str:
+    return timestamp.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")

@@ -33,7 +33,7 @@ _PASSING: Final = frozenset(
     {
         StatusCode.UNAVAILABLE,
         StatusCode.RESOURCE_EXHAUSTED,
-        # What else a stream ends with where a server or a proxy goes away amid it.
+        # A stream also ends with these when a server or a proxy stops in the middle of it.
         StatusCode.CANCELLED,
         StatusCode.INTERNAL,
         StatusCode.UNKNOWN,
@@ -41,20 +41,20 @@ _PASSING: Final = frozenset(
 )
 _LONGEST_PAUSE: Final = 30.0
 _WIDTHS: Final = (19, 16, 7, 12)
-"""Of time, actor, change and kind; lines that are told one by one can't know those to come."""
+"""Columns of time, actor, change and kind: fixed, because lines to come are not known yet."""
 
 
 @click.command(
     "watch",
     cls=Command,
     examples=(
-        ("What happens from now on", "sidegate history watch --tenant acme"),
+        ("Changes from now on", "sidegate history watch --tenant acme"),
         (
-            "Every invitation there ever was, then those to come",
+            "Every invitation from the first one, and new ones",
             "sidegate history watch --kind invitation --from-beginning",
         ),
         ("For a script: a line of JSON for each answer, with its cursor", "sidegate history watch --json"),
-        ("What has happened since, and no longer", "sidegate history watch --cursor TOKEN --once --json"),
+        ("The changes since a cursor, and no new ones", "sidegate history watch --cursor TOKEN --once --json"),
     ),
 )
 @click.option(
@@ -66,16 +66,16 @@ _WIDTHS: Final = (19, 16, 7, 12)
     help="The tenant; - is all of them.",
 )
 @change_filter_options
-@click.option("--cursor", default="", metavar="TOKEN", help="Go on after what was told with this cursor.")
-@click.option("--from-beginning", is_flag=True, help="Begin with the first change that there ever was.")
+@click.option("--cursor", default="", metavar="TOKEN", help="Go on after this cursor.")
+@click.option("--from-beginning", is_flag=True, help="Begin with the first change.")
 @click.option("--from", "start_time", type=TimestampParam(), help="Begin at this time, such as 2026-03-01T09:00:00Z.")
-@click.option("--once", is_flag=True, help="End when all that there is was told.")
+@click.option("--once", is_flag=True, help="End after the last change that is stored now.")
 @cross_tenant_options
 def watch(session: Session, *, tenant: str, author: str, once: bool, **asked: Any) -> None:
     """Follow changes as they are written.
 
-    Every condition that is given must hold. A connection that is lost, or silent for longer than the timeout, is made
-    again, and no change is lost. Ctrl-C ends it, and tells the cursor to go on with.
+    A change must match every filter that is given. A connection that is lost, or silent for longer than the timeout,
+    is opened again without losing a change. Ctrl-C ends it and prints the cursor to go on with.
     """
     starts = [name for name in ("cursor", "from_beginning", "start_time") if asked[name]]
     if len(starts) > 1:
@@ -89,7 +89,7 @@ def watch(session: Session, *, tenant: str, author: str, once: bool, **asked: An
 
 @dataclass
 class _Follower:
-    """Reads one stream after the other, each from where the one before ended."""
+    """Reads one stream after the other, each from the cursor of the one before."""
 
     session: Session
     request: pb.WatchChangesRequest
@@ -97,10 +97,10 @@ class _Follower:
     failures: int = 0
 
     async def run(self) -> None:
-        """Tell changes until there are no more where that is asked, else until a signal.
+        """Print changes until a signal, or with `once` until the last one that is stored.
 
         Raises:
-            Failure: the server refuses, or did not answer where it is asked once.
+            Failure: the server refused; or with `once` it did not answer.
         """
         following = asyncio.ensure_future(self._follow())
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -137,7 +137,7 @@ class _Follower:
         self.failures += 1
         seconds = min(2.0**self.failures / 2, _LONGEST_PAUSE)
         click.echo(f"{failure.message}; trying again in {seconds:g} s", err=True)
-        # Many that lost the same server should not come back at the same moment.
+        # Clients that lost the same server should not all come back at the same time.
         await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311 - no secret depends on it
 
     def _print(self, response: pb.WatchChangesResponse) -> None:
@@ -156,10 +156,10 @@ class _Follower:
 async def _responses(
     channel: aio.Channel, request: pb.WatchChangesRequest, target: Target
 ) -> AsyncGenerator[pb.WatchChangesResponse, None]:
-    """Yield what a stream tells.
+    """Yield the responses of a stream.
 
     Raises:
-        Failure: it ended, or was silent for too long.
+        Failure: it ended, or sent nothing for the timeout.
     """
     call = HistoryServiceStub(channel).WatchChanges(request)
     try:
@@ -183,6 +183,6 @@ def _passes(failure: Failure) -> bool:
 
 
 def _heartbeat(target: Target) -> Duration:
-    """Return how often the server shall be heard, well within the time after which it counts as silent."""
+    """Return the interval of heartbeats, well below the timeout after which the server counts as silent."""
     seconds = max(1.0, min(10.0, target.timeout / 3))
     return Duration(seconds=int(seconds), nanos=round(seconds % 1 * 1e9))

@@ -1,4 +1,4 @@
-"""`sidegate member`: the people of a tenant."""
+"""`sidegate member`: the members of a tenant."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ COMMANDS = {
 EXAMPLES = (
     ("Invite two people", "sidegate member invite --tenant acme 'uma@acme.example; ugo@acme.example'"),
     ("See who is pending", "sidegate member list --tenant acme --status pending"),
-    ("Pause somebody", "sidegate member deactivate --tenant acme uma"),
+    ("Deny somebody everything", "sidegate member deactivate --tenant acme uma"),
 )
 
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def member() -> None:
-    """Invite members, and see them through to their leaving."""
+    """Invite, update, deactivate and delete members."""

@@ -16,7 +16,7 @@ from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.names import id_of
 from sidegate.cli.shell.session import Session, read_options, write_options
 
-_KEEP = click.option("--keep-documents", is_flag=True, help="Its documents stay where they are.")
+_KEEP = click.option("--keep-documents", is_flag=True, help="Its documents stay as they are.")
 _TRANSFER = click.option("--transfer-to", default="", metavar="MEMBER", help="This member takes its documents.")
 _DELETE = click.option("--delete-documents", is_flag=True, help="Its documents are deleted.")
 
@@ -25,15 +25,17 @@ _DELETE = click.option("--delete-documents", is_flag=True, help="Its documents a
     cls=Command,
     examples=(
         ("Correct a name", "sidegate member update --tenant acme uma --name 'Uma Thurn'"),
-        ("Note that a second factor is set", "sidegate member update --tenant acme uma --mfa"),
+        ("Record a second factor", "sidegate member update --tenant acme uma --mfa"),
     ),
 )
 @click.argument("member")
-@click.option("--name", "display_name", help="The name for people.")
+@click.option("--name", "display_name", help="The display name.")
 @click.option("--email", help="The e-mail.")
 @click.option("--phone", help="The mobile number.")
-@click.option("--mfa/--no-mfa", default=None, help="Whether the account has a second factor; the platform knows.")
-@click.option("--etag", default="", help="Only if the member still looks as it did when this was read.")
+@click.option(
+    "--mfa/--no-mfa", default=None, help="Whether the account has a second factor; only the platform sets it."
+)
+@click.option("--etag", default="", help="Update only if the member has not changed since this was read.")
 @write_options
 def update(session: Session, *, member: str, etag: str, **fields: Any) -> None:
     """Set fields of MEMBER."""
@@ -62,7 +64,10 @@ def seen(session: Session, *, member: str) -> None:
     cls=Command,
     examples=(
         ("Deny somebody everything, and keep the roles", "sidegate member deactivate --tenant acme uma"),
-        ("Somebody who leaves", "sidegate member deactivate --tenant acme uma --transfer-to ugo"),
+        (
+            "Hand over the documents of a member who leaves",
+            "sidegate member deactivate --tenant acme uma --transfer-to ugo",
+        ),
     ),
 )
 @click.argument("member")

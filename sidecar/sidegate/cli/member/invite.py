@@ -17,7 +17,9 @@ from sidegate.cli.shell.names import id_of
 from sidegate.cli.shell.session import Session, write_options
 from sidegate.spreadsheets.archive import is_spreadsheet
 
-_DAYS = click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it works.  [default: 7]")
+_DAYS = click.option(
+    "--days", type=click.FloatRange(min=0, min_open=True), help="How many days it is valid.  [default: 7]"
+)
 _TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone, one a line.")
 
 
@@ -39,8 +41,8 @@ _TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone
     help="A table, .xlsx or CSV; `sidegate member sheet` writes one.",
 )
 @click.option("--sheet", default="", metavar="NAME", help="The sheet, of an .xlsx file that has several.")
-@click.option("--role", "roles", multiple=True, help="A role on the tenant, for all who have none.")
-@click.option("--partial", is_flag=True, help="Invite the rows that are right, and tell the others.")
+@click.option("--role", "roles", multiple=True, help="A role on the tenant, for rows that name none.")
+@click.option("--partial", is_flag=True, help="Invite the rows that are right, and report the others.")
 @click.option("--check", "validate_only", is_flag=True, help="Check everything, and invite nobody.")
 @_DAYS
 @_TOKEN
@@ -48,7 +50,7 @@ _TOKEN = click.option("--token-only", is_flag=True, help="Print the tokens alone
 def invite(session: Session, *, addresses: tuple[str, ...], table: str | None, **options: Any) -> None:
     """Invite people by e-mail, mobile number or account ID.
 
-    ADDRESSES are separated by semicolons, or stand one after the other. Unless --partial is given, all are
+    ADDRESSES are several arguments, or one with semicolons between them. Unless --partial is given, all are
     invited or none. Each token goes to its person and works once.
     """
     token_only, days = options.pop("token_only"), options.pop("days")
@@ -68,15 +70,15 @@ def invite(session: Session, *, addresses: tuple[str, ...], table: str | None, *
 @click.command(
     cls=Command,
     examples=(
-        ("Somebody who registered", "sidegate member accept --tenant acme --name Uma TOKEN"),
-        ("Somebody who signed in", "sidegate member accept --tenant acme --account uma@acme.example TOKEN"),
+        ("After a registration", "sidegate member accept --tenant acme --name Uma TOKEN"),
+        ("After a sign-in", "sidegate member accept --tenant acme --account uma@acme.example TOKEN"),
     ),
 )
 @click.argument("token")
-@click.option("--account", default="", help="The account they signed in to; else they registered one.")
-@click.option("--name", "display_name", default="", help="The name that they registered.")
-@click.option("--email", default="", help="The e-mail that they registered.")
-@click.option("--phone", default="", help="The mobile number that they registered.")
+@click.option("--account", default="", help="The account that was signed in to; without it one was registered.")
+@click.option("--name", "display_name", default="", help="The name of the registration.")
+@click.option("--email", default="", help="The e-mail of the registration.")
+@click.option("--phone", default="", help="The mobile number of the registration.")
 @write_options
 def accept(session: Session, *, token: str, account: str, **registration: str) -> None:
     """Accept an invitation by its TOKEN."""
@@ -97,7 +99,7 @@ def accept(session: Session, *, token: str, account: str, **registration: str) -
 def resend(session: Session, *, member: str, days: float | None, token_only: bool) -> None:
     """Make a new invitation for the pending MEMBER.
 
-    The token of the old one works no more.
+    The token of the old invitation no longer works.
     """
     request = pb.ResendInvitationRequest(
         name=session.name("members", member), ttl=_ttl(days), actor=session.actor, request_id=session.request_id
@@ -112,7 +114,7 @@ def resend(session: Session, *, member: str, days: float | None, token_only: boo
 def cancel(session: Session, *, member: str) -> None:
     """Withdraw the invitation of the pending MEMBER.
 
-    The member is gone then, with the roles it was to have.
+    The member is deleted, with the roles of the invitation.
     """
     request = pb.CancelInvitationRequest(
         name=session.name("members", member), actor=session.actor, request_id=session.request_id
@@ -123,7 +125,7 @@ def cancel(session: Session, *, member: str) -> None:
 
 
 def _table(path: str) -> dict[str, Any]:
-    """Return the field of a request for what a file holds, whatever its name says."""
+    """Return the content of a file as the field of a request, which depends on the content and not on the name."""
     raw = read_bytes(path)
     return {"spreadsheet": raw} if is_spreadsheet(raw) else {"csv": decoded_text(raw, path)}
 

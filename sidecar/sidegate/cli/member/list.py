@@ -1,4 +1,4 @@
-"""Members, listed and shown."""
+"""Lists and shows members."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _HEADERS = ("member", "name", "e-mail", "status", "2FA", "roles", "last access",
     cls=Command,
     examples=(
         ("All of them", "sidegate member list --tenant acme"),
-        ("Who is invited", "sidegate member list --tenant acme --status pending"),
-        ("Who holds a role", "sidegate member list --tenant acme --role admin --json"),
+        ("Those who are invited", "sidegate member list --tenant acme --status pending"),
+        ("Those with a role", "sidegate member list --tenant acme --role admin --json"),
     ),
 )
-@click.option("--status", type=click.Choice(STATES), help="Those in this state.")
-@click.option("--role", default="", help="Those who hold this role on the tenant.")
-@click.option("--group", default="", help="Those who stand in this group.")
-@click.option("--text", default="", help="Those with this text in ID, name, e-mail or mobile number.")
+@click.option("--status", type=click.Choice(STATES), help="Members in this state.")
+@click.option("--role", default="", help="Members with this role on the tenant.")
+@click.option("--group", default="", help="Members of this group.")
+@click.option("--text", default="", help="Members with this text in ID, name, e-mail or mobile number.")
 @page_options
 @read_options
 def list_(session: Session, *, status: str | None, limit: int, **filters: Any) -> None:
     """List the members of the tenant.
 
-    Every condition that is given must hold.
+    A member must match every filter that is given.
     """
     state = pb.MemberState.Value(f"MEMBER_STATE_{status.upper()}") if status else pb.MEMBER_STATE_UNSPECIFIED
     request = pb.ListMembersRequest(parent=session.parent, state=state, page_size=limit, actor=session.actor, **filters)
@@ -77,7 +77,7 @@ def _lines(member: pb.Member) -> Iterator[str]:
 
 
 def member_cells(member: pb.Member) -> tuple[str, ...]:
-    """Return all that a report tells of a member: ID, name, addresses, state, quota, roles, groups and times."""
+    """Return the row of a member in a report: ID, name, addresses, state, quota, roles, groups and times."""
     id_, name, email, state, mfa, roles, seen, made = _row(member)
     quota = str(member.quota) if member.HasField("quota") else ""
     return (id_, name, email, member.phone, state, mfa, quota, roles, ", ".join(member.groups), seen, made)
@@ -103,5 +103,5 @@ def _state(member: pb.Member) -> str:
 def _day(member: Any, field: str) -> str:
     if not member.HasField(field):
         return ""
-    moment: Timestamp = getattr(member, field)
-    return moment.ToDatetime().strftime("%Y-%m-%d %H:%M")
+    timestamp: Timestamp = getattr(member, field)
+    return timestamp.ToDatetime().strftime("%Y-%m-%d %H:%M")

@@ -1,4 +1,4 @@
-"""`sidegate member sheet`: the spreadsheet that invitations are filled into."""
+"""`sidegate member sheet`: an empty spreadsheet for invitations."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from sidegate.spreadsheets.write import empty_sheet
 def sheet(*, file: str) -> None:
     """Write an empty spreadsheet of people to invite to FILE.
 
-    Its columns keep what is typed as text, so that no number loses its plus sign or its zeros. A file that is
-    there already stays as it is.
+    Its columns are formatted as text, so that no number loses its plus sign or its zeros. A file that exists
+    is not overwritten.
     """
     try:
         with Path(file).open("xb") as written:

@@ -1,4 +1,4 @@
-"""`sidegate policy lint`: what stops a pack from loading, and what a reviewer should look at."""
+"""`sidegate policy lint`: errors that keep a pack from loading, and warnings for a reviewer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STYLES = {ERROR: "bold red", WARNING: "bold yellow"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fault and how much it matters: an error stops the server, a warning does not."""
+    """A fault and its severity: an error keeps the server from starting, a warning does not."""
 
     severity: str
     fault: Fault
@@ -45,17 +45,17 @@ class Finding:
 @click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def lint(paths: tuple[Path, ...], *, strict: bool, as_json: bool) -> None:
-    """Tell what is wrong with packs, with file and line.
+    """Report what is wrong with packs, with file and line.
 
     PATH is a pack or a directory of packs; without one it is the packs that come with Sidegate. An error keeps the
-    server from starting, and the exit code is 2; a warning is what a reviewer should look at.
+    server from starting, and the exit code is 2; a warning is for a reviewer.
     """
-    places = [place for path in paths or (bundled_packs(),) for place in _packs(path)]
-    findings = [*_findings(places)]
+    directories = [directory for path in paths or (bundled_packs(),) for directory in _packs(path)]
+    findings = [*_findings(directories)]
     if as_json:
         print_json([{"severity": finding.severity, **asdict(finding.fault)} for finding in findings])
     else:
-        _print(findings, len(places))
+        _print(findings, len(directories))
     if any(finding.severity == ERROR for finding in findings):
         sys.exit(BAD_INPUT)
     if strict and findings:
@@ -75,11 +75,11 @@ def _packs(path: Path) -> Sequence[Path]:
     return found
 
 
-def _findings(places: Sequence[Path]) -> Iterator[Finding]:
+def _findings(directories: Sequence[Path]) -> Iterator[Finding]:
     packs: list[Pack] = []
-    for place in places:
+    for directory in directories:
         try:
-            pack = load_pack(place)
+            pack = load_pack(directory)
             compile_pack(pack, ReferenceEngine())
         except FaultyFiles as error:
             yield from (Finding(ERROR, fault) for fault in error.faults)
@@ -89,12 +89,12 @@ def _findings(places: Sequence[Path]) -> Iterator[Finding]:
     yield from (Finding(ERROR, fault) for pack in packs for fault in _test_faults(Path(pack.directory), packs))
 
 
-def _test_faults(place: Path, packs: Sequence[Pack]) -> Iterator[Fault]:
-    if not (place / TESTS).is_dir():
-        yield Fault(str(place / TESTS), 0, "", "a pack comes with tests; `sidegate policy test` runs them")
+def _test_faults(directory: Path, packs: Sequence[Pack]) -> Iterator[Fault]:
+    if not (directory / TESTS).is_dir():
+        yield Fault(str(directory / TESTS), 0, "", "a pack comes with tests; `sidegate policy test` runs them")
         return
     try:
-        files = read_test_files(find_test_files(place / TESTS))
+        files = read_test_files(find_test_files(directory / TESTS))
     except FaultyFiles as error:
         yield from error.faults
         return

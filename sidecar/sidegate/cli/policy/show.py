@@ -52,7 +52,7 @@ def show(pack: str, *, only: str | None, as_json: bool) -> None:
     PACK is the name of a pack that comes with Sidegate, or a directory. An entry reads `role on scope` and names the
     rule; any denial that applies beats every allow, and what no entry allows is denied.
     """
-    loaded = load_pack(_place(pack))
+    loaded = load_pack(_pack_directory(pack))
     types = _types(loaded, only)
     if as_json:
         print_json([asdict(entry) for type_ in types for entry in _entries(loaded, type_)])
@@ -62,10 +62,10 @@ def show(pack: str, *, only: str | None, as_json: bool) -> None:
         _print(target, type_, [*_entries(loaded, type_)])
 
 
-def _place(pack: str) -> Path:
-    for place in (Path(pack), bundled_packs() / pack):
-        if (place / SCHEMA).is_file():
-            return place
+def _pack_directory(pack: str) -> Path:
+    for path in (Path(pack), bundled_packs() / pack):
+        if (path / SCHEMA).is_file():
+            return path
     hint = nearest(pack, bundled_names())
     raise PackError(Fault(pack, 0, "", f"neither a directory with a {SCHEMA} nor a pack's name: {hint}"))
 
@@ -121,10 +121,10 @@ def _distinct(entries: Iterable[Entry]) -> Iterable[str]:
     return dict.fromkeys(entry.condition for entry in entries if entry.condition)
 
 
-def _cell(entries: Iterable[Entry], place: tuple[str, str], conditions: Mapping[str, int]) -> Text:
+def _cell(entries: Iterable[Entry], key: tuple[str, str], conditions: Mapping[str, int]) -> Text:
     lines = [
         f"{entry.rule} {entry.who}" + (f" ({conditions[entry.condition]})" if entry.condition else "")
         for entry in entries
-        if (entry.action, entry.effect) == place
+        if (entry.action, entry.effect) == key
     ]
-    return Text("\n".join(lines), "green" if place[1] == ALLOW else "red")
+    return Text("\n".join(lines), "green" if key[1] == ALLOW else "red")

@@ -1,4 +1,4 @@
-"""`sidegate policy test`: the checks of policy test files, asked at one of three depths."""
+"""`sidegate policy test`: runs the checks of policy test files at one of three depths."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ EXAMPLES = (
         "sidegate policy test policies/standard/tests/roles.yaml --through service",
     ),
     ("With a report for CI", "sidegate policy test policies/ --junit build/policy.xml"),
-    ("Tests that stand apart from the packs", "sidegate policy test acceptance/ --policies policies/"),
+    ("Tests that are not in the directory of a pack", "sidegate policy test acceptance/ --policies policies/"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _RunOptions:
-    """How checks are answered."""
+    """What answers the checks."""
 
     through: str
     engine: str
@@ -62,21 +62,19 @@ class _RunOptions:
 @click.option(
     "--engine", type=click.Choice(sorted(ENGINES)), default=DEFAULT_ENGINE, show_default=True, help="The engine."
 )
-@click.option(
-    "--policies", type=click.Path(path_type=Path), help="The packs.  [default: those that the tests stand in]"
-)
+@click.option("--policies", type=click.Path(path_type=Path), help="The packs.  [default: the packs around the tests]")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit XML report to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
-def test(paths: tuple[Path, ...], *, policies: Path | None, junit: Path | None, as_json: bool, **way: str) -> None:
+def test(paths: tuple[Path, ...], *, policies: Path | None, junit: Path | None, as_json: bool, **options: str) -> None:
     """Ask the checks of policy test files, and compare the answers.
 
     PATH is a test file, a pack, or a directory of packs. A check fails if the decision differs, or the reason or the
     deciding rule where the file gives them. Exit codes: 0 all pass, 1 some fail, 2 the files are wrong.
     """
-    places = dict.fromkeys(chain.from_iterable(map(find_test_files, paths)))
-    files = read_test_files(places)
+    found = dict.fromkeys(chain.from_iterable(map(find_test_files, paths)))
+    files = read_test_files(found)
     with _progress(files, quiet=as_json) as advance:
-        results = asyncio.run(_run(_by_packs(files, policies), _RunOptions(**way), advance))
+        results = asyncio.run(_run(_by_packs(files, policies), _RunOptions(**options), advance))
     if junit:
         _write(junit, to_junit(results))
     if as_json:
@@ -88,7 +86,7 @@ def test(paths: tuple[Path, ...], *, policies: Path | None, junit: Path | None, 
 
 
 def _by_packs(files: Iterable[PolicyTestFile], policies: Path | None) -> Mapping[Path | None, list[PolicyTestFile]]:
-    """Return the test files by the directory of packs that they are about; None is that of the bundled ones."""
+    """Return the test files by the directory of the packs they test; None is that of the bundled ones."""
     found: defaultdict[Path | None, list[PolicyTestFile]] = defaultdict(list)
     for file in files:
         found[policies or _packs_around(Path(file.file))].append(file)
@@ -96,22 +94,22 @@ def _by_packs(files: Iterable[PolicyTestFile], policies: Path | None) -> Mapping
 
 
 def _packs_around(file: Path) -> Path | None:
-    """Return the directory of packs that a test file stands in."""
-    pack = next((place for place in file.absolute().parents if (place / SCHEMA).is_file()), None)
+    """Return the directory of packs around a test file, or the pack alone; None where it is in none."""
+    pack = next((path for path in file.absolute().parents if (path / SCHEMA).is_file()), None)
     if pack is None:
         return None
-    beside = [place for place in pack.parent.iterdir() if place.is_dir() and not place.name.startswith((".", "_"))]
-    return pack.parent if all((place / SCHEMA).is_file() for place in beside) else pack
+    beside = [path for path in pack.parent.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))]
+    return pack.parent if all((path / SCHEMA).is_file() for path in beside) else pack
 
 
 async def _run(
-    groups: Mapping[Path | None, Sequence[PolicyTestFile]], way: _RunOptions, advance: Callable[[], None]
+    groups: Mapping[Path | None, Sequence[PolicyTestFile]], run: _RunOptions, advance: Callable[[], None]
 ) -> list[CheckResult]:
     results: list[CheckResult] = []
     faults: list[FaultyFiles] = []
     for directory, files in groups.items():
         try:
-            async with answerer(way.through, directory, way.engine) as opened:
+            async with answerer(run.through, directory, run.engine) as opened:
                 results.extend(await run_tests(files, _Counted(opened, advance)))
         except FaultyFiles as error:
             faults.append(error)
@@ -121,7 +119,7 @@ async def _run(
 
 
 class _Counted:
-    """An Answerer that tells each answer to a progress line."""
+    """An Answerer that advances a progress line with each answer."""
 
     def __init__(self, inner: Answerer, advance: Callable[[], None]) -> None:
         self._inner = inner
@@ -137,7 +135,7 @@ class _Counted:
 
 @contextmanager
 def _progress(files: Sequence[PolicyTestFile], *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """Show on a terminal how far the run is; the line goes away at the end."""
+    """Show the progress of the run on a terminal; the line disappears at the end."""
     error_console = Console(stderr=True)
     with Progress(console=error_console, transient=True, disable=quiet or not error_console.is_terminal) as progress:
         task = progress.add_task("checks", total=sum(len(file.checks) for file in files))

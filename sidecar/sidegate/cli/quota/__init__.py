@@ -1,4 +1,4 @@
-"""`sidegate quota`: what members may still send."""
+"""`sidegate quota`: how much members may still send."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ COMMANDS = {
     "release": "sidegate.cli.quota.change:release",
 }
 EXAMPLES = (
-    ("Share a hundred", "sidegate quota allocate --tenant acme 100"),
-    ("Take one, once", "sidegate quota consume --tenant acme uma --request-id send-4711"),
+    ("Divide a hundred among the members", "sidegate quota allocate --tenant acme 100"),
+    ("Consume one, and only once", "sidegate quota consume --tenant acme uma --request-id send-4711"),
 )
 
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def quota() -> None:
-    """Share quota, and count its use."""
+    """Assign quota, and record its use."""

@@ -1,4 +1,4 @@
-"""Quota, set, shared out, taken and given back."""
+"""Sets, divides, consumes and releases quota."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AMOUNT = click.option("--amount", type=click.IntRange(1), default=1, show_defau
 @click.argument("quota", type=click.IntRange(0))
 @write_options
 def set_(session: Session, *, member: str, quota: int) -> None:
-    """Set what MEMBER has left to QUOTA."""
+    """Set the remaining quota of MEMBER to QUOTA."""
     request = pb.SetQuotaRequest(
         name=session.name("members", member), quota=quota, actor=session.actor, request_id=session.request_id
     )
@@ -25,13 +25,13 @@ def set_(session: Session, *, member: str, quota: int) -> None:
     session.show(answer, f"{member} has {answer.quota} left")
 
 
-@click.command(cls=Command, examples=(("Share a hundred", "sidegate quota allocate --tenant acme 100"),))
+@click.command(cls=Command, examples=(("Divide a hundred", "sidegate quota allocate --tenant acme 100"),))
 @click.argument("total", type=click.IntRange(0))
 @write_options
 def allocate(session: Session, *, total: int) -> None:
-    """Share TOTAL evenly among all active members.
+    """Divide TOTAL evenly among all active members.
 
-    What is left over goes one each to the first by ID.
+    The remainder goes to the first members by ID, one each.
     """
     request = pb.AllocateQuotaRequest(
         parent=session.parent, total=total, actor=session.actor, request_id=session.request_id
@@ -41,14 +41,14 @@ def allocate(session: Session, *, total: int) -> None:
     session.show(answer, f"{answer.members} members have {answer.share} each{more}")
 
 
-@click.command(cls=Command, examples=(("Take one", "sidegate quota consume --tenant acme uma"),))
+@click.command(cls=Command, examples=(("Consume one", "sidegate quota consume --tenant acme uma"),))
 @click.argument("member")
 @_AMOUNT
 @write_options
 def consume(session: Session, *, member: str, amount: int) -> None:
-    """Take from what MEMBER has left.
+    """Consume quota of MEMBER.
 
-    Never below zero.
+    It never falls below zero.
     """
     request = pb.ConsumeQuotaRequest(
         name=session.name("members", member), amount=amount, actor=session.actor, request_id=session.request_id
@@ -62,7 +62,7 @@ def consume(session: Session, *, member: str, amount: int) -> None:
 @_AMOUNT
 @write_options
 def release(session: Session, *, member: str, amount: int) -> None:
-    """Give back to MEMBER what was taken."""
+    """Give consumed quota back to MEMBER."""
     request = pb.ReleaseQuotaRequest(
         name=session.name("members", member), amount=amount, actor=session.actor, request_id=session.request_id
     )

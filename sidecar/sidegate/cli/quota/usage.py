@@ -1,4 +1,4 @@
-"""The use of quota over time, listed."""
+"""Lists the use of quota over time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ HEADERS: Final = ("time", "kind", "of", "consumed", "released", "assigned", "lef
 
 
 def usage_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say whose use of quota is told, when, and over what it is added up."""
+    """Add the options that select the use of quota: whose, when, and added up over what."""
     for option in (
         click.option("--to", "end_time", type=TimestampParam(), help="Before this time."),
         click.option("--from", "start_time", type=TimestampParam(), help="Not before this time, such as 2026-03-01."),
-        click.option("--step", type=click.Choice(STEPS), default="day", show_default=True, help="Added up over what."),
-        click.option("--group", default="", help="What members of this group used while they were in it."),
+        click.option(
+            "--step", type=click.Choice(STEPS), default="day", show_default=True, help="The time that is added up."
+        ),
+        click.option("--group", default="", help="What members of this group used while they belonged to it."),
         click.option("--member", default="", help="What this member used."),
     ):
         command = option(command)
@@ -64,7 +66,7 @@ def usage_request(parent: str, *, member: str, group: str, step: str, **options:
 def usage(session: Session, *, limit: int, **options: Any) -> None:
     """List how much quota was consumed, released and assigned.
 
-    Steps without any use are left out. Days are those of UTC, and those that a time is in are whole.
+    Steps without any use are left out. Days are in UTC; a day that a time is in counts whole.
     """
     request = usage_request(session.parent, page_size=limit, actor=session.actor, **options)
     answer = session.call(QuotaServiceStub, "ListQuotaUsage", request)

@@ -13,7 +13,7 @@ COMMANDS = {
 }
 EXAMPLES = (
     ("Who did what in March", "sidegate report audit --tenant acme --from 2026-03-01 --to 2026-04-01 --output a.csv"),
-    ("Who is there", "sidegate report members --tenant acme --output members.csv"),
+    ("The members", "sidegate report members --tenant acme --output members.csv"),
 )
 
 

@@ -1,4 +1,4 @@
-"""CSV that spreadsheets show as it is: no cell of it is ever run as a formula."""
+"""CSV for spreadsheets: no cell is run as a formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reports: read page by page and written as they come, however many rows they have."""
+"""The reports: each page is written as soon as it is read, so that memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MEMBERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report to write: about which tenant, from which server, for whom, and where to."""
+    """A report to write: its tenant, server, actor and output."""
 
     target: Target
     tenant: str
@@ -149,7 +149,8 @@ def members(report: Report) -> None:
 def quota(report: Report, **options: Any) -> None:
     """Write how much quota members and groups used.
 
-    By time; within a step groups, then members. What members used counts for the groups that they stood in then.
+    Rows are sorted by time, and within a step groups come before members. What a member used counts for the groups
+    it belonged to at that time.
     """
 
     async def rows() -> Rows:
@@ -190,6 +191,6 @@ def _json(change: Any, side: str) -> str:
 
 
 def _whole(text: str) -> int | float:
-    """Return a number without the point that the wire gives to whole ones."""
+    """Return a number, a whole one without the decimal point that the wire adds."""
     number = float(text)
     return int(number) if number.is_integer() else number

@@ -1,4 +1,4 @@
-"""`sidegate resource`: templates, documents, and who takes them over."""
+"""`sidegate resource`: templates, documents and other resources."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ COMMANDS = {
 }
 EXAMPLES = (
     ("Register a template", "sidegate resource register --tenant acme template:nda --actor member:tina"),
-    ("Somebody else is in charge now", "sidegate resource hand-over --tenant acme uma ugo"),
+    ("Hand over all that somebody holds", "sidegate resource hand-over --tenant acme uma ugo"),
 )
 
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def resource() -> None:
-    """Register resources, change them, and hand them over."""
+    """Register, update, hand over and delete resources."""

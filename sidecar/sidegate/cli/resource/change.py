@@ -1,4 +1,4 @@
-"""Resources, registered, changed, deleted and handed over."""
+"""Registers, updates, deletes and hands over resources."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from sidegate.server.wire.properties import write_properties
 @click.command(
     cls=Command,
     examples=(
-        ("A template of one's own", "sidegate resource register --tenant acme template:nda --actor member:tina"),
+        ("A template", "sidegate resource register --tenant acme template:nda --actor member:tina"),
         ("A document from it", "sidegate resource register --tenant acme document:d1 --in template:nda --owner uma"),
     ),
 )
 @click.argument("resource")
-@click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, one of each type.")
-@click.option("--owner", default="", help="The member that owns it.  [default: who acts]")
+@click.option("--in", "parents", multiple=True, metavar="PARENT", help="A parent, at most one of each type.")
+@click.option("--owner", default="", help="The member that owns it.  [default: the actor]")
 @click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
 @write_options
 def register(
     session: Session, *, resource: str, parents: tuple[str, ...], owner: str, properties: tuple[str, ...]
 ) -> None:
-    """Make RESOURCE known, with its owner.
+    """Register RESOURCE, with its owner.
 
     RESOURCE is type:id.
     """
@@ -58,16 +58,16 @@ def show(session: Session, *, resource: str) -> None:
 
 
 @click.command(
-    cls=Command, examples=(("A copy of one's own", "sidegate resource clone --tenant acme template:nda nda2"),)
+    cls=Command, examples=(("A copy of a template", "sidegate resource clone --tenant acme template:nda nda2"),)
 )
 @click.argument("resource")
 @click.argument("clone")
-@click.option("--owner", default="", help="The member that owns the clone.  [default: who acts]")
+@click.option("--owner", default="", help="The member that owns the clone.  [default: the actor]")
 @write_options
 def clone(session: Session, *, resource: str, clone: str, owner: str) -> None:
-    """Make one like RESOURCE, with the ID CLONE.
+    """Copy RESOURCE under the ID CLONE.
 
-    It belongs to who cloned it.
+    The copy is owned by the actor, or by --owner.
     """
     request = pb.CloneResourceRequest(
         name=session.name("resources", resource),
@@ -84,21 +84,21 @@ def clone(session: Session, *, resource: str, clone: str, owner: str) -> None:
     cls=Command,
     examples=(
         ("Set a property", "sidegate resource update --tenant acme document:d1 --property status=signed"),
-        ("Place it elsewhere", "sidegate resource update --tenant acme document:d1 --in template:offer"),
+        ("Move it to another template", "sidegate resource update --tenant acme document:d1 --in template:offer"),
     ),
 )
 @click.argument("resource")
 @click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="A property that is stored.")
-@click.option("--in", "parents", multiple=True, metavar="PARENT", help="What it stands in, in place of all before.")
-@click.option("--etag", default="", help="Only if the resource still looks as it did when this was read.")
+@click.option("--in", "parents", multiple=True, metavar="PARENT", help="A parent; those given replace all.")
+@click.option("--etag", default="", help="Update only if the resource has not changed since this was read.")
 @write_options
 def update(
     session: Session, *, resource: str, properties: tuple[str, ...], parents: tuple[str, ...], etag: str
 ) -> None:
-    """Set properties of RESOURCE, and what it stands in.
+    """Set properties and parents of RESOURCE.
 
-    A value is read as JSON where it is JSON, and as text otherwise. An empty one takes the property away, and an empty
-    PARENT what it stands in.
+    A value is read as JSON where it is JSON, and as text otherwise. An empty value removes the property, an empty
+    PARENT all parents.
     """
     given = assignments(properties, example="status=draft")
     placed = ["parents"] if parents else []
@@ -148,21 +148,23 @@ def delete(session: Session, confirmation: Confirmation, *, resource: str) -> No
         ),
     ),
 )
-@click.argument("former")
-@click.argument("heir")
+@click.argument("giver", metavar="FROM")
+@click.argument("receiver", metavar="TO")
 @click.option("--role", "roles", multiple=True, help="Only this role on them, such as owner.")
 @click.option("--only", "resources", multiple=True, metavar="RESOURCE", help="Only this resource.")
 @write_options
-def hand_over(session: Session, *, former: str, heir: str, roles: tuple[str, ...], resources: tuple[str, ...]) -> None:
-    """Let HEIR take over what FORMER holds.
+def hand_over(
+    session: Session, *, giver: str, receiver: str, roles: tuple[str, ...], resources: tuple[str, ...]
+) -> None:
+    """Hand over the resources of member FROM to member TO.
 
-    Who owned, had to process or was viewing documents is followed in all of it at once. A template, in which others
-    stand, is handed over only where --only names it.
+    TO takes over all roles of FROM on them, such as owner or viewer, in one write. A resource that is the parent
+    of others, such as a template, is handed over only with --only.
     """
-    fields: dict[str, Any] = {"from": former}
+    fields: dict[str, Any] = {"from": giver}
     request = pb.HandOverRequest(
         parent=session.parent,
-        to=heir,
+        to=receiver,
         roles=roles,
         resources=resources,
         actor=session.actor,
@@ -170,7 +172,7 @@ def hand_over(session: Session, *, former: str, heir: str, roles: tuple[str, ...
         **fields,
     )
     answer = session.call(ResourceServiceStub, "HandOver", request)
-    session.show(answer, f"{heir} took over {answer.resources} resources from {former}")
+    session.show(answer, f"{receiver} took over {answer.resources} resources from {giver}")
 
 
 def _owned(answer: Any) -> str:

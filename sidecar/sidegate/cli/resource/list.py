@@ -1,4 +1,4 @@
-"""Resources, listed, and who holds what on one."""
+"""Lists and counts resources, and lists who holds which role on one."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _RELATION_HEADERS = ("role", "holder", "on", "through")
         ("What uma owns in a template", "sidegate resource list --tenant acme --in template:nda --owner uma"),
     ),
 )
-@click.option("--type", "type_", default="", help="Those of this type, such as document.")
-@click.option("--in", "inside", default="", metavar="PARENT", help="Those that stand in this themselves.")
-@click.option("--owner", default="", metavar="HOLDER", help="Those of this member, or group:ID.")
+@click.option("--type", "type_", default="", help="Resources of this type, such as document.")
+@click.option("--in", "inside", default="", metavar="PARENT", help="Resources whose parent this is.")
+@click.option("--owner", default="", metavar="HOLDER", help="Resources of this member, or group:ID.")
 @page_options
 @read_options
 def list_(session: Session, *, type_: str, owner: str, limit: int, **given: str) -> None:
     """List the registered resources of the tenant.
 
-    Every condition that is given must hold.
+    A resource must match every filter that is given.
     """
     request = pb.ListRegisteredResourcesRequest(
         parent=session.parent,
@@ -54,16 +54,16 @@ def list_(session: Session, *, type_: str, owner: str, limit: int, **given: str)
     "count",
     cls=Command,
     examples=(
-        ("How much somebody has", "sidegate resource count --tenant acme workspace:uma"),
-        ("What is in a team's folder", "sidegate resource count --tenant acme group:sales"),
+        ("How many are in a workspace", "sidegate resource count --tenant acme workspace:uma"),
+        ("How many are in the folder of a team", "sidegate resource count --tenant acme group:sales"),
     ),
 )
 @click.argument("resource")
 @read_options
 def count(session: Session, *, resource: str) -> None:
-    """Tell how many resources stand in RESOURCE, and not which.
+    """Count the resources in RESOURCE, without naming them.
 
-    And when whose it is, the member or the team, last changed anything.
+    Also shows when the member or group it belongs to last changed anything.
     """
     request = pb.CountResourcesRequest(name=session.name("resources", resource), actor=session.actor)
     answer = session.call(ResourceServiceStub, "CountResources", request)
@@ -75,15 +75,15 @@ def count(session: Session, *, resource: str) -> None:
 
 @click.command(
     cls=Command,
-    examples=(("Who can do something with a document", "sidegate resource relations --tenant acme document:d1"),),
+    examples=(("Who holds a role on a document", "sidegate resource relations --tenant acme document:d1"),),
 )
 @click.argument("resource")
 @page_options
 @read_options
 def relations(session: Session, *, resource: str, limit: int, page_token: str) -> None:
-    """Tell who holds which role on RESOURCE.
+    """List who holds which role on RESOURCE.
 
-    Roles on what it stands in, and roles through groups, say so. Roles on the tenant are told by `grant list`.
+    Roles on its ancestors and roles through groups are marked. Roles on the tenant are listed by `grant list`.
     """
     request = pb.ListRelationsRequest(
         name=session.name("resources", resource), page_size=limit, page_token=page_token, actor=session.actor
@@ -94,7 +94,7 @@ def relations(session: Session, *, resource: str, limit: int, page_token: str) -
         return
     print_table(console(), _RELATION_HEADERS, [_relation(relation) for relation in answer.relations])
     if answer.hidden:
-        click.echo(f"\nNot told to {session.actor}: what is behind {', '.join(answer.hidden)}")
+        click.echo(f"\nHidden from {session.actor}: {', '.join(answer.hidden)}")
     if answer.next_page_token:
         click.echo(f"\nThere are more: --page {answer.next_page_token}")
 

@@ -1,4 +1,4 @@
-"""The way of every client command to a server: one channel, one call, and errors in clear words."""
+"""How client commands call a server: one channel, one call, and errors in clear words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXIT_CODES = {
     StatusCode.PERMISSION_DENIED: DENIED,
 }
 _OPTIONS = (
-    ("grpc.enable_http_proxy", 0),  # a sidecar stands beside its caller: no proxy lies between
+    ("grpc.enable_http_proxy", 0),  # a sidecar is beside its caller, without a proxy between them
     ("grpc.max_receive_message_length", -1),  # an export is as large as the facts are
 )
 
@@ -94,7 +94,7 @@ async def connected(target: Target) -> AsyncIterator[aio.Channel]:
 
 
 async def answer_of(call: Awaitable[Answer], target: Target) -> Answer:
-    """Return what a call answers.
+    """Return the answer to a call.
 
     Raises:
         Failure: the server refused, could not decide, or did not answer.
@@ -106,7 +106,7 @@ async def answer_of(call: Awaitable[Answer], target: Target) -> Answer:
 
 
 async def pages_of(call: Callable[..., Awaitable[Any]], request: Any, target: Target) -> AsyncIterator[Any]:
-    """Yield the answers to the request for a list, page after page, to the last one.
+    """Yield the pages of a list, to the last one.
 
     Raises:
         Failure: the server refused, could not decide, or did not answer.
@@ -120,7 +120,7 @@ async def pages_of(call: Callable[..., Awaitable[Any]], request: Any, target: Ta
 
 
 def _violations(status: status_pb2.Status, reason: str) -> Iterator[str]:
-    """Yield each field violation that a status carries; a fault of a file tells its place and key itself."""
+    """Yield each field violation of a status; the message of a fault in a file names file, line and key itself."""
     for detail in status.details:
         violations = error_details_pb2.BadRequest()
         if detail.Unpack(violations):
@@ -138,8 +138,8 @@ def _failure(error: aio.AioRpcError, target: Target) -> Failure:
     reason = info.reason
     lines = tuple(_violations(status, reason))
     message = "the server refuses the request" if lines else status.message
-    told = ", ".join(part for part in (reason, info.metadata.get("rule", "")) if part)
-    return Failure(f"{message} ({told})" if told else message, exit_code=code, details=lines)
+    code_and_rule = ", ".join(part for part in (reason, info.metadata.get("rule", "")) if part)
+    return Failure(f"{message} ({code_and_rule})" if code_and_rule else message, exit_code=code, details=lines)
 
 
 def _status(error: aio.AioRpcError) -> status_pb2.Status | None:

@@ -83,7 +83,7 @@ def confirmation_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _shown(losses: Iterable[str]) -> tuple[str, ...]:
-    """Return the lines to show; what the actor may not see is named as such, and keeps nobody from deleting it."""
+    """Return the lines to show; a line says what the actor may not see, which does not prevent the deletion."""
     lines: list[str] = []
     try:
         lines.extend(losses)

@@ -1,4 +1,4 @@
-"""What commands print: colour and tables on a terminal, plain aligned text in a pipe, JSON for machines."""
+"""What commands print: colour and tables on a terminal, aligned text in a pipe, JSON for programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 
 
 def plain(struct: Struct) -> dict[str, object]:
-    """Return what a Struct holds, sorted by name; a Struct has doubles only, so whole numbers are made such again."""
+    """Return the fields of a Struct, sorted by name; whole numbers, which a Struct stores as doubles, are integers."""
     return {key: _whole(value) for key, value in sorted(MessageToDict(struct).items())}
 
 

@@ -25,7 +25,7 @@ def read_text(path: str) -> str:
 
 
 def read_bytes(path: str) -> bytes:
-    """Return what a file or standard input holds.
+    """Return the bytes of a file or of standard input.
 
     Raises:
         Failure: it can't be read.
@@ -37,7 +37,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def decoded_text(raw: bytes, path: str) -> str:
-    """Return the text that bytes of a file are.
+    """Return the bytes of a file as text.
 
     Raises:
         Failure: they are not UTF-8.
@@ -54,7 +54,7 @@ def unreadable(path: str, error: OSError) -> Failure:
 
 
 def assignments(pairs: Iterable[str], *, example: str) -> dict[str, Json]:
-    """Return what each NAME=VALUE says; a value is JSON where it reads as JSON, text otherwise.
+    """Return the value of each NAME=VALUE: JSON where it is JSON, text otherwise.
 
     Raises:
         UsageError: one is of another form.

@@ -57,7 +57,7 @@ class QuestionOptions:
         yield "--context", "context", self.context
 
     def question(self, *, subject: Subject, action: str = "", resource: Resource) -> pb.CheckRequest:
-        """Return the question; a part that is asked for is left empty."""
+        """Return the question; the part that a list asks for is empty."""
         request = Request(
             self.tenant,
             Subject(subject.id, subject.type, self.subject_properties),
@@ -172,7 +172,11 @@ def _consistency(at_least_as_fresh: str | None, *, fully_consistent: bool) -> Co
 
 
 def _number(text: str) -> int | float:
-    """Return the number; what the wire's double can't hold is taken for text."""
+    """Return the number.
+
+    Raises:
+        ValueError: a double of the wire can't hold it, so it is text.
+    """
     if not isfinite(float(text)):
         raise ValueError(text)
     return float(text) if set(text) & set(".eE") else int(text)

@@ -37,7 +37,7 @@ class Session:
         return name_of(self.tenant)
 
     def name(self, collection: str, id_: str) -> str:
-        """Return the name of a thing in the tenant."""
+        """Return the name on the wire of a member, group, role or resource in the tenant."""
         return name_of(self.tenant, collection, id_)
 
     def call(self, stub: Any, method: str, request: Any) -> Any:

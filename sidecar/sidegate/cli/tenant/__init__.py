@@ -1,4 +1,4 @@
-"""`sidegate tenant`: companies, made, shown and set."""
+"""`sidegate tenant`: the tenants of a server."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ COMMANDS = {
     "delete": "sidegate.cli.tenant.lifecycle:delete",
 }
 EXAMPLES = (
-    ("Make a company and its first member", "sidegate tenant create --tenant acme ann --email ann@acme.example"),
+    ("Create a company with its first member", "sidegate tenant create --tenant acme ann --email ann@acme.example"),
     ("Limit its seats", "sidegate tenant set --tenant acme seats=25"),
 )
 
 
 @click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
 def tenant() -> None:
-    """Make tenants, and see them through to their end."""
+    """Create, configure, suspend, resume and delete tenants."""

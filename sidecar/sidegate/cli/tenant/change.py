@@ -1,4 +1,4 @@
-"""Tenants, made, shown and set."""
+"""Creates, shows and configures tenants."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from sidegate.server.wire.properties import write_properties
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting.")
 @write_options
 def create(session: Session, *, founder: str, pack: str, settings: tuple[str, ...], **details: str) -> None:
-    """Make the tenant with its first member, FOUNDER.
+    """Create the tenant with its first member, FOUNDER.
 
-    FOUNDER is the ID of a member, who holds the pack's first role.
+    FOUNDER is a member's ID; the member holds the pack's first role.
     """
     request = pb.CreateTenantRequest(
         tenant_id=session.tenant,
@@ -52,7 +52,7 @@ def create(session: Session, *, founder: str, pack: str, settings: tuple[str, ..
 def show(session: Session) -> None:
     """Show the tenant: its pack, settings, roles and seats.
 
-    A suspended one says so.
+    The first line says whether it is suspended.
     """
     answer = session.call(TenantServiceStub, "GetTenant", pb.GetTenantRequest(name=session.parent, actor=session.actor))
     found = answer.tenant
@@ -72,7 +72,7 @@ def show(session: Session) -> None:
     cls=Command,
     examples=(
         ("Require a second factor", "sidegate tenant set --tenant acme require_mfa=true"),
-        ("Take a setting away", "sidegate tenant set --tenant acme seats="),
+        ("Remove a setting", "sidegate tenant set --tenant acme seats="),
     ),
 )
 @click.argument("settings", nargs=-1, required=True, metavar="NAME=VALUE...")
@@ -80,7 +80,7 @@ def show(session: Session) -> None:
 def set_(session: Session, *, settings: tuple[str, ...]) -> None:
     """Set settings of the tenant, each as NAME=VALUE.
 
-    A value is read as JSON where it is JSON, and as text otherwise. An empty one takes the setting away.
+    A value is read as JSON where it is JSON, and as text otherwise. An empty value removes the setting.
     """
     given = assignments(settings, example="seats=25")
     request = pb.UpdateTenantRequest(

@@ -1,4 +1,4 @@
-"""Tenants, listed, suspended, resumed and deleted."""
+"""Lists, suspends, resumes and deletes tenants."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ _HEADERS = ("tenant", "pack", "state", "seats taken", "created")
 @click.command(
     "list",
     cls=Command,
-    examples=(("All of them", "sidegate tenant list"), ("Who is suspended", "sidegate tenant list --state suspended")),
+    examples=(
+        ("All of them", "sidegate tenant list"),
+        ("Those that are suspended", "sidegate tenant list --state suspended"),
+    ),
 )
-@click.option("--state", type=click.Choice(STATES), help="Those in this state.")
+@click.option("--state", type=click.Choice(STATES), help="Tenants in this state.")
 @page_options
 @cross_tenant_options
 def list_(session: Session, *, state: str | None, limit: int, page_token: str) -> None:
