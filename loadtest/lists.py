@@ -1,9 +1,9 @@
-"""What a page of a list costs, beside a Check in the same run, in tenants of few and of many documents or members.
+"""What a page of a list costs, compared with a Check in the same run, in tenants of few and of many resources.
 
     PYTHONPATH=tests python loadtest/lists.py            a minute or two, up to 100,000 documents and members
     PYTHONPATH=tests python loadtest/lists.py --quick    small tenants only
 
-All tenants stand in one SQLite file and are asked in turn, in process, pages of fifty.
+All tenants are in one SQLite file and are asked in turn, in process, with pages of fifty.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from sidegate.telemetry.logging import configure_logging
 from support.facts.changes import changes_between
 
 Questions: TypeAlias = Mapping[str, tuple[Callable[[Any], Awaitable[object]], Request]]
-"""What is asked, by what that is called: whom, and the question."""
+"""What is asked, by name: the function to call, and the question."""
 PAGE = 50
 CHECK = "a Check, in memory"
 OWN_ROLES = 65
-"""More roles of a tenant's own than a list looks at one by one: everything is asked about."""
+"""More roles of a tenant's own than a list considers one by one, so that it asks about every resource."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ QUICK = Sizes(documents=(200, 400), members=(100, 200), times=3)
 
 @dataclass
 class Figures:
-    """What a question was answered, and how long that took each time, in milliseconds."""
+    """The answer to a question, and how long it took each time, in milliseconds."""
 
     answer: object
     spent: list[float] = field(default_factory=list)
 
     @property
-    def told(self) -> str:
-        """How many a page tells; "" where there is none."""
+    def size(self) -> str:
+        """The number of entries in a page; "" where the answer is no page."""
         if not isinstance(self.answer, AllowedPage):
             return ""
         return f"{len(self.answer.found)}, partial" if self.answer.partial else f"{len(self.answer.found)}"
@@ -175,14 +175,14 @@ async def asked_in_turn(questions: Mapping[int, Questions], times: int) -> dict[
     return found
 
 
-def told(found: Mapping[tuple[str, int], Figures], sizes: Sequence[int], unit: str) -> None:
+def print_table(found: Mapping[tuple[str, int], Figures], sizes: Sequence[int], unit: str) -> None:
     """Print the table of what was asked in tenants of some sizes, in milliseconds and in Checks of the same run."""
     check = statistics.median(spent for size in sizes for spent in found[CHECK, size].spent)
-    print(f"| what | {' | '.join(f'{size:,} {unit}: told | ms | Checks' for size in sizes)} |")
+    print(f"| what | {' | '.join(f'{size:,} {unit}: found | ms | Checks' for size in sizes)} |")
     print(f"|-|{'-:|-:|-:|' * len(sizes)}")
     for what in dict.fromkeys(what for what, _ in found):
         each = (found[what, size] for size in sizes)
-        cells = (f"{one.told} | {one.median:,.2f} | {one.median / check:,.0f}" for one in each)
+        cells = (f"{one.size} | {one.median:,.2f} | {one.median / check:,.0f}" for one in each)
         print(f"| {what} | {' | '.join(cells)} |", flush=True)
     print()
 
@@ -190,7 +190,7 @@ def told(found: Mapping[tuple[str, int], Figures], sizes: Sequence[int], unit: s
 async def measure(sizes: Sizes) -> None:
     """Make the tenants, ask, and print both tables."""
     with tempfile.TemporaryDirectory(prefix="sidegate-lists-") as directory:
-        # Without a cache, for the same Check is asked again and again; lists have none.
+        # Without a cache, since the same Check is asked repeatedly; lists have none.
         settings = GivenSettings(database=f"sqlite:///{directory}/facts.db", listen=("127.0.0.1:0",), cache="off")
         async with bootstrap.deciding(settings) as core:
             for size in sizes.documents:
@@ -199,16 +199,16 @@ async def measure(sizes: Sizes) -> None:
             for size in sizes.members:
                 await made(core, with_members(f"m{size}", size))
             documents = {size: of_documents(core, f"d{size}") for size in sizes.documents}
-            told(await asked_in_turn(documents, sizes.times), sizes.documents, "documents")
+            print_table(await asked_in_turn(documents, sizes.times), sizes.documents, "documents")
             members = {size: of_members(core, f"m{size}") for size in sizes.members}
-            told(await asked_in_turn(members, sizes.times), sizes.members, "members")
+            print_table(await asked_in_turn(members, sizes.times), sizes.members, "members")
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small tenants only, to see that it runs")
-    configure_logging(level="error")  # that a tenant written at once is too much to follow is no news
+    configure_logging(level="error")  # a tenant written in one change is too large to follow, which is expected
     asyncio.run(measure(QUICK if parser.parse_args().quick else Sizes()))
 
 

@@ -1,4 +1,4 @@
-"""What it takes to read a spreadsheet, of people and of none, beside openpyxl.
+"""What it costs to read a spreadsheet, of people and a harmful one, compared with openpyxl.
 
     python loadtest/spreadsheets.py     about a minute
 
@@ -30,7 +30,7 @@ _HEAD = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/
 
 
 def people(rows: int) -> Iterator[str]:
-    """Yield a table of people, without the size that a sheet may claim for itself."""
+    """Yield a table of people, without the size that a sheet may declare."""
     for number in range(1, rows + 1):
         texts = COLUMNS if number == 1 else (f"m{number}@acme.example", "", "", f"Member {number}", "member", "")
         cells = "".join(f'<c t="inlineStr"><is><t>{text}</t></is></c>' for text in texts)
@@ -46,7 +46,7 @@ FILES: Mapping[str, Callable[[], Iterator[str]]] = {
 
 
 def packed(rows: Iterator[str]) -> bytes:
-    """Return a whole file with these rows in the place of its own."""
+    """Return a complete file with these rows."""
     made = BytesIO()
     with ZipFile(BytesIO(empty_sheet("People", COLUMNS))) as whole, ZipFile(made, "w", ZIP_DEFLATED) as file:
         for name in whole.namelist():
@@ -56,7 +56,7 @@ def packed(rows: Iterator[str]) -> bytes:
 
 
 def by_sidegate(raw: bytes) -> str:
-    """Read as the server does; how well a file packs is not looked at, for this refuses the last two at once."""
+    """Read as the server does, but without its limit on the compression ratio, which refuses the last two files."""
     try:
         return f"{len(read_sheet(raw, bounds=Bounds(ratio=100_000)).rows)} rows"
     except InvalidInput as error:
@@ -64,7 +64,7 @@ def by_sidegate(raw: bytes) -> str:
 
 
 def by_openpyxl(raw: bytes) -> str:
-    """Read with its mode for large files, and no further than asked."""
+    """Read with its mode for large files, up to the rows that are needed."""
     try:
         sheet = load_workbook(BytesIO(raw), read_only=True).worksheets[0]
         sheet.reset_dimensions()
@@ -77,7 +77,7 @@ READERS: Mapping[str, Callable[[bytes], str]] = {"sidegate": by_sidegate, "openp
 
 
 def peak() -> float:
-    """Return the most memory that this process ever had, in MB; `getrusage` would tell of its parent's, too."""
+    """Return the most memory that this process ever had, in MB; `getrusage` would count its parent's, too."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 

@@ -1,10 +1,10 @@
-"""The store at size: what a step, a page and a first touch take among ever more companies, on both databases.
+"""The store at size: what a step, a page and a first use take with more and more companies, on both databases.
 
     PYTHONPATH=tests python loadtest/store.py                    both, up to a million members and five million grants
     PYTHONPATH=tests python loadtest/store.py --store sqlite     one of them
     PYTHONPATH=tests python loadtest/store.py --quick            a thousand members
 
-The three sizes stand side by side and are asked in turn, so that what else the machine does is shared by all of them.
+All three sizes are filled first and then asked in turn, so that other load on the machine affects all of them.
 PostgreSQL is one that the script starts itself. Takes up to 8 GB in the temporary directory while it runs.
 """
 
@@ -41,7 +41,7 @@ from support.servers.postgres import PostgresServer, postgres_server
 SMALL, LARGE = "acme", tenant_id(0)
 DEEP = member_id(8_000)
 PAGE = 51
-# The tests' server syncs nothing; this one does, as one that is kept.
+# The server of the tests syncs nothing to disk; this one does, as in production.
 SERVER = {"shared_buffers": "256MB", "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
@@ -95,8 +95,8 @@ def questions(there: Filled) -> dict[str, tuple[Callable[[], Awaitable[object]],
     }.items():
         asked[f"history {name}, a page"] = (lambda query=query: store.history(LARGE, query, after=0, limit=PAGE), 1)
     core = frozenset({"tenant", "template", "group"})
-    asked["first touch of 100 members"] = (lambda: store.load_core(SMALL, core), 1)
-    asked["first touch of the large company"] = (lambda: store.load_core(LARGE, core), 10)
+    asked["first use of 100 members"] = (lambda: store.load_core(SMALL, core), 1)
+    asked["first use of the large company"] = (lambda: store.load_core(LARGE, core), 10)
     return asked
 
 
@@ -125,20 +125,20 @@ def _commanded(there: Filled) -> Callable[[], Awaitable[object]]:
 
 @asynccontextmanager
 async def filled(address: str, total: int, sizes: Sizes) -> AsyncIterator[Filled]:
-    """Fill a database, and yield what works on it."""
+    """Fill a database, and yield the use cases on it."""
     async with bootstrap.deciding(GivenSettings(database=address, listen=("127.0.0.1:0",))) as core:
         store = core.store
         began = perf_counter_ns()
         companies = total // MEMBERS
 
-        def told(made: int) -> None:
+        def report(made: int) -> None:
             if made % 500 and made < companies:
                 return
             seconds = (perf_counter_ns() - began) / 1e9
             print(f"  {made:,} of {companies:,} companies, {seconds:.0f} s", file=sys.stderr, flush=True)
 
         await fill(store, 0, 1, members=sizes.large)
-        await fill(store, 1, companies + 1, told=told)
+        await fill(store, 1, companies + 1, progress=report)
         await store.write({SMALL: changes_between(None, company(SMALL, MEMBERS))}, expected={}, actor="platform")
         if address.startswith("postgresql"):
             await analyze(store)
@@ -174,14 +174,14 @@ async def measure(name: str, addresses: dict[int, str], sizes: Sizes) -> None:
 
 
 async def on_sqlite(sizes: Sizes) -> None:
-    """Measure SQLite, in files that go afterwards."""
+    """Measure SQLite, in files that are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="sidegate-store-") as directory:
         addresses = {total: f"sqlite:///{Path(directory) / str(total)}.db" for total in sizes.totals}
         await measure("SQLite", addresses, sizes)
 
 
 async def on_postgresql(server: PostgresServer, sizes: Sizes) -> None:
-    """Measure PostgreSQL, in databases that go afterwards."""
+    """Measure PostgreSQL, in databases that are dropped afterwards."""
     for name, value in SERVER.items():
         await server.execute(f"ALTER SYSTEM SET {name} = '{value}'")
     await asyncio.to_thread(server.stop)

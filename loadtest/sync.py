@@ -1,12 +1,12 @@
-"""How soon a write is in force on other sidecars, and what holding tenants costs.
+"""How soon a write takes effect on other sidecars, and how much memory tenants take.
 
     PYTHONPATH=tests python loadtest/sync.py            about eight minutes
     PYTHONPATH=tests python loadtest/sync.py --quick    fewer samples and smaller tenants
 
 Three `sidegate serve` processes on one PostgreSQL and one Valkey, which this script starts. Another process grants and
-revokes through all three at a steady rate; this one turns a grant on the first sidecar, watches the other two, and asks
-each as soon as it tells of the change. The lag runs from the write's acknowledgement to the answer that reflects it, so
-the way of one Check is in it. What all processes spent meanwhile is told by write.
+revokes through all three at a steady rate; this one grants and revokes on the first sidecar, watches the other two, and
+asks each as soon as it reports the change. The lag is from the write's acknowledgement to the answer that reflects it,
+so it includes one Check. The processor time of all processes meanwhile is given per write.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ from support.servers.valkey import valkey_server
 
 RATE = 200
 PROBED, LOADED = "probed", tuple(f"load{number}" for number in range(60))
-"""Whose grant is turned, and whose grants another process turns: one sidecar writes to a tenant one after another."""
+"""The tenant that this process writes to, and those of the other process: a sidecar writes one by one to a tenant."""
 HELD = ((1_000, 100), (100, 1_000), (1, 100_000))
 """How many tenants of how many members are held in memory."""
 ALL = "+Inf"
-"""The name of the bucket that counts all lags: one for each write that is in force."""
+"""The name of the bucket that counts all lags: one for each write that took effect."""
 HOUR = 3600.0
 GROUP = 100
 
 
 @dataclass(frozen=True)
-class Way:
-    """How sidecars are told of writes, how many others there are a second, and how often to measure."""
+class Setup:
+    """How hints of writes are sent, how many other writes there are a second, and how many samples to take."""
 
     hints: str
     rate: int
@@ -74,21 +74,21 @@ class Way:
 
 @dataclass(frozen=True)
 class Started:
-    """A sidecar: its process, where it listens and tells its metrics, a channel to it, and whether it told of news."""
+    """A sidecar: its process, its addresses, a channel to it, and whether it has reported a change."""
 
     pid: int
     address: str
     metrics: str
     channel: grpc.aio.Channel
-    told_of: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def process(self) -> str:
         """Its name."""
         return self.address
 
-    def told(self) -> Counter[str]:
-        """Return how many looks were complete, and how many lags lie below each bound of their histogram."""
+    def metrics_now(self) -> Counter[str]:
+        """Return how many polls were complete, and how many lags are below each bound of their histogram."""
         with urllib.request.urlopen(self.metrics) as page:
             families = text_string_to_metric_families(page.read().decode())
         found: Counter[str] = Counter()
@@ -96,88 +96,91 @@ class Started:
             if sample.name == "sidegate_sync_lag_seconds_bucket":
                 found[sample.labels["le"]] += sample.value
             elif sample.name == "sidegate_sync_looks_total":
-                found["looks"] += sample.value
+                found["polls"] += sample.value
         return found
 
 
-async def of_ways(ways: Sequence[Way]) -> None:
-    """Print a line for each way of hinting, and then by which processes its writes were paid for."""
+async def measure_setups(setups: Sequence[Setup]) -> None:
+    """Print a line for each setup, and then the processor time of its writes by process."""
     print(
-        "| hints | writes a second | p50, ms | p99, ms | max, ms | p50 / p99 by metric, ms | looks a second | samples |"
+        "| hints | writes a second | p50, ms | p99, ms | max, ms | p50 / p99 by metric, ms | polls a second | samples |"
     )
     print("|---|-:|-:|-:|-:|-:|-:|-:|", flush=True)
-    paid: list[str] = []
+    cost_lines: list[str] = []
     with postgres_server() as postgres, valkey_server() as valkey:
-        for number, way in enumerate(ways):
+        for number, setup in enumerate(setups):
             await postgres.execute(f"CREATE DATABASE lag{number}")
             stores = ("--database", postgres.address(f"lag{number}"), "--redis", valkey.address)
-            paid.append(await of_way(way, stores, servers=(postgres.pid, valkey.pid)))
+            cost_lines.append(await measure_setup(setup, stores, servers=(postgres.pid, valkey.pid)))
     print("\nProcessor milliseconds a write:\n")
     print("| hints | writes a second | three sidecars | PostgreSQL | Valkey | clients | together |")
-    print("|---|-:|-:|-:|-:|-:|-:|", *paid, sep="\n", flush=True)
+    print("|---|-:|-:|-:|-:|-:|-:|", *cost_lines, sep="\n", flush=True)
 
 
-async def of_way(way: Way, stores: Sequence[str], *, servers: Sequence[int]) -> str:
+async def measure_setup(setup: Setup, stores: Sequence[str], *, servers: Sequence[int]) -> str:
     """Start three sidecars, measure while another process writes through them, and print a line; return another."""
-    flags = (*stores, "--hints", way.hints, "--metrics-address", "127.0.0.1:0", "--log-level", "error")
+    flags = (*stores, "--hints", setup.hints, "--metrics-address", "127.0.0.1:0", "--log-level", "error")
     async with AsyncExitStack() as stack:
         sidecars = [await started(stack, flags) for _ in range(3)]
         await settle(sidecars[0], [PROBED, *LOADED])
         for other in sidecars[1:]:
             stack.callback(asyncio.create_task(watch(other)).cancel)
         await lags(sidecars, Random(0), 20)
-        clients = [os.getpid(), *([await writing(stack, sidecars, way.rate)] if way.rate else [])]
+        clients = [os.getpid(), *([await writing(stack, sidecars, setup.rate)] if setup.rate else [])]
         before = measured(sidecars, servers, clients)
-        found = sorted(await lags(sidecars, Random(1), way.samples))
+        found = sorted(await lags(sidecars, Random(1), setup.samples))
         after = measured(sidecars, servers, clients)
-    others, writes = sum(after.told[1:], Counter()) - sum(before.told[1:], Counter()), after.writes - before.writes
+    others, writes = (
+        sum(after.metrics[1:], Counter()) - sum(before.metrics[1:], Counter()),
+        after.writes - before.writes,
+    )
     seconds = after.at - before.at
     by_metric = " / ".join(f"≤ {bucket(others, share):g}" for share in (0.5, 0.99))
     p50, p99 = statistics.median(found), found[int(len(found) * 0.99)]
     print(
-        f"| {way.hints} | {writes / seconds:.0f} | {p50:.1f} | {p99:.1f} | {found[-1]:.1f} | {by_metric} "
-        f"| {others['looks'] / seconds / 2:.0f} | {len(found)} |",
+        f"| {setup.hints} | {writes / seconds:.0f} | {p50:.1f} | {p99:.1f} | {found[-1]:.1f} | {by_metric} "
+        f"| {others['polls'] / seconds / 2:.0f} | {len(found)} |",
         flush=True,
     )
     each = [1000 * (end - start) / writes for start, end in zip(before.spent, after.spent, strict=True)]
     costs = " | ".join(f"{cost:.1f}" for cost in (*each, sum(each)))
-    return f"| {way.hints} | {writes / seconds:.0f} | {costs} |"
+    return f"| {setup.hints} | {writes / seconds:.0f} | {costs} |"
 
 
 async def writing(stack: AsyncExitStack, sidecars: Sequence[Started], rate: int) -> int:
-    """Start a process that writes through the sidecars until the stack ends; return its number once it does."""
+    """Start a process that writes through the sidecars until the stack ends; return its ID once it writes."""
     addresses = ",".join(sidecar.address for sidecar in sidecars)
     command = [sys.executable, __file__, "--write", addresses, "--rate", str(rate)]
     process = await asyncio.create_subprocess_exec(*command)
     stack.callback(process.kill)
-    enough = sidecars[1].told()[ALL] + rate
+    enough = sidecars[1].metrics_now()[ALL] + rate
     await eventually(lambda: written(sidecars[1], enough), "the other process writes", seconds=HOUR)
     return process.pid
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What sidecars have told by a moment, and the seconds of processor time that each group of processes has spent."""
+    """The metrics of sidecars at one time, and the seconds of processor time that each group of processes has spent."""
 
     at: float
-    told: Sequence[Counter[str]]
+    metrics: Sequence[Counter[str]]
     spent: Sequence[float]
 
     @property
     def writes(self) -> int:
-        """How many writes are in force on one of the sidecars."""
-        return self.told[1][ALL]
+        """How many writes took effect on one of the sidecars."""
+        return self.metrics[1][ALL]
 
 
 def measured(sidecars: Sequence[Started], servers: Sequence[int], clients: Sequence[int]) -> Measured:
-    """Measure what can be told now."""
-    told = [sidecar.told() for sidecar in sidecars]
+    """Measure now."""
+    metrics = [sidecar.metrics_now() for sidecar in sidecars]
     spent = (sum(processor(it.pid) for it in sidecars), *map(of_family, servers), sum(map(processor, clients)))
-    return Measured(perf_counter(), told, spent)
+    return Measured(perf_counter(), metrics, spent)
 
 
 def processor(pid: int, *, ended: bool = False) -> float:
-    """Return the seconds of processor time that a process has spent, with those of what it started and has ended."""
+    """Return the seconds of processor time that a process has spent, with those of its ended children."""
     times = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11 : 15 if ended else 13]
     return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
@@ -192,8 +195,8 @@ def of_family(pid: int) -> float:
 
 
 async def written(sidecar: Started, writes: int) -> bool:
-    """Return whether so many writes are in force on a sidecar."""
-    return sidecar.told()[ALL] >= writes
+    """Return whether a number of writes took effect on a sidecar."""
+    return sidecar.metrics_now()[ALL] >= writes
 
 
 async def started(stack: AsyncExitStack, flags: Sequence[str]) -> Started:
@@ -206,40 +209,40 @@ async def started(stack: AsyncExitStack, flags: Sequence[str]) -> Started:
     )
 
 
-def bucket(told: Counter[str], share: float) -> float:
-    """Return the upper bound, in milliseconds, of the bucket of the lag's histogram that a share of all lies below."""
-    bounds = sorted((float(name), count) for name, count in told.items() if name[0].isdigit() or name == ALL)
+def bucket(metrics: Counter[str], share: float) -> float:
+    """Return the upper bound, in milliseconds, of the first histogram bucket that holds a share of all lags."""
+    bounds = sorted((float(name), count) for name, count in metrics.items() if name[0].isdigit() or name == ALL)
     return next(1000 * bound for bound, count in bounds if count >= share * bounds[-1][1])
 
 
 async def lags(sidecars: Sequence[Started], random: Random, samples: int) -> list[float]:
-    """Turn a grant so many times; return after how many milliseconds each of the other sidecars told so."""
+    """Grant and revoke in turn; return after how many milliseconds each of the other sidecars answered accordingly."""
     here, *others = sidecars
     found: list[float] = []
     for number in range(samples):
         allowed = number % 2 == 0
         for other in others:
-            other.told_of.clear()
+            other.changed.clear()
         await turn(here.channel, PROBED, on=allowed)
         began = perf_counter()
-        found += await asyncio.gather(*(until_told(other, began, allowed=allowed) for other in others))
+        found += await asyncio.gather(*(until_answered(other, began, allowed=allowed) for other in others))
         await asyncio.sleep(random.uniform(0, 0.05))
     return found
 
 
 async def watch(sidecar: Started) -> None:
-    """Note whenever a sidecar begins to tell of changes or tells of one, until cancelled."""
+    """Note when a sidecar starts to send changes and when it sends one, until cancelled."""
     request = WatchChangesRequest(parent=f"tenants/{PROBED}")
     async for _ in HistoryServiceStub(sidecar.channel).WatchChanges(request):
-        sidecar.told_of.set()
+        sidecar.changed.set()
 
 
-async def until_told(sidecar: Started, began: float, *, allowed: bool) -> float:
-    """Ask whenever there is something new until the answer is this one; return the milliseconds since `began`."""
+async def until_answered(sidecar: Started, began: float, *, allowed: bool) -> float:
+    """Ask after each change until the answer is `allowed`; return the milliseconds since `began`."""
     request = check_request(PROBED, switches(PROBED)[0].question, Demand())
     while True:
-        await sidecar.told_of.wait()
-        sidecar.told_of.clear()
+        await sidecar.changed.wait()
+        sidecar.changed.clear()
         answer = await AuthorizationServiceStub(sidecar.channel).Check(request, timeout=HOUR)
         if (answer.decision == authz.DECISION_ALLOW) is allowed:
             return (perf_counter() - began) * 1000
@@ -253,7 +256,7 @@ async def turn(channel: grpc.aio.Channel, tenant: str, *, on: bool) -> None:
 
 
 async def write(addresses: Sequence[str], rate: int) -> None:
-    """Grant and revoke at a steady rate until killed, each tenant's through one sidecar; late ones are left out."""
+    """Grant and revoke at a steady rate until killed, in a tenant through one sidecar; skip tenants that are busy."""
     async with AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address)) for address in addresses]
         turns = {tenant: cycle(prepared(channel, tenant)) for tenant, channel in zip(LOADED, cycle(channels))}
@@ -274,7 +277,7 @@ async def write(addresses: Sequence[str], rate: int) -> None:
 
 
 def prepared(channel: grpc.aio.Channel, tenant: str) -> list[Callable[[], Any]]:
-    """Return the calls that turn a grant on and off, with all done that a client can do once."""
+    """Return the calls that grant and revoke, prepared as far as a client can."""
     switch = switches(tenant)[1]
     calls: list[Callable[[], Any]] = []
     for turn in (switch.on, switch.off):
@@ -284,8 +287,8 @@ def prepared(channel: grpc.aio.Channel, tenant: str) -> list[Callable[[], Any]]:
 
 
 async def of_sizes(sizes: Sequence[tuple[int, int]]) -> None:
-    """Print a line for each number of tenants, each from a process of its own."""
-    print("\n| tenants | members of each | KiB a tenant | MiB for 100,000 members | all loaded anew, s |")
+    """Print a line for each number of tenants, each measured in its own process."""
+    print("\n| tenants | members of each | KiB a tenant | MiB for 100,000 members | all loaded again, s |")
     print("|-:|-:|-:|-:|-:|", flush=True)
     with postgres_server() as postgres:
         for number, (tenants, members) in enumerate(sizes):
@@ -297,7 +300,7 @@ async def of_sizes(sizes: Sequence[tuple[int, int]]) -> None:
 
 
 async def fill(address: str, tenants: int, members: int) -> None:
-    """Write tenants of so many members."""
+    """Write tenants of a number of members."""
     store = await open_store(address)
     for number in range(tenants):
         facts = company(f"t{number}", members)
@@ -306,7 +309,7 @@ async def fill(address: str, tenants: int, members: int) -> None:
 
 
 def company(tenant: str, members: int) -> TenantFacts:
-    """Return the facts of a tenant whose members each have a role and stand in a group of a hundred."""
+    """Return the facts of a tenant whose members each have a role and belong to a group of a hundred."""
     ids = [f"m{number}" for number in range(members)]
     groups = {f"g{first}": ids[first : first + GROUP] for first in range(0, members, GROUP)}
     return TenantFacts(
@@ -318,23 +321,23 @@ def company(tenant: str, members: int) -> TenantFacts:
 
 
 async def hold(address: str, members: int) -> None:
-    """Load every tenant twice; print by how much this process grew, and how long the second time took."""
+    """Load every tenant twice; print by how much this process grew, and how long the second load took."""
     settings = GivenSettings(database=address, max_tenants=100_000, hints="off")
     async with bootstrap.deciding(settings) as core:
         tenants = await core.store.tenants()
         before = resident()
-        await touch(core.snapshots, tenants)
+        await load(core.snapshots, tenants)
         held = resident() - before
         core.snapshots.invalidate_all()
         began = perf_counter()
-        await touch(core.snapshots, tenants)
+        await load(core.snapshots, tenants)
         spent = perf_counter() - began
     a_tenant, of_many = held / len(tenants) / 2**10, held / len(tenants) / members * 100_000 / 2**20
     print(f"| {len(tenants):,} | {members:,} | {a_tenant:,.0f} | {of_many:,.0f} | {spent:,.1f} |", flush=True)
 
 
-async def touch(snapshots: Snapshots, tenants: Sequence[str]) -> None:
-    """Load tenants, all of them at once as after a gap in the feed."""
+async def load(snapshots: Snapshots, tenants: Sequence[str]) -> None:
+    """Load tenants, all together as after a gap in the feed."""
     await asyncio.gather(*map(snapshots.tenant, tenants))
 
 
@@ -360,7 +363,9 @@ async def main() -> None:
     else:
         few = 10 if given.quick else 1
         samples = {"store": 300, "redis": 300, "off": 150}
-        await of_ways([Way(hints, rate, samples[hints] // few) for hints in samples for rate in (0, given.rate)])
+        await measure_setups(
+            [Setup(hints, rate, samples[hints] // few) for hints in samples for rate in (0, given.rate)]
+        )
         await of_sizes([(tenants, max(1, members // few)) for tenants, members in HELD])
 
 

@@ -1,9 +1,9 @@
-"""What watching costs: how soon a change is told, what watchers add to writes and memory, how fast a backlog is read.
+"""What watching costs: how soon a change is sent, what watchers add to writes and memory, how fast a backlog is read.
 
     python loadtest/watch.py                         under a minute, on SQLite
     python loadtest/watch.py --database URL          on an empty PostgreSQL
 
-The server has a process of its own; all watchers share this one, so the last figures are this side's as well.
+The server has a process of its own; all watchers share this one, so the figures for many watchers include its cost.
 """
 
 from __future__ import annotations
@@ -56,46 +56,46 @@ def resident(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-class Board:
-    """Where watchers note when they were told of something."""
+class Arrivals:
+    """When each watcher received which change."""
 
     def __init__(self) -> None:
         self._noted: dict[str, list[float]] = {}
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     async def note(self, key: str) -> None:
-        """Note that one more was told."""
-        async with self._news:
+        """Note that one more watcher received it."""
+        async with self._changed:
             self._noted.setdefault(key, []).append(perf_counter())
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    async def told(self, key: str, count: int) -> list[float]:
-        """Wait until so many were told; return when each was."""
-        async with self._news:
-            await self._news.wait_for(lambda: len(self._noted.get(key, ())) >= count)
+    async def times(self, key: str, count: int) -> list[float]:
+        """Wait until `count` watchers received it; return when each did."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._noted.get(key, ())) >= count)
         return self._noted[key]
 
 
-async def watch(channel: grpc.aio.Channel, tenant: str, board: Board) -> None:
+async def watch(channel: grpc.aio.Channel, tenant: str, arrivals: Arrivals) -> None:
     """Watch invitations, and note each."""
     request = pb.WatchChangesRequest(parent=f"tenants/{tenant}", kind="invitation")
     begun = False
     async for response in HistoryServiceStub(channel).WatchChanges(request):
         if not begun:
-            await board.note("begun")
+            await arrivals.note("begun")
         begun = True
         for recorded in response.changes:
-            await board.note(recorded.change.key[0])
+            await arrivals.note(recorded.change.key[0])
 
 
 async def lags(channel: grpc.aio.Channel, tenant: str, watchers: int) -> tuple[list[float], list[float]]:
-    """Return, in ms, how long each write took and how long after its answer each watcher was told of it."""
+    """Return, in ms, how long each write took and how long after its answer each watcher received it."""
     await TenantServiceStub(channel).CreateTenant(
         tenants.CreateTenantRequest(tenant_id=tenant, founder=tenants.Founder(member_id="ann"))
     )
-    board = Board()
-    tasks = [asyncio.create_task(watch(channel, tenant, board)) for _ in range(watchers)]
-    await board.told("begun", watchers)
+    arrivals = Arrivals()
+    tasks = [asyncio.create_task(watch(channel, tenant, arrivals)) for _ in range(watchers)]
+    await arrivals.times("begun", watchers)
     took, late = [], []
     for number in range(max(20, WRITES // max(1, watchers // 10))):
         began = perf_counter()
@@ -104,14 +104,14 @@ async def lags(channel: grpc.aio.Channel, tenant: str, watchers: int) -> tuple[l
         )
         answered = perf_counter()
         took.append((answered - began) * 1000)
-        late += [(moment - answered) * 1000 for moment in await board.told(f"m{number}", watchers)]
+        late += [(received - answered) * 1000 for received in await arrivals.times(f"m{number}", watchers)]
     for task in tasks:
         task.cancel()
     return took, late
 
 
 async def backlog(channel: grpc.aio.Channel) -> float:
-    """Return how many changes a second are told of what was written before."""
+    """Return how many changes a second a watcher receives of a backlog."""
     rows = "".join(f"      m{number}: {{roles: [member]}}\n" for number in range(BACKLOG // 2))
     document = f"tenants:\n  large:\n    members:\n{rows}"
     await FactsServiceStub(channel).ApplyFacts(ApplyFactsRequest(document=document))
@@ -129,7 +129,9 @@ async def main(database: str) -> None:
     options = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
     with served(database) as (address, pid):
         async with grpc.aio.insecure_channel(address, options=options) as channel:
-            print("| watchers | a write, ms, median / p99 | told after its answer, ms, median / p99 | server, MiB |")
+            print(
+                "| watchers | a write, ms, median / p99 | received after its answer, ms, median / p99 | server, MiB |"
+            )
             print("|-:|-:|-:|-:|")
             for watchers in WATCHERS:
                 took, late = await lags(channel, f"t{watchers}", watchers)

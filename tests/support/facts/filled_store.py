@@ -63,11 +63,11 @@ async def fill(
     last: int,
     *,
     members: int = MEMBERS,
-    told: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Make the companies numbered from `first` to before `last` by SQL, with the history of their members alone.
 
-    Nobody else may write meanwhile. `told` hears how many are made.
+    Nobody else may write meanwhile. `progress` is called with the number made.
     """
     for start in range(first, last, _STEP):
         end = min(start + _STEP, last)
@@ -78,7 +78,7 @@ async def fill(
             head = (await connection.exec_driver_sql("SELECT head FROM feed")).scalar_one()
             for statement in _statements(range(start, end), members, head=head, dialect=connection.dialect.name):
                 await connection.exec_driver_sql(statement)
-        told(end - first)
+        progress(end - first)
 
 
 async def analyze(store: SqlFactsStore) -> None:
