@@ -104,9 +104,9 @@ class Figures:
         return statistics.median(self.spent)
 
 
-def row(what: str, figures: Figures, beside: Figures | None = None) -> None:
-    """Print one line of the table, with ratios to `beside` where it is given."""
-    ratios = (figures.median / beside.median, figures.processor / beside.processor) if beside else ()
+def row(what: str, figures: Figures, baseline: Figures | None = None) -> None:
+    """Print one line of the table, with ratios to `baseline` where it is given."""
+    ratios = (figures.median / baseline.median, figures.processor / baseline.processor) if baseline else ()
     shown = " / ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"| {what} | {figures.median:,.1f} | {figures.processor:,.1f} | {shown} |", flush=True)
 

@@ -68,9 +68,9 @@ async def measured(ask: Callable[[], Awaitable[object]], times: int) -> tuple[fl
     return statistics.median(spent), statistics.quantiles(spent, n=100)[98]
 
 
-def row(what: str, figures: tuple[float, float], beside: float | None = None) -> None:
+def row(what: str, figures: tuple[float, float], baseline: float | None = None) -> None:
     """Print one line of the table."""
-    ratio = f"{figures[0] / beside:.2f}" if beside else ""
+    ratio = f"{figures[0] / baseline:.2f}" if baseline else ""
     print(f"| {what} | {figures[0]:,.1f} | {figures[1]:,.1f} | {ratio} |", flush=True)
 
 

@@ -68,9 +68,9 @@ SMALL = _small()
 def test_a_mangled_pack_loads_or_is_a_pack_error(cuts: list[tuple[str, float, int, str]]) -> None:
     """Any text in the three files gives a PackError or a pack that compiles, lints and has a README."""
     texts = dict(TEXTS)
-    for name, place, width, snippet in cuts:
+    for name, share, width, snippet in cuts:
         text = texts[name]
-        at = int(place * len(text))
+        at = int(share * len(text))
         texts[name] = text[:at] + snippet + text[at + width :]
     with tempfile.TemporaryDirectory() as directory:
         try:

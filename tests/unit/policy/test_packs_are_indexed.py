@@ -9,7 +9,7 @@ from sidegate.policy.pack.compile import compile_pack
 from sidegate.policy.pack.load import load_pack
 from sidegate.policy.pack.registry import bundled_packs
 
-PACKS = sorted(place.parent.name for place in bundled_packs().glob("*/pack.yaml"))
+PACKS = sorted(path.parent.name for path in bundled_packs().glob("*/pack.yaml"))
 PLAN = """\
 matcher m on p
   index   by value and prefix: keyMatch(r.obj.type, p.type)

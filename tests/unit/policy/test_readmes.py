@@ -15,8 +15,8 @@ from support.packs.packs import ROWS, write_pack
 from support.paths import ROOT
 
 POLICIES = ROOT / "policies"
-PACKS = sorted(place.parent for place in POLICIES.glob("*/pack.yaml"))
-named = pytest.mark.parametrize("directory", PACKS, ids=lambda place: place.name)
+PACKS = sorted(path.parent for path in POLICIES.glob("*/pack.yaml"))
+named = pytest.mark.parametrize("directory", PACKS, ids=lambda path: path.name)
 
 
 @named

@@ -73,7 +73,7 @@ def test_inline_facts_keep_their_lines(tmp_path: Path) -> None:
 
 
 def test_facts_by_path_are_relative_to_the_file(tmp_path: Path) -> None:
-    """Facts named by path are read from beside the test file, and their faults name their own file."""
+    """A path of facts is relative to the test file, and the faults of these facts name their own file."""
     write(tmp_path, "tenants: {acme: {}}\n", "facts/acme.yaml")
     text = FILE.replace("facts:\n  tenants:\n    acme: {members: {uma: {}}}\n", "facts: facts/acme.yaml\n")
     file = read_test_file(write(tmp_path, text))

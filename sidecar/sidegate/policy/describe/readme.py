@@ -149,7 +149,7 @@ def _who(holder: Holder, type_: str, schema: Schema) -> str:
     """Return the holder of a row, in words."""
     if holder.role == ANYONE:
         return "every member"
-    place = f"the {holder.scope}" if holder.scope in (type_, TENANT) else f"the {holder.scope} it is in"
+    scope = f"the {holder.scope}" if holder.scope in (type_, TENANT) else f"the {holder.scope} it is in"
     match schema.roles[holder.role].held_by:
         case HeldBy.MEMBER:
             return (
@@ -158,9 +158,9 @@ def _who(holder: Holder, type_: str, schema: Schema) -> str:
                 else f"the member whose {holder.scope} it is in"
             )
         case HeldBy.GROUP:
-            return f"members of {place}"
+            return f"members of {scope}"
         case HeldBy.GRANT:
-            return f"`{holder.role}` of {place}"
+            return f"`{holder.role}` of {scope}"
 
 
 def _roles(schema: Schema) -> Iterator[str]:

@@ -73,7 +73,7 @@ def _unused_properties(pack: Pack, conditions: Mapping[str, Node], document: Doc
         for entity, name in properties_in(conditions[row[5]]):
             of = [type_.name for type_ in matching_types(row[3], schema)] if entity == "obj" else [""]
             read |= {(entity, type_, name) for type_ in of}
-    places: list[tuple[tuple[str, ...], str, str, Mapping[str, Property]]] = [
+    property_maps: list[tuple[tuple[str, ...], str, str, Mapping[str, Property]]] = [
         (("settings",), "dom", "", schema.settings),
         (("member",), "sub", "", schema.member),
         (("context",), "env", "", schema.context),
@@ -82,7 +82,7 @@ def _unused_properties(pack: Pack, conditions: Mapping[str, Node], document: Doc
             for name, type_ in schema.resources.items()
         ),
     ]
-    for path, entity, of_type, properties in places:
+    for path, entity, of_type, properties in property_maps:
         for name, declared in properties.items():
             if (entity, of_type, name) not in read:
                 yield document.fault((*path, name), f"no condition reads `r.{entity}.{name}`")

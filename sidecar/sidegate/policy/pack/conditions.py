@@ -148,7 +148,7 @@ class _TypeChecker:
                 raise Syntax("`in` needs a list on its right, such as ('read', 'write') or a property of type list")
             inside = {Kind.TEXT}
         for kind in inside - {left}:
-            raise Syntax(f"`in` looks for {left} among {kind}")
+            raise Syntax(f"`in` searches {left} among {kind}")
         return Kind.TRUTH
 
     def _call(self, node: Call) -> Kind:

@@ -59,7 +59,7 @@ def matching_types(pattern: str, schema: Schema) -> tuple[ResourceType, ...]:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether a name matches a row's pattern as Casbin's keyMatch does: the first `*` matches any rest."""
+    """Return whether a name matches a row's pattern as Casbin's keyMatch does: the first `*` matches any ending."""
     head, star, _ = pattern.partition("*")
     return name.startswith(head) if star else name == pattern
 

@@ -67,20 +67,20 @@ def questions_in(declared: str | Sequence[str]) -> list[str]:
 
 
 def _property_faults(schema: Schema, document: Document) -> Iterator[Fault]:
-    places: list[tuple[tuple[str, ...], Mapping[str, Property], frozenset[str]]] = [
+    found_at: list[tuple[tuple[str, ...], Mapping[str, Property], frozenset[str]]] = [
         (("settings",), schema.settings, BUILT_IN),
         (("member",), schema.member, frozenset(MEMBER_BUILT_IN)),
         (("context",), schema.context, frozenset()),
     ]
     for name, type_ in schema.resources.items():
-        places.append((("resources", name, "properties"), type_.properties or {}, BUILT_IN))
-    for place, properties, taken in places:
+        found_at.append((("resources", name, "properties"), type_.properties or {}, BUILT_IN))
+    for at, properties, taken in found_at:
         for name, declared in properties.items():
             if name in taken:
-                yield document.fault((*place, name), f"`{name}` is built in; choose another name")
+                yield document.fault((*at, name), f"`{name}` is built in; choose another name")
             if not declared.accepts(declared.default):
                 message = f"`{declared.default}` is not right: expected a value of type {declared.type}"
-                yield document.fault((*place, name, "default"), message)
+                yield document.fault((*at, name, "default"), message)
 
 
 def _role_faults(role: Role, schema: Schema, document: Document) -> Iterator[Fault]:
@@ -152,16 +152,14 @@ def _custom_role_faults(schema: Schema, document: Document) -> Iterator[Fault]:
 def _authority_faults(schema: Schema, document: Document) -> Iterator[Fault]:
     """Yield each `granted_by` that names no role on the tenant, and each unknown action of `granted_with`."""
     holdable = {name for name, role in schema.roles.items() if TENANT in role.on}
-    places: list[tuple[tuple[str, ...], frozenset[str]]] = [
+    found_at: list[tuple[tuple[str, ...], frozenset[str]]] = [
         (("roles", name), role.granted_by) for name, role in schema.roles.items()
     ]
     if schema.custom_roles:
-        places.append((("custom_roles",), schema.custom_roles.granted_by))
-    for place, names in places:
+        found_at.append((("custom_roles",), schema.custom_roles.granted_by))
+    for at, names in found_at:
         for name in sorted(names - holdable):
-            yield document.fault(
-                (*place, "granted_by"), f"`{name}` is no role on the tenant: {nearest(name, holdable)}"
-            )
+            yield document.fault((*at, "granted_by"), f"`{name}` is no role on the tenant: {nearest(name, holdable)}")
     for role in schema.roles.values():
         for scope in sorted(role.on - {TENANT}) if role.granted_with else ():
             type_ = schema.resources.get(scope)
@@ -171,23 +169,23 @@ def _authority_faults(schema: Schema, document: Document) -> Iterator[Fault]:
 
 
 def _operation_faults(schema: Schema, document: Document) -> Iterator[Fault]:
-    places: list[tuple[tuple[str, ...], str, str]] = [
+    found_at: list[tuple[tuple[str, ...], str, str]] = [
         (("operations", operation), *question) for operation, question in schema.operations.items()
     ]
     for type_ in schema.resources.values():
         path = ("resources", type_.name)
         for key in ("registered_with", "moved_into"):
             asked = _declared(type_, document).get(key, ())
-            places += [((*path, key), *question_of(question)) for question in questions_in(asked)]
+            found_at += [((*path, key), *question_of(question)) for question in questions_in(asked)]
         given = ((key, getattr(type_, key)) for key in RESOURCE_ACTIONS)
-        places += [((*path, key), type_.name, action) for key, action in given if action]
-    for place, name, action in places:
+        found_at += [((*path, key), type_.name, action) for key, action in given if action]
+    for at, name, action in found_at:
         declared = schema.resources.get(name)
         if declared is None:
-            yield document.fault(place, f"`{name}` is no type: {nearest(name, schema.resources)}")
+            yield document.fault(at, f"`{name}` is no type: {nearest(name, schema.resources)}")
         elif action not in declared.actions:
             message = f"`{name}` has no action `{action}`: {nearest(action, declared.actions)}"
-            yield document.fault(place, message)
+            yield document.fault(at, message)
 
 
 def _declared(type_: ResourceType, document: Document) -> Mapping[str, Any]:
