@@ -13,9 +13,9 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.cli.shell.client import Target, answer_of, connected
 from sidegate.cli.shell.commands import Command
-from sidegate.cli.shell.console import console, print_json
-from sidegate.cli.shell.failures import DENIED
-from sidegate.cli.shell.hints import name_hint, show_hint
+from sidegate.cli.shell.console import console, print_json, styled
+from sidegate.cli.shell.failures import DENIED, show_hint
+from sidegate.cli.shell.hints import name_hint
 from sidegate.cli.shell.question import QuestionOptions, question_options, reason_text, resource_of, subject_of
 from sidegate.model.reference import ref
 
@@ -74,7 +74,7 @@ def _print(question: pb.CheckRequest, answer: pb.CheckResponse) -> None:
     verdict = Text("ALLOW", "bold green") if allowed else Text("DENY", "bold red")
     asked = f"{ref(subject.type, subject.id)} {question.action} {ref(resource.type, resource.id)} in {question.tenant}"
     target = console()
-    target.print(verdict, Text(asked))
+    target.print(verdict, styled(asked))
     lines = {
         "rule": answer.rule or "none",
         "reason": reason_text(answer.reason),
@@ -84,7 +84,7 @@ def _print(question: pb.CheckRequest, answer: pb.CheckResponse) -> None:
     }
     for name, value in lines.items():
         if value:
-            target.print(Text(f"  {name:<12}", "dim"), Text(value), sep="")
+            target.print(Text(f"  {name:<12}", "dim"), styled(value), sep="")
 
 
 def _short(text: str) -> str:

@@ -16,7 +16,9 @@ from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.cli.shell.client import Target, connected, pages_of
 from sidegate.cli.shell.commands import Command, LazyGroup
 from sidegate.cli.shell.console import console, print_json, print_table
-from sidegate.cli.shell.hints import name_hint, show_hint
+from sidegate.cli.shell.failures import show_hint
+from sidegate.cli.shell.hints import name_hint
+from sidegate.cli.shell.output import echo
 from sidegate.cli.shell.question import QuestionOptions, question_options, reason_text, resource_of, subject_of
 from sidegate.model.question import Resource, Subject
 from sidegate.model.reference import ref
@@ -187,7 +189,7 @@ def _print(listed: _ListResult, options: QuestionOptions, what: str, rows: list[
         if rows:
             print_table(console(), (what, "rule"), rows)
         for line in _notes(listed, found=bool(rows)):
-            click.echo(line)
+            echo(line)
     show_hint(listed.hint)
 
 

@@ -42,6 +42,7 @@ MISSPELT = [
     (("check", "uma", "veiw", "document:contract"), "did you mean `view`?"),
     (("check", "uma", "view", "documnt:contract"), "did you mean `document`?"),
     (("list", "resources", "uma", "veiw", "document"), "did you mean `view`?"),
+    (("list", "resources", "uma", "view", "documnt"), "did you mean `document`?"),
     (("list", "subjects", "veiw", "document:contract"), "did you mean `view`?"),
     (("list", "actions", "uma", "documnt:contract"), "did you mean `document`?"),
 ]

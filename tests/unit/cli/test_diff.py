@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.json_format import ParseDict
 
 from sidegate.authz.v1 import facts_pb2 as pb
-from sidegate.cli.shell.diff import counts, difference
+from sidegate.cli.facts.diff import counts, difference
 
 
 def change(entity, key, **sides):

@@ -24,6 +24,7 @@ from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import print_json
 from sidegate.cli.shell.failures import UNDECIDED, Failure
 from sidegate.cli.shell.names import id_of
+from sidegate.cli.shell.output import echo
 from sidegate.cli.shell.session import Session, cross_tenant_options
 from sidegate.cli.shell.timestamps import TimestampParam
 from sidegate.server.wire.names import name_of
@@ -110,7 +111,7 @@ class _Follower:
                 await following
         finally:
             if self.request.cursor:
-                click.echo(f"To go on: --cursor {self.request.cursor}", err=True)
+                echo(f"To go on: --cursor {self.request.cursor}", err=True)
 
     async def _follow(self) -> None:
         async with connected(self.session.target) as channel:
@@ -136,7 +137,7 @@ class _Follower:
     async def _pause(self, failure: Failure) -> None:
         self.failures += 1
         seconds = min(2.0**self.failures / 2, _LONGEST_PAUSE)
-        click.echo(f"{failure.message}; trying again in {seconds:g} s", err=True)
+        echo(f"{failure.message}; trying again in {seconds:g} s", err=True)
         # Clients that lost the same server should not all come back at the same time.
         await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311 - no secret depends on it
 
@@ -150,7 +151,7 @@ class _Follower:
             columns = [cell.ljust(width) for cell, width in zip(short, _WIDTHS, strict=True)]
             if every:
                 columns.insert(1, id_of(recorded.tenant))
-            click.echo("  ".join([*columns, of, details]).rstrip())
+            echo("  ".join([*columns, of, details]).rstrip())
 
 
 async def _responses(

@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 from sidegate.cli.shell.commands import Command
-from sidegate.cli.shell.console import console, print_json
+from sidegate.cli.shell.console import console, print_json, styled
 from sidegate.cli.shell.failures import BAD_INPUT, DENIED
 from sidegate.cli.shell.local_packs import packs_in
 from sidegate.engine import ReferenceEngine
@@ -106,7 +106,7 @@ def _test_faults(directory: Path, packs: Sequence[Pack]) -> Iterator[Fault]:
 def _print(findings: Sequence[Finding], packs: int) -> None:
     target = console()
     for finding in findings:
-        target.print(Text.assemble((finding.severity, _STYLES[finding.severity]), f": {finding.fault}"))
+        target.print(Text(finding.severity, _STYLES[finding.severity]), styled(f": {finding.fault}"), sep="")
     errors = sum(finding.severity == ERROR for finding in findings)
     style = "red" if errors else "yellow" if findings else "green"
     counts = f"{errors} {_plural(errors, ERROR)}, {len(findings) - errors} {_plural(len(findings) - errors, WARNING)}"

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.completion import complete_pack_or_directory
-from sidegate.cli.shell.console import console, print_json, print_table
+from sidegate.cli.shell.console import console, print_json, print_table, styled
 from sidegate.cli.shell.local_packs import bundled_names
+from sidegate.cli.shell.output import visible
 from sidegate.documents.suggestions import nearest
 from sidegate.errors import Fault, PackError
 from sidegate.policy.describe.matrix import Holder, who_may
@@ -114,7 +115,7 @@ def _print_by_action(target: Console, type_: ResourceType, entries: Sequence[Ent
     ]
     print_table(target, ("action", "allowed", "denied"), rows)
     for text, number in conditions.items():
-        target.print(Text(f"({number}) if {text}", "dim"))
+        target.print(styled(f"({number}) if {text}", "dim"))
 
 
 def _distinct(entries: Iterable[Entry]) -> Iterable[str]:
@@ -123,7 +124,7 @@ def _distinct(entries: Iterable[Entry]) -> Iterable[str]:
 
 def _cell(entries: Iterable[Entry], key: tuple[str, str], conditions: Mapping[str, int]) -> Text:
     lines = [
-        f"{entry.rule} {entry.who}" + (f" ({conditions[entry.condition]})" if entry.condition else "")
+        visible(f"{entry.rule} {entry.who}") + (f" ({conditions[entry.condition]})" if entry.condition else "")
         for entry in entries
         if (entry.action, entry.effect) == key
     ]

@@ -18,9 +18,10 @@ from rich.text import Text
 
 from sidegate.bootstrap.policy_tests import DEPTHS, answerer
 from sidegate.cli.shell.commands import Command
-from sidegate.cli.shell.console import console, print_table
+from sidegate.cli.shell.console import console, print_table, styled
 from sidegate.cli.shell.failures import DENIED
 from sidegate.cli.shell.inputs import unreadable
+from sidegate.cli.shell.output import visible
 from sidegate.documents.yaml import Document
 from sidegate.engine import DEFAULT_ENGINE, ENGINES
 from sidegate.errors import FaultyFiles, PolicyTestError
@@ -156,7 +157,13 @@ def _print_failed(target: Console, failed: Sequence[Sequence[str]]) -> None:
         print_table(target, COLUMNS, failed)
         return
     rows = [
-        (Text.assemble((where, "bold"), f"\n{check}"), about, expected, Text(got, "red"), f"{reason}\n{rule}")
+        (
+            Text.assemble((visible(where), "bold"), f"\n{visible(check)}"),
+            about,
+            expected,
+            styled(got, "red"),
+            Text(f"{visible(reason)}\n{visible(rule)}"),
+        )
         for where, about, check, expected, got, reason, rule in failed
     ]
     print_table(target, ("check", "about", "expected", "got", "reason and rule"), rows)

@@ -9,6 +9,7 @@ from sidegate.authz.v1.resource_pb2_grpc import ResourceServiceStub
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, plain, print_table
 from sidegate.cli.shell.names import holder_ref, id_of
+from sidegate.cli.shell.output import echo
 from sidegate.cli.shell.session import Session, page_options, read_options
 
 _HEADERS = ("resource", "in", "owner", "properties")
@@ -94,7 +95,7 @@ def relations(session: Session, *, resource: str, limit: int, page_token: str) -
         return
     print_table(console(), _RELATION_HEADERS, [_relation(relation) for relation in answer.relations])
     if answer.hidden:
-        click.echo(f"\nHidden from {session.actor}: {', '.join(answer.hidden)}")
+        echo(f"\nHidden from {session.actor}: {', '.join(answer.hidden)}")
     if answer.next_page_token:
         click.echo(f"\nThere are more: --page {answer.next_page_token}")
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from sidegate.cli.shell.failures import BAD_INPUT, DENIED, UNDECIDED, Failure
+from sidegate.cli.shell.output import echo
 from sidegate.cli.shell.session import Session
 
 Losses = Callable[[Any], Iterable[str]]
@@ -39,9 +40,9 @@ class Confirmation:
             flags = f"--yes, or {instead} within ten minutes" if instead else "--yes"
             message = f"no terminal to ask on: add {flags}, to {action}; nothing was changed"
             raise Failure(message, exit_code=BAD_INPUT, details=lines)
-        click.echo(f"This will {action}:" if lines else f"This will {action}.", err=True)
+        echo(f"This will {action}:" if lines else f"This will {action}.", err=True)
         for line in lines:
-            click.echo(f"  {line}", err=True)
+            echo(f"  {line}", err=True)
         if not _asked():
             raise Failure("not confirmed; nothing was changed", exit_code=BAD_INPUT)
 
@@ -99,5 +100,5 @@ def _asked() -> bool:
     try:
         return click.confirm("Go on?", err=True)
     except click.Abort:  # Ctrl-C, or the end of the input
-        click.echo(err=True)
+        echo(err=True)
         return False

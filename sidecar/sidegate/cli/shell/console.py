@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sidegate.cli.shell.output import visible
+from sidegate.model.identifiers import invisible_character
+
 Cell = str | Text
 
 _GAP = "  "
@@ -25,8 +28,14 @@ def console() -> Console:
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=indent, ensure_ascii=False))
+    """Print a value as JSON; invisible characters are escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    click.echo(text if text.isascii() else "".join(map(_in_json, text)))
+
+
+def styled(text: str, style: str = "") -> Text:
+    """Return a text to print in a style, with invisible characters as escapes."""
+    return Text(visible(text), style)
 
 
 def plain(struct: Struct) -> dict[str, object]:
@@ -43,7 +52,7 @@ def print_table(target: Console, headers: Sequence[str], rows: Sequence[Sequence
     for header in headers:
         table.add_column(header, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in row))
     target.print(table, soft_wrap=False)
 
 
@@ -51,8 +60,14 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _in_json(character: str) -> str:
+    """Return a character of a JSON text; one that is invisible, which only a string can hold, as its escape."""
+    seen = character.isascii() or not invisible_character(character)
+    return character if seen else json.dumps(character)[1:-1]
+
+
 def _print_aligned(rows: Sequence[Sequence[Cell]]) -> None:
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[visible(str(cell)) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
         padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]

@@ -7,6 +7,7 @@ from typing import IO, Any
 
 import click
 
+from sidegate.cli.shell.output import echo, echo_marked
 from sidegate.errors import FaultyFiles, InvalidInput, ModelError, RowError, SidegateError, StartError
 
 DENIED = 1
@@ -42,8 +43,13 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message, its details and its hint to standard error."""
-        click.echo(click.style("error", fg="red", bold=True) + f": {self.message}", file=file, err=True)
+        echo_marked("error", self.message, colour="red", file=file)
         for detail in self.details:
-            click.echo(f"  {detail}", file=file, err=True)
-        if self.hint:
-            click.echo(click.style("hint", fg="yellow", bold=True) + f": {self.hint}", file=file, err=True)
+            echo(f"  {detail}", err=True, file=file)
+        show_hint(self.hint, file=file)
+
+
+def show_hint(hint: str, *, file: IO[Any] | None = None) -> None:
+    """Print a hint to standard error; an empty one is not printed."""
+    if hint:
+        echo_marked("hint", hint, colour="yellow", file=file)

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import click
 from grpc import aio
 
 from sidegate.authz.v1 import authorization_pb2 as pb
@@ -25,12 +24,6 @@ from sidegate.server.wire.names import name_of
 _TIMEOUT: Final = 2.0
 """Seconds for the call that finds a hint: it must not delay the answer much."""
 _PAGE: Final = 1000
-
-
-def show_hint(hint: str) -> None:
-    """Print a hint to standard error; an empty one is not printed."""
-    if hint:
-        click.echo(click.style("hint", fg="yellow", bold=True) + f": {hint}", err=True)
 
 
 async def name_hint(

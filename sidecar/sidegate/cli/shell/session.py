@@ -16,6 +16,7 @@ from sidegate.cli.shell.client import Target, answer_of, connected, target_optio
 from sidegate.cli.shell.console import print_json
 from sidegate.cli.shell.failures import Failure
 from sidegate.cli.shell.hints import tenant_hint
+from sidegate.cli.shell.output import echo
 from sidegate.server.wire.names import name_of
 
 _TIMEOUT = 30.0
@@ -70,7 +71,7 @@ class Session:
             print_json(MessageToDict(answer, preserving_proto_field_name=True))
             return
         for line in lines:
-            click.echo(line)
+            echo(line)
 
 
 def write_options(command: Callable[..., None]) -> Callable[..., None]:

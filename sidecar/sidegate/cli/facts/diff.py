@@ -10,7 +10,8 @@ from google.protobuf.struct_pb2 import Struct
 from rich.text import Text
 
 from sidegate.authz.v1 import facts_pb2 as pb
-from sidegate.cli.shell.console import plain
+from sidegate.cli.shell.console import plain, styled
+from sidegate.cli.shell.output import visible
 from sidegate.model.change import EntryKind
 
 ADDED, ALTERED, REMOVED = "+", "~", "-"
@@ -23,12 +24,12 @@ _EMPTY: tuple[object, ...] = ("", None, False, [], {})
 def difference(tenants: Sequence[pb.TenantChanges]) -> Iterator[Text]:
     """Yield the lines of all tenants, with counts."""
     for tenant in tenants:
-        yield Text(tenant.tenant, "bold")
+        yield styled(tenant.tenant, "bold")
         for change in tenant.changes:
             sign = _sign(change)
-            yield Text(f"  {sign} {_line(change, sign)}", _STYLES[sign])
+            yield styled(f"  {sign} {_line(change, sign)}", _STYLES[sign])
         for warning in tenant.warnings:
-            yield Text.assemble(("  warning", "bold yellow"), f": {warning}")
+            yield Text.assemble(("  warning", "bold yellow"), f": {visible(warning)}")
         yield Text(f"  {counts(tenant.changes)}", "dim")
 
 
