@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import InvalidInput, NotPermitted, Violation
@@ -75,6 +75,15 @@ async def require_moving(step: CommandContext, type_: ResourceType, reference: s
         NotPermitted: the pack denies it.
     """
     await ask_on(step, type_.moved_with, reference)
-    for parent in sorted(added):
-        if action := type_.moved_into.get(split_ref(parent)[0]):
+    await ask_parents(step, type_.moved_into, added)
+
+
+async def ask_parents(step: CommandContext, questions: Mapping[str, str], parents: Collection[str]) -> None:
+    """Require that the actor may do to each parent the action that `questions` maps its type to, if any.
+
+    Raises:
+        NotPermitted: the pack denies it on one of them.
+    """
+    for parent in sorted(parents):
+        if action := questions.get(split_ref(parent)[0]):
             await ask_on(step, action, parent)

@@ -12,7 +12,7 @@ from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.membership.command.step import NO_AUTHORITY, Caller, CommandContext
 from sidegate.membership.handover import hand_over, holdings_of, take_away
-from sidegate.membership.resource_rules import ask_on, registrable, require_moving, require_registering
+from sidegate.membership.resource_rules import ask_on, ask_parents, registrable, require_moving, require_registering
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import Payload
 from sidegate.model.facts import MemberStatus
@@ -128,7 +128,7 @@ class Resources:
         """Make a resource like another, which belongs to who cloned it (EF-07).
 
         Raises:
-            NotPermitted: the pack denies it, or a member clones for another.
+            NotPermitted: the pack denies it, on the resource or on a parent of it, or a member clones for another.
             NotFound: there is no such resource.
             AlreadyExists: there is one of the clone's ID.
         """
@@ -139,6 +139,7 @@ class Resources:
             payload = await step.draft.entry(EntryKind.RESOURCE, source)
             if payload is None:
                 raise NotFound(f"there is no `{source}` in tenant `{step.tenant}`")
+            await ask_parents(step, type_.registered_with, payload["parents"])
             made = ResourceState(clone.reference, tuple(payload["parents"]), payload["properties"], clone.owner)
             return await _put(step, made)
 

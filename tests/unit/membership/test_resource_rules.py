@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from sidegate.bootstrap import Core
 from sidegate.errors import InvalidInput, NotPermitted, SidegateError
 from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.run import CommandRunner
 from sidegate.membership.command.step import Caller
 from sidegate.membership.resource_rules import require_moving, require_registering
+from sidegate.membership.resources import Resources, ResourceState
 from support.decisions.deciding import apply, deciding
 from support.packs.packs import write_pack
 
@@ -50,7 +55,8 @@ tenants:
       cabinet:c1: {}
       cabinet:c2: {}
       box:b1: {}
-      paper:p1: {owner: wes}
+      paper:p1: {owner: wes, parents: [cabinet:c1]}
+      paper:p2: {owner: wes, parents: [cabinet:c2]}
     grants:
       - {role: warden, on: cabinet:c1, to: member:wes}
       - {role: warden, on: box:b1, to: member:wes}
@@ -62,25 +68,21 @@ ON_THE_TYPE = "registered_with: paper:make"
 ON_BOTH = "registered_with: [paper:make, cabinet:fill]"
 
 
-async def registering(directory: Path, questions: str, actor: str, parents: Collection[str]) -> object:
-    """Return how an actor's registration of a paper is answered."""
-    return await outcome(directory, questions, actor, parents, moved="")
-
-
-async def outcome(directory: Path, questions: str, actor: str, parents: Collection[str], *, moved: str) -> object:
+@asynccontextmanager
+async def papers(directory: Path, questions: str) -> AsyncIterator[tuple[Core, ContextFactory]]:
+    """Yield a decision point on the facts above, whose pack asks `questions`, and what begins commands in it."""
     pack = write_pack(directory / "papers", schema=SCHEMA.replace("QUESTIONS", questions), rows=ROWS)
     async with deciding(directory / "facts.db", policies=str(pack), default_pack="papers") as core:
         await apply(core, FACTS)
-        contexts = ContextFactory(core.store, core.decider, lambda name: core.packs.get(name).pack.schema)
-        context = await contexts.begin("acme", Caller(actor))
-        type_ = context.schema.resources["paper"]
-        try:
-            if moved:
-                await require_moving(context, type_, moved, parents)
-            else:
-                await require_registering(context, type_, parents)
-        except SidegateError as error:
-            return type(error)
+        yield core, ContextFactory(core.store, core.decider, lambda name: core.packs.get(name).pack.schema)
+
+
+async def outcome(call: Awaitable[object]) -> object:
+    """Return ALLOWED, or the type of the error that refuses the call."""
+    try:
+        await call
+    except SidegateError as error:
+        return type(error)
     return ALLOWED
 
 
@@ -115,7 +117,9 @@ async def test_each_parent_that_is_asked_about_must_allow_it(
     tmp_path: Path, questions: str, actor: str, parents: list[str], expected: object
 ) -> None:
     """Every named parent allows it, or else the type as a whole; what the pack asks nowhere is the platform's."""
-    assert await registering(tmp_path, questions, actor, parents) == expected
+    async with papers(tmp_path, questions) as (_, contexts):
+        context = await contexts.begin("acme", Caller(actor))
+        assert await outcome(require_registering(context, context.schema.resources["paper"], parents)) == expected
 
 
 @pytest.mark.parametrize(
@@ -134,4 +138,18 @@ async def test_a_move_asks_the_resource_and_its_new_parents(
     tmp_path: Path, questions: str, actor: str, added: list[str], expected: object
 ) -> None:
     """A new parent is asked what a registration asks it, or what `moved_into` says instead."""
-    assert await outcome(tmp_path, questions, actor, added, moved="paper:p1") == expected
+    async with papers(tmp_path, questions) as (_, contexts):
+        context = await contexts.begin("acme", Caller(actor))
+        moving = require_moving(context, context.schema.resources["paper"], "paper:p1", added)
+        assert await outcome(moving) == expected
+
+
+@pytest.mark.parametrize(("source", "expected"), [("paper:p1", ALLOWED), ("paper:p2", DENIED)])
+async def test_a_clone_is_registered_in_the_parents_of_its_source(
+    tmp_path: Path, source: str, expected: object
+) -> None:
+    """Who may clone a resource makes the clone only where it could register one."""
+    async with papers(tmp_path, f"{ON_ONE_PARENT}, cloned_with: view") as (core, contexts):
+        resources = Resources(CommandRunner(contexts, core.follower), ReadRunner(contexts, core.follower))
+        clone = ResourceState("paper:copy")
+        assert await outcome(resources.clone("acme", source, clone, Caller("member:wes"), lambda _: b"")) == expected
