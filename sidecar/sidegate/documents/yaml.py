@@ -108,7 +108,7 @@ class _Builder:
             raise self._refuse(line, f"tag `{event.tag}`; plain values only")
         if self._open and isinstance(self._open[-1], dict) and self._keys[-1] is None:
             if event.value in self._open[-1]:
-                raise self._refuse(line, f"key `{event.value}` stands twice")
+                raise self._refuse(line, f"key `{event.value}` is given twice")
             self._keys[-1] = event.value
             self.lines[(*self._paths[-1], event.value)] = line
             return

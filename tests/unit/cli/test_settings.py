@@ -255,7 +255,7 @@ def test_polling_must_be_faster_than_the_bound(monkeypatch):
         ("listen: [", "not valid YAML"),
         ("- listen", "expected a mapping of settings"),
         ("config: other.yaml", "a settings file can't name another"),
-        ("demo: true\ndemo: false", "key `demo` stands twice"),
+        ("demo: true\ndemo: false", "key `demo` is given twice"),
     ],
 )
 def test_a_file_that_holds_no_settings_is_refused(file, text, expected):

@@ -81,7 +81,7 @@ def test_scalars_are_those_of_the_core_schema(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a: 1\na: 2", "x.yaml:2: key `a` stands twice"),
+        ("a: 1\na: 2", "x.yaml:2: key `a` is given twice"),
         ("a: &x 1\nb: *x", "x.yaml:2: alias `*x`; write the value out"),
         ("a: !!python/object:os.system x", "x.yaml:1: tag `tag:yaml.org,2002:python/object:os.system`; plain values"),
         ("a: !!set {b}", "x.yaml:1: tag `tag:yaml.org,2002:set`; plain values"),

@@ -50,7 +50,7 @@ ID = "expected an ID of 1 to 256 characters without `*`, control characters, or 
         ),
         (
             "tenants:\n  acme:\n    members:\n      uma: {}\n      uma: {}",
-            "5: key `uma` stands twice",
+            "5: key `uma` is given twice",
         ),
         (
             "tenants:\n  acme:\n    grants:\n      - {role: admin, on: tenant, to: uma}",

@@ -92,7 +92,7 @@ def test_facts_by_path_are_relative_to_the_file(tmp_path: Path) -> None:
         ("subject: uma,", "subject: 7,", "test.yaml:6: checks.0.subject: `7` is not right: expected text"),
         ("  tenants:", "  tenant:", "test.yaml:2: facts: `tenants` is missing"),
         ("pack: small", "pack: [small]", 'test.yaml:1: pack: `["small"]` is not right: expected text'),
-        ("pack: small", "pack: small\npack: big", "test.yaml:2: key `pack` stands twice"),
+        ("pack: small", "pack: small\npack: big", "test.yaml:2: key `pack` is given twice"),
     ],
 )
 def test_a_wrong_file_names_line_and_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
