@@ -32,6 +32,7 @@ from sidegate.config.settings import GivenSettings
 from sidegate.decision.cache_key import question_of
 from sidegate.decision.freshness import Freshness
 from sidegate.decision.guard import FreshnessGuard
+from sidegate.decision.known import Known
 from sidegate.decision.local_cache import RememberedDecisions
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request, Resource, Subject
@@ -63,7 +64,7 @@ def asks(member: int, number: int) -> Request:
 class Instant:
     """A decider that decides nothing."""
 
-    async def decide(self, _request: Request) -> Decision:
+    async def decide(self, _request: Request, _known: Known) -> Decision:
         """Deny immediately."""
         return Decision(allowed=False, reason="no_matching_rule")
 

@@ -9,9 +9,9 @@ from functools import partial
 from sidegate.bootstrap.redis import redis_client
 from sidegate.config.settings import Settings
 from sidegate.decision.cache import DecisionCache, Tiers
+from sidegate.decision.known import RuleDecider, TenantDecider
 from sidegate.decision.local_cache import RememberedDecisions
 from sidegate.decision.sealed_cache import SealedDecisions
-from sidegate.ports.decider import Decider
 from sidegate.ports.facts_store import FactsStore
 from sidegate.ports.shared_cache import SharedCache
 from sidegate.replica.snapshots import Snapshots
@@ -25,8 +25,8 @@ _SECRET = "decision-cache"  # noqa: S105 - the name of a secret, not one
 
 @asynccontextmanager
 async def cached(
-    delegate: Decider, settings: Settings, *, store: FactsStore, snapshots: Snapshots, observer: CacheObserver
-) -> AsyncIterator[Decider]:
+    delegate: RuleDecider, settings: Settings, *, store: FactsStore, snapshots: Snapshots, observer: CacheObserver
+) -> AsyncIterator[TenantDecider]:
     """Yield the delegate with the caches before it that the settings ask for."""
     if settings.cache == "off":
         yield delegate

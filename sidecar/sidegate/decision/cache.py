@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from sidegate.decision.cache_key import question_of
 from sidegate.decision.evaluate import BEFORE_RULES, refusal
+from sidegate.decision.known import Examined, Head, Known, RuleDecider
 from sidegate.decision.local_cache import Key, RememberedDecisions
 from sidegate.decision.sealed_cache import SealedDecisions
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
-from sidegate.ports.decider import Decider
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.snapshots import Snapshots
-from sidegate.replica.tenant_head import TenantHead
 from sidegate.runtime.tasks import cancel_and_wait
 from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
 
@@ -34,13 +33,13 @@ class Tiers:
 class DecisionCache:
     """Answers what was decided before from the same facts and rules; the delegate decides the rest.
 
-    The revision that this sidecar would decide from is taken in the same breath as the look into memory, and it is part
-    of every key: a write makes all older answers unreachable. Kept is only what rules decided; what is refused before
-    any rule is told as quickly, and whoever can ask at all can ask that.
+    The revision that this sidecar would decide from is part of every key, and nothing is awaited between comparing it
+    with the current one and reading memory: a write makes all older answers unreachable. Only decisions of rules are
+    stored: what is refused before any rule is answered as quickly, and anyone who can call Check can ask for it.
     """
 
     def __init__(
-        self, delegate: Decider, *, snapshots: Snapshots, tiers: Tiers, observer: CacheObserver = UNCOUNTED
+        self, delegate: RuleDecider, *, snapshots: Snapshots, tiers: Tiers, observer: CacheObserver = UNCOUNTED
     ) -> None:
         self._delegate = delegate
         self._snapshots = snapshots
@@ -51,35 +50,44 @@ class DecisionCache:
     def __repr__(self) -> str:
         return f"DecisionCache({self._tiers.remembered!r}, {self._delegate!r})"
 
-    async def decide(self, request: Request) -> Decision:
+    async def decide(self, request: Request, head: Head) -> Decision:
         """Answer from a cache, else as the delegate does; errors are never remembered."""
-        standing = self._snapshots.known_head(request.tenant)
-        if standing is None or not standing.pack.repeatable:
+        if not head.pack.repeatable or not self._snapshots.is_current(request.tenant, head):
             self._observer.count(CacheEvent.BYPASS)
-            return await self._delegate.decide(request)
-        key = standing.lineage, standing.revision.number, question_of(request)
+            return await self._delegate.decide(request, head)
+        key = head.lineage, head.revision.number, question_of(request)
         decision = self._tiers.remembered.get(key)
         if decision is not None:
             self._observer.count(CacheEvent.HIT_MEMORY)
             return decision
-        if isinstance(standing, TenantSnapshot):
-            if refusal(request, standing) is not None:
-                self._observer.count(CacheEvent.BYPASS)
-                return await self._delegate.decide(request)
-            if self._snapshots.holds(standing, request.resource) and not self._tiers.always:
-                # Nothing is waited for, so nobody could join.
-                return await self._decided(key, request, standing)
-        return await self._joined(key, request, standing)
+        if not isinstance(head, TenantSnapshot):
+            return await self._joined(key, request, head)
+        examined = self._examined(request, head)
+        if examined.refusal is not None:
+            self._observer.count(CacheEvent.BYPASS)
+            return await self._delegate.decide(request, examined)
+        if examined.resource is not None and not self._tiers.always:
+            # Nothing is waited for, so nobody could join.
+            return await self._decided(key, request, examined)
+        return await self._joined(key, request, examined)
 
     async def close(self) -> None:
         """End what is still being decided, which nobody waits for any more."""
         await cancel_and_wait([*self._flights.values()])
 
-    async def _joined(self, key: Key, request: Request, standing: TenantSnapshot | TenantHead) -> Decision:
+    def _examined(self, request: Request, snapshot: TenantSnapshot) -> Examined:
+        reason = refusal(request, snapshot)
+        if reason is not None:
+            return Examined(snapshot, reason)
+        resource = request.resource
+        type_ = snapshot.pack.pack.schema.resources[resource.type]
+        return Examined(snapshot, None, self._snapshots.resource_in_memory(snapshot, type_, resource.id))
+
+    async def _joined(self, key: Key, request: Request, known: Known) -> Decision:
         """Decide once, however many ask the same meanwhile; who goes away leaves the others their answer."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._looked_up(key, request, standing))
+            flight = asyncio.create_task(self._looked_up(key, request, known))
             self._flights[key] = flight
             flight.add_done_callback(lambda task: self._landed(key, task))
         else:
@@ -91,21 +99,21 @@ class DecisionCache:
         if not task.cancelled():
             task.exception()  # whoever waited may have been cancelled; the next to ask is told the error again
 
-    async def _looked_up(self, key: Key, request: Request, standing: TenantSnapshot | TenantHead) -> Decision:
+    async def _looked_up(self, key: Key, request: Request, known: Known) -> Decision:
         shared = self._tiers.shared
         if shared is not None:
-            digest = standing.pack.pack.digest
-            decision = await shared.get(key[2], revision=standing.revision, policy_digest=digest)
+            head = _head_of(known)
+            decision = await shared.get(key[2], revision=head.revision, policy_digest=head.pack.pack.digest)
             if decision is not None:
                 self._observer.count(CacheEvent.HIT_SHARED)
                 self._tiers.remembered.put(key, decision)
                 return decision
-        return await self._decided(key, request, standing)
+        return await self._decided(key, request, known)
 
-    async def _decided(self, key: Key, request: Request, standing: TenantSnapshot | TenantHead) -> Decision:
+    async def _decided(self, key: Key, request: Request, known: Known) -> Decision:
         self._observer.count(CacheEvent.MISS)
-        decision = await self._delegate.decide(request)
-        if _is_of(decision, standing) and decision.reason not in BEFORE_RULES:
+        decision = await self._delegate.decide(request, known)
+        if _is_of(decision, _head_of(known)) and decision.reason not in BEFORE_RULES:
             self._tiers.remembered.put(key, decision)
             if self._tiers.shared is not None:
                 # The answer goes first.
@@ -113,6 +121,10 @@ class DecisionCache:
         return decision
 
 
-def _is_of(decision: Decision, standing: TenantSnapshot | TenantHead) -> bool:
-    """Whether a decision was made from here; the delegate takes a later revision where facts changed meanwhile."""
-    return decision.revision == standing.revision and decision.policy_digest == standing.pack.pack.digest
+def _head_of(known: Known) -> Head:
+    return known.snapshot if isinstance(known, Examined) else known
+
+
+def _is_of(decision: Decision, head: Head) -> bool:
+    """Return whether a decision was made from here; the delegate takes a later revision where facts changed since."""
+    return decision.revision == head.revision and decision.policy_digest == head.pack.pack.digest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from sidegate.decision.entities import context_entity, resource_entity, subject_entity
+from sidegate.decision.known import Examined, Known
 from sidegate.errors import TooStale
 from sidegate.model.decision import Decision, Reason
 from sidegate.model.facts import MemberStatus
@@ -45,8 +46,10 @@ class Evaluator:
     def __repr__(self) -> str:
         return f"Evaluator({self._snapshots!r})"
 
-    async def decide(self, request: Request) -> Decision:
-        """Answer from memory, but for the first touch of a tenant or resource.
+    async def decide(self, request: Request, known: Known | None = None) -> Decision:
+        """Answer from memory, and from the store on the first use of a tenant or resource.
+
+        What is `known` is used while its snapshot is the tenant's current one; else the tenant is looked up here.
 
         Raises:
             InvalidInput: a claimed property is of another type than the pack declares.
@@ -54,25 +57,30 @@ class Evaluator:
             EvaluationError: a condition can't be evaluated.
         """
         for _ in range(ATTEMPTS):
-            snapshot = await self._snapshots.tenant(request.tenant)
-            if snapshot is None:
-                return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
-            decision = await self._decide(request, snapshot)
-            if decision is not None:
-                return decision
+            if isinstance(known, Examined) and self._snapshots.is_current(request.tenant, known.snapshot):
+                snapshot, reason, facts = known.snapshot, known.refusal, known.resource
+            else:
+                found = await self._snapshot(request.tenant, known)
+                if found is None:
+                    return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
+                snapshot, reason, facts = found, refusal(request, found), None
+            if reason is not None:
+                return _refused(reason, snapshot)
+            if facts is None:
+                type_ = snapshot.pack.pack.schema.resources[request.resource.type]
+                facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
+            if facts is not None:
+                return decided(request, snapshot, facts)
+            # The resource can't be read at the snapshot's revision any more.
             await self._catch_up()
+            known = None
         raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
-    async def _decide(self, request: Request, snapshot: TenantSnapshot) -> Decision | None:
-        """Decide from this snapshot; None where the resource can't be read at its revision any more."""
-        reason = refusal(request, snapshot)
-        if reason is not None:
-            return _refused(reason, snapshot)
-        type_ = snapshot.pack.pack.schema.resources[request.resource.type]
-        facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
-        if facts is None:
-            return None
-        return decided(request, snapshot, facts)
+    async def _snapshot(self, tenant: str, known: Known | None) -> TenantSnapshot | None:
+        """Return the tenant's current snapshot, which may be the one that is known."""
+        if isinstance(known, TenantSnapshot) and self._snapshots.is_current(tenant, known):
+            return known
+        return await self._snapshots.tenant(tenant)
 
 
 def decided(request: Request, snapshot: TenantSnapshot, facts: ResourceFacts) -> Decision:

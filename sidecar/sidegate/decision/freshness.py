@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from sidegate.decision.known import Head
 from sidegate.errors import LostRevision, StoreUnavailable, TooStale, Unavailable
 from sidegate.model.question import Request, Requirement
 from sidegate.model.revision import NO_REVISION
 from sidegate.replica.follower import Follower
-from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.snapshots import Snapshots
-from sidegate.replica.tenant_head import TenantHead
 from sidegate.runtime.waiting import within
 
 T = TypeVar("T")
@@ -36,10 +35,10 @@ class Freshness:
     def __repr__(self) -> str:
         return f"Freshness(max_staleness={self._max_staleness}, {self._follower!r})"
 
-    async def answered(self, request: Request, answer: Callable[[Request], Awaitable[T]]) -> T | None:
+    async def answered(self, request: Request, answer: Callable[[Request, Head], Awaitable[T]]) -> T | None:
         """Return the answer once it can be made freshly enough, None where there is no such tenant.
 
-        That is waited for as long as the request's patience lasts.
+        That is waited for as long as the request's patience lasts. `answer` gets the tenant as it was looked up here.
 
         Raises:
             TooStale: the facts in memory are older than the bound, or than the request asks for.
@@ -64,7 +63,7 @@ class Freshness:
         return arrived - self._max_staleness if waits else float("-inf")
 
     async def _answered(
-        self, request: Request, answer: Callable[[Request], Awaitable[T]], arrived: float, needed: float
+        self, request: Request, answer: Callable[[Request, Head], Awaitable[T]], arrived: float, needed: float
     ) -> T | None:
         for _ in range(ATTEMPTS):
             if self._follower.view_time < needed:
@@ -72,9 +71,10 @@ class Freshness:
             # What is answered now is as old as the view is now, whatever is seen until it is answered.
             seen = self._follower.view_time
             self._require_fresh(seen)
-            if not await self._reaches(request, arrived):
+            head = await self._reached(request, arrived)
+            if head is None:
                 return None
-            made = await answer(request)
+            made = await answer(request, head)
             # The process may have been stopped meanwhile, or the store slow.
             if self._follower.now() - seen <= self._max_staleness:
                 return made
@@ -94,26 +94,28 @@ class Freshness:
             except Unavailable:
                 await self._follower.poll_ended()
 
-    async def _reaches(self, request: Request, arrived: float) -> bool:
-        """Wait until the tenant is seen at the revision asked for or later; return whether there is such a tenant.
+    async def _reached(self, request: Request, arrived: float) -> Head | None:
+        """Wait until the tenant is seen at the revision asked for or later; None where there is no such tenant.
+
+        The tenant may have changed since it was looked up, where its history had to be read from the store.
 
         Raises:
             LostRevision: it is not, in a view in which all is seen that was told of before the question.
         """
         wanted, passed = request.consistency.revision, self._snapshots.revisions
         if not wanted.number:
-            return await self._snapshots.tenant_head(request.tenant) is not None
+            return await self._snapshots.tenant_head(request.tenant)
         while True:
             seen = self._follower.view_time >= arrived
-            standing = await self._snapshots.tenant_head(request.tenant)
-            if standing is not None and await passed.reached(request.tenant, wanted, here=standing.revision):
-                return True
+            head = await self._snapshots.tenant_head(request.tenant)
+            if head is not None and await passed.reached(request.tenant, wanted, here=head.revision):
+                return head
             if not seen:
                 await self._see(arrived)
-            elif standing is None and await passed.contains(request.tenant, wanted):
-                return False
+            elif head is None and await passed.contains(request.tenant, wanted):
+                return None
             else:
-                raise _lost(request, standing)
+                raise _lost(request, head)
 
     def _too_late(self, request: Request, needed: float) -> Unavailable:
         """Return what a request without any patience left is told."""
@@ -128,15 +130,15 @@ class Freshness:
         return StoreUnavailable("the store did not answer in time")
 
 
-def _lost(request: Request, standing: TenantSnapshot | TenantHead | None) -> LostRevision:
+def _lost(request: Request, head: Head | None) -> LostRevision:
     message = f"the revision asked for is not in the history of tenant `{request.tenant}`"
     advice = "the store may have been restored to an earlier state since; drop the token and ask without it"
-    return LostRevision(f"{message}: {advice}", behind=max(0, _behind(request, standing)))
+    return LostRevision(f"{message}: {advice}", behind=max(0, _behind(request, head)))
 
 
-def _behind(request: Request, standing: TenantSnapshot | TenantHead | None) -> int:
+def _behind(request: Request, head: Head | None) -> int:
     """Return how many revisions a tenant lacks to the one asked for, at least."""
-    return request.consistency.revision.number - (standing.revision if standing else NO_REVISION).number
+    return request.consistency.revision.number - (head.revision if head else NO_REVISION).number
 
 
 def patience_of(request: Request) -> float:

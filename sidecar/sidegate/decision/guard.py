@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from sidegate.decision.freshness import Freshness
+from sidegate.decision.known import TenantDecider
 from sidegate.model.decision import Decision, Reason
 from sidegate.model.question import Request
-from sidegate.ports.decider import Decider
 
 
 class FreshnessGuard:
     """Lets a request through where the facts in memory are as fresh as the request and the server demand."""
 
-    def __init__(self, delegate: Decider, freshness: Freshness) -> None:
+    def __init__(self, delegate: TenantDecider, freshness: Freshness) -> None:
         self._delegate = delegate
         self._freshness = freshness
 

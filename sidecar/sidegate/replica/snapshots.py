@@ -15,7 +15,6 @@ from rpds import HashTrieMap
 from sidegate.errors import Unavailable
 from sidegate.model.change import RecordedChange
 from sidegate.model.facts import TenantFacts
-from sidegate.model.question import Resource
 from sidegate.model.reference import ref
 from sidegate.model.revision import Revision
 from sidegate.policy.pack.registry import PackRegistry
@@ -193,11 +192,13 @@ class Snapshots:
         """End the loads that are under way, so that nothing asks the store any more."""
         await cancel_and_wait([flight.task for flight in self._flights.values()])
 
-    def holds(self, snapshot: TenantSnapshot, resource: Resource) -> bool:
-        """Whether what is stored about a resource is in memory, at the snapshot's revision."""
-        type_ = snapshot.pack.pack.schema.resources[resource.type]
-        known = unstored(snapshot, type_, resource.id) or self._held(snapshot, ref(resource.type, resource.id))
-        return known is not None
+    def is_current(self, tenant: str, head: TenantSnapshot | TenantHead) -> bool:
+        """Return whether this is what decisions about a tenant are made from now."""
+        return self._tenants.peek(tenant) is head or self.known_head(tenant) is head
+
+    def resource_in_memory(self, snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
+        """Return what is stored about a resource at the snapshot's revision, None where memory does not hold it."""
+        return unstored(snapshot, type_, id_) or self._held(snapshot, ref(type_.name, id_))
 
     async def tenant(self, tenant: str) -> TenantSnapshot | None:
         """Return a tenant's snapshot, from memory but for the first touch; None where the tenant is unknown.
@@ -222,18 +223,24 @@ class Snapshots:
             StoreUnavailable: the store does not answer.
             Unavailable: the tenant names a pack that is not loaded here.
         """
-        if self._ahead and self._tenants.peek(tenant) is None and self._unknown.peek(tenant) is None:
+        held = self._tenants.get(tenant)
+        if held is not None:
+            return held
+        if self._ahead and self._unknown.peek(tenant) is None:
             flight = self._flight(tenant)
             either: tuple[asyncio.Future[Any], ...] = flight.told, flight.task
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if standing := flight.known_head():
-                return standing
+            if head := self.known_head(tenant):
+                return head
         return await self.tenant(tenant)
 
     def known_head(self, tenant: str) -> TenantSnapshot | TenantHead | None:
         """Return where a tenant stands as far as memory can tell."""
+        held = self._tenants.peek(tenant)
+        if held is not None:
+            return held
         flight = self._flights.get(tenant)
-        return self._tenants.peek(tenant) or (flight.known_head() if flight else None)
+        return flight.known_head() if flight else None
 
     def _flight(self, tenant: str) -> _Flight:
         """Return the load of a tenant, which begins now where none is under way."""
@@ -314,12 +321,10 @@ class Snapshots:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        if known := unstored(snapshot, type_, id_):
-            return known
-        reference = ref(type_.name, id_)
-        held = self._held(snapshot, reference)
+        held = self.resource_in_memory(snapshot, type_, id_)
         if held is not None:
             return held
+        reference = ref(type_.name, id_)
         async with self._touching:
             loaded = await read_resource(self._store, snapshot, reference)
         if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:

@@ -286,7 +286,7 @@ class Stopped:
     def now(self):
         return elapsed() + self.stopped_for
 
-    async def decide(self, _request):
+    async def decide(self, _request, _known):
         self.asked += 1
         if self.asked == 1:
             self.stopped_for = 61.0

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from sidegate.decision.entities import require_claims
 from sidegate.decision.evaluate import MEMBER, decided, refused_action, refused_subject, refused_type
 from sidegate.decision.freshness import Freshness, patience_of
+from sidegate.decision.known import Head
 from sidegate.decision.search.candidates import resources_of, subjects_of
 from sidegate.decision.search.pages import Ids, given
 from sidegate.errors import RevisionConflict, TooStale
@@ -109,15 +110,19 @@ class Search:
         *,
         turn: AbstractAsyncContextManager[object],
     ) -> AllowedPage:
-        async def attempted(request: Request) -> AllowedPage | None:
+        async def attempted(request: Request, head: Head) -> AllowedPage | None:
             async with turn:
+                # Others may have had their turn first, and the tenant may have changed since.
+                current = self._snapshots.is_current(request.tenant, head)
+                snapshot = head if current and isinstance(head, TenantSnapshot) else None
                 for _ in range(ATTEMPTS):
-                    snapshot = await self._snapshots.tenant(request.tenant)
+                    snapshot = snapshot or await self._snapshots.tenant(request.tenant)
                     if snapshot is None:
                         return None
                     with suppress(RevisionConflict):
                         return await look(asked, snapshot)
                     await self._catch_up()
+                    snapshot = None
             raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
         page = await self._freshness.answered(asked.request, attempted)
