@@ -25,10 +25,10 @@ from time import perf_counter_ns
 from sidegate import bootstrap
 from sidegate.bootstrap.assembly import Core
 from sidegate.config.settings import GivenSettings
-from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner
-from sidegate.membership.command.step import Caller
 from sidegate.membership.grants import Grants
 from sidegate.model.change import ChangeQuery, EntryKind
 from sidegate.model.facts import Grant, MemberStatus
@@ -120,7 +120,7 @@ def _commanded(there: Filled) -> Callable[[], Awaitable[object]]:
     held = Grant("viewer", "document:d1000005", f"member:{member_id(20)}")
     caller = Caller(actor=f"member:{member_id(5)}")
     doing = cycle((there.grants.grant, there.grants.revoke))
-    return lambda: next(doing)(LARGE, held, caller, lambda _: b"")
+    return lambda: next(doing)(LARGE, held, caller)
 
 
 @asynccontextmanager
@@ -142,9 +142,9 @@ async def filled(address: str, total: int, sizes: Sizes) -> AsyncIterator[Filled
         await store.write({SMALL: changes_between(None, company(SMALL, MEMBERS))}, expected={}, actor="platform")
         if address.startswith("postgresql"):
             await analyze(store)
-        steps = ContextFactory(store, core.decider, lambda name: core.packs.get(name).pack.schema)
-        commander = CommandRunner(steps, core.follower)
-        yield Filled(core, Grants(commander, ReadRunner(steps, core.follower)))
+        contexts = ContextFactory(store, core.decider, lambda name: core.packs.get(name).pack.schema)
+        commands = CommandRunner(contexts, core.follower)
+        yield Filled(core, Grants(commands, ReadRunner(contexts, core.follower)))
 
 
 async def measure(name: str, addresses: dict[int, str], sizes: Sizes) -> None:

@@ -29,7 +29,7 @@ from sidegate.history.cursors import CursorReader
 from sidegate.history.past_facts import Past
 from sidegate.history.quota_usage import Usage
 from sidegate.history.watch import WatchService
-from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner
 from sidegate.membership.grants import Grants
@@ -298,24 +298,24 @@ def _membership(
     core: Core, watch_service: WatchService, tokens: RevisionTokens, seals: Seals, *, account_id: str
 ) -> dict[str, object]:
     """Return the handlers of who belongs where, and of what changed, by the name of their service."""
-    steps = ContextFactory(core.store, core.decider, core.packs.schema_of)
-    commander, reader = CommandRunner(steps, core.follower), ReadRunner(steps, core.follower)
+    contexts = ContextFactory(core.store, core.decider, core.packs.schema_of)
+    commands, reads = CommandRunner(contexts, core.follower), ReadRunner(contexts, core.follower)
     return {
-        "TenantService": TenantHandler(Tenants(commander, reader, pack_names=core.packs.names), tokens, seals),
+        "TenantService": TenantHandler(Tenants(commands, reads, pack_names=core.packs.names), tokens, seals),
         "MembershipService": MemberHandler(
-            Members(commander, reader), Invitations(commander, account_id=account_id), tokens, seals
+            Members(commands, reads), Invitations(commands, account_id=account_id), tokens, seals
         ),
-        "RoleService": RoleHandler(Roles(commander, reader), Grants(commander, reader), tokens, seals),
-        "GroupService": GroupHandler(Groups(commander, reader), tokens, seals),
+        "RoleService": RoleHandler(Roles(commands, reads), Grants(commands, reads), tokens, seals),
+        "GroupService": GroupHandler(Groups(commands, reads), tokens, seals),
         "ResourceService": ResourceHandler(
-            Resources(commander, reader),
-            monitoring=Monitoring(core.history, reader),
-            relations=Relations(reader),
+            Resources(commands, reads),
+            monitoring=Monitoring(core.history, reads),
+            relations=Relations(reads),
             tokens=tokens,
             seals=seals,
         ),
-        "QuotaService": QuotaHandler(Quotas(commander), Usage(core.history, reader), tokens, seals),
-        "HistoryService": HistoryHandler(History(core.history, reader), watch_service, tokens, seals),
+        "QuotaService": QuotaHandler(Quotas(commands), Usage(core.history, reads), tokens, seals),
+        "HistoryService": HistoryHandler(History(core.history, reads), watch_service, tokens, seals),
     }
 
 

@@ -9,8 +9,9 @@ from typing import Final
 
 from sidegate.errors import NotFound
 from sidegate.history.changes import changes_within
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import ChangeQuery, EntryKind
 from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import InstanceOf
@@ -54,7 +55,7 @@ class Monitoring:
             newest = await changes_within(step, self._store, query, after=0, limit=1) if query else ()
             return Monitored(counts, newest[0].at if newest else None)
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reader.run(tenant, caller, look)
 
 
 def _instances(step: CommandContext, reference: str) -> InstanceOf:

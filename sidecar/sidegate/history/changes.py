@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 from sidegate.errors import NotFound, RevisionConflict
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.model.reference import split_ref
 from sidegate.policy.pack.schema import InstanceOf, Operation
@@ -37,7 +38,7 @@ class History:
                 await _require_right(step, query)
             return await changes_within(step, self._store, query, after=after, limit=limit)
 
-        found = await self._reader.read(tenant, caller, look)
+        found = await self._reader.run(tenant, caller, look)
         await require_ever(self._store, tenant, found)
         return found
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from sidegate.history.changes import changes_within, require_ever
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.model.entry import quota_subject
 from sidegate.model.quota import QuotaTotal, UsageQuery
@@ -38,7 +39,7 @@ class Usage:
             await _require_right(step, query.holder)
             return await step.draft.read(lambda _: self._store.quota_totals(tenant, query, after=after, limit=limit))
 
-        found = await self._reader.read(tenant, caller, look)
+        found = await self._reader.run(tenant, caller, look)
         await require_ever(self._store, tenant, found)
         return found
 
@@ -59,7 +60,7 @@ class Usage:
             await _require_right(step, query.holder)
             return await changes_within(step, self._store, changes, after=after, limit=limit)
 
-        found = await self._reader.read(tenant, caller, look)
+        found = await self._reader.run(tenant, caller, look)
         await require_ever(self._store, tenant, found)
         return found
 

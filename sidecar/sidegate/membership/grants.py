@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import NO_AUTHORITY, CommandContext
 from sidegate.membership.command.invariants import HOLDERS
 from sidegate.membership.command.members import member_of
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import NO_AUTHORITY, Caller, CommandContext
 from sidegate.membership.grant_rules import require_grantable
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
@@ -34,9 +35,9 @@ class Delegated:
 class Grants:
     """The use cases of grants; a scope `tenant` is the tenant itself."""
 
-    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
-        self._commander = commander
-        self._reader = reader
+    def __init__(self, commands: CommandRunner, reads: ReadRunner) -> None:
+        self._commands = commands
+        self._reads = reads
 
     async def list(
         self, tenant: str, query: GrantQuery, caller: Caller, *, after: Grant | None, limit: int
@@ -50,16 +51,16 @@ class Grants:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: CommandContext) -> Sequence[Grant]:
-            await _require_visible(step, query.relation, query.value)
+        async def look(context: CommandContext) -> Sequence[Grant]:
+            await _require_visible(context, query.relation, query.value)
             told = query
             if query.relation is Relation.GRANTS_OF and not caller.is_platform:
-                told = replace(query, scope_types=frozenset(step.schema.core_scopes))
-            return await step.draft.read(lambda store: store.grant_page(tenant, told, after=after, limit=limit))
+                told = replace(query, scope_types=frozenset(context.schema.core_scopes))
+            return await context.draft.read(lambda store: store.grant_page(tenant, told, after=after, limit=limit))
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
-    async def grant(self, tenant: str, grant: Grant, caller: Caller, respond: Callable[[Grant], bytes]) -> Written:
+    async def grant(self, tenant: str, grant: Grant, caller: Caller) -> Written[Grant]:
         """Let a member or a group hold a role on a scope.
 
         Raises:
@@ -68,21 +69,21 @@ class Grants:
             InvalidInput: role, scope or holder is not right, or one too many would hold it.
         """
 
-        async def plan(step: CommandContext) -> Grant:
+        async def plan(context: CommandContext) -> Grant:
             made = _on_scope(tenant, grant)
-            await _require_right(step, made)
-            if made.scope == step.scope:
-                await require_grantable(step, made.role, field="grant.role")
-            if await step.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is not None:
+            await _require_right(context, made)
+            if made.scope == context.scope:
+                await require_grantable(context, made.role, field="grant.role")
+            if await context.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is not None:
                 raise AlreadyExists(f"`{made.holder}` holds role `{made.role}` on `{grant.scope}` already")
-            await _read_for_checks(step, made)
-            step.draft.put(EntryKind.GRANT, made.role, made.scope, made.holder, payload={})
+            await _read_for_checks(context, made)
+            context.draft.put(EntryKind.GRANT, made.role, made.scope, made.holder, payload={})
             return grant
 
         needs = _named_by(tenant, grant)
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond, needs=needs)
+        return await self._commands.run(tenant, caller, plan=plan, needs=needs)
 
-    async def revoke(self, tenant: str, grant: Grant, caller: Caller, respond: Callable[[None], bytes]) -> Written:
+    async def revoke(self, tenant: str, grant: Grant, caller: Caller) -> Written[None]:
         """Take a role from a member or a group (EL-13).
 
         Raises:
@@ -91,21 +92,19 @@ class Grants:
             LastHolder: exactly one must hold it.
         """
 
-        async def plan(step: CommandContext) -> None:
+        async def plan(context: CommandContext) -> None:
             made = _on_scope(tenant, grant)
-            await _require_right(step, made)
-            if made.scope == step.scope:
-                await step.require_authority(made.role)
-            if await step.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is None:
+            await _require_right(context, made)
+            if made.scope == context.scope:
+                await context.require_authority(made.role)
+            if await context.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is None:
                 raise NotFound(f"`{made.holder}` does not hold role `{made.role}` on `{grant.scope}`")
-            step.draft.remove(EntryKind.GRANT, made.role, made.scope, made.holder)
+            context.draft.remove(EntryKind.GRANT, made.role, made.scope, made.holder)
 
         needs = _named_by(tenant, grant)[:1]
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond, needs=needs)
+        return await self._commands.run(tenant, caller, plan=plan, needs=needs)
 
-    async def delegate(
-        self, tenant: str, role: str, to: str, caller: Caller, respond: Callable[[Delegated], bytes]
-    ) -> Written:
+    async def delegate(self, tenant: str, role: str, to: str, caller: Caller) -> Written[Delegated]:
         """Hand the role that exactly one holds to another member, in one transaction (EF-02).
 
         Where the pack lets a member hold one role, the two exchange theirs.
@@ -117,19 +116,19 @@ class Grants:
             InvalidInput: the role is no such role, or nobody else would hold it.
         """
 
-        async def plan(step: CommandContext) -> Delegated:
-            await step.ask(Operation.DELEGATE)
-            declared = _delegable(step, role)
-            if (await member_of(step, to)).status is not MemberStatus.ACTIVE:
+        async def plan(context: CommandContext) -> Delegated:
+            await context.ask(Operation.DELEGATE)
+            declared = _delegable(context, role)
+            if (await member_of(context, to)).status is not MemberStatus.ACTIVE:
                 raise WrongState(f"member `{to}` is not active: expected one that can act at once")
-            holders = sorted(key[2] for _, key in await step.draft.related(Relation.GRANTS_AS, declared.name))
+            holders = sorted(key[2] for _, key in await context.draft.related(Relation.GRANTS_AS, declared.name))
             if holders == [ref("member", to)]:
                 raise InvalidInput(Violation("to", f"`{to}` holds role `{declared.name}` already"))
             former = holders[0] if holders else ""
-            await _hand(step, declared.name, former, ref("member", to))
+            await _hand(context, declared.name, former, ref("member", to))
             return Delegated(declared.name, split_ref(former)[1], to)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
 
 def _on_scope(tenant: str, grant: Grant) -> Grant:
@@ -148,61 +147,65 @@ def _named_by(tenant: str, grant: Grant) -> list[EntryKey]:
     return named
 
 
-async def _require_visible(step: CommandContext, relation: Relation, value: str) -> None:
+async def _require_visible(context: CommandContext, relation: Relation, value: str) -> None:
     """Require that the actor may see the grants on a resource, of a holder, or of a role."""
     if relation is Relation.GRANTS_ON:
-        await step.ask_view(value)
+        await context.ask_view(value)
         return
     kind, holder = split_ref(value)
     of_holder = {_HOLDERS[kind]: holder} if kind in _HOLDERS else {}
-    await step.ask_about(
+    await context.ask_about(
         Operation.LIST_GRANTS, of_holder if relation is Relation.GRANTS_OF else {InstanceOf.ROLE: value}
     )
 
 
-async def _require_right(step: CommandContext, grant: Grant) -> None:
+async def _require_right(context: CommandContext, grant: Grant) -> None:
     """Require that the actor may grant and revoke this: by the operation on the tenant, by an action on the scope."""
-    schema = step.schema
-    if grant.scope == step.scope:
+    schema = context.schema
+    if grant.scope == context.scope:
         kind, holder = split_ref(grant.holder)
         ids = {InstanceOf.ROLE: grant.role, InstanceOf.MEMBER: holder if kind == "member" else ANY}
-        await step.ask_about(Operation.ASSIGN_ROLE, ids)
+        await context.ask_about(Operation.ASSIGN_ROLE, ids)
         return
     role = schema.roles.get(grant.role)
-    if step.caller.is_platform:
+    if context.caller.is_platform:
         return
     if role is None or not role.granted_with:
         message = f"only the platform grants and revokes role `{grant.role}` on `{grant.scope}`"
         raise NotPermitted(message, why=NO_AUTHORITY)
-    await step.ask_action(role.granted_with, grant.scope)
+    await context.ask_action(role.granted_with, grant.scope)
 
 
-async def _read_for_checks(step: CommandContext, grant: Grant) -> None:
+async def _read_for_checks(context: CommandContext, grant: Grant) -> None:
     """Read what else speaks about the grant: on the tenant what its holder holds, elsewhere who holds what few may."""
-    declared = step.schema.roles.get(grant.role)
-    if grant.scope == step.scope:
-        await step.draft.related(Relation.GRANTS_OF, grant.holder)
+    declared = context.schema.roles.get(grant.role)
+    if grant.scope == context.scope:
+        await context.draft.related(Relation.GRANTS_OF, grant.holder)
     elif declared is not None and declared.count is not Count.ANY:
-        await step.draft.related(Relation.GRANTS_ON, grant.scope)
+        await context.draft.related(Relation.GRANTS_ON, grant.scope)
 
 
-def _delegable(step: CommandContext, role: str) -> Role:
-    name = role or step.schema.founder
-    declared = step.schema.roles.get(name)
-    if declared is None or declared.count is not Count.EXACTLY_ONE or name not in step.schema.on_tenant:
+def _delegable(context: CommandContext, role: str) -> Role:
+    name = role or context.schema.founder
+    declared = context.schema.roles.get(name)
+    if declared is None or declared.count is not Count.EXACTLY_ONE or name not in context.schema.on_tenant:
         raise InvalidInput(Violation("role", f"`{name}` is no role on the tenant that exactly one holds"))
     return declared
 
 
-async def _hand(step: CommandContext, role: str, former: str, heir: str) -> None:
-    own = [key for _, key in await step.draft.related(Relation.GRANTS_OF, heir) if key[1] == step.scope]
-    keys = [(role, step.scope, former), (role, step.scope, heir), *((name, step.scope, former) for name, _, _ in own)]
-    await step.draft.load((EntryKind.GRANT, key) for key in keys)
+async def _hand(context: CommandContext, role: str, former: str, heir: str) -> None:
+    own = [key for _, key in await context.draft.related(Relation.GRANTS_OF, heir) if key[1] == context.scope]
+    keys = [
+        (role, context.scope, former),
+        (role, context.scope, heir),
+        *((name, context.scope, former) for name, _, _ in own),
+    ]
+    await context.draft.load((EntryKind.GRANT, key) for key in keys)
     if former:
-        step.draft.remove(EntryKind.GRANT, role, step.scope, former)
-    if step.schema.one_role_per_member:
+        context.draft.remove(EntryKind.GRANT, role, context.scope, former)
+    if context.schema.one_role_per_member:
         for name, scope, _ in own:
-            step.draft.remove(EntryKind.GRANT, name, scope, heir)
+            context.draft.remove(EntryKind.GRANT, name, scope, heir)
             if former:
-                step.draft.put(EntryKind.GRANT, name, scope, former, payload={})
-    step.draft.put(EntryKind.GRANT, role, step.scope, heir, payload={})
+                context.draft.put(EntryKind.GRANT, name, scope, former, payload={})
+    context.draft.put(EntryKind.GRANT, role, context.scope, heir, payload={})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound, Violation
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.membership.grant_rules import require_over_group
 from sidegate.model.change import EntryKind
 from sidegate.model.page import Relation
@@ -37,9 +38,9 @@ class GroupChange:
 class Groups:
     """The use cases of groups."""
 
-    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
-        self._commander = commander
-        self._reader = reader
+    def __init__(self, commands: CommandRunner, reads: ReadRunner) -> None:
+        self._commands = commands
+        self._reads = reads
 
     async def get(self, tenant: str, group: str, caller: Caller) -> GroupState:
         """Return a group with its members.
@@ -49,15 +50,15 @@ class Groups:
             NotFound: there is no such tenant, or no such group.
         """
 
-        async def look(step: CommandContext) -> GroupState:
-            await step.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: group})
-            found = await step.draft.entry(EntryKind.GROUP, group)
+        async def look(context: CommandContext) -> GroupState:
+            await context.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: group})
+            found = await context.draft.entry(EntryKind.GROUP, group)
             if found is None:
                 raise NotFound(f"there is no group `{group}` in tenant `{tenant}`")
-            inside = await step.draft.related(Relation.INSIDE, group)
+            inside = await context.draft.related(Relation.INSIDE, group)
             return GroupState(group, found["name"], tuple(sorted(key[1] for _, key in inside)))
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
     async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[GroupState]:
         """Return a page of groups, by ID, without their members.
@@ -67,16 +68,16 @@ class Groups:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: CommandContext) -> Sequence[GroupState]:
-            await step.ask(Operation.LIST_GROUPS)
-            found = await step.draft.read(lambda store: store.page(tenant, EntryKind.GROUP, after=after, limit=limit))
+        async def look(context: CommandContext) -> Sequence[GroupState]:
+            await context.ask(Operation.LIST_GROUPS)
+            found = await context.draft.read(
+                lambda store: store.page(tenant, EntryKind.GROUP, after=after, limit=limit)
+            )
             return [GroupState(key[0], str(payload["name"])) for (_, key), payload in found.items()]
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
-    async def create(
-        self, tenant: str, group: GroupState, caller: Caller, respond: Callable[[GroupState], bytes]
-    ) -> Written:
+    async def create(self, tenant: str, group: GroupState, caller: Caller) -> Written[GroupState]:
         """Make a group, with members where any are given.
 
         Raises:
@@ -85,19 +86,17 @@ class Groups:
             InvalidInput: a member of it is not there.
         """
 
-        async def plan(step: CommandContext) -> GroupState:
-            await step.ask(Operation.CREATE_GROUP)
-            if await step.draft.entry(EntryKind.GROUP, group.id) is not None:
+        async def plan(context: CommandContext) -> GroupState:
+            await context.ask(Operation.CREATE_GROUP)
+            if await context.draft.entry(EntryKind.GROUP, group.id) is not None:
                 raise AlreadyExists(f"there is a group `{group.id}` already")
-            step.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
-            await _put_in(step, group.id, group.members)
-            return await _state(step, group.id)
+            context.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
+            await _put_in(context, group.id, group.members)
+            return await _state(context, group.id)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def rename(
-        self, tenant: str, group: GroupState, caller: Caller, respond: Callable[[GroupState], bytes]
-    ) -> Written:
+    async def rename(self, tenant: str, group: GroupState, caller: Caller) -> Written[GroupState]:
         """Give a group another name for people.
 
         Raises:
@@ -105,21 +104,15 @@ class Groups:
             NotFound: there is no such group.
         """
 
-        async def plan(step: CommandContext) -> GroupState:
-            await step.ask(Operation.UPDATE_GROUP, group.id)
-            await _require_there(step, group.id)
-            step.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
-            return await _state(step, group.id)
+        async def plan(context: CommandContext) -> GroupState:
+            await context.ask(Operation.UPDATE_GROUP, group.id)
+            await _require_there(context, group.id)
+            context.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
+            return await _state(context, group.id)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def change(
-        self,
-        tenant: str,
-        change: GroupChange,
-        caller: Caller,
-        respond: Callable[[GroupState], bytes],
-    ) -> Written:
+    async def change(self, tenant: str, change: GroupChange, caller: Caller) -> Written[GroupState]:
         """Put members and groups into a group, and take others out.
 
         Raises:
@@ -129,20 +122,20 @@ class Groups:
         """
         group = change.group
 
-        async def plan(step: CommandContext) -> GroupState:
-            await step.ask(Operation.UPDATE_GROUP, group)
-            await _require_there(step, group)
-            await require_over_group(step, group)
-            await _put_in(step, group, change.added)
+        async def plan(context: CommandContext) -> GroupState:
+            await context.ask(Operation.UPDATE_GROUP, group)
+            await _require_there(context, group)
+            await require_over_group(context, group)
+            await _put_in(context, group, change.added)
             for holder in change.removed:
-                if await step.draft.entry(EntryKind.GROUP_MEMBER, group, holder) is None:
+                if await context.draft.entry(EntryKind.GROUP_MEMBER, group, holder) is None:
                     raise NotFound(f"`{holder}` does not stand in group `{group}`")
-                step.draft.remove(EntryKind.GROUP_MEMBER, group, holder)
-            return await _state(step, group)
+                context.draft.remove(EntryKind.GROUP_MEMBER, group, holder)
+            return await _state(context, group)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def delete(self, tenant: str, group: str, caller: Caller, respond: Callable[[None], bytes]) -> Written:
+    async def delete(self, tenant: str, group: str, caller: Caller) -> Written[None]:
         """Delete a group with all that it holds.
 
         Raises:
@@ -151,44 +144,44 @@ class Groups:
             DocumentsHeld: documents stand in its folder.
         """
 
-        async def plan(step: CommandContext) -> None:
-            await step.ask(Operation.DELETE_GROUP, group)
-            await _require_there(step, group)
-            await require_over_group(step, group)
+        async def plan(context: CommandContext) -> None:
+            await context.ask(Operation.DELETE_GROUP, group)
+            await _require_there(context, group)
+            await require_over_group(context, group)
             reference = ref("group", group)
-            inside = await step.draft.related(Relation.CHILDREN, reference)
+            inside = await context.draft.related(Relation.CHILDREN, reference)
             if inside:
                 message = f"{len(inside)} documents stand in the folder of group `{group}`: move them first"
                 raise DocumentsHeld(message, count=len(inside))
             held = [Relation.GRANTS_OF, Relation.GROUPS_OF, Relation.GRANTS_ON]
             for relation, value in ((Relation.INSIDE, group), *((relation, reference) for relation in held)):
-                for entity, key in await step.draft.related(relation, value):
-                    step.draft.remove(entity, *key)
-            step.draft.remove(EntryKind.GROUP, group)
+                for entity, key in await context.draft.related(relation, value):
+                    context.draft.remove(entity, *key)
+            context.draft.remove(EntryKind.GROUP, group)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
-
-
-async def _require_there(step: CommandContext, group: str) -> None:
-    if await step.draft.entry(EntryKind.GROUP, group) is None:
-        raise NotFound(f"there is no group `{group}` in tenant `{step.tenant}`")
+        return await self._commands.run(tenant, caller, plan=plan)
 
 
-async def _put_in(step: CommandContext, group: str, holders: Collection[str]) -> None:
+async def _require_there(context: CommandContext, group: str) -> None:
+    if await context.draft.entry(EntryKind.GROUP, group) is None:
+        raise NotFound(f"there is no group `{group}` in tenant `{context.tenant}`")
+
+
+async def _put_in(context: CommandContext, group: str, holders: Collection[str]) -> None:
     kinds = {"member": EntryKind.MEMBER, "group": EntryKind.GROUP}
-    above = await step.groups_above(ref("group", group))
-    await step.draft.load((EntryKind.GROUP_MEMBER, (group, holder)) for holder in holders)
+    above = await context.groups_above(ref("group", group))
+    await context.draft.load((EntryKind.GROUP_MEMBER, (group, holder)) for holder in holders)
     for position, holder in enumerate(holders):
         field = f"members[{position}]"
         type_, id_ = split_ref(holder)
-        if type_ not in kinds or await step.draft.entry(kinds[type_], id_) is None:
+        if type_ not in kinds or await context.draft.entry(kinds[type_], id_) is None:
             raise InvalidInput(Violation(field, f"`{holder}` is not there: expected `member:<id>` or `group:<id>`"))
         if holder in above or holder == ref("group", group):
             raise InvalidInput(Violation(field, f"`{holder}` would stand in itself: expected no cycle of groups"))
-        step.draft.put(EntryKind.GROUP_MEMBER, group, holder, payload={})
+        context.draft.put(EntryKind.GROUP_MEMBER, group, holder, payload={})
 
 
-async def _state(step: CommandContext, group: str) -> GroupState:
-    inside = await step.draft.related(Relation.INSIDE, group)
-    payload = await step.draft.entry(EntryKind.GROUP, group) or {}
+async def _state(context: CommandContext, group: str) -> GroupState:
+    inside = await context.draft.related(Relation.INSIDE, group)
+    payload = await context.draft.entry(EntryKind.GROUP, group) or {}
     return GroupState(group, payload["name"], tuple(sorted(key[1] for _, key in inside)))

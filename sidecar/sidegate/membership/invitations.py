@@ -18,6 +18,8 @@ from sidegate.errors import (
     Violation,
     WrongState,
 )
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.members import (
     member_of,
     put_member,
@@ -27,7 +29,6 @@ from sidegate.membership.command.members import (
     take_out,
 )
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.membership.grant_rules import give_roles, put_into_groups
 from sidegate.membership.invitation_rows import (
     ACCOUNT_ID,
@@ -85,18 +86,16 @@ class Invitations:
 
     def __init__(
         self,
-        commander: CommandRunner,
+        commands: CommandRunner,
         *,
         account_id: str = ACCOUNT_ID,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._commander = commander
+        self._commands = commands
         self._account_id = account_id
         self._clock = clock
 
-    async def invite(
-        self, tenant: str, order: InviteOrder, caller: Caller, respond: Callable[[Sequence[InviteResult]], bytes]
-    ) -> Written:
+    async def invite(self, tenant: str, order: InviteOrder, caller: Caller) -> Written[Sequence[InviteResult]]:
         """Invite several at once.
 
         Raises:
@@ -105,27 +104,25 @@ class Invitations:
             SeatsTaken: there are fewer seats.
         """
 
-        async def plan(step: CommandContext) -> Sequence[InviteResult]:
-            await step.ask(Operation.INVITE_MEMBER)
+        async def plan(context: CommandContext) -> Sequence[InviteResult]:
+            await context.ask(Operation.INVITE_MEMBER)
             if not 0 < len(order.invitees) <= MAX_INVITEES:
                 found = f"more than {MAX_INVITEES} rows" if order.invitees else "no rows"
                 raise InvalidInput(Violation("invitees", f"has {found}: expected 1 to {MAX_INVITEES}"))
-            await _read_ahead(step, order.invitees, self._account_id)
-            mark = step.draft.mark()
-            results = [await self._row(step, invitee, order) async for invitee in in_time_slices(order.invitees)]
+            await _read_ahead(context, order.invitees, self._account_id)
+            mark = context.draft.mark()
+            results = [await self._row(context, invitee, order) async for invitee in in_time_slices(order.invitees)]
             failures = [result for result in results if result.failure is not None]
             if failures and not order.each:
                 if all(isinstance(result.failure, SeatsTaken) for result in failures):
-                    step.draft.undo(mark)
-                    await require_seats(step, len(order.invitees))
+                    context.draft.undo(mark)
+                    await require_seats(context, len(order.invitees))
                 raise _together(failures)
             return results
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def accept(
-        self, tenant: str, acceptance: Acceptance, caller: Caller, respond: Callable[[MemberRecord], bytes]
-    ) -> Written:
+    async def accept(self, tenant: str, acceptance: Acceptance, caller: Caller) -> Written[MemberRecord]:
         """Make a pending member active; the invitation works once (EL-14).
 
         Raises:
@@ -134,22 +131,20 @@ class Invitations:
             AlreadyExists: another member has the e-mail or phone number.
         """
 
-        async def plan(step: CommandContext) -> MemberRecord:
-            invited = await self._invited(step, acceptance)
+        async def plan(context: CommandContext) -> MemberRecord:
+            invited = await self._invited(context, acceptance)
             if acceptance.account:
                 _require_account(invited, acceptance.account)
             else:
                 invited = _registered(invited, acceptance)
-                await require_unique(step, invited)
-            put_member(step, replace(invited, status=MemberStatus.ACTIVE))
-            step.draft.remove(EntryKind.INVITATION, invited.id)
-            return replace((await records_of(step, [invited.id]))[invited.id], invitation=None)
+                await require_unique(context, invited)
+            put_member(context, replace(invited, status=MemberStatus.ACTIVE))
+            context.draft.remove(EntryKind.INVITATION, invited.id)
+            return replace((await records_of(context, [invited.id]))[invited.id], invitation=None)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def resend(
-        self, tenant: str, member: str, caller: Caller, *, ttl: timedelta, respond: Callable[[MemberRecord], bytes]
-    ) -> Written:
+    async def resend(self, tenant: str, member: str, caller: Caller, *, ttl: timedelta) -> Written[MemberRecord]:
         """Make a new invitation for a pending member; the old one ends.
 
         Raises:
@@ -157,15 +152,15 @@ class Invitations:
             WrongState: the member is not pending.
         """
 
-        async def plan(step: CommandContext) -> MemberRecord:
-            await step.ask(Operation.INVITE_MEMBER)
-            await _pending(step, member)
-            invitation = await self._put_invitation(step, member, ttl)
-            return replace((await records_of(step, [member]))[member], invitation=invitation)
+        async def plan(context: CommandContext) -> MemberRecord:
+            await context.ask(Operation.INVITE_MEMBER)
+            await _pending(context, member)
+            invitation = await self._put_invitation(context, member, ttl)
+            return replace((await records_of(context, [member]))[member], invitation=invitation)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def cancel(self, tenant: str, member: str, caller: Caller, respond: Callable[[None], bytes]) -> Written:
+    async def cancel(self, tenant: str, member: str, caller: Caller) -> Written[None]:
         """Withdraw the invitation of a pending member, who is gone then.
 
         Raises:
@@ -173,59 +168,61 @@ class Invitations:
             WrongState: the member is not pending.
         """
 
-        async def plan(step: CommandContext) -> None:
-            await step.ask(Operation.INVITE_MEMBER)
-            await _pending(step, member)
-            await take_out(step, member)
+        async def plan(context: CommandContext) -> None:
+            await context.ask(Operation.INVITE_MEMBER)
+            await _pending(context, member)
+            await take_out(context, member)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def _row(self, step: CommandContext, invitee: Invitee, order: InviteOrder) -> InviteResult:
-        mark = step.draft.mark()
+    async def _row(self, context: CommandContext, invitee: Invitee, order: InviteOrder) -> InviteResult:
+        mark = context.draft.mark()
         try:
-            return InviteResult(invitee.place, await self._invite(step, checked(invitee, self._account_id), order.ttl))
+            return InviteResult(
+                invitee.place, await self._invite(context, checked(invitee, self._account_id), order.ttl)
+            )
         except _ROW_FAILURES as error:
-            step.draft.undo(mark)
+            context.draft.undo(mark)
             return InviteResult(invitee.place, failure=error)
 
-    async def _invite(self, step: CommandContext, invitee: Invitee, ttl: timedelta) -> MemberRecord:
+    async def _invite(self, context: CommandContext, invitee: Invitee, ttl: timedelta) -> MemberRecord:
         id_ = invitee.member
-        if await step.draft.entry(EntryKind.MEMBER, id_) is not None:
+        if await context.draft.entry(EntryKind.MEMBER, id_) is not None:
             raise AlreadyExists(f"there is a member `{id_}` already")
         member = Member(id_, MemberStatus.PENDING, name=invitee.name, email=invitee.email, phone=invitee.phone)
-        await require_unique(step, member)
-        await require_seats(step)
-        put_member(step, member)
-        invitation = await self._put_invitation(step, id_, ttl)
-        await give_roles(step, id_, invitee.roles, field=f"{invitee.place}.roles")
-        await put_into_groups(step, id_, invitee.groups, field=f"{invitee.place}.groups")
+        await require_unique(context, member)
+        await require_seats(context)
+        put_member(context, member)
+        invitation = await self._put_invitation(context, id_, ttl)
+        await give_roles(context, id_, invitee.roles, field=f"{invitee.place}.roles")
+        await put_into_groups(context, id_, invitee.groups, field=f"{invitee.place}.groups")
         roles, groups = tuple(sorted(set(invitee.roles))), tuple(sorted(set(invitee.groups)))
         return MemberRecord(member, roles=roles, groups=groups, invitation=invitation)
 
-    async def _put_invitation(self, step: CommandContext, member: str, ttl: timedelta) -> Invitation:
+    async def _put_invitation(self, context: CommandContext, member: str, ttl: timedelta) -> Invitation:
         invitation = Invitation(secrets.token_hex(16), self._clock() + ttl)
-        await step.draft.load([(EntryKind.INVITATION, (member,))])
+        await context.draft.load([(EntryKind.INVITATION, (member,))])
         payload = {"id": invitation.id, "expires_at": invitation.expires_at.isoformat()}
-        step.draft.put(EntryKind.INVITATION, member, payload=payload)
+        context.draft.put(EntryKind.INVITATION, member, payload=payload)
         return invitation
 
-    async def _invited(self, step: CommandContext, acceptance: Acceptance) -> Member:
-        stored = await step.draft.entry(EntryKind.INVITATION, acceptance.member)
+    async def _invited(self, context: CommandContext, acceptance: Acceptance) -> Member:
+        stored = await context.draft.entry(EntryKind.INVITATION, acceptance.member)
         if stored is None or stored["id"] != acceptance.invitation:
             raise WrongState("the invitation was used, withdrawn or replaced by a newer one")
         if datetime.fromisoformat(stored["expires_at"]) <= self._clock():
             raise WrongState(f"the invitation expired at {stored['expires_at']}: ask for a new one")
-        return await _pending(step, acceptance.member)
+        return await _pending(context, acceptance.member)
 
 
-async def _read_ahead(step: CommandContext, invitees: Sequence[Invitee], account_id: str) -> None:
+async def _read_ahead(context: CommandContext, invitees: Sequence[Invitee], account_id: str) -> None:
     """Read at once what the rows will ask for one by one; a row that is wrong is told so in its turn."""
     made = [row for invitee in invitees if (row := _or_none(invitee, account_id)) is not None]
     keys: list[EntryKey] = [(kind, (row.member,)) for row in made for kind in (EntryKind.MEMBER, EntryKind.INVITATION)]
-    keys += [(EntryKind.GRANT, (role, step.scope, ref("member", row.member))) for row in made for role in row.roles]
-    await step.draft.load(keys)
-    await step.draft.related(Relation.EMAIL, *(row.email.casefold() for row in made if row.email))
-    await step.draft.related(Relation.PHONE, *(row.phone for row in made if row.phone))
+    keys += [(EntryKind.GRANT, (role, context.scope, ref("member", row.member))) for row in made for role in row.roles]
+    await context.draft.load(keys)
+    await context.draft.related(Relation.EMAIL, *(row.email.casefold() for row in made if row.email))
+    await context.draft.related(Relation.PHONE, *(row.phone for row in made if row.phone))
 
 
 def _or_none(invitee: Invitee, account_id: str) -> Invitee | None:
@@ -235,8 +232,8 @@ def _or_none(invitee: Invitee, account_id: str) -> Invitee | None:
         return None
 
 
-async def _pending(step: CommandContext, id_: str) -> Member:
-    member = await member_of(step, id_)
+async def _pending(context: CommandContext, id_: str) -> Member:
+    member = await member_of(context, id_)
     if member.status is not MemberStatus.PENDING:
         raise WrongState(f"member `{id_}` is {member.status.value}: expected an invited one, who is pending")
     return member

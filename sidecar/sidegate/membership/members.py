@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -18,6 +18,8 @@ from sidegate.errors import (
     Violation,
     WrongState,
 )
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.members import (
     member_of,
@@ -29,9 +31,8 @@ from sidegate.membership.command.members import (
 )
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import Caller, CommandContext
-from sidegate.membership.handover import hand_over, holdings_of, take_away
 from sidegate.membership.invitation_rows import require_email, require_phone
+from sidegate.membership.member_resources import hand_over, holdings_of, take_away
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import member_payload
 from sidegate.model.facts import Member, MemberStatus
@@ -82,9 +83,9 @@ class Left:
 class Members:
     """The use cases of members beside their invitations."""
 
-    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
-        self._commander = commander
-        self._reader = reader
+    def __init__(self, commands: CommandRunner, reads: ReadRunner) -> None:
+        self._commands = commands
+        self._reads = reads
 
     async def get(self, tenant: str, member: str, caller: Caller) -> MemberRecord:
         """Return a member.
@@ -94,14 +95,14 @@ class Members:
             NotFound: there is no such tenant, or no such member.
         """
 
-        async def look(step: CommandContext) -> MemberRecord:
-            await step.ask_about(Operation.GET_MEMBER, {InstanceOf.MEMBER: member})
-            found = await step.draft.records([member])
+        async def look(context: CommandContext) -> MemberRecord:
+            await context.ask_about(Operation.GET_MEMBER, {InstanceOf.MEMBER: member})
+            found = await context.draft.records([member])
             if not found:
                 raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
             return found[member]
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
     async def list(
         self, tenant: str, query: MemberQuery, caller: Caller, *, after: str, limit: int
@@ -113,11 +114,11 @@ class Members:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: CommandContext) -> Sequence[MemberRecord]:
-            await step.ask(Operation.LIST_MEMBERS)
-            return await step.draft.read(lambda store: store.members(tenant, query, after=after, limit=limit))
+        async def look(context: CommandContext) -> Sequence[MemberRecord]:
+            await context.ask(Operation.LIST_MEMBERS)
+            return await context.draft.read(lambda store: store.members(tenant, query, after=after, limit=limit))
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> None:
         """Note when a member was seen; this makes no revision.
@@ -125,16 +126,10 @@ class Members:
         Raises:
             NotFound: there is no such member.
         """
-        if not await self._commander.store.record_access(tenant, member, at):
+        if not await self._commands.store.record_access(tenant, member, at):
             raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
 
-    async def update(
-        self,
-        tenant: str,
-        update: MemberUpdate,
-        caller: Caller,
-        respond: Callable[[MemberRecord], bytes],
-    ) -> Written:
+    async def update(self, tenant: str, update: MemberUpdate, caller: Caller) -> Written[MemberRecord]:
         """Set fields of a member.
 
         Raises:
@@ -145,22 +140,20 @@ class Members:
         """
         id_ = update.member.id
 
-        async def plan(step: CommandContext) -> MemberRecord:
-            await step.ask(Operation.UPDATE_MEMBER, id_)
-            if "mfa" in update.fields and not step.caller.is_platform:
+        async def plan(context: CommandContext) -> MemberRecord:
+            await context.ask(Operation.UPDATE_MEMBER, id_)
+            if "mfa" in update.fields and not context.caller.is_platform:
                 raise NotPermitted("only the platform knows who has a second factor", why="no_operation")
-            stored = await member_of(step, id_)
+            stored = await member_of(context, id_)
             require_fresh(update.etag, member_payload(stored), name=id_)
             new = _updated(stored, update.member, update.fields)
-            await require_unique(step, new)
-            put_member(step, new)
-            return (await records_of(step, [id_]))[id_]
+            await require_unique(context, new)
+            put_member(context, new)
+            return (await records_of(context, [id_]))[id_]
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def deactivate(
-        self, tenant: str, leaving: Leaving, caller: Caller, respond: Callable[[Left], bytes]
-    ) -> Written:
+    async def deactivate(self, tenant: str, leaving: Leaving, caller: Caller) -> Written[Left]:
         """Pause an active member, who keeps its roles (EL-07); its documents need a choice (MS-12).
 
         Raises:
@@ -170,21 +163,19 @@ class Members:
             WrongState: the member is not active.
         """
 
-        async def plan(step: CommandContext) -> Left:
-            await step.ask(Operation.DEACTIVATE_MEMBER, leaving.member)
-            stored = await member_of(step, leaving.member)
+        async def plan(context: CommandContext) -> Left:
+            await context.ask(Operation.DEACTIVATE_MEMBER, leaving.member)
+            stored = await member_of(context, leaving.member)
             if stored.status is not MemberStatus.ACTIVE:
                 raise WrongState(f"member `{stored.id}` is {stored.status.value}: expected an active one")
-            await _require_replaceable(step, stored.id)
-            documents = await _settle(step, leaving, kept=True)
-            put_member(step, replace(stored, status=MemberStatus.INACTIVE))
-            return Left((await records_of(step, [stored.id]))[stored.id], documents)
+            await _require_replaceable(context, stored.id)
+            documents = await _settle(context, leaving, kept=True)
+            put_member(context, replace(stored, status=MemberStatus.INACTIVE))
+            return Left((await records_of(context, [stored.id]))[stored.id], documents)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def activate(
-        self, tenant: str, member: str, caller: Caller, respond: Callable[[MemberRecord], bytes]
-    ) -> Written:
+    async def activate(self, tenant: str, member: str, caller: Caller) -> Written[MemberRecord]:
         """Let an inactive member in again, with the roles it has kept (EL-07).
 
         Raises:
@@ -193,20 +184,18 @@ class Members:
             SeatsTaken: there is no seat for it.
         """
 
-        async def plan(step: CommandContext) -> MemberRecord:
-            await step.ask(Operation.ACTIVATE_MEMBER, member)
-            stored = await member_of(step, member)
+        async def plan(context: CommandContext) -> MemberRecord:
+            await context.ask(Operation.ACTIVATE_MEMBER, member)
+            stored = await member_of(context, member)
             if stored.status is not MemberStatus.INACTIVE:
                 raise WrongState(f"member `{member}` is {stored.status.value}: expected an inactive one")
-            await require_seats(step)
-            put_member(step, replace(stored, status=MemberStatus.ACTIVE))
-            return (await records_of(step, [member]))[member]
+            await require_seats(context)
+            put_member(context, replace(stored, status=MemberStatus.ACTIVE))
+            return (await records_of(context, [member]))[member]
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def delete(
-        self, tenant: str, leaving: Leaving, caller: Caller, *, confirmed: str, respond: Callable[[Left], bytes]
-    ) -> Written:
+    async def delete(self, tenant: str, leaving: Leaving, caller: Caller, *, confirmed: str) -> Written[Left]:
         """Delete a member with all it holds; `confirmed` is the etag that a first call without it returned (EL-09).
 
         Raises:
@@ -216,25 +205,25 @@ class Members:
             StaleEtag: the member was altered since the first call, or other documents would go with it.
         """
 
-        async def plan(step: CommandContext) -> Left:
-            await step.ask(Operation.DELETE_MEMBER, leaving.member)
-            stored = await member_of(step, leaving.member)
-            await _require_replaceable(step, stored.id)
-            held = await holdings_of(step, stored.id)
+        async def plan(context: CommandContext) -> Left:
+            await context.ask(Operation.DELETE_MEMBER, leaving.member)
+            stored = await member_of(context, leaving.member)
+            await _require_replaceable(context, stored.id)
+            held = await holdings_of(context, stored.id)
             gone = held if leaving.held is Held.DELETED else ()
             etag = etag_of({**member_payload(stored), "documents": [*gone]})
             if not confirmed:
                 if gone:
-                    await step.ask(Operation.DELETE_DOCUMENTS)
-                return Left((await records_of(step, [stored.id]))[stored.id], len(held), etag)
+                    await context.ask(Operation.DELETE_DOCUMENTS)
+                return Left((await records_of(context, [stored.id]))[stored.id], len(held), etag)
             if confirmed != etag:
                 changed = "was altered, or holds other documents," if gone else "was altered"
                 raise StaleEtag(f"member `{stored.id}` {changed} since the deletion was asked for: ask again")
-            documents = await _settle(step, leaving, kept=False)
-            await take_out(step, stored.id)
+            documents = await _settle(context, leaving, kept=False)
+            await take_out(context, stored.id)
             return Left(None, documents)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
 
 def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
@@ -254,35 +243,35 @@ def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
     return new
 
 
-async def _require_replaceable(step: CommandContext, member: str) -> None:
+async def _require_replaceable(context: CommandContext, member: str) -> None:
     """Refuse that the one holder of a role on the tenant goes."""
-    for _, (role, scope, _holder) in await step.draft.related(Relation.GRANTS_OF, ref("member", member)):
-        declared = step.schema.roles.get(role)
-        if scope == step.scope and declared and declared.count is Count.EXACTLY_ONE:
+    for _, (role, scope, _holder) in await context.draft.related(Relation.GRANTS_OF, ref("member", member)):
+        declared = context.schema.roles.get(role)
+        if scope == context.scope and declared and declared.count is Count.EXACTLY_ONE:
             raise LastHolder(f"`{member}` is the one holder of role `{role}`: delegate it first")
 
 
-async def _settle(step: CommandContext, leaving: Leaving, *, kept: bool) -> int:
+async def _settle(context: CommandContext, leaving: Leaving, *, kept: bool) -> int:
     """Draft what becomes of the documents of one who goes; return how many there are."""
-    held = await holdings_of(step, leaving.member)
+    held = await holdings_of(context, leaving.member)
     if not held:
         return 0
     if leaving.held is Held.TRANSFERRED:
-        await step.ask(Operation.TRANSFER_DOCUMENTS)
-        await _require_heir(step, leaving)
-        await hand_over(step, held, former=leaving.member, heir=leaving.heir)
+        await context.ask(Operation.TRANSFER_DOCUMENTS)
+        await _require_heir(context, leaving)
+        await hand_over(context, held, former=leaving.member, heir=leaving.heir)
     elif leaving.held is Held.DELETED:
-        await step.ask(Operation.DELETE_DOCUMENTS)
-        await take_away(step, held)
+        await context.ask(Operation.DELETE_DOCUMENTS)
+        await take_away(context, held)
     elif leaving.held is Held.UNSAID or not kept:
         choices = "transfer them, keep them where they are or delete them" if kept else "transfer or delete them"
         raise DocumentsHeld(f"`{leaving.member}` still holds {len(held)} documents: {choices}", count=len(held))
     return len(held)
 
 
-async def _require_heir(step: CommandContext, leaving: Leaving) -> None:
-    if leaving.heir == leaving.member or await step.draft.entry(EntryKind.MEMBER, leaving.heir) is None:
+async def _require_heir(context: CommandContext, leaving: Leaving) -> None:
+    if leaving.heir == leaving.member or await context.draft.entry(EntryKind.MEMBER, leaving.heir) is None:
         message = f"`{leaving.heir}` can't take the documents: expected another member"
         raise InvalidInput(Violation("transfer_to", message))
-    if (await member_of(step, leaving.heir)).status is MemberStatus.INACTIVE:
+    if (await member_of(context, leaving.heir)).status is MemberStatus.INACTIVE:
         raise WrongState(f"member `{leaving.heir}` is inactive: expected one that can use the documents")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sidegate.errors import InvalidInput, NotPermitted, QuotaExhausted, Violation, WrongState
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.members import member_of, put_member
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import Cause, EntryKind
 from sidegate.model.facts import MemberStatus
 from sidegate.policy.pack.schema import Operation
@@ -30,12 +30,10 @@ class Shared:
 class Quotas:
     """The use cases of quota."""
 
-    def __init__(self, commander: CommandRunner) -> None:
-        self._commander = commander
+    def __init__(self, commands: CommandRunner) -> None:
+        self._commands = commands
 
-    async def assign(
-        self, tenant: str, member: str, quota: int, caller: Caller, respond: Callable[[int], bytes]
-    ) -> Written:
+    async def assign(self, tenant: str, member: str, quota: int, caller: Caller) -> Written[int]:
         """Set what one member has left (MS-03).
 
         Raises:
@@ -44,14 +42,14 @@ class Quotas:
         """
         _require_amount(quota, "quota", least=0)
 
-        async def plan(step: CommandContext) -> int:
-            await step.ask(Operation.ASSIGN_QUOTA, member)
-            put_member(step, replace(await member_of(step, member), quota=quota))
+        async def plan(context: CommandContext) -> int:
+            await context.ask(Operation.ASSIGN_QUOTA, member)
+            put_member(context, replace(await member_of(context, member), quota=quota))
             return quota
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def allocate(self, tenant: str, total: int, caller: Caller, respond: Callable[[Shared], bytes]) -> Written:
+    async def allocate(self, tenant: str, total: int, caller: Caller) -> Written[Shared]:
         """Share a quota evenly among all active members, in one transaction (MS-08).
 
         Raises:
@@ -60,21 +58,19 @@ class Quotas:
         """
         _require_amount(total, "total", least=0)
 
-        async def plan(step: CommandContext) -> Shared:
-            await step.ask(Operation.ASSIGN_QUOTA)
-            members = await step.draft.members_in(MemberStatus.ACTIVE)
+        async def plan(context: CommandContext) -> Shared:
+            await context.ask(Operation.ASSIGN_QUOTA)
+            members = await context.draft.members_in(MemberStatus.ACTIVE)
             if not members:
                 raise WrongState("no member is active: expected one to share the quota")
             share, remainder = divmod(total, len(members))
             for position, member in enumerate(members):
-                put_member(step, replace(member, quota=share + (position < remainder)))
+                put_member(context, replace(member, quota=share + (position < remainder)))
             return Shared(len(members), share, remainder)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def consume(
-        self, tenant: str, member: str, amount: int, caller: Caller, respond: Callable[[int], bytes]
-    ) -> Written:
+    async def consume(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
         """Take from what a member has left, never below zero (MS-08).
 
         No pack lets a member do it: the application takes quota when it sends, for whoever sends. A member that could
@@ -88,23 +84,21 @@ class Quotas:
         """
         _require_amount(amount, "amount", least=1)
 
-        async def plan(step: CommandContext) -> int:
-            _require_platform(step)
-            stored = await member_of(step, member)
+        async def plan(context: CommandContext) -> int:
+            _require_platform(context)
+            stored = await member_of(context, member)
             if stored.status is not MemberStatus.ACTIVE:
                 raise WrongState(f"member `{member}` is {stored.status.value}: expected an active one")
             left = (stored.quota or 0) - amount
             if left < 0:
                 raise QuotaExhausted(f"member `{member}` has {stored.quota or 0} left, and {amount} are needed")
-            put_member(step, replace(stored, quota=left))
-            step.draft.explain(EntryKind.MEMBER, member, cause=Cause.CONSUMED)
+            put_member(context, replace(stored, quota=left))
+            context.draft.explain(EntryKind.MEMBER, member, cause=Cause.CONSUMED)
             return left
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def release(
-        self, tenant: str, member: str, amount: int, caller: Caller, respond: Callable[[int], bytes]
-    ) -> Written:
+    async def release(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
         """Give back what was taken (MS-08).
 
         Raises:
@@ -113,20 +107,20 @@ class Quotas:
         """
         _require_amount(amount, "amount", least=1)
 
-        async def plan(step: CommandContext) -> int:
-            _require_platform(step)
-            stored = await member_of(step, member)
+        async def plan(context: CommandContext) -> int:
+            _require_platform(context)
+            stored = await member_of(context, member)
             quota = (stored.quota or 0) + amount
             _require_amount(quota, "amount", least=0)
-            put_member(step, replace(stored, quota=quota))
-            step.draft.explain(EntryKind.MEMBER, member, cause=Cause.RELEASED)
+            put_member(context, replace(stored, quota=quota))
+            context.draft.explain(EntryKind.MEMBER, member, cause=Cause.RELEASED)
             return quota
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
 
-def _require_platform(step: CommandContext) -> None:
-    if not step.caller.is_platform:
+def _require_platform(context: CommandContext) -> None:
+    if not context.caller.is_platform:
         raise NotPermitted("only the platform takes and gives back quota", why="no_operation")
 
 

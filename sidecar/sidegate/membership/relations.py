@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sidegate.errors import NotFound, NotPermitted
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.facts import Grant
 from sidegate.model.page import GrantQuery, Relation
@@ -52,8 +53,8 @@ class Held:
 class Relations:
     """The use case of who holds what on one resource."""
 
-    def __init__(self, reader: ReadRunner) -> None:
-        self._reader = reader
+    def __init__(self, reads: ReadRunner) -> None:
+        self._reads = reads
 
     async def list(self, tenant: str, reference: str, caller: Caller, *, after: HeldRole | None, limit: int) -> Held:
         """Return up to `limit` of the roles that are held on a resource and come after one, in their order.
@@ -66,11 +67,11 @@ class Relations:
             NotFound: there is no such tenant, or no such resource.
         """
 
-        async def look(step: CommandContext) -> Held:
-            await step.ask_view(reference)
-            if await step.draft.entry(EntryKind.RESOURCE, reference) is None:
+        async def look(context: CommandContext) -> Held:
+            await context.ask_view(reference)
+            if await context.draft.entry(EntryKind.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
-            walk = _Walk(step, limit)
+            walk = _Walk(context, limit)
             held = Held(hidden=walk.hidden)
             async with aclosing(walk.roles(await walk.scopes(reference), after)) as found:
                 async for role in found:
@@ -80,14 +81,14 @@ class Relations:
                         break
             return held
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
 
 class _Walk:
     """Walks what is held in its order, from some place on, and reads no more than a page at once."""
 
-    def __init__(self, step: CommandContext, page: int) -> None:
-        self._step = step
+    def __init__(self, context: CommandContext, page: int) -> None:
+        self._context = context
         self._page = page
         self.hidden: list[str] = []
 
@@ -97,7 +98,7 @@ class _Walk:
         waiting = [(0, reference)]
         while waiting:
             distance, below = waiting.pop(0)
-            stored = await self._step.draft.entry(EntryKind.RESOURCE, below)
+            stored = await self._context.draft.entry(EntryKind.RESOURCE, below)
             for parent in sorted(stored["parents"]) if stored else ():
                 type_ = split_ref(parent)[0]
                 if type_ not in found:
@@ -127,7 +128,7 @@ class _Walk:
         last = None
         if after is not None and after.granted:
             last = Grant(after.role, after.scope, after.grantee)
-            if await self._step.draft.entry(EntryKind.GRANT, last.role, last.scope, last.holder) is not None:
+            if await self._context.draft.entry(EntryKind.GRANT, last.role, last.scope, last.holder) is not None:
                 yield _granted(place, last)
         while True:
             grants = await self._grants(place.scope, last)
@@ -154,22 +155,22 @@ class _Walk:
 
     def _without_grant(self, scope: str) -> list[tuple[str, str]]:
         type_, id_ = split_ref(scope)
-        declared = self._step.schema.resources.get(type_)
+        declared = self._context.schema.resources.get(type_)
         return sorted(
             (role.name, ref(_HOLDERS[role.held_by][1], id_))
-            for role in self._step.schema.roles.values()
+            for role in self._context.schema.roles.values()
             if declared and type_ in role.on and role.held_by in _HOLDERS
             if _HOLDERS[role.held_by][0] is declared.instances
         )
 
     async def _grants(self, scope: str, last: Grant | None) -> Sequence[Grant]:
-        tenant, limit = self._step.tenant, self._page
+        tenant, limit = self._context.tenant, self._page
         on_it = GrantQuery(Relation.GRANTS_ON, scope)
-        return await self._step.draft.read(lambda store: store.grant_page(tenant, on_it, after=last, limit=limit))
+        return await self._context.draft.read(lambda store: store.grant_page(tenant, on_it, after=last, limit=limit))
 
     async def _holders(self, group: str, after: str) -> Sequence[str]:
-        tenant, id_, limit = self._step.tenant, split_ref(group)[1], self._page
-        return await self._step.draft.read(lambda store: store.group_page(tenant, id_, after=after, limit=limit))
+        tenant, id_, limit = self._context.tenant, split_ref(group)[1], self._page
+        return await self._context.draft.read(lambda store: store.group_page(tenant, id_, after=after, limit=limit))
 
     async def _inside(self, group: str, after: str) -> AsyncGenerator[str]:
         while True:
@@ -192,7 +193,7 @@ class _Walk:
 
     async def _may_view(self, scope: str) -> bool:
         try:
-            await self._step.ask_view(scope)
+            await self._context.ask_view(scope)
         except NotPermitted:
             self.hidden.append(scope)
             return False
@@ -200,7 +201,7 @@ class _Walk:
 
     async def _may_look_into(self, group: str) -> bool:
         try:
-            await self._step.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: split_ref(group)[1]})
+            await self._context.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: split_ref(group)[1]})
         except NotPermitted:
             if group not in self.hidden:
                 self.hidden.append(group)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import NO_AUTHORITY, CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.members import member_of
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import NO_AUTHORITY, Caller, CommandContext
-from sidegate.membership.handover import hand_over, holdings_of, take_away
+from sidegate.membership.member_resources import hand_over, holdings_of, take_away
 from sidegate.membership.resource_rules import ask_on, ask_parents, registrable, require_moving, require_registering
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import Payload
@@ -67,9 +68,9 @@ class HandOver:
 class Resources:
     """The use cases of registered resources."""
 
-    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
-        self._commander = commander
-        self._reader = reader
+    def __init__(self, commands: CommandRunner, reads: ReadRunner) -> None:
+        self._commands = commands
+        self._reads = reads
 
     async def get(self, tenant: str, reference: str, caller: Caller) -> ResourceState:
         """Return a resource.
@@ -79,14 +80,16 @@ class Resources:
             NotFound: there is no such tenant, or no such resource.
         """
 
-        async def look(step: CommandContext) -> ResourceState:
-            await step.ask_view(reference)
-            found = await step.draft.entry(EntryKind.RESOURCE, reference)
+        async def look(context: CommandContext) -> ResourceState:
+            await context.ask_view(reference)
+            found = await context.draft.entry(EntryKind.RESOURCE, reference)
             if found is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
-            return ResourceState(reference, tuple(found["parents"]), found["properties"], await _owner(step, reference))
+            return ResourceState(
+                reference, tuple(found["parents"]), found["properties"], await _owner(context, reference)
+            )
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
     async def list(
         self, tenant: str, query: ResourceQuery, caller: Caller, *, after: str, limit: int
@@ -98,15 +101,13 @@ class Resources:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: CommandContext) -> Sequence[ResourceRecord]:
-            await step.ask(Operation.LIST_RESOURCES)
-            return await step.draft.read(lambda store: store.resource_page(tenant, query, after=after, limit=limit))
+        async def look(context: CommandContext) -> Sequence[ResourceRecord]:
+            await context.ask(Operation.LIST_RESOURCES)
+            return await context.draft.read(lambda store: store.resource_page(tenant, query, after=after, limit=limit))
 
-        return [_state(record) for record in await self._reader.read(tenant, caller, look)]
+        return [_state(record) for record in await self._reads.run(tenant, caller, look)]
 
-    async def register(
-        self, tenant: str, resource: ResourceState, caller: Caller, respond: Callable[[ResourceState], bytes]
-    ) -> Written:
+    async def register(self, tenant: str, resource: ResourceState, caller: Caller) -> Written[ResourceState]:
         """Make a resource known (EF-05, EF-06).
 
         Raises:
@@ -115,16 +116,14 @@ class Resources:
             InvalidInput: the type, a parent or a property is not right.
         """
 
-        async def plan(step: CommandContext) -> ResourceState:
-            type_ = registrable(step, resource.reference)
-            await require_registering(step, type_, resource.parents)
-            return await _put(step, resource)
+        async def plan(context: CommandContext) -> ResourceState:
+            type_ = registrable(context, resource.reference)
+            await require_registering(context, type_, resource.parents)
+            return await _put(context, resource)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def clone(
-        self, tenant: str, source: str, clone: ResourceState, caller: Caller, respond: Callable[[ResourceState], bytes]
-    ) -> Written:
+    async def clone(self, tenant: str, source: str, clone: ResourceState, caller: Caller) -> Written[ResourceState]:
         """Make a resource like another, which belongs to who cloned it (EF-07).
 
         Raises:
@@ -133,21 +132,19 @@ class Resources:
             AlreadyExists: there is one of the clone's ID.
         """
 
-        async def plan(step: CommandContext) -> ResourceState:
-            type_ = registrable(step, source)
-            await ask_on(step, type_.cloned_with, source)
-            payload = await step.draft.entry(EntryKind.RESOURCE, source)
+        async def plan(context: CommandContext) -> ResourceState:
+            type_ = registrable(context, source)
+            await ask_on(context, type_.cloned_with, source)
+            payload = await context.draft.entry(EntryKind.RESOURCE, source)
             if payload is None:
-                raise NotFound(f"there is no `{source}` in tenant `{step.tenant}`")
-            await ask_parents(step, type_.registered_with, payload["parents"])
+                raise NotFound(f"there is no `{source}` in tenant `{context.tenant}`")
+            await ask_parents(context, type_.registered_with, payload["parents"])
             made = ResourceState(clone.reference, tuple(payload["parents"]), payload["properties"], clone.owner)
-            return await _put(step, made)
+            return await _put(context, made)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def update(
-        self, tenant: str, update: ResourceUpdate, caller: Caller, respond: Callable[[ResourceState], bytes]
-    ) -> Written:
+    async def update(self, tenant: str, update: ResourceUpdate, caller: Caller) -> Written[ResourceState]:
         """Set properties of a resource, and place it elsewhere.
 
         Raises:
@@ -157,27 +154,27 @@ class Resources:
             InvalidInput: a parent or a property is not right.
         """
 
-        async def plan(step: CommandContext) -> ResourceState:
-            type_ = registrable(step, update.reference)
+        async def plan(context: CommandContext) -> ResourceState:
+            type_ = registrable(context, update.reference)
             if update.properties is not None:
-                await ask_on(step, type_.updated_with, update.reference)
-            stored = await step.draft.entry(EntryKind.RESOURCE, update.reference)
+                await ask_on(context, type_.updated_with, update.reference)
+            stored = await context.draft.entry(EntryKind.RESOURCE, update.reference)
             before, after = {*(stored["parents"] if stored else ())}, update.parents
             if after is not None:
-                await require_moving(step, type_, update.reference, {*after} - before)
+                await require_moving(context, type_, update.reference, {*after} - before)
             if stored is None:
-                raise NotFound(f"there is no `{update.reference}` in tenant `{step.tenant}`")
+                raise NotFound(f"there is no `{update.reference}` in tenant `{context.tenant}`")
             require_fresh(update.etag, stored, name=update.reference)
             merged = {**({} if update.whole else stored["properties"]), **(update.properties or {})}
             kept = {name: value for name, value in merged.items() if value is not None}
             parents = before if after is None else after
-            step.draft.put(EntryKind.RESOURCE, update.reference, payload=_payload(parents, kept))
-            owner = await _owner(step, update.reference)
+            context.draft.put(EntryKind.RESOURCE, update.reference, payload=_payload(parents, kept))
+            owner = await _owner(context, update.reference)
             return ResourceState(update.reference, tuple(sorted(parents)), kept, owner)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def delete(self, tenant: str, reference: str, caller: Caller, respond: Callable[[None], bytes]) -> Written:
+    async def delete(self, tenant: str, reference: str, caller: Caller) -> Written[None]:
         """Delete a resource with all that is held on it.
 
         Raises:
@@ -186,16 +183,16 @@ class Resources:
             DocumentsHeld: others stand in it.
         """
 
-        async def plan(step: CommandContext) -> None:
-            type_ = registrable(step, reference)
-            await ask_on(step, type_.deleted_with, reference)
-            if await step.draft.entry(EntryKind.RESOURCE, reference) is None:
-                raise NotFound(f"there is no `{reference}` in tenant `{step.tenant}`")
-            await take_away(step, [reference])
+        async def plan(context: CommandContext) -> None:
+            type_ = registrable(context, reference)
+            await ask_on(context, type_.deleted_with, reference)
+            if await context.draft.entry(EntryKind.RESOURCE, reference) is None:
+                raise NotFound(f"there is no `{reference}` in tenant `{context.tenant}`")
+            await take_away(context, [reference])
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def hand_over(self, tenant: str, order: HandOver, caller: Caller, respond: Callable[[int], bytes]) -> Written:
+    async def hand_over(self, tenant: str, order: HandOver, caller: Caller) -> Written[int]:
         """Let one member take over what another holds on resources, in one transaction (EF-10, MS-12).
 
         Raises:
@@ -205,30 +202,30 @@ class Resources:
             WrongState: the heir is inactive.
         """
 
-        async def plan(step: CommandContext) -> int:
-            await step.ask(Operation.TRANSFER_DOCUMENTS)
-            await _require_two(step, order)
-            moved = await _moved(step, order)
+        async def plan(context: CommandContext) -> int:
+            await context.ask(Operation.TRANSFER_DOCUMENTS)
+            await _require_two(context, order)
+            moved = await _moved(context, order)
             if strange := sorted({*order.resources} - moved):
                 message = f"`{order.former}` holds nothing on `{strange[0]}` to hand over"
                 raise InvalidInput(Violation("resources", message))
             return len(moved)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
 
-async def _put(step: CommandContext, resource: ResourceState) -> ResourceState:
-    if await step.draft.entry(EntryKind.RESOURCE, resource.reference) is not None:
+async def _put(context: CommandContext, resource: ResourceState) -> ResourceState:
+    if await context.draft.entry(EntryKind.RESOURCE, resource.reference) is not None:
         raise AlreadyExists(f"there is a `{resource.reference}` already")
-    owner = resource.owner or ("" if step.caller.is_platform else step.caller.actor)
-    if not step.caller.is_platform and owner != step.caller.actor:
+    owner = resource.owner or ("" if context.caller.is_platform else context.caller.actor)
+    if not context.caller.is_platform and owner != context.caller.actor:
         raise NotPermitted("a member registers resources for itself", why=NO_AUTHORITY)
     payload = _payload(resource.parents, resource.properties)
-    step.draft.put(EntryKind.RESOURCE, resource.reference, payload=payload)
+    context.draft.put(EntryKind.RESOURCE, resource.reference, payload=payload)
     if owner:
         key = (OWNER, resource.reference, owner)
-        await step.draft.load([(EntryKind.GRANT, key)])
-        step.draft.put(EntryKind.GRANT, *key, payload={})
+        await context.draft.load([(EntryKind.GRANT, key)])
+        context.draft.put(EntryKind.GRANT, *key, payload={})
     return replace(resource, parents=tuple(sorted({*resource.parents})), owner=owner)
 
 
@@ -241,44 +238,44 @@ def _payload(parents: Iterable[str], properties: Properties) -> Payload:
     return {"parents": [*sorted({*parents})], "properties": dict(properties)}
 
 
-async def _owner(step: CommandContext, reference: str) -> str:
-    held = await step.draft.related(Relation.GRANTS_ON, reference)
+async def _owner(context: CommandContext, reference: str) -> str:
+    held = await context.draft.related(Relation.GRANTS_ON, reference)
     return next((holder for _, (role, _, holder) in held if role == OWNER), "")
 
 
-async def _require_two(step: CommandContext, order: HandOver) -> None:
-    await member_of(step, order.former)
-    heir = await member_of(step, order.heir)
+async def _require_two(context: CommandContext, order: HandOver) -> None:
+    await member_of(context, order.former)
+    heir = await member_of(context, order.heir)
     if order.former == order.heir:
         raise InvalidInput(Violation("to", "is who hands over: expected another member"))
     if heir.status is MemberStatus.INACTIVE:
         raise WrongState(f"member `{order.heir}` is inactive: expected one that can use the documents")
 
 
-async def _moved(step: CommandContext, order: HandOver) -> set[str]:
+async def _moved(context: CommandContext, order: HandOver) -> set[str]:
     """Draft what moves, and return the references of the resources that it is about."""
     old, new = ref("member", order.former), ref("member", order.heir)
-    held = await step.draft.related(Relation.GRANTS_OF, old)
+    held = await context.draft.related(Relation.GRANTS_OF, old)
     keys = [
         (role, scope)
         for _, (role, scope, _holder) in held
-        if scope != step.scope and _chosen(role, order.roles) and _meant(step, scope, order)
+        if scope != context.scope and _chosen(role, order.roles) and _meant(context, scope, order)
     ]
-    await step.draft.load((EntryKind.GRANT, (role, scope, new)) for role, scope in keys)
+    await context.draft.load((EntryKind.GRANT, (role, scope, new)) for role, scope in keys)
     for role, scope in keys:
-        step.draft.remove(EntryKind.GRANT, role, scope, old)
-        step.draft.put(EntryKind.GRANT, role, scope, new, payload={})
+        context.draft.remove(EntryKind.GRANT, role, scope, old)
+        context.draft.put(EntryKind.GRANT, role, scope, new, payload={})
     moved = {scope for _, scope in keys}
     if _chosen(OWNER, order.roles):
-        places = [one for one in await holdings_of(step, order.former) if _meant(step, one, order)]
-        await hand_over(step, [*moved, *places], former=order.former, heir=order.heir)
+        places = [one for one in await holdings_of(context, order.former) if _meant(context, one, order)]
+        await hand_over(context, [*moved, *places], former=order.former, heir=order.heir)
         moved.update(places)
     return moved
 
 
-def _meant(step: CommandContext, reference: str, order: HandOver) -> bool:
+def _meant(context: CommandContext, reference: str, order: HandOver) -> bool:
     """Return whether a resource is handed over: a named one, else each of a type that nothing else stands in."""
-    return reference in order.resources if order.resources else split_ref(reference)[0] not in step.schema.parents
+    return reference in order.resources if order.resources else split_ref(reference)[0] not in context.schema.parents
 
 
 def _chosen(name: str, names: Collection[str]) -> bool:

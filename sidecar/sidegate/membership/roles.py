@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sidegate.errors import AlreadyExists, BuiltIn, InvalidInput, NotFound, SidegateError, Violation
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.page import Relation
 from sidegate.model.revision import NO_REVISION, Revision
@@ -53,9 +54,9 @@ class Copied:
 class Roles:
     """The use cases of roles."""
 
-    def __init__(self, commander: CommandRunner, reader: ReadRunner) -> None:
-        self._commander = commander
-        self._reader = reader
+    def __init__(self, commands: CommandRunner, reads: ReadRunner) -> None:
+        self._commands = commands
+        self._reads = reads
 
     async def get(self, tenant: str, role: str, caller: Caller) -> RoleState:
         """Return a role, built in or not.
@@ -65,16 +66,16 @@ class Roles:
             NotFound: there is no such tenant, or no such role.
         """
 
-        async def look(step: CommandContext) -> RoleState:
-            await step.ask_about(Operation.GET_ROLE, {InstanceOf.ROLE: role})
-            if role in step.schema.on_tenant:
+        async def look(context: CommandContext) -> RoleState:
+            await context.ask_about(Operation.GET_ROLE, {InstanceOf.ROLE: role})
+            if role in context.schema.on_tenant:
                 return RoleState(role, built_in=True)
-            found = await step.draft.entry(EntryKind.ROLE, role)
+            found = await context.draft.entry(EntryKind.ROLE, role)
             if found is None:
                 raise NotFound(f"there is no role `{role}` in tenant `{tenant}`")
             return _state(role, found)
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
     async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[RoleState]:
         """Return a page of the tenant's own roles, by name; the first page has the built-in ones before them.
@@ -84,22 +85,17 @@ class Roles:
             NotFound: there is no such tenant.
         """
 
-        async def look(step: CommandContext) -> Sequence[RoleState]:
-            await step.ask(Operation.LIST_ROLES)
-            found = await step.draft.read(lambda store: store.page(tenant, EntryKind.ROLE, after=after, limit=limit))
+        async def look(context: CommandContext) -> Sequence[RoleState]:
+            await context.ask(Operation.LIST_ROLES)
+            found = await context.draft.read(lambda store: store.page(tenant, EntryKind.ROLE, after=after, limit=limit))
             own = [_state(key[0], payload) for (_, key), payload in found.items()]
-            return own if after else [*(RoleState(name, built_in=True) for name in step.schema.on_tenant), *own]
+            return own if after else [*(RoleState(name, built_in=True) for name in context.schema.on_tenant), *own]
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
     async def create(
-        self,
-        tenant: str,
-        role: str,
-        permissions: Collection[tuple[str, str]],
-        caller: Caller,
-        respond: Callable[[RoleState], bytes],
-    ) -> Written:
+        self, tenant: str, role: str, permissions: Collection[tuple[str, str]], caller: Caller
+    ) -> Written[RoleState]:
         """Make a role (EL-01).
 
         Raises:
@@ -108,16 +104,14 @@ class Roles:
             InvalidInput: the name or a permission is not right.
         """
 
-        async def plan(step: CommandContext) -> RoleState:
-            await step.ask(Operation.CREATE_ROLE)
-            await _require_free(step, role, field="role_id")
-            return _put(step, role, set(permissions))
+        async def plan(context: CommandContext) -> RoleState:
+            await context.ask(Operation.CREATE_ROLE)
+            await _require_free(context, role, field="role_id")
+            return _put(context, role, set(permissions))
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def change(
-        self, tenant: str, change: PermissionChange, caller: Caller, respond: Callable[[RoleState], bytes]
-    ) -> Written:
+    async def change(self, tenant: str, change: PermissionChange, caller: Caller) -> Written[RoleState]:
         """Grant permissions to a role, and revoke them (EL-01).
 
         Raises:
@@ -127,17 +121,15 @@ class Roles:
             StaleEtag: it was altered since its etag was read.
         """
 
-        async def plan(step: CommandContext) -> RoleState:
-            await step.ask(Operation.UPDATE_ROLE, change.role)
-            payload = await _own(step, change.role)
+        async def plan(context: CommandContext) -> RoleState:
+            await context.ask(Operation.UPDATE_ROLE, change.role)
+            payload = await _own(context, change.role)
             require_fresh(change.etag, payload, name=change.role)
-            return _put(step, change.role, ({*_pairs(payload)} | {*change.added}) - {*change.removed})
+            return _put(context, change.role, ({*_pairs(payload)} | {*change.added}) - {*change.removed})
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def rename(
-        self, tenant: str, role: str, new: str, caller: Caller, respond: Callable[[RoleState], bytes]
-    ) -> Written:
+    async def rename(self, tenant: str, role: str, new: str, caller: Caller) -> Written[RoleState]:
         """Give a role another name; who holds it goes on holding it.
 
         Raises:
@@ -146,21 +138,21 @@ class Roles:
             AlreadyExists: there is a role of the new name.
         """
 
-        async def plan(step: CommandContext) -> RoleState:
-            await step.ask(Operation.UPDATE_ROLE, role)
-            payload = await _own(step, role)
-            await _require_free(step, new, field="new_role_id")
-            state = _put(step, new, {*_pairs(payload)})
-            for _, (_, scope, holder) in await step.draft.related(Relation.GRANTS_AS, role):
-                step.draft.remove(EntryKind.GRANT, role, scope, holder)
-                await step.draft.load([(EntryKind.GRANT, (new, scope, holder))])
-                step.draft.put(EntryKind.GRANT, new, scope, holder, payload={})
-            step.draft.remove(EntryKind.ROLE, role)
+        async def plan(context: CommandContext) -> RoleState:
+            await context.ask(Operation.UPDATE_ROLE, role)
+            payload = await _own(context, role)
+            await _require_free(context, new, field="new_role_id")
+            state = _put(context, new, {*_pairs(payload)})
+            for _, (_, scope, holder) in await context.draft.related(Relation.GRANTS_AS, role):
+                context.draft.remove(EntryKind.GRANT, role, scope, holder)
+                await context.draft.load([(EntryKind.GRANT, (new, scope, holder))])
+                context.draft.put(EntryKind.GRANT, new, scope, holder, payload={})
+            context.draft.remove(EntryKind.ROLE, role)
             return state
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def delete(self, tenant: str, role: str, caller: Caller, respond: Callable[[int], bytes]) -> Written:
+    async def delete(self, tenant: str, role: str, caller: Caller) -> Written[int]:
         """Delete a role; the answer is how many held it.
 
         Raises:
@@ -169,16 +161,16 @@ class Roles:
             NotFound: there is no such role.
         """
 
-        async def plan(step: CommandContext) -> int:
-            await step.ask(Operation.DELETE_ROLE, role)
-            await _own(step, role)
-            held = await step.draft.related(Relation.GRANTS_AS, role)
+        async def plan(context: CommandContext) -> int:
+            await context.ask(Operation.DELETE_ROLE, role)
+            await _own(context, role)
+            held = await context.draft.related(Relation.GRANTS_AS, role)
             for entity, key in held:
-                step.draft.remove(entity, *key)
-            step.draft.remove(EntryKind.ROLE, role)
+                context.draft.remove(entity, *key)
+            context.draft.remove(EntryKind.ROLE, role)
             return len(held)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
     async def copy(
         self, tenant: str, role: str, targets: Sequence[str], caller: Caller, *, replacing: bool
@@ -195,54 +187,54 @@ class Roles:
             raise InvalidInput(Violation("targets", message))
         source: dict[str, Any] = {}
 
-        async def read(step: CommandContext) -> None:
-            await step.ask(Operation.COPY_ROLE, role)
-            source.update(await _own(step, role))
+        async def read(context: CommandContext) -> None:
+            await context.ask(Operation.COPY_ROLE, role)
+            source.update(await _own(context, role))
 
-        await self._commander.perform(tenant, replace(caller, request_id=""), plan=read, respond=lambda _: b"")
+        await self._commands.run(tenant, replace(caller, request_id=""), plan=read)
         return [await self._copy(target, role, source, caller, replacing=replacing) for target in targets]
 
     async def _copy(
         self, target: str, role: str, source: Mapping[str, Any], caller: Caller, *, replacing: bool
     ) -> Copied:
-        async def plan(step: CommandContext) -> None:
-            await step.ask(Operation.COPY_ROLE, role)
-            there = await step.draft.entry(EntryKind.ROLE, role)
+        async def plan(context: CommandContext) -> None:
+            await context.ask(Operation.COPY_ROLE, role)
+            there = await context.draft.entry(EntryKind.ROLE, role)
             if there is None or not replacing:
-                await _require_free(step, role, field="name")
-            _put(step, role, {*_pairs(source)})
+                await _require_free(context, role, field="name")
+            _put(context, role, {*_pairs(source)})
 
         try:
-            written = await self._commander.perform(target, caller, plan=plan, respond=lambda _: b"")
+            written = await self._commands.run(target, caller, plan=plan)
         except SidegateError as error:
             return Copied(target, failure=error)
         return Copied(target, written.revision)
 
 
-async def _require_free(step: CommandContext, role: str, *, field: str) -> None:
+async def _require_free(context: CommandContext, role: str, *, field: str) -> None:
     if not _NAME.fullmatch(role):
         message = f"`{role[:48]}` is not right: expected 1 to 64 characters without `:`, `,` and `*`"
         raise InvalidInput(Violation(field, message))
-    if role in step.schema.roles or await step.draft.entry(EntryKind.ROLE, role) is not None:
+    if role in context.schema.roles or await context.draft.entry(EntryKind.ROLE, role) is not None:
         raise AlreadyExists(f"there is a role `{role}` already")
 
 
-async def _own(step: CommandContext, role: str) -> Mapping[str, Any]:
+async def _own(context: CommandContext, role: str) -> Mapping[str, Any]:
     """Return the payload of a role of the tenant's own."""
-    if role in step.schema.roles:
-        raise BuiltIn(f"role `{role}` is built into pack `{step.schema.name}`: it is neither changed nor copied")
-    payload = await step.draft.entry(EntryKind.ROLE, role)
+    if role in context.schema.roles:
+        raise BuiltIn(f"role `{role}` is built into pack `{context.schema.name}`: it is neither changed nor copied")
+    payload = await context.draft.entry(EntryKind.ROLE, role)
     if payload is None:
-        raise NotFound(f"there is no role `{role}` in tenant `{step.tenant}`")
+        raise NotFound(f"there is no role `{role}` in tenant `{context.tenant}`")
     return payload
 
 
-def _put(step: CommandContext, role: str, pairs: set[tuple[str, str]]) -> RoleState:
+def _put(context: CommandContext, role: str, pairs: set[tuple[str, str]]) -> RoleState:
     permissions: dict[str, Any] = {}
     for type_, action in sorted(pairs):
         permissions.setdefault(type_, []).append(action)
     payload = {"permissions": permissions}
-    step.draft.put(EntryKind.ROLE, role, payload=payload)
+    context.draft.put(EntryKind.ROLE, role, payload=payload)
     return _state(role, payload)
 
 

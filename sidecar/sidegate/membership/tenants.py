@@ -8,10 +8,11 @@ from datetime import datetime
 
 from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, StaleEtag, Violation, WrongState
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import Payload, is_suspended, member_payload, tenant_payload
 from sidegate.model.facts import Grant, Member
@@ -70,13 +71,13 @@ class Tenants:
     """The use cases of tenants; `pack_names` are those that a tenant can name."""
 
     def __init__(
-        self, commander: CommandRunner, reader: ReadRunner, *, pack_names: Callable[[], Collection[str]]
+        self, commands: CommandRunner, reads: ReadRunner, *, pack_names: Callable[[], Collection[str]]
     ) -> None:
-        self._commander = commander
-        self._reader = reader
+        self._commands = commands
+        self._reads = reads
         self._pack_names = pack_names
 
-    async def create(self, order: TenantOrder, caller: Caller, respond: Callable[[TenantState], bytes]) -> Written:
+    async def create(self, order: TenantOrder, caller: Caller) -> Written[TenantState]:
         """Make a tenant with its first member, who holds the pack's first role (EL-04, MS-01, EF-01).
 
         Raises:
@@ -85,10 +86,10 @@ class Tenants:
             InvalidInput: the pack is not known, or a setting is not right.
         """
 
-        async def plan(step: CommandContext) -> TenantState:
-            return await self._create(step, order)
+        async def plan(context: CommandContext) -> TenantState:
+            return await self._create(context, order)
 
-        return await self._commander.perform(order.tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(order.tenant, caller, plan=plan)
 
     async def get(self, tenant: str, caller: Caller) -> TenantState:
         """Return a tenant.
@@ -98,11 +99,11 @@ class Tenants:
             NotFound: there is none of this ID.
         """
 
-        async def look(step: CommandContext) -> TenantState:
-            await step.ask(Operation.GET_TENANT)
-            return self._state(await step.draft.tenant_record())
+        async def look(context: CommandContext) -> TenantState:
+            await context.ask(Operation.GET_TENANT)
+            return self._state(await context.draft.tenant_record())
 
-        return await self._reader.read(tenant, caller, look)
+        return await self._reads.run(tenant, caller, look)
 
     async def list(self, query: TenantQuery, caller: Caller, *, after: str, limit: int) -> Sequence[TenantState]:
         """Return a page of tenants, by ID.
@@ -111,16 +112,10 @@ class Tenants:
             NotPermitted: somebody else than the platform asks for it.
         """
         _require_platform(caller, "listed")
-        found = await self._commander.store.tenant_page(query, after=after, limit=limit)
+        found = await self._commands.store.tenant_page(query, after=after, limit=limit)
         return [self._state(record) for record in found]
 
-    async def update(
-        self,
-        tenant: str,
-        update: SettingsUpdate,
-        caller: Caller,
-        respond: Callable[[TenantState], bytes],
-    ) -> Written:
+    async def update(self, tenant: str, update: SettingsUpdate, caller: Caller) -> Written[TenantState]:
         """Set settings.
 
         Raises:
@@ -130,17 +125,17 @@ class Tenants:
             InvalidInput: the pack does not declare a setting, or one of another type.
         """
 
-        async def plan(step: CommandContext) -> TenantState:
-            await step.ask(Operation.UPDATE_TENANT)
-            stored = await step.draft.entry(EntryKind.TENANT) or {}
+        async def plan(context: CommandContext) -> TenantState:
+            await context.ask(Operation.UPDATE_TENANT)
+            stored = await context.draft.entry(EntryKind.TENANT) or {}
             require_fresh(update.etag, stored, name=tenant)
             merged = {**({} if update.whole else stored["settings"]), **update.settings}
             kept = {name: value for name, value in merged.items() if value is not None}
-            return await _put(step, {**stored, "settings": kept})
+            return await _put(context, {**stored, "settings": kept})
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def suspend(self, tenant: str, caller: Caller, respond: Callable[[TenantState], bytes]) -> Written:
+    async def suspend(self, tenant: str, caller: Caller) -> Written[TenantState]:
         """Let nobody in a tenant be allowed anything, until it is resumed.
 
         Raises:
@@ -149,13 +144,13 @@ class Tenants:
             WrongState: the tenant is suspended already.
         """
 
-        async def plan(step: CommandContext) -> TenantState:
-            await step.ask(Operation.SUSPEND_TENANT)
-            return await _turned(step, suspended=True)
+        async def plan(context: CommandContext) -> TenantState:
+            await context.ask(Operation.SUSPEND_TENANT)
+            return await _turned(context, suspended=True)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def resume(self, tenant: str, caller: Caller, respond: Callable[[TenantState], bytes]) -> Written:
+    async def resume(self, tenant: str, caller: Caller) -> Written[TenantState]:
         """Let a suspended tenant decide as before.
 
         No pack lets a member do it: nobody in a suspended tenant is allowed anything, and whom the platform has
@@ -167,15 +162,13 @@ class Tenants:
             WrongState: the tenant is not suspended.
         """
 
-        async def plan(step: CommandContext) -> TenantState:
-            _require_platform(step.caller, "resumed")
-            return await _turned(step, suspended=False)
+        async def plan(context: CommandContext) -> TenantState:
+            _require_platform(context.caller, "resumed")
+            return await _turned(context, suspended=False)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def delete(
-        self, tenant: str, caller: Caller, *, confirmed: str, respond: Callable[[TenantDeletion], bytes]
-    ) -> Written:
+    async def delete(self, tenant: str, caller: Caller, *, confirmed: str) -> Written[TenantDeletion]:
         """Delete a tenant with all that is in it; `confirmed` is the etag that a first call without it returned.
 
         Its history stays; a new tenant of its ID goes on counting its revisions.
@@ -186,42 +179,42 @@ class Tenants:
             StaleEtag: another number of members or resources would go than the first call told, or another tenant.
         """
 
-        async def plan(step: CommandContext) -> TenantDeletion:
-            await step.ask(Operation.DELETE_TENANT)
-            stored = await step.draft.entry(EntryKind.TENANT) or {}
-            record, size = await step.draft.tenant_record(), await step.draft.size()
+        async def plan(context: CommandContext) -> TenantDeletion:
+            await context.ask(Operation.DELETE_TENANT)
+            stored = await context.draft.entry(EntryKind.TENANT) or {}
+            record, size = await context.draft.tenant_record(), await context.draft.size()
             made = record.created_at.isoformat()
             etag = etag_of({"tenant": stored, "made": made, "members": size.members, "resources": size.resources})
             if not confirmed:
                 return TenantDeletion(self._state(record), size, etag)
             if confirmed != etag:
                 raise StaleEtag(f"other things would go with `{tenant}` than the deletion was confirmed for: ask again")
-            step.draft.remove(EntryKind.TENANT)
+            context.draft.remove(EntryKind.TENANT)
             return TenantDeletion(None, size)
 
-        return await self._commander.perform(tenant, caller, plan=plan, respond=respond)
+        return await self._commands.run(tenant, caller, plan=plan)
 
-    async def _create(self, step: CommandContext, order: TenantOrder) -> TenantState:
-        _require_platform(step.caller, "made")
-        if await step.draft.entry(EntryKind.TENANT) is not None:
+    async def _create(self, context: CommandContext, order: TenantOrder) -> TenantState:
+        _require_platform(context.caller, "made")
+        if await context.draft.entry(EntryKind.TENANT) is not None:
             raise AlreadyExists(f"there is a tenant `{order.tenant}` already")
-        schema = self._commander.schema_of(order.pack)
+        schema = self._commands.schema_of(order.pack)
         if schema is None:
             names = self._pack_names()
             message = f"unknown pack `{order.pack}`: {near(order.pack, names, one_of(names))}"
             raise InvalidInput(Violation("pack", message))
         payload = tenant_payload(order.pack, order.settings or {}, suspended=False)
-        grant = Grant(schema.founder, step.scope, ref("member", order.owner.id))
+        grant = Grant(schema.founder, context.scope, ref("member", order.owner.id))
         key = (grant.role, grant.scope, grant.holder)
-        await step.draft.load([(EntryKind.MEMBER, (order.owner.id,)), (EntryKind.GRANT, key)])
-        step.draft.put(EntryKind.TENANT, payload=payload)
-        step.draft.put(EntryKind.MEMBER, order.owner.id, payload=member_payload(order.owner))
-        step.draft.put(EntryKind.GRANT, *key, payload={})
+        await context.draft.load([(EntryKind.MEMBER, (order.owner.id,)), (EntryKind.GRANT, key)])
+        context.draft.put(EntryKind.TENANT, payload=payload)
+        context.draft.put(EntryKind.MEMBER, order.owner.id, payload=member_payload(order.owner))
+        context.draft.put(EntryKind.GRANT, *key, payload={})
         return _state(order.tenant, payload, schema, taken=1)
 
     def _state(self, record: TenantRecord) -> TenantState:
         payload = tenant_payload(record.pack, record.settings, suspended=record.suspended)
-        schema = self._commander.schema_of(record.pack)
+        schema = self._commands.schema_of(record.pack)
         return _state(record.id, payload, schema, taken=record.seats_taken, created_at=record.created_at)
 
 
@@ -230,22 +223,22 @@ def _require_platform(caller: Caller, what: str) -> None:
         raise NotPermitted(f"tenants are {what} by the platform alone", why="no_operation")
 
 
-async def _turned(step: CommandContext, *, suspended: bool) -> TenantState:
+async def _turned(context: CommandContext, *, suspended: bool) -> TenantState:
     """Draft that the tenant is suspended, or no more."""
-    stored = await step.draft.entry(EntryKind.TENANT)
+    stored = await context.draft.entry(EntryKind.TENANT)
     if stored is None:
-        raise NotFound(f"there is no tenant `{step.tenant}`")
+        raise NotFound(f"there is no tenant `{context.tenant}`")
     if is_suspended(stored) is suspended:
         state = "suspended already" if suspended else "not suspended"
-        raise WrongState(f"the tenant `{step.tenant}` is {state}")
-    return await _put(step, tenant_payload(stored["pack"], stored["settings"], suspended=suspended))
+        raise WrongState(f"the tenant `{context.tenant}` is {state}")
+    return await _put(context, tenant_payload(stored["pack"], stored["settings"], suspended=suspended))
 
 
-async def _put(step: CommandContext, payload: Payload) -> TenantState:
+async def _put(context: CommandContext, payload: Payload) -> TenantState:
     """Draft the tenant's own new payload, and return the tenant as it is with it."""
-    record = await step.draft.tenant_record()
-    step.draft.put(EntryKind.TENANT, payload=payload)
-    return _state(step.tenant, payload, step.schema, taken=record.seats_taken, created_at=record.created_at)
+    record = await context.draft.tenant_record()
+    context.draft.put(EntryKind.TENANT, payload=payload)
+    return _state(context.tenant, payload, context.schema, taken=record.seats_taken, created_at=record.created_at)
 
 
 def _state(

@@ -4,9 +4,9 @@ import pytest
 
 from sidegate.errors import NotPermitted, RevisionConflict
 from sidegate.history.changes import History
-from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
-from sidegate.membership.command.step import Caller
 from sidegate.model.change import ChangeQuery
 from sidegate.model.page import MemberQuery
 from sidegate.policy.pack.schema import Operation
@@ -49,7 +49,7 @@ async def members(step):
 
 async def test_who_loses_the_right_meanwhile_is_told_nothing(core, reader):
     """What is told is of the revision that was asked about: a revocation that comes in between is asked about, too."""
-    assert len(await reader.read("acme", ADAM, members)) == 2
+    assert len(await reader.run("acme", ADAM, members)) == 2
     asked = []
 
     async def interrupted(step):
@@ -60,17 +60,17 @@ async def test_who_loses_the_right_meanwhile_is_told_nothing(core, reader):
         return await members(step)
 
     with pytest.raises(NotPermitted):
-        await reader.read("acme", ADAM, interrupted)
+        await reader.run("acme", ADAM, interrupted)
     assert len(asked) == 1
 
 
 async def test_what_another_sidecar_wrote_counts_at_once(reader, tmp_path):
     """The store's newest revision is asked about, however long memory was not brought up to it."""
-    assert len(await reader.read("acme", ADAM, members)) == 2
+    assert len(await reader.run("acme", ADAM, members)) == 2
     async with deciding(tmp_path / "facts.db", **SELDOM) as second:
         await apply(second, DEPRIVED)
     with pytest.raises(NotPermitted):
-        await reader.read("acme", ADAM, members)
+        await reader.run("acme", ADAM, members)
 
 
 async def test_a_reader_that_never_gets_its_turn_says_so(core, reader):
@@ -85,7 +85,7 @@ async def test_a_reader_that_never_gets_its_turn_says_so(core, reader):
         return await members(step)
 
     with pytest.raises(RevisionConflict):
-        await reader.read("acme", ADAM, outrun)
+        await reader.run("acme", ADAM, outrun)
     assert len(looks) > 2
 
 

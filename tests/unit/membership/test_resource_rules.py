@@ -10,10 +10,10 @@ import pytest
 
 from sidegate.bootstrap import Core
 from sidegate.errors import InvalidInput, NotPermitted, SidegateError
-from sidegate.membership.command.attempts import ContextFactory
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner
-from sidegate.membership.command.step import Caller
 from sidegate.membership.resource_rules import require_moving, require_registering
 from sidegate.membership.resources import Resources, ResourceState
 from support.decisions.deciding import apply, deciding
@@ -152,4 +152,4 @@ async def test_a_clone_is_registered_in_the_parents_of_its_source(
     async with papers(tmp_path, f"{ON_ONE_PARENT}, cloned_with: view") as (core, contexts):
         resources = Resources(CommandRunner(contexts, core.follower), ReadRunner(contexts, core.follower))
         clone = ResourceState("paper:copy")
-        assert await outcome(resources.clone("acme", source, clone, Caller("member:wes"), lambda _: b"")) == expected
+        assert await outcome(resources.clone("acme", source, clone, Caller("member:wes"))) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sidegate.errors import AlreadyExists, NotFound, SeatsTaken
-from sidegate.membership.command.step import CommandContext
+from sidegate.membership.command.context import CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import member_from_entry, member_payload
 from sidegate.model.facts import Member
@@ -16,78 +16,78 @@ SEATS = "seats"
 """The setting that bounds how many members are active or invited (EF-13)."""
 
 
-async def member_of(step: CommandContext, id_: str) -> Member:
+async def member_of(context: CommandContext, id_: str) -> Member:
     """Return a member.
 
     Raises:
         NotFound: there is no such tenant, or no such member.
     """
-    payload = await step.draft.entry(EntryKind.MEMBER, id_)
+    payload = await context.draft.entry(EntryKind.MEMBER, id_)
     if payload is None:
-        raise NotFound(f"there is no member `{id_}` in tenant `{step.tenant}`")
+        raise NotFound(f"there is no member `{id_}` in tenant `{context.tenant}`")
     return member_from_entry(id_, payload)
 
 
-def put_member(step: CommandContext, member: Member) -> None:
+def put_member(context: CommandContext, member: Member) -> None:
     """Draft a member that was read before."""
-    step.draft.put(EntryKind.MEMBER, member.id, payload=member_payload(member))
+    context.draft.put(EntryKind.MEMBER, member.id, payload=member_payload(member))
 
 
-async def records_of(step: CommandContext, ids: Iterable[str]) -> dict[str, MemberRecord]:
+async def records_of(context: CommandContext, ids: Iterable[str]) -> dict[str, MemberRecord]:
     """Return members as they are drafted."""
     wanted = tuple(ids)
-    stored = await step.draft.records(wanted)
+    stored = await context.draft.records(wanted)
     found: dict[str, MemberRecord] = {}
     for id_ in wanted:
         holder = ref("member", id_)
-        grants = await step.draft.related(Relation.GRANTS_OF, holder)
-        inside = await step.draft.related(Relation.GROUPS_OF, holder)
+        grants = await context.draft.related(Relation.GRANTS_OF, holder)
+        inside = await context.draft.related(Relation.GROUPS_OF, holder)
         before = stored.get(id_)
         found[id_] = MemberRecord(
-            await member_of(step, id_),
+            await member_of(context, id_),
             created_at=before.created_at if before else None,
             last_access_at=before.last_access_at if before else None,
-            roles=tuple(sorted(key[0] for _, key in grants if key[1] == step.scope)),
+            roles=tuple(sorted(key[0] for _, key in grants if key[1] == context.scope)),
             groups=tuple(sorted(key[0] for _, key in inside)),
             invitation=before.invitation if before else None,
         )
     return found
 
 
-async def require_unique(step: CommandContext, member: Member) -> None:
+async def require_unique(context: CommandContext, member: Member) -> None:
     """Require that no other member has the e-mail or the phone number.
 
     Raises:
         AlreadyExists: another member has it.
     """
     for relation, value in ((Relation.EMAIL, member.email.casefold()), (Relation.PHONE, member.phone)):
-        others = await step.draft.related(relation, value) if value else {}
+        others = await context.draft.related(relation, value) if value else {}
         for _, (other,) in others:
             if other != member.id:
                 raise AlreadyExists(f"`{value}` is the {relation.value} of member `{other}` already")
 
 
-async def require_seats(step: CommandContext, more: int = 1) -> None:
+async def require_seats(context: CommandContext, more: int = 1) -> None:
     """Require that so many more seats are free (EF-13); a tenant without the setting has any number.
 
     Raises:
         SeatsTaken: there are fewer.
     """
-    tenant = await step.draft.entry(EntryKind.TENANT) or {}
+    tenant = await context.draft.entry(EntryKind.TENANT) or {}
     seats = tenant["settings"].get(SEATS, 0)
     if not seats:
         return
-    taken = await step.draft.seats()
+    taken = await context.draft.seats()
     if taken + more > seats:
         raise SeatsTaken(f"{taken} of {seats} seats are taken, and {more} more are needed")
 
 
-async def take_out(step: CommandContext, member: str) -> None:
+async def take_out(context: CommandContext, member: str) -> None:
     """Draft that a member is gone, with its invitation and all that it holds and stands in."""
     holder = ref("member", member)
     for relation in (Relation.GRANTS_OF, Relation.GROUPS_OF):
-        for entity, key in await step.draft.related(relation, holder):
-            step.draft.remove(entity, *key)
-    if await step.draft.entry(EntryKind.INVITATION, member) is not None:
-        step.draft.remove(EntryKind.INVITATION, member)
-    step.draft.remove(EntryKind.MEMBER, member)
+        for entity, key in await context.draft.related(relation, holder):
+            context.draft.remove(entity, *key)
+    if await context.draft.entry(EntryKind.INVITATION, member) is not None:
+        context.draft.remove(EntryKind.INVITATION, member)
+    context.draft.remove(EntryKind.MEMBER, member)

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sidegate.errors import NotPermitted
-from sidegate.membership.command.attempts import ContextFactory, settled
-from sidegate.membership.command.step import Caller, CommandContext
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
+from sidegate.membership.command.context_factory import ContextFactory
+from sidegate.membership.command.retry import retry_on_conflict
 from sidegate.model.change import EntryKind
 from sidegate.model.decision import Reason
 from sidegate.model.reference import split_ref
@@ -24,14 +26,14 @@ class ReadRunner:
     tenant is there; what a member may not see is refused alike whether it is there or not.
     """
 
-    def __init__(self, steps: ContextFactory, follower: Follower) -> None:
-        self._steps = steps
+    def __init__(self, contexts: ContextFactory, follower: Follower) -> None:
+        self._contexts = contexts
         self._follower = follower
 
     def __repr__(self) -> str:
         return f"ReadRunner({self._follower!r})"
 
-    async def read(self, tenant: str, caller: Caller, look: Callable[[CommandContext], Awaitable[T]]) -> T:
+    async def run(self, tenant: str, caller: Caller, look: Callable[[CommandContext], Awaitable[T]]) -> T:
         """Return what `look` tells; it asks first, then reads in its step's draft, and drafts nothing.
 
         Raises:
@@ -42,20 +44,20 @@ class ReadRunner:
         """
 
         async def attempt() -> T:
-            step = await self._steps.begin(tenant, caller)
-            await _require_no_stranger(step)
+            context = await self._contexts.begin(tenant, caller)
+            await _require_no_stranger(context)
             if caller.for_report and not caller.is_platform:
-                await step.ask(Operation.EXPORT_REPORT)
-            return await look(step)
+                await context.ask(Operation.EXPORT_REPORT)
+            return await look(context)
 
-        return await settled(attempt, catch_up=self._follower.catch_up)
+        return await retry_on_conflict(attempt, catch_up=self._follower.catch_up)
 
 
-async def _require_no_stranger(step: CommandContext) -> None:
+async def _require_no_stranger(context: CommandContext) -> None:
     """Refuse a stranger in the same words whether the tenant is there or not."""
-    if step.caller.is_platform:
+    if context.caller.is_platform:
         return
-    _, member = split_ref(step.caller.actor)
-    if await step.draft.entry(EntryKind.MEMBER, member) is None:
-        message = f"`{step.caller.actor}` is no member of a tenant `{step.tenant}`"
+    _, member = split_ref(context.caller.actor)
+    if await context.draft.entry(EntryKind.MEMBER, member) is None:
+        message = f"`{context.caller.actor}` is no member of a tenant `{context.tenant}`"
         raise NotPermitted(message, why=Reason.NOT_A_MEMBER)

@@ -7,13 +7,15 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from sidegate.errors import InvalidInput, TenantSuspended, Unavailable, Violation
-from sidegate.membership.command.attempts import ContextFactory, settled
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
+from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.invariants import read_references, require_sound
-from sidegate.membership.command.step import Caller, CommandContext
+from sidegate.membership.command.retry import retry_on_conflict
 from sidegate.model.change import EntryKind, Receipt
 from sidegate.model.entry import EntryKey, is_suspended
 from sidegate.model.revision import NO_REVISION, Revision
@@ -25,11 +27,23 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """How a command ended: the response as it was written, and the tenant's revision that it made or found."""
+class Outcome(Generic[T]):
+    """What a plan returned, and the tenant's revision that the command made or found."""
+
+    value: T
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The stored response of a request that was performed before, and the revision that it made."""
 
     response: bytes
     revision: Revision
+
+
+Written: TypeAlias = Outcome[T] | Replayed
+"""How a command ended."""
 
 
 class CommandRunner:
@@ -39,29 +53,28 @@ class CommandRunner:
     is still at it. So commands end as if they had come one after the other, on any database.
     """
 
-    def __init__(self, steps: ContextFactory, follower: Follower) -> None:
-        self._steps = steps
+    def __init__(self, contexts: ContextFactory, follower: Follower) -> None:
+        self._contexts = contexts
         self._follower = follower
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def store(self) -> MembershipStore:
         """The store that is written to."""
-        return self._steps.store
+        return self._contexts.store
 
     def schema_of(self, pack: str) -> Schema | None:
         """Return the schema of a pack, None where it is not loaded here."""
-        return self._steps.schema_of(pack)
+        return self._contexts.schema_of(pack)
 
-    async def perform(
+    async def run(
         self,
         tenant: str,
         caller: Caller,
         *,
         plan: Callable[[CommandContext], Awaitable[T]],
-        respond: Callable[[T], bytes],
         needs: Sequence[EntryKey] = (),
-    ) -> Written:
+    ) -> Written[T]:
         """Plan and write; a request that was performed before is answered as it was then.
 
         `needs` are entries that the plan is known to ask for: they are read at once, with the tenant itself.
@@ -77,8 +90,8 @@ class CommandRunner:
         """
         lock = self._locks.setdefault(tenant, asyncio.Lock())
         async with lock:
-            return await settled(
-                lambda: self._attempt(tenant, caller, plan=plan, respond=respond, needs=needs),
+            return await retry_on_conflict(
+                lambda: self._attempt(tenant, caller, plan=plan, needs=needs),
                 catch_up=self._follower.catch_up,
             )
 
@@ -88,36 +101,36 @@ class CommandRunner:
         caller: Caller,
         *,
         plan: Callable[[CommandContext], Awaitable[T]],
-        respond: Callable[[T], bytes],
         needs: Sequence[EntryKey],
-    ) -> Written:
+    ) -> Written[T]:
         if known := await self._answered(tenant, caller):
             return known
-        step = await self._steps.begin(tenant, caller, needs=needs)
-        draft = step.draft
+        context = await self._contexts.begin(tenant, caller, needs=needs)
+        draft = context.draft
         stored = await draft.entry(EntryKind.TENANT)
         if stored is not None and is_suspended(stored) and not caller.is_platform:
             raise TenantSuspended(f"the tenant `{tenant}` is suspended: until it is resumed, only the platform writes")
-        response = respond(await plan(step))
+        value = await plan(context)
+        response = caller.encode(value)
         changes = draft.changes()
         if not changes:
-            return Written(response, draft.revision)
+            return Outcome(value, draft.revision)
         current = await draft.entry(EntryKind.TENANT)
         if current is not None:
-            schema = self._steps.schema(tenant, current["pack"])
+            schema = self._contexts.schema(tenant, current["pack"])
             await read_references(draft, changes, schema)
             require_sound(draft, changes, schema)
         if caller.validate_only:
-            return Written(response, NO_REVISION)
+            return Outcome(value, NO_REVISION)
         receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None
         revisions = await self.store.write(
             {tenant: changes}, expected={tenant: draft.revision.number}, actor=caller.actor, receipt=receipt
         )
         with suppress(Unavailable):  # it is written; until the next look the staleness bound holds
             await self._follower.catch_up()
-        return Written(response, revisions[tenant])
+        return Outcome(value, revisions[tenant])
 
-    async def _answered(self, tenant: str, caller: Caller) -> Written | None:
+    async def _answered(self, tenant: str, caller: Caller) -> Replayed | None:
         known = await self.store.receipt(tenant, caller.request_id) if caller.request_id else None
         if known is None:
             return None
@@ -125,4 +138,4 @@ class CommandRunner:
         if not hmac.compare_digest(receipt.digest, caller.digest):
             message = f"`{caller.request_id}` was used for another request: expected a new one, or the same content"
             raise InvalidInput(Violation("request_id", message))
-        return Written(receipt.response, revision)
+        return Replayed(receipt.response, revision)

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from google.protobuf.message import Message
+from typing import Any
 
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.command.run import Written
-from sidegate.membership.command.step import PLATFORM, Caller
-from sidegate.server.wire.tokens.revision import RevisionTokens
+from sidegate.membership.command.caller import PLATFORM, Caller
 from sidegate.server.wire.validation import Inspection
-
-M = TypeVar("M", bound=Message)
 
 
 def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> Caller:
@@ -45,20 +39,6 @@ def reader_of(message: Any, *, actor: str = "") -> Caller:
     inspection.label("actor", named)
     inspection.finish()
     return Caller(named, for_report=getattr(message, "for_report", False))
-
-
-def read_back(kind: type[M], written: Written, tenant: str, *, tokens: RevisionTokens) -> M:
-    """Return a response as it was written, with the revision's token."""
-    response: Any = kind.FromString(written.response)
-    response.revision = tokens.encode(tenant, written.revision)
-    answer: M = response
-    return answer
-
-
-def bytes_of(message: Message) -> bytes:
-    """Return a response as it is kept with its receipt."""
-    raw: bytes = message.SerializeToString(deterministic=True)
-    return raw
 
 
 def masked(message: Any, *, known: Callable[[str], bool], expected: str) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.membership.groups import GroupChange, Groups, GroupState
-from sidegate.server.handlers.callers import bytes_of, caller_of, read_back, reader_of
+from sidegate.server.handlers.callers import caller_of, reader_of
+from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import GROUPS, ids_of, name_of, tenant_of
 from sidegate.server.wire.tokens.pages import Pages
 from sidegate.server.wire.tokens.revision import RevisionTokens
@@ -20,6 +21,7 @@ class GroupHandler:
     def __init__(self, groups: Groups, tokens: RevisionTokens, seals: Seals) -> None:
         self._groups = groups
         self._tokens = tokens
+        self._writes = Writes(tokens)
         self._pages = Pages(seals)
 
     async def create_group(self, message: pb.CreateGroupRequest) -> pb.CreateGroupResponse:
@@ -34,13 +36,13 @@ class GroupHandler:
         inspection.label("display_name", message.display_name)
         inspection.finish()
         group = GroupState(message.group_id, message.display_name, _holders(message.members, at_least=0))
-        written = await self._groups.create(
+        return await self._writes.run(
             tenant,
-            group,
             caller_of(message),
-            lambda state: bytes_of(pb.CreateGroupResponse(group=_group(tenant, state))),
+            kind=pb.CreateGroupResponse,
+            use_case=lambda caller: self._groups.create(tenant, group, caller),
+            respond=lambda state: pb.CreateGroupResponse(group=_group(tenant, state)),
         )
-        return read_back(pb.CreateGroupResponse, written, tenant, tokens=self._tokens)
 
     async def get_group(self, message: pb.GetGroupRequest) -> pb.GetGroupResponse:
         """Return a group.
@@ -75,13 +77,13 @@ class GroupHandler:
         inspection = Inspection()
         inspection.label("display_name", message.display_name)
         inspection.finish()
-        written = await self._groups.rename(
+        return await self._writes.run(
             tenant,
-            GroupState(group, message.display_name),
             caller_of(message),
-            lambda state: bytes_of(pb.RenameGroupResponse(group=_group(tenant, state))),
+            kind=pb.RenameGroupResponse,
+            use_case=lambda caller: self._groups.rename(tenant, GroupState(group, message.display_name), caller),
+            respond=lambda state: pb.RenameGroupResponse(group=_group(tenant, state)),
         )
-        return read_back(pb.RenameGroupResponse, written, tenant, tokens=self._tokens)
 
     async def add_group_members(self, message: pb.AddGroupMembersRequest) -> pb.AddGroupMembersResponse:
         """Put members and groups into a group.
@@ -90,13 +92,15 @@ class GroupHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, group = ids_of(message.name, GROUPS, "name")
-        written = await self._groups.change(
+        return await self._writes.run(
             tenant,
-            GroupChange(group, added=_holders(message.members)),
             caller_of(message),
-            lambda state: bytes_of(pb.AddGroupMembersResponse(group=_group(tenant, state))),
+            kind=pb.AddGroupMembersResponse,
+            use_case=lambda caller: self._groups.change(
+                tenant, GroupChange(group, added=_holders(message.members)), caller
+            ),
+            respond=lambda state: pb.AddGroupMembersResponse(group=_group(tenant, state)),
         )
-        return read_back(pb.AddGroupMembersResponse, written, tenant, tokens=self._tokens)
 
     async def remove_group_members(self, message: pb.RemoveGroupMembersRequest) -> pb.RemoveGroupMembersResponse:
         """Take members and groups out of a group.
@@ -105,13 +109,15 @@ class GroupHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, group = ids_of(message.name, GROUPS, "name")
-        written = await self._groups.change(
+        return await self._writes.run(
             tenant,
-            GroupChange(group, removed=_holders(message.members)),
             caller_of(message),
-            lambda state: bytes_of(pb.RemoveGroupMembersResponse(group=_group(tenant, state))),
+            kind=pb.RemoveGroupMembersResponse,
+            use_case=lambda caller: self._groups.change(
+                tenant, GroupChange(group, removed=_holders(message.members)), caller
+            ),
+            respond=lambda state: pb.RemoveGroupMembersResponse(group=_group(tenant, state)),
         )
-        return read_back(pb.RemoveGroupMembersResponse, written, tenant, tokens=self._tokens)
 
     async def delete_group(self, message: pb.DeleteGroupRequest) -> pb.DeleteGroupResponse:
         """Delete a group.
@@ -120,10 +126,13 @@ class GroupHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, group = ids_of(message.name, GROUPS, "name")
-        written = await self._groups.delete(
-            tenant, group, caller_of(message), lambda _: bytes_of(pb.DeleteGroupResponse())
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.DeleteGroupResponse,
+            use_case=lambda caller: self._groups.delete(tenant, group, caller),
+            respond=lambda _: pb.DeleteGroupResponse(),
         )
-        return read_back(pb.DeleteGroupResponse, written, tenant, tokens=self._tokens)
 
 
 def _holders(written: Iterable[str], *, at_least: int = 1) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.history.changes import History
 from sidegate.history.watch import WatchService
-from sidegate.membership.command.step import PLATFORM
+from sidegate.membership.command.caller import PLATFORM
 from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.server.handlers.callers import reader_of
 from sidegate.server.handlers.facts import write_change

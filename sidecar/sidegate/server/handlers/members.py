@@ -14,7 +14,8 @@ from sidegate.membership.invitations import Acceptance, Invitations, InviteOrder
 from sidegate.membership.members import Left, Members, MemberUpdate
 from sidegate.model.facts import Member
 from sidegate.model.reference import ref
-from sidegate.server.handlers.callers import bytes_of, caller_of, masked, read_back, reader_of
+from sidegate.server.handlers.callers import caller_of, masked, reader_of
+from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.members import read_invitation, read_leaving, read_query, read_ttl, write_member, write_result
 from sidegate.server.wire.names import MEMBERS, ids_of, tenant_of
 from sidegate.server.wire.tokens.confirmations import Confirmations
@@ -42,6 +43,7 @@ class MemberHandler:
         self._members = members
         self._invitations = invitations
         self._tokens = tokens
+        self._writes = Writes(tokens)
         self._seals = seals
         self._pages = Pages(seals)
         self._confirmations = Confirmations(seals, clock=clock)
@@ -57,13 +59,13 @@ class MemberHandler:
         """
         tenant = tenant_of(message.parent, "parent")
         order = await self._read(message)
-        written = await self._invitations.invite(
+        answer = await self._writes.run(
             tenant,
-            order,
             caller_of(message, validate_only=message.validate_only),
-            lambda results: bytes_of(pb.InviteMembersResponse(results=[write_result(tenant, one) for one in results])),
+            kind=pb.InviteMembersResponse,
+            use_case=lambda caller: self._invitations.invite(tenant, order, caller),
+            respond=lambda results: pb.InviteMembersResponse(results=[write_result(tenant, one) for one in results]),
         )
-        answer = read_back(pb.InviteMembersResponse, written, tenant, tokens=self._tokens)
         for result in answer.results:
             if result.HasField("member"):
                 self._hand_out(tenant, result.member, valid=not message.validate_only)
@@ -79,13 +81,13 @@ class MemberHandler:
         of, member, invitation = self._seals.open(_INVITATION, message.token, field="token")
         if of != tenant:
             raise InvalidInput(Violation("token", f"is not right: expected one of `{message.parent}`"))
-        written = await self._invitations.accept(
+        return await self._writes.run(
             tenant,
-            _acceptance(message, member, invitation),
             caller_of(message, actor=ref("member", member)),
-            lambda record: bytes_of(pb.AcceptInvitationResponse(member=write_member(tenant, record))),
+            kind=pb.AcceptInvitationResponse,
+            use_case=lambda caller: self._invitations.accept(tenant, _acceptance(message, member, invitation), caller),
+            respond=lambda record: pb.AcceptInvitationResponse(member=write_member(tenant, record)),
         )
-        return read_back(pb.AcceptInvitationResponse, written, tenant, tokens=self._tokens)
 
     async def resend_invitation(self, message: pb.ResendInvitationRequest) -> pb.ResendInvitationResponse:
         """Make a new token for a pending member.
@@ -94,18 +96,17 @@ class MemberHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        written = await self._invitations.resend(
+        answer = await self._writes.run(
             tenant,
-            member,
             caller_of(message),
-            ttl=read_ttl(message.ttl if message.HasField("ttl") else None),
-            respond=lambda record: bytes_of(
-                pb.ResendInvitationResponse(
-                    member=write_member(tenant, record, token=record.invitation.id if record.invitation else "")
-                )
+            kind=pb.ResendInvitationResponse,
+            use_case=lambda caller: self._invitations.resend(
+                tenant, member, caller, ttl=read_ttl(message.ttl if message.HasField("ttl") else None)
+            ),
+            respond=lambda record: pb.ResendInvitationResponse(
+                member=write_member(tenant, record, token=record.invitation.id if record.invitation else "")
             ),
         )
-        answer = read_back(pb.ResendInvitationResponse, written, tenant, tokens=self._tokens)
         self._hand_out(tenant, answer.member)
         return answer
 
@@ -116,10 +117,13 @@ class MemberHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        written = await self._invitations.cancel(
-            tenant, member, caller_of(message), lambda _: bytes_of(pb.CancelInvitationResponse())
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.CancelInvitationResponse,
+            use_case=lambda caller: self._invitations.cancel(tenant, member, caller),
+            respond=lambda _: pb.CancelInvitationResponse(),
         )
-        return read_back(pb.CancelInvitationResponse, written, tenant, tokens=self._tokens)
 
     async def get_member(self, message: pb.GetMemberRequest) -> pb.GetMemberResponse:
         """Return a member.
@@ -160,13 +164,15 @@ class MemberHandler:
         inspection.finish()
         given = message.member
         member = Member(id_, name=given.display_name, email=given.email, phone=given.phone, mfa=given.mfa)
-        written = await self._members.update(
+        return await self._writes.run(
             tenant,
-            MemberUpdate(member, frozenset(_FIELDS[path] for path in paths), etag=given.etag),
             caller_of(message),
-            lambda record: bytes_of(pb.UpdateMemberResponse(member=write_member(tenant, record))),
+            kind=pb.UpdateMemberResponse,
+            use_case=lambda caller: self._members.update(
+                tenant, MemberUpdate(member, frozenset(_FIELDS[path] for path in paths), etag=given.etag), caller
+            ),
+            respond=lambda record: pb.UpdateMemberResponse(member=write_member(tenant, record)),
         )
-        return read_back(pb.UpdateMemberResponse, written, tenant, tokens=self._tokens)
 
     async def record_access(self, message: pb.RecordAccessRequest) -> pb.RecordAccessResponse:
         """Note when a member was seen.
@@ -189,13 +195,17 @@ class MemberHandler:
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
 
-        def respond(left: Left) -> bytes:
+        def respond(left: Left) -> pb.DeactivateMemberResponse:
             assert left.record is not None
-            answer = pb.DeactivateMemberResponse(member=write_member(tenant, left.record), documents=left.documents)
-            return bytes_of(answer)
+            return pb.DeactivateMemberResponse(member=write_member(tenant, left.record), documents=left.documents)
 
-        written = await self._members.deactivate(tenant, read_leaving(member, message), caller_of(message), respond)
-        return read_back(pb.DeactivateMemberResponse, written, tenant, tokens=self._tokens)
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.DeactivateMemberResponse,
+            use_case=lambda caller: self._members.deactivate(tenant, read_leaving(member, message), caller),
+            respond=respond,
+        )
 
     async def activate_member(self, message: pb.ActivateMemberRequest) -> pb.ActivateMemberResponse:
         """Let an inactive member in again.
@@ -204,13 +214,13 @@ class MemberHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        written = await self._members.activate(
+        return await self._writes.run(
             tenant,
-            member,
             caller_of(message),
-            lambda record: bytes_of(pb.ActivateMemberResponse(member=write_member(tenant, record))),
+            kind=pb.ActivateMemberResponse,
+            use_case=lambda caller: self._members.activate(tenant, member, caller),
+            respond=lambda record: pb.ActivateMemberResponse(member=write_member(tenant, record)),
         )
-        return read_back(pb.ActivateMemberResponse, written, tenant, tokens=self._tokens)
 
     async def delete_member(self, message: pb.DeleteMemberRequest) -> pb.DeleteMemberResponse:
         """Ask for a deletion, or confirm it.
@@ -220,21 +230,22 @@ class MemberHandler:
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
 
-        def respond(left: Left) -> bytes:
+        def respond(left: Left) -> pb.DeleteMemberResponse:
             if left.record is None:
-                return bytes_of(pb.DeleteMemberResponse(deleted=True, documents=left.documents))
+                return pb.DeleteMemberResponse(deleted=True, documents=left.documents)
             token = self._confirmations.token(message.name, left.etag)
             shown = write_member(tenant, left.record)
-            return bytes_of(pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=left.documents))
+            return pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=left.documents)
 
-        written = await self._members.delete(
+        return await self._writes.run(
             tenant,
-            read_leaving(member, message),
             caller_of(message),
-            confirmed=self._confirmations.etag(message),
+            kind=pb.DeleteMemberResponse,
+            use_case=lambda caller: self._members.delete(
+                tenant, read_leaving(member, message), caller, confirmed=self._confirmations.etag(message)
+            ),
             respond=respond,
         )
-        return read_back(pb.DeleteMemberResponse, written, tenant, tokens=self._tokens)
 
     async def _read(self, message: pb.InviteMembersRequest) -> InviteOrder:
         if not (message.csv or message.spreadsheet):

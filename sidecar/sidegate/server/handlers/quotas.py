@@ -5,7 +5,8 @@ from __future__ import annotations
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.history.quota_usage import Usage
 from sidegate.membership.quotas import Quotas, Shared
-from sidegate.server.handlers.callers import bytes_of, caller_of, read_back, reader_of
+from sidegate.server.handlers.callers import caller_of, reader_of
+from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import MEMBERS, ids_of, tenant_of
 from sidegate.server.wire.quota_usage import read_place, read_usage_query, write_entry, write_place, write_total
 from sidegate.server.wire.tokens.pages import Pages
@@ -20,6 +21,7 @@ class QuotaHandler:
         self._quotas = quotas
         self._usage = usage
         self._tokens = tokens
+        self._writes = Writes(tokens)
         self._pages = Pages(seals)
 
     async def set_quota(self, message: pb.SetQuotaRequest) -> pb.SetQuotaResponse:
@@ -29,10 +31,13 @@ class QuotaHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        written = await self._quotas.assign(
-            tenant, member, message.quota, caller_of(message), lambda left: bytes_of(pb.SetQuotaResponse(quota=left))
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.SetQuotaResponse,
+            use_case=lambda caller: self._quotas.assign(tenant, member, message.quota, caller),
+            respond=lambda left: pb.SetQuotaResponse(quota=left),
         )
-        return read_back(pb.SetQuotaResponse, written, tenant, tokens=self._tokens)
 
     async def allocate_quota(self, message: pb.AllocateQuotaRequest) -> pb.AllocateQuotaResponse:
         """Share a quota evenly.
@@ -42,13 +47,16 @@ class QuotaHandler:
         """
         tenant = tenant_of(message.parent, "parent")
 
-        def respond(shared: Shared) -> bytes:
-            return bytes_of(
-                pb.AllocateQuotaResponse(members=shared.members, share=shared.share, remainder=shared.remainder)
-            )
+        def respond(shared: Shared) -> pb.AllocateQuotaResponse:
+            return pb.AllocateQuotaResponse(members=shared.members, share=shared.share, remainder=shared.remainder)
 
-        written = await self._quotas.allocate(tenant, message.total, caller_of(message), respond)
-        return read_back(pb.AllocateQuotaResponse, written, tenant, tokens=self._tokens)
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.AllocateQuotaResponse,
+            use_case=lambda caller: self._quotas.allocate(tenant, message.total, caller),
+            respond=respond,
+        )
 
     async def consume_quota(self, message: pb.ConsumeQuotaRequest) -> pb.ConsumeQuotaResponse:
         """Take from what a member has left.
@@ -57,14 +65,13 @@ class QuotaHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        written = await self._quotas.consume(
+        return await self._writes.run(
             tenant,
-            member,
-            message.amount or 1,
             caller_of(message),
-            lambda left: bytes_of(pb.ConsumeQuotaResponse(quota=left)),
+            kind=pb.ConsumeQuotaResponse,
+            use_case=lambda caller: self._quotas.consume(tenant, member, message.amount or 1, caller),
+            respond=lambda left: pb.ConsumeQuotaResponse(quota=left),
         )
-        return read_back(pb.ConsumeQuotaResponse, written, tenant, tokens=self._tokens)
 
     async def release_quota(self, message: pb.ReleaseQuotaRequest) -> pb.ReleaseQuotaResponse:
         """Give back what was taken.
@@ -73,14 +80,13 @@ class QuotaHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        written = await self._quotas.release(
+        return await self._writes.run(
             tenant,
-            member,
-            message.amount or 1,
             caller_of(message),
-            lambda left: bytes_of(pb.ReleaseQuotaResponse(quota=left)),
+            kind=pb.ReleaseQuotaResponse,
+            use_case=lambda caller: self._quotas.release(tenant, member, message.amount or 1, caller),
+            respond=lambda left: pb.ReleaseQuotaResponse(quota=left),
         )
-        return read_back(pb.ReleaseQuotaResponse, written, tenant, tokens=self._tokens)
 
     async def list_quota_usage(self, message: pb.ListQuotaUsageRequest) -> pb.ListQuotaUsageResponse:
         """Return a page of what was used.

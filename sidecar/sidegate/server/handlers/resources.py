@@ -12,7 +12,8 @@ from sidegate.membership.resources import HandOver, Resources, ResourceState, Re
 from sidegate.model.page import ResourceQuery
 from sidegate.model.properties import Json, Properties
 from sidegate.model.reference import ref, split_ref
-from sidegate.server.handlers.callers import bytes_of, caller_of, masked, read_back, reader_of
+from sidegate.server.handlers.callers import caller_of, masked, reader_of
+from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import RESOURCES, ids_of, name_of, tenant_of
 from sidegate.server.wire.properties import read_properties, write_properties
 from sidegate.server.wire.relations import read_place, write_place, write_relation
@@ -42,6 +43,7 @@ class ResourceHandler:
         self._monitoring = monitoring
         self._relations = relations
         self._tokens = tokens
+        self._writes = Writes(tokens)
         self._pages = Pages(seals)
 
     async def register_resource(self, message: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:
@@ -52,13 +54,15 @@ class ResourceHandler:
         """
         tenant, reference = _named(message.resource.name, "resource.name")
         parents, properties = _content(message.resource)
-        written = await self._resources.register(
+        return await self._writes.run(
             tenant,
-            ResourceState(reference, parents, properties, _owner(message.owner)),
             caller_of(message),
-            lambda state: bytes_of(pb.RegisterResourceResponse(resource=_resource(tenant, state))),
+            kind=pb.RegisterResourceResponse,
+            use_case=lambda caller: self._resources.register(
+                tenant, ResourceState(reference, parents, properties, _owner(message.owner)), caller
+            ),
+            respond=lambda state: pb.RegisterResourceResponse(resource=_resource(tenant, state)),
         )
-        return read_back(pb.RegisterResourceResponse, written, tenant, tokens=self._tokens)
 
     async def get_resource(self, message: pb.GetResourceRequest) -> pb.GetResourceResponse:
         """Return a resource.
@@ -128,14 +132,13 @@ class ResourceHandler:
         inspection.identifier("clone_id", message.clone_id)
         inspection.finish()
         clone = ResourceState(ref(split_ref(reference)[0], message.clone_id), owner=_owner(message.owner))
-        written = await self._resources.clone(
+        return await self._writes.run(
             tenant,
-            reference,
-            clone,
             caller_of(message),
-            lambda state: bytes_of(pb.CloneResourceResponse(resource=_resource(tenant, state))),
+            kind=pb.CloneResourceResponse,
+            use_case=lambda caller: self._resources.clone(tenant, reference, clone, caller),
+            respond=lambda state: pb.CloneResourceResponse(resource=_resource(tenant, state)),
         )
-        return read_back(pb.CloneResourceResponse, written, tenant, tokens=self._tokens)
 
     async def update_resource(self, message: pb.UpdateResourceRequest) -> pb.UpdateResourceResponse:
         """Set properties of a resource, and what it stands in.
@@ -144,13 +147,13 @@ class ResourceHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, reference = _named(message.resource.name, "resource.name")
-        written = await self._resources.update(
+        return await self._writes.run(
             tenant,
-            _update(reference, message),
             caller_of(message),
-            lambda state: bytes_of(pb.UpdateResourceResponse(resource=_resource(tenant, state))),
+            kind=pb.UpdateResourceResponse,
+            use_case=lambda caller: self._resources.update(tenant, _update(reference, message), caller),
+            respond=lambda state: pb.UpdateResourceResponse(resource=_resource(tenant, state)),
         )
-        return read_back(pb.UpdateResourceResponse, written, tenant, tokens=self._tokens)
 
     async def delete_resource(self, message: pb.DeleteResourceRequest) -> pb.DeleteResourceResponse:
         """Delete a resource.
@@ -159,10 +162,13 @@ class ResourceHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, reference = _named(message.name, "name")
-        written = await self._resources.delete(
-            tenant, reference, caller_of(message), lambda _: bytes_of(pb.DeleteResourceResponse())
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.DeleteResourceResponse,
+            use_case=lambda caller: self._resources.delete(tenant, reference, caller),
+            respond=lambda _: pb.DeleteResourceResponse(),
         )
-        return read_back(pb.DeleteResourceResponse, written, tenant, tokens=self._tokens)
 
     async def hand_over(self, message: pb.HandOverRequest) -> pb.HandOverResponse:
         """Let one member take over what another holds.
@@ -177,10 +183,13 @@ class ResourceHandler:
         inspection.identifier("to", message.to)
         inspection.finish()
         order = HandOver(former, message.to, frozenset(message.roles), frozenset(message.resources))
-        written = await self._resources.hand_over(
-            tenant, order, caller_of(message), lambda count: bytes_of(pb.HandOverResponse(resources=count))
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.HandOverResponse,
+            use_case=lambda caller: self._resources.hand_over(tenant, order, caller),
+            respond=lambda count: pb.HandOverResponse(resources=count),
         )
-        return read_back(pb.HandOverResponse, written, tenant, tokens=self._tokens)
 
 
 def _named(name: str, field: str) -> tuple[str, str]:

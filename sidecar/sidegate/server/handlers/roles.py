@@ -14,7 +14,8 @@ from sidegate.model.facts import Grant
 from sidegate.model.page import GrantQuery, Relation
 from sidegate.policy.pack.schema import TENANT
 from sidegate.server.calls.errors import told
-from sidegate.server.handlers.callers import bytes_of, caller_of, read_back, reader_of
+from sidegate.server.handlers.callers import caller_of, reader_of
+from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import ROLES, ids_of, name_of, tenant_of
 from sidegate.server.wire.tokens.pages import Pages
 from sidegate.server.wire.tokens.revision import RevisionTokens
@@ -32,6 +33,7 @@ class RoleHandler:
         self._roles = roles
         self._grants = grants
         self._tokens = tokens
+        self._writes = Writes(tokens)
         self._pages = Pages(seals)
 
     async def create_role(self, message: pb.CreateRoleRequest) -> pb.CreateRoleResponse:
@@ -41,14 +43,15 @@ class RoleHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant = tenant_of(message.parent, "parent")
-        written = await self._roles.create(
+        return await self._writes.run(
             tenant,
-            message.role_id,
-            _permissions(message.permissions),
             caller_of(message),
-            lambda state: bytes_of(pb.CreateRoleResponse(role=_role(tenant, state))),
+            kind=pb.CreateRoleResponse,
+            use_case=lambda caller: self._roles.create(
+                tenant, message.role_id, _permissions(message.permissions), caller
+            ),
+            respond=lambda state: pb.CreateRoleResponse(role=_role(tenant, state)),
         )
-        return read_back(pb.CreateRoleResponse, written, tenant, tokens=self._tokens)
 
     async def get_role(self, message: pb.GetRoleRequest) -> pb.GetRoleResponse:
         """Return a role.
@@ -81,13 +84,15 @@ class RoleHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, role = ids_of(message.name, ROLES, "name")
-        written = await self._roles.change(
+        return await self._writes.run(
             tenant,
-            PermissionChange(role, added=_some(message.permissions), etag=message.etag),
             caller_of(message),
-            lambda state: bytes_of(pb.GrantPermissionsResponse(role=_role(tenant, state))),
+            kind=pb.GrantPermissionsResponse,
+            use_case=lambda caller: self._roles.change(
+                tenant, PermissionChange(role, added=_some(message.permissions), etag=message.etag), caller
+            ),
+            respond=lambda state: pb.GrantPermissionsResponse(role=_role(tenant, state)),
         )
-        return read_back(pb.GrantPermissionsResponse, written, tenant, tokens=self._tokens)
 
     async def revoke_permissions(self, message: pb.RevokePermissionsRequest) -> pb.RevokePermissionsResponse:
         """Take permissions from a role.
@@ -96,13 +101,15 @@ class RoleHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, role = ids_of(message.name, ROLES, "name")
-        written = await self._roles.change(
+        return await self._writes.run(
             tenant,
-            PermissionChange(role, removed=_some(message.permissions), etag=message.etag),
             caller_of(message),
-            lambda state: bytes_of(pb.RevokePermissionsResponse(role=_role(tenant, state))),
+            kind=pb.RevokePermissionsResponse,
+            use_case=lambda caller: self._roles.change(
+                tenant, PermissionChange(role, removed=_some(message.permissions), etag=message.etag), caller
+            ),
+            respond=lambda state: pb.RevokePermissionsResponse(role=_role(tenant, state)),
         )
-        return read_back(pb.RevokePermissionsResponse, written, tenant, tokens=self._tokens)
 
     async def rename_role(self, message: pb.RenameRoleRequest) -> pb.RenameRoleResponse:
         """Give a role another name.
@@ -111,14 +118,13 @@ class RoleHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, role = ids_of(message.name, ROLES, "name")
-        written = await self._roles.rename(
+        return await self._writes.run(
             tenant,
-            role,
-            message.new_role_id,
             caller_of(message),
-            lambda state: bytes_of(pb.RenameRoleResponse(role=_role(tenant, state))),
+            kind=pb.RenameRoleResponse,
+            use_case=lambda caller: self._roles.rename(tenant, role, message.new_role_id, caller),
+            respond=lambda state: pb.RenameRoleResponse(role=_role(tenant, state)),
         )
-        return read_back(pb.RenameRoleResponse, written, tenant, tokens=self._tokens)
 
     async def delete_role(self, message: pb.DeleteRoleRequest) -> pb.DeleteRoleResponse:
         """Delete a role.
@@ -127,10 +133,13 @@ class RoleHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant, role = ids_of(message.name, ROLES, "name")
-        written = await self._roles.delete(
-            tenant, role, caller_of(message), lambda holders: bytes_of(pb.DeleteRoleResponse(holders=holders))
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.DeleteRoleResponse,
+            use_case=lambda caller: self._roles.delete(tenant, role, caller),
+            respond=lambda holders: pb.DeleteRoleResponse(holders=holders),
         )
-        return read_back(pb.DeleteRoleResponse, written, tenant, tokens=self._tokens)
 
     async def copy_role(self, message: pb.CopyRoleRequest) -> pb.CopyRoleResponse:
         """Copy a role to several tenants.
@@ -158,13 +167,13 @@ class RoleHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant = tenant_of(message.parent, "parent")
-        written = await self._grants.grant(
+        return await self._writes.run(
             tenant,
-            _read_grant(message.grant),
             caller_of(message),
-            lambda grant: bytes_of(pb.GrantRoleResponse(grant=_grant(tenant, grant))),
+            kind=pb.GrantRoleResponse,
+            use_case=lambda caller: self._grants.grant(tenant, _read_grant(message.grant), caller),
+            respond=lambda grant: pb.GrantRoleResponse(grant=_grant(tenant, grant)),
         )
-        return read_back(pb.GrantRoleResponse, written, tenant, tokens=self._tokens)
 
     async def revoke_role(self, message: pb.RevokeRoleRequest) -> pb.RevokeRoleResponse:
         """Take a role from a member or a group.
@@ -173,10 +182,13 @@ class RoleHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant = tenant_of(message.parent, "parent")
-        written = await self._grants.revoke(
-            tenant, _read_grant(message.grant), caller_of(message), lambda _: bytes_of(pb.RevokeRoleResponse())
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.RevokeRoleResponse,
+            use_case=lambda caller: self._grants.revoke(tenant, _read_grant(message.grant), caller),
+            respond=lambda _: pb.RevokeRoleResponse(),
         )
-        return read_back(pb.RevokeRoleResponse, written, tenant, tokens=self._tokens)
 
     async def list_grants(self, message: pb.ListGrantsRequest) -> pb.ListGrantsResponse:
         """Return a page of who holds what.
@@ -216,11 +228,16 @@ class RoleHandler:
         inspection.identifier("to", message.to)
         inspection.finish()
 
-        def respond(done: Delegated) -> bytes:
-            return bytes_of(pb.DelegateRoleResponse(role=done.role, former=done.former, holder=done.holder))
+        def respond(done: Delegated) -> pb.DelegateRoleResponse:
+            return pb.DelegateRoleResponse(role=done.role, former=done.former, holder=done.holder)
 
-        written = await self._grants.delegate(tenant, message.role, message.to, caller_of(message), respond)
-        return read_back(pb.DelegateRoleResponse, written, tenant, tokens=self._tokens)
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.DelegateRoleResponse,
+            use_case=lambda caller: self._grants.delegate(tenant, message.role, message.to, caller),
+            respond=respond,
+        )
 
 
 def _some(written: Iterable[str]) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ from sidegate.membership.tenants import SettingsUpdate, TenantDeletion, TenantOr
 from sidegate.model.facts import Member
 from sidegate.model.page import TenantQuery
 from sidegate.model.properties import Json
-from sidegate.server.handlers.callers import bytes_of, caller_of, masked, read_back, reader_of
+from sidegate.server.handlers.callers import caller_of, masked, reader_of
+from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import name_of, tenant_of
 from sidegate.server.wire.properties import read_properties, write_properties
 from sidegate.server.wire.timestamps import write_moment
@@ -31,6 +32,7 @@ class TenantHandler:
     def __init__(self, use_case: Tenants, tokens: RevisionTokens, seals: Seals) -> None:
         self._use_case = use_case
         self._tokens = tokens
+        self._writes = Writes(tokens)
         self._pages = Pages(seals)
         self._confirmations = Confirmations(seals)
 
@@ -51,10 +53,13 @@ class TenantHandler:
         inspection.finish()
         owner = Member(founder.member_id, name=founder.display_name, email=founder.email, phone=founder.phone)
         order = TenantOrder(message.tenant_id, owner, message.tenant.pack, settings)
-        written = await self._use_case.create(
-            order, caller_of(message), lambda state: bytes_of(pb.CreateTenantResponse(tenant=_tenant(state)))
+        return await self._writes.run(
+            message.tenant_id,
+            caller_of(message),
+            kind=pb.CreateTenantResponse,
+            use_case=lambda caller: self._use_case.create(order, caller),
+            respond=lambda state: pb.CreateTenantResponse(tenant=_tenant(state)),
         )
-        return read_back(pb.CreateTenantResponse, written, message.tenant_id, tokens=self._tokens)
 
     async def get_tenant(self, message: pb.GetTenantRequest) -> pb.GetTenantResponse:
         """Return a tenant.
@@ -88,13 +93,13 @@ class TenantHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant = tenant_of(message.tenant.name, "tenant.name")
-        written = await self._use_case.update(
+        return await self._writes.run(
             tenant,
-            _update(message),
             caller_of(message),
-            lambda state: bytes_of(pb.UpdateTenantResponse(tenant=_tenant(state))),
+            kind=pb.UpdateTenantResponse,
+            use_case=lambda caller: self._use_case.update(tenant, _update(message), caller),
+            respond=lambda state: pb.UpdateTenantResponse(tenant=_tenant(state)),
         )
-        return read_back(pb.UpdateTenantResponse, written, tenant, tokens=self._tokens)
 
     async def suspend_tenant(self, message: pb.SuspendTenantRequest) -> pb.SuspendTenantResponse:
         """Let nobody in a tenant be allowed anything.
@@ -103,10 +108,13 @@ class TenantHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant = tenant_of(message.name, "name")
-        written = await self._use_case.suspend(
-            tenant, caller_of(message), lambda state: bytes_of(pb.SuspendTenantResponse(tenant=_tenant(state)))
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.SuspendTenantResponse,
+            use_case=lambda caller: self._use_case.suspend(tenant, caller),
+            respond=lambda state: pb.SuspendTenantResponse(tenant=_tenant(state)),
         )
-        return read_back(pb.SuspendTenantResponse, written, tenant, tokens=self._tokens)
 
     async def resume_tenant(self, message: pb.ResumeTenantRequest) -> pb.ResumeTenantResponse:
         """Let a suspended tenant decide as before.
@@ -115,10 +123,13 @@ class TenantHandler:
             SidegateError: it is refused; nothing was written.
         """
         tenant = tenant_of(message.name, "name")
-        written = await self._use_case.resume(
-            tenant, caller_of(message), lambda state: bytes_of(pb.ResumeTenantResponse(tenant=_tenant(state)))
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.ResumeTenantResponse,
+            use_case=lambda caller: self._use_case.resume(tenant, caller),
+            respond=lambda state: pb.ResumeTenantResponse(tenant=_tenant(state)),
         )
-        return read_back(pb.ResumeTenantResponse, written, tenant, tokens=self._tokens)
 
     async def delete_tenant(self, message: pb.DeleteTenantRequest) -> pb.DeleteTenantResponse:
         """Ask for a deletion, or confirm it.
@@ -128,19 +139,22 @@ class TenantHandler:
         """
         tenant = tenant_of(message.name, "name")
 
-        def respond(deletion: TenantDeletion) -> bytes:
+        def respond(deletion: TenantDeletion) -> pb.DeleteTenantResponse:
             size = deletion.size
             answer = pb.DeleteTenantResponse(deleted=True, members=size.members, resources=size.resources)
             if deletion.state is not None:
                 answer.deleted = False
                 answer.confirmation_token = self._confirmations.token(message.name, deletion.etag)
                 answer.tenant.CopyFrom(_tenant(deletion.state))
-            return bytes_of(answer)
+            return answer
 
-        written = await self._use_case.delete(
-            tenant, caller_of(message), confirmed=self._confirmations.etag(message), respond=respond
+        return await self._writes.run(
+            tenant,
+            caller_of(message),
+            kind=pb.DeleteTenantResponse,
+            use_case=lambda caller: self._use_case.delete(tenant, caller, confirmed=self._confirmations.etag(message)),
+            respond=respond,
         )
-        return read_back(pb.DeleteTenantResponse, written, tenant, tokens=self._tokens)
 
 
 def _update(message: pb.UpdateTenantRequest) -> SettingsUpdate:

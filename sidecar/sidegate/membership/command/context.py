@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 
-from sidegate.errors import InvalidInput, NotFound, NotPermitted, RevisionConflict, Violation
+from sidegate.errors import NotFound, NotPermitted, RevisionConflict
+from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.draft import Draft
 from sidegate.model.page import Relation
 from sidegate.model.question import Request, Resource, Subject
@@ -15,36 +15,8 @@ from sidegate.model.revision import NO_REVISION
 from sidegate.policy.pack.schema import TENANT, InstanceOf, Operation, Schema
 from sidegate.ports.decider import Decider
 
-PLATFORM: Final = "platform"
-"""The actor that sets tenants up; no pack is asked about it."""
 NO_AUTHORITY: Final = "no_authority"
 """The reason where the actor may grant roles, but not this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls: `platform` or `member:<id>`; `request_id` and `digest` let the call be repeated safely.
-
-    With `validate_only` all is checked and nothing is written. With `for_report` what is read leaves the application.
-    """
-
-    actor: str = PLATFORM
-    request_id: str = ""
-    digest: bytes = b""
-    validate_only: bool = False
-    for_report: bool = False
-
-    def __post_init__(self) -> None:
-        if self.actor != PLATFORM and not self.actor.removeprefix("member:").strip("*"):
-            raise InvalidInput(Violation("actor", "expected `platform` or `member:` and an ID"))
-        if self.actor != PLATFORM and not self.actor.startswith("member:"):
-            message = f"`{self.actor}` is not right: expected `platform` or `member:{self.actor}`"
-            raise InvalidInput(Violation("actor", message))
-
-    @property
-    def is_platform(self) -> bool:
-        """Whether the platform itself calls."""
-        return self.actor == PLATFORM
 
 
 class CommandContext:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable
 
-from sidegate.errors import RevisionConflict, Unavailable
+from sidegate.errors import Unavailable
+from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.draft import Draft
-from sidegate.membership.command.step import Caller, CommandContext
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
 from sidegate.policy.pack.schema import Schema
 from sidegate.ports.decider import Decider
 from sidegate.ports.membership_store import MembershipStore
-
-T = TypeVar("T")
-ATTEMPTS: Final = 16
-"""How often a step starts over where other writers come first."""
 
 
 class ContextFactory:
@@ -49,19 +44,3 @@ class ContextFactory:
         if schema is None:
             raise Unavailable(f"tenant `{tenant}` names the pack `{pack}`, which is not loaded here")
         return schema
-
-
-async def settled(attempt: Callable[[], Awaitable[T]], *, catch_up: Callable[[], Awaitable[None]]) -> T:
-    """Return what an attempt comes to, the last of several where other writers come first.
-
-    Decisions are made from memory, and count at the revision that is stored alone: where memory is behind, an attempt
-    conflicts like one that others came before. So memory catches up between attempts, and not before the first.
-
-    Raises:
-        RevisionConflict: other writers came first again and again.
-    """
-    for _ in range(ATTEMPTS - 1):
-        with suppress(RevisionConflict):
-            return await attempt()
-        await catch_up()
-    return await attempt()
