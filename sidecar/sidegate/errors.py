@@ -12,6 +12,7 @@ SidegateError
 │   ├── RowError            a policy row is wrong
 │   ├── RequestError        a request does not fit the model
 │   └── EvaluationError     a matcher or condition can't be evaluated
+│       └── RuleFailed      the same, with the tenant, its pack, the rule and the properties
 ├── Unavailable             could not decide or write now; the same call may succeed later
 │   ├── StoreUnavailable    the store does not answer
 │   ├── Stopping            the server stops
@@ -153,9 +154,47 @@ class RequestError(EngineError):
 
 
 class EvaluationError(EngineError):
-    """A matcher or a rule's condition can't be evaluated for this request."""
+    """A matcher or a rule's condition can't be evaluated for this request.
+
+    `row` is the row that was evaluated, without its section; `properties` are those that the failing part reads: each
+    the position of its value in the request and its name. Both are empty where that is not known.
+    """
 
     reason = "EVALUATION_FAILED"
+
+    def __init__(
+        self, message: str = "", *, row: tuple[str, ...] = (), properties: tuple[tuple[int, str], ...] = ()
+    ) -> None:
+        self.row = row
+        self.properties = properties
+        super().__init__(message)
+
+
+class RuleFailed(EvaluationError):
+    """A rule of a tenant's pack can't be evaluated for this request.
+
+    `rule` is "" where it is not known; `names` are the properties that the failing part reads, such as `context.ip`.
+    The text holds no value of the request; `detail` may.
+    """
+
+    def __init__(
+        self, detail: str = "", *, tenant: str = "", pack: str = "", rule: str = "", names: tuple[str, ...] = ()
+    ) -> None:
+        self.tenant = tenant
+        self.pack = pack
+        self.rule = rule
+        self.names = names
+        self.detail = detail
+        what = f"rule `{rule}`" if rule else "the matcher"
+        reads = ", ".join(f"`{name}`" for name in names)
+        ending = f": check the value of {reads}" if reads else " for this request"
+        super().__init__(f"could not decide: {what} of pack `{pack}` can't be evaluated{ending}")
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The pack, the rule, and the properties that the failing part of the rule reads."""
+        found = {"pack": self.pack, "rule": self.rule, "property": ",".join(self.names)}
+        return {name: value for name, value in found.items() if value}
 
 
 class Unavailable(SidegateError):

@@ -20,6 +20,7 @@ from sidegate.decision.evaluate import Evaluator
 from sidegate.decision.freshness import Freshness
 from sidegate.decision.guard import FreshnessGuard
 from sidegate.decision.measure import MeasuredDecider, Measurement
+from sidegate.decision.rule_failures import RuleFailureLog
 from sidegate.decision.search.search import Search
 from sidegate.engine import ENGINES
 from sidegate.facts.apply import FactsDocuments
@@ -46,7 +47,6 @@ from sidegate.ports.decider import Decider
 from sidegate.ports.hints import Hints
 from sidegate.ports.history_store import HistoryStore
 from sidegate.ports.membership_store import MembershipStore
-from sidegate.ports.sealed_files import SealedFiles
 from sidegate.replica.follower import Follower
 from sidegate.replica.snapshot_files import SnapshotFiles
 from sidegate.replica.snapshots import Snapshots
@@ -204,16 +204,16 @@ async def deciding(
         )
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
         reloading = Reloading(packs, snapshots, observer=observer)
-        shelf = _shelf(settings)
-        kept = None if shelf is None else SnapshotFiles(shelf, snapshots, follower, packs)
+        kept = _snapshot_files(settings, snapshots, follower, packs)
         if kept is not None:
             await kept.restore()
         await follower.catch_up()
-        resolved = Evaluator(snapshots, catch_up=follower.catch_up)
-        async with cached(resolved, settings, store=store, snapshots=snapshots, observer=caching) as answering:
+        failures = RuleFailureLog()
+        evaluator = Evaluator(snapshots, catch_up=follower.catch_up, failures=failures)
+        async with cached(evaluator, settings, store=store, snapshots=snapshots, observer=caching) as answering:
             freshness = Freshness(follower, snapshots, max_staleness=settings.max_staleness)
             decider = MeasuredDecider(FreshnessGuard(answering, freshness), observe=observe)
-            search = Search(store, snapshots, freshness, catch_up=follower.catch_up)
+            search = Search(store, snapshots, freshness, catch_up=follower.catch_up, failures=failures)
             facts = FactsDocuments(store, packs.schema_of, pack_names=packs.names, catch_up=follower.catch_up)
             core = Core(
                 decider,
@@ -281,17 +281,19 @@ async def _seed_demo(core: Core) -> None:
         await core.facts.apply(text, DEMO_FACTS, actor="platform")
 
 
-def _shelf(settings: Settings) -> SealedFiles | None:
-    """Return where memory is kept on disk, None where it is not.
+def _snapshot_files(
+    settings: Settings, snapshots: Snapshots, follower: Follower, packs: PackRegistry
+) -> SnapshotFiles | None:
+    """Return what stores snapshots on disk, None where the settings name no directory.
 
     Raises:
-        StartError: the directory can't be had.
+        StartError: the directory can't be used.
     """
     if settings.snapshot_directory is None:
         return None
     secret = settings.token_key
     key = None if secret is None else sha256(b"sidegate shelf\0" + secret.get_secret_value().encode()).digest()
-    return open_sealed_directory(settings.snapshot_directory, key)
+    return SnapshotFiles(open_sealed_directory(settings.snapshot_directory, key), snapshots, follower, packs)
 
 
 def _membership(

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from sidegate.decision.entities import context_entity, resource_entity, subject_entity
 from sidegate.decision.known import Examined, Known
-from sidegate.errors import TooStale
+from sidegate.decision.rule_failures import RuleFailureLog, rule_failed
+from sidegate.errors import EvaluationError, RuleFailed, TooStale
 from sidegate.model.decision import Decision, Reason
 from sidegate.model.facts import MemberStatus
 from sidegate.model.question import Request
@@ -39,9 +40,13 @@ MEMBER = "member"
 class Evaluator:
     """Decides from one revision of the facts; the state of the tenant and the member decides before any rule does."""
 
-    def __init__(self, snapshots: Snapshots, *, catch_up: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, snapshots: Snapshots, *, catch_up: Callable[[], Awaitable[None]], failures: RuleFailureLog | None = None
+    ) -> None:
+        """Decide from these snapshots; rules that fail are logged where there are `failures`."""
         self._snapshots = snapshots
         self._catch_up = catch_up
+        self._failures = failures
 
     def __repr__(self) -> str:
         return f"Evaluator({self._snapshots!r})"
@@ -54,8 +59,16 @@ class Evaluator:
         Raises:
             InvalidInput: a claimed property is of another type than the pack declares.
             Unavailable: the facts can't be read, or change faster than they can be read.
-            EvaluationError: a condition can't be evaluated.
+            RuleFailed: a condition can't be evaluated.
         """
+        try:
+            return await self._decide(request, known)
+        except RuleFailed as error:
+            if self._failures is not None:
+                self._failures.failed(error)
+            raise
+
+    async def _decide(self, request: Request, known: Known | None) -> Decision:
         for _ in range(ATTEMPTS):
             if isinstance(known, Examined) and self._snapshots.is_current(request.tenant, known.snapshot):
                 snapshot, reason, facts = known.snapshot, known.refusal, known.resource
@@ -88,7 +101,7 @@ def decided(request: Request, snapshot: TenantSnapshot, facts: ResourceFacts) ->
 
     Raises:
         InvalidInput: a claimed property is of another type than the pack declares.
-        EvaluationError: a condition can't be evaluated.
+        RuleFailed: a condition can't be evaluated.
     """
     pack = snapshot.pack
     schema = pack.pack.schema
@@ -99,7 +112,11 @@ def decided(request: Request, snapshot: TenantSnapshot, facts: ResourceFacts) ->
         request.action,
         context_entity(request.context, schema),
     )
-    return _explained(snapshot.program.evaluate(values, facts.links), pack, snapshot)
+    try:
+        answer = snapshot.program.evaluate(values, facts.links)
+    except EvaluationError as error:
+        raise rule_failed(error, snapshot) from error
+    return _explained(answer, pack, snapshot)
 
 
 def refusal(request: Request, snapshot: TenantSnapshot) -> Reason | None:

@@ -13,9 +13,10 @@ from sidegate.decision.entities import require_claims
 from sidegate.decision.evaluate import MEMBER, decided, refused_action, refused_subject, refused_type
 from sidegate.decision.freshness import Freshness, patience_of
 from sidegate.decision.known import Head
+from sidegate.decision.rule_failures import RuleFailureLog
 from sidegate.decision.search.candidates import resources_of, subjects_of
 from sidegate.decision.search.pages import Ids, given
-from sidegate.errors import RevisionConflict, TooStale
+from sidegate.errors import RevisionConflict, RuleFailed, TooStale
 from sidegate.model.change import EntryKind
 from sidegate.model.decision import Allowed, AllowedPage, Decision, PartialReason, Reason
 from sidegate.model.question import Request
@@ -63,11 +64,14 @@ class Search:
         freshness: Freshness,
         *,
         catch_up: Callable[[], Awaitable[None]],
+        failures: RuleFailureLog | None = None,
     ) -> None:
+        """Search through these snapshots; rules that fail are logged where there are `failures`."""
         self._store = store
         self._snapshots = snapshots
         self._freshness = freshness
         self._catch_up = catch_up
+        self._failures = failures
         self._reading = asyncio.Semaphore(READERS)
 
     def __repr__(self) -> str:
@@ -79,7 +83,7 @@ class Search:
         Raises:
             InvalidInput: a claimed property is of another type than the pack declares.
             Unavailable: the facts can't be read now, or not freshly enough.
-            EvaluationError: a condition can't be evaluated.
+            RuleFailed: a condition can't be evaluated.
         """
         return await self._answered(asked, self._resources, turn=self._reading)
 
@@ -89,7 +93,7 @@ class Search:
         Raises:
             InvalidInput: a claimed property is of another type than the pack declares.
             Unavailable: the facts can't be read now, or not freshly enough.
-            EvaluationError: a condition can't be evaluated.
+            RuleFailed: a condition can't be evaluated.
         """
         return await self._answered(asked, self._subjects, turn=self._reading)
 
@@ -99,7 +103,7 @@ class Search:
         Raises:
             InvalidInput: a claimed property is of another type than the pack declares.
             Unavailable: the facts can't be read now, or not freshly enough.
-            EvaluationError: a condition can't be evaluated.
+            RuleFailed: a condition can't be evaluated.
         """
         return await self._answered(asked, self._actions, turn=nullcontext())
 
@@ -125,7 +129,12 @@ class Search:
                     snapshot = None
             raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
-        page = await self._freshness.answered(asked.request, attempted)
+        try:
+            page = await self._freshness.answered(asked.request, attempted)
+        except RuleFailed as error:
+            if self._failures is not None:
+                self._failures.failed(error)
+            raise
         return AllowedPage(reason=Reason.TENANT_UNKNOWN) if page is None else page
 
     async def _resources(self, asked: Asked, snapshot: TenantSnapshot) -> AllowedPage:

@@ -12,13 +12,14 @@ from sidegate.engine.casbin.rows import checked, require_policy, shown, without
 from sidegate.engine.index.blueprint import Blueprint
 from sidegate.engine.index.buckets import Index
 from sidegate.engine.index.effects import Verdict
+from sidegate.engine.index.failures import located
 from sidegate.engine.index.lookup import Lookup
 from sidegate.engine.index.plan import Plan
 from sidegate.engine.index.rules import Ruleset
 from sidegate.engine.index.steps import Entry
 from sidegate.engine.roles.evaluation import Evaluation
 from sidegate.engine.roles.graphs import Graphs
-from sidegate.errors import EngineError, EvaluationError, RequestError, RowError
+from sidegate.errors import EvaluationError, RequestError, RowError
 from sidegate.model.rules import NO_LINKS, Answer, RoleLinks, Row
 from sidegate.runtime.garbage_collection import garbage_collection_paused
 
@@ -68,10 +69,10 @@ class IndexedProgram:
             return verdict.of(entries, verify, values, evaluation)
         except RowError as error:
             raise RequestError(f"a link of this evaluation: {error}") from error
-        except EngineError:
+        except RequestError:
             raise
         except Exception as error:
-            raise EvaluationError(f"{type(error).__name__}: {error}") from error
+            raise located(error) from error
 
     def with_rows(self, added: Iterable[Row] = (), removed: Iterable[Row] = ()) -> IndexedProgram:
         """Return a program without `removed` and with `added` at its end, in time proportional to the change.

@@ -21,6 +21,10 @@ from sidegate.engine.language.signatures import BUILT_INS
 from sidegate.errors import EvaluationError
 from sidegate.model.rules import MatchFunction
 
+FILE: Final = "<matcher>"
+"""The file name of all compiled code, by which a traceback shows it."""
+PROPERTIES: Final = "properties"
+"""The global of compiled code that maps a line to the properties that its node reads, as `properties_read` does."""
 Closure: TypeAlias = Callable[[Sequence[object], Sequence[str], Sequence[Any], Any], Any]
 
 _ARITHMETIC: Final = {
@@ -113,7 +117,9 @@ class _Writer:
     def __init__(self, scope: Scope, literals: Sequence[nodes.Literal] = ()) -> None:
         self._scope = scope
         self._places = {id(literal): f"l{place}" for place, literal in enumerate(literals)}
-        self._known: dict[str, object] = {"__builtins__": {}}
+        self._properties: dict[int, tuple[tuple[int, str], ...]] = {}
+        self._known: dict[str, object] = {"__builtins__": {}, PROPERTIES: self._properties}
+        self._lines = itertools.count(2)
         self._names = (f"k{number}" for number in itertools.count())
 
     def function(self, body: ast.expr) -> Closure:
@@ -125,10 +131,19 @@ class _Writer:
         return template
 
     def _evaluated(self, expression: ast.expr) -> Any:
-        code = compile(ast.fix_missing_locations(ast.Expression(expression)), "<matcher>", "eval")
+        code = compile(ast.fix_missing_locations(ast.Expression(expression)), FILE, "eval")
         return eval(code, self._known)  # noqa: S307 - of a tree that is written here, node by node
 
-    def write(self, node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0912 - one case for each kind of node
+    def write(self, node: nodes.Node) -> ast.expr:
+        """Write a node on a line of its own, by which a traceback says what failed."""
+        written = self._written(node)
+        written.lineno = written.end_lineno = line = next(self._lines)
+        written.col_offset = written.end_col_offset = 0
+        if read := properties_read(node, self._scope.fields):
+            self._properties[line] = read
+        return written
+
+    def _written(self, node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0912 - one case for each kind of node
         match node:
             case nodes.Literal(value=value):
                 place = self._places.get(id(node))
@@ -193,6 +208,13 @@ class _Writer:
         name = next(self._names)
         self._known[name] = function
         return ast.Call(_name(name), list(arguments), [])
+
+
+def properties_read(node: nodes.Node, fields: Mapping[nodes.Field, int]) -> tuple[tuple[int, str], ...]:
+    """Return the properties of the request that a node reads, sorted: each the position of its value and its name."""
+    parts = (part for part in nodes.walk(node) if isinstance(part, nodes.Attribute))
+    found = ((part.of, part.name) for part in parts if isinstance(part.of, nodes.Field) and not part.of.of_rule)
+    return tuple(sorted({(fields[field], name) for field, name in found}))
 
 
 def _lambda(names: Iterable[str], body: ast.expr) -> ast.expr:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidegate.documents.yaml import Document
-from sidegate.errors import Fault, FaultyFiles, PolicyTestError, SidegateError
+from sidegate.errors import Fault, FaultyFiles, PolicyTestError, RuleFailed, SidegateError
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
 from sidegate.policy.testing.file import PolicyCheck, PolicyTestFile
@@ -102,6 +102,8 @@ async def run_tests(files: Iterable[PolicyTestFile], answerer: Answerer) -> tupl
 async def _ask(check: PolicyCheck, file: str, answerer: Answerer) -> CheckResult:
     try:
         return CheckResult(file, check, await answerer.decide(check.request))
+    except RuleFailed as error:
+        return CheckResult(file, check, None, f"{error}: {error.detail}")
     except SidegateError as error:
         return CheckResult(file, check, None, str(error))
 

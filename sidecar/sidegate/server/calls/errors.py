@@ -6,7 +6,7 @@ import secrets
 
 from google.rpc.status_pb2 import Status
 
-from sidegate.errors import EngineError, InvalidInput, PackError, SidegateError, StoreUnavailable
+from sidegate.errors import EngineError, InvalidInput, PackError, RuleFailed, SidegateError, StoreUnavailable
 from sidegate.server.calls.status import UNFORESEEN, entry_of, status_of
 from sidegate.telemetry.logging import get_log
 
@@ -18,7 +18,8 @@ def told(error: BaseException, *, call: str) -> Status:
     """Log an error of a call as loudly as it deserves, and return what the client is told."""
     if entry_of(error) is UNFORESEEN:
         return _logged(error, call, traceback=True)
-    if isinstance(error, _BROKEN_POLICY):
+    # A rule that failed was logged, within a bound, where it was evaluated.
+    if isinstance(error, _BROKEN_POLICY) and not isinstance(error, RuleFailed):
         return _logged(error, call, traceback=False)
     if isinstance(error, StoreUnavailable):
         _log.warning("store unavailable", call=call, error=str(error))
