@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import NO_AUTHORITY, CommandContext
 from sidegate.membership.command.invariants import HOLDERS
@@ -81,7 +82,7 @@ class Grants:
             return grant
 
         needs = _named_by(tenant, grant)
-        return await self._commands.run(tenant, caller, plan=plan, needs=needs)
+        return await self._commands.run(tenant, caller, plan=plan, needs=needs, field_of=_grant_field)
 
     async def revoke(self, tenant: str, grant: Grant, caller: Caller) -> Written[None]:
         """Take a role from a member or a group (EL-13).
@@ -128,7 +129,7 @@ class Grants:
             await _hand(context, declared.name, former, ref("member", to))
             return Delegated(declared.name, split_ref(former)[1], to)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_delegate_field)
 
 
 def _on_scope(tenant: str, grant: Grant) -> Grant:
@@ -209,3 +210,11 @@ async def _hand(context: CommandContext, role: str, former: str, heir: str) -> N
             if former:
                 context.draft.put(EntryKind.GRANT, name, scope, former, payload={})
     context.draft.put(EntryKind.GRANT, role, context.scope, heir, payload={})
+
+
+def _grant_field(fault: EntryFault) -> str:
+    return {"role": "grant.role", "on": "grant.scope", "to": "grant.holder"}[fault.detail[0]]
+
+
+def _delegate_field(fault: EntryFault) -> str:
+    return "to" if fault.detail == ("to",) else "role"

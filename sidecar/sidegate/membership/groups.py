@@ -9,6 +9,7 @@ from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.request_fields import FieldOf, item_of
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.membership.grant_rules import require_over_group
 from sidegate.model.change import EntryKind
@@ -94,7 +95,7 @@ class Groups:
             await _put_in(context, group.id, group.members)
             return await _state(context, group.id)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_members_field(group.members))
 
     async def rename(self, tenant: str, group: GroupState, caller: Caller) -> Written[GroupState]:
         """Give a group another name for people.
@@ -127,13 +128,13 @@ class Groups:
             await _require_there(context, group)
             await require_over_group(context, group)
             await _put_in(context, group, change.added)
-            for holder in change.removed:
+            for holder in dict.fromkeys(change.removed):
                 if await context.draft.entry(EntryKind.GROUP_MEMBER, group, holder) is None:
                     raise NotFound(f"`{holder}` does not stand in group `{group}`")
                 context.draft.remove(EntryKind.GROUP_MEMBER, group, holder)
             return await _state(context, group)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_members_field([*change.added]))
 
     async def delete(self, tenant: str, group: str, caller: Caller) -> Written[None]:
         """Delete a group with all that it holds.
@@ -185,3 +186,7 @@ async def _state(context: CommandContext, group: str) -> GroupState:
     inside = await context.draft.related(Relation.INSIDE, group)
     payload = await context.draft.entry(EntryKind.GROUP, group) or {}
     return GroupState(group, payload["name"], tuple(sorted(key[1] for _, key in inside)))
+
+
+def _members_field(members: Sequence[str]) -> FieldOf:
+    return lambda fault: item_of("members", members, fault.key[-1]) or "name"

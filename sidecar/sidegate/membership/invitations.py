@@ -18,6 +18,7 @@ from sidegate.errors import (
     Violation,
     WrongState,
 )
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.members import (
@@ -28,6 +29,7 @@ from sidegate.membership.command.members import (
     require_unique,
     take_out,
 )
+from sidegate.membership.command.request_fields import FieldOf
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.membership.grant_rules import give_roles, put_into_groups
 from sidegate.membership.invitation_rows import (
@@ -42,7 +44,7 @@ from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
 from sidegate.model.facts import Member, MemberStatus
 from sidegate.model.page import Invitation, MemberRecord, Relation
-from sidegate.model.reference import ref
+from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import Operation
 from sidegate.runtime.time_slices import in_time_slices
 
@@ -120,7 +122,9 @@ class Invitations:
                 raise _together(failures)
             return results
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(
+            tenant, caller, plan=plan, field_of=_rows_field(order.invitees, self._account_id)
+        )
 
     async def accept(self, tenant: str, acceptance: Acceptance, caller: Caller) -> Written[MemberRecord]:
         """Make a pending member active; the invitation works once (EL-14).
@@ -142,7 +146,7 @@ class Invitations:
             context.draft.remove(EntryKind.INVITATION, invited.id)
             return replace((await records_of(context, [invited.id]))[invited.id], invitation=None)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_registration_field)
 
     async def resend(self, tenant: str, member: str, caller: Caller, *, ttl: timedelta) -> Written[MemberRecord]:
         """Make a new invitation for a pending member; the old one ends.
@@ -271,3 +275,20 @@ def _together(failures: Sequence[InviteResult]) -> SidegateError:
     for place, error in errors:
         found += error.violations if isinstance(error, InvalidInput) else [Violation(place, str(error))]
     return InvalidInput(*found)
+
+
+def _rows_field(invitees: Sequence[Invitee], account_id: str) -> FieldOf:
+    """Return what names the row, and the part of it, that an entry comes from."""
+
+    def field_of(fault: EntryFault) -> str:
+        member = fault.key[0] if fault.entity is EntryKind.MEMBER else split_ref(fault.key[-1])[1]
+        rows = (row for invitee in invitees if (row := _or_none(invitee, account_id)) is not None)
+        place = next((row.place for row in rows if row.member == member), "invitees")
+        part = {EntryKind.GRANT: "roles", EntryKind.GROUP_MEMBER: "groups"}.get(fault.entity) or fault.detail[0]
+        return f"{place}.{part}"
+
+    return field_of
+
+
+def _registration_field(fault: EntryFault) -> str:
+    return f"registration.{fault.detail[0]}"

@@ -18,6 +18,7 @@ from sidegate.errors import (
     Violation,
     WrongState,
 )
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
@@ -151,7 +152,7 @@ class Members:
             put_member(context, new)
             return (await records_of(context, [id_]))[id_]
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_update_field)
 
     async def deactivate(self, tenant: str, leaving: Leaving, caller: Caller) -> Written[Left]:
         """Pause an active member, who keeps its roles (EL-07); its documents need a choice (MS-12).
@@ -173,7 +174,7 @@ class Members:
             put_member(context, replace(stored, status=MemberStatus.INACTIVE))
             return Left((await records_of(context, [stored.id]))[stored.id], documents)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_leaving_field)
 
     async def activate(self, tenant: str, member: str, caller: Caller) -> Written[MemberRecord]:
         """Let an inactive member in again, with the roles it has kept (EL-07).
@@ -223,7 +224,7 @@ class Members:
             await take_out(context, stored.id)
             return Left(None, documents)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_leaving_field)
 
 
 def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
@@ -275,3 +276,12 @@ async def _require_heir(context: CommandContext, leaving: Leaving) -> None:
         raise InvalidInput(Violation("transfer_to", message))
     if (await member_of(context, leaving.heir)).status is MemberStatus.INACTIVE:
         raise WrongState(f"member `{leaving.heir}` is inactive: expected one that can use the documents")
+
+
+def _update_field(fault: EntryFault) -> str:
+    return f"member.{fault.detail[0]}"
+
+
+def _leaving_field(fault: EntryFault) -> str:
+    """Return the field of what a member leaves: its own entry, or the documents that another member takes."""
+    return "name" if fault.entity is EntryKind.MEMBER else "transfer_to"

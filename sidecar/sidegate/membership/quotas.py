@@ -9,6 +9,7 @@ from sidegate.errors import InvalidInput, NotPermitted, QuotaExhausted, Violatio
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.members import member_of, put_member
+from sidegate.membership.command.request_fields import fixed
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.model.change import Cause, EntryKind
 from sidegate.model.facts import MemberStatus
@@ -68,7 +69,7 @@ class Quotas:
                 put_member(context, replace(member, quota=share + (position < remainder)))
             return Shared(len(members), share, remainder)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=fixed("parent"))
 
     async def consume(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
         """Take from what a member has left, never below zero (MS-08).

@@ -11,7 +11,7 @@ from sidegate.model.reference import ANY, ref, split_ref
 from sidegate.policy.pack.schema import InstanceOf, ResourceType
 
 
-def registrable(context: CommandContext, reference: str) -> ResourceType:
+def registrable(context: CommandContext, reference: str, *, field: str = "name") -> ResourceType:
     """Return the type of a reference whose instances are registered one by one.
 
     Raises:
@@ -21,7 +21,7 @@ def registrable(context: CommandContext, reference: str) -> ResourceType:
     name, id_ = split_ref(reference)
     if name not in known or not id_ or id_ == ANY:
         message = f"`{reference}` can't be registered: {near(name, known, one_of(known))}"
-        raise InvalidInput(Violation("name", message))
+        raise InvalidInput(Violation(field, message))
     return known[name]
 
 

@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import NO_AUTHORITY, CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.members import member_of
 from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.request_fields import FieldOf, fixed, item_of
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.membership.member_resources import hand_over, holdings_of, take_away
 from sidegate.membership.resource_rules import ask_on, ask_parents, registrable, require_moving, require_registering
@@ -117,11 +119,13 @@ class Resources:
         """
 
         async def plan(context: CommandContext) -> ResourceState:
-            type_ = registrable(context, resource.reference)
+            type_ = registrable(context, resource.reference, field="resource.name")
             await require_registering(context, type_, resource.parents)
             return await _put(context, resource)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(
+            tenant, caller, plan=plan, field_of=_content_field(resource.parents, resource.properties)
+        )
 
     async def clone(self, tenant: str, source: str, clone: ResourceState, caller: Caller) -> Written[ResourceState]:
         """Make a resource like another, which belongs to who cloned it (EF-07).
@@ -142,7 +146,7 @@ class Resources:
             made = ResourceState(clone.reference, tuple(payload["parents"]), payload["properties"], clone.owner)
             return await _put(context, made)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_clone_field)
 
     async def update(self, tenant: str, update: ResourceUpdate, caller: Caller) -> Written[ResourceState]:
         """Set properties of a resource, and place it elsewhere.
@@ -155,7 +159,7 @@ class Resources:
         """
 
         async def plan(context: CommandContext) -> ResourceState:
-            type_ = registrable(context, update.reference)
+            type_ = registrable(context, update.reference, field="resource.name")
             if update.properties is not None:
                 await ask_on(context, type_.updated_with, update.reference)
             stored = await context.draft.entry(EntryKind.RESOURCE, update.reference)
@@ -167,12 +171,14 @@ class Resources:
             require_fresh(update.etag, stored, name=update.reference)
             merged = {**({} if update.whole else stored["properties"]), **(update.properties or {})}
             kept = {name: value for name, value in merged.items() if value is not None}
-            parents = before if after is None else after
+            parents = before if after is None else {*after}
             context.draft.put(EntryKind.RESOURCE, update.reference, payload=_payload(parents, kept))
             owner = await _owner(context, update.reference)
             return ResourceState(update.reference, tuple(sorted(parents)), kept, owner)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(
+            tenant, caller, plan=plan, field_of=_content_field([*(update.parents or ())], update.properties or {})
+        )
 
     async def delete(self, tenant: str, reference: str, caller: Caller) -> Written[None]:
         """Delete a resource with all that is held on it.
@@ -211,7 +217,7 @@ class Resources:
                 raise InvalidInput(Violation("resources", message))
             return len(moved)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=fixed("to"))
 
 
 async def _put(context: CommandContext, resource: ResourceState) -> ResourceState:
@@ -280,3 +286,24 @@ def _meant(context: CommandContext, reference: str, order: HandOver) -> bool:
 
 def _chosen(name: str, names: Collection[str]) -> bool:
     return not names or name in names
+
+
+def _content_field(parents: Sequence[str], properties: Mapping[str, Json | None]) -> FieldOf:
+    """Return what names the parent or the property that an entry comes from, or the resource for stored ones."""
+
+    def field_of(fault: EntryFault) -> str:
+        if fault.entity is EntryKind.GRANT:
+            return "owner"
+        match fault.detail:
+            case ("parents", parent):
+                return item_of("resource.parents", parents, parent) or "resource.name"
+            case ("properties", name) if name in properties:
+                return f"resource.properties.{name}"
+            case _:
+                return "resource.name"
+
+    return field_of
+
+
+def _clone_field(fault: EntryFault) -> str:
+    return "owner" if fault.entity is EntryKind.GRANT else "name"

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sidegate.errors import AlreadyExists, BuiltIn, InvalidInput, NotFound, SidegateError, Violation
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.request_fields import FieldOf, item_of
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.model.change import EntryKind
 from sidegate.model.page import Relation
@@ -109,7 +111,9 @@ class Roles:
             await _require_free(context, role, field="role_id")
             return _put(context, role, set(permissions))
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(
+            tenant, caller, plan=plan, field_of=_permissions_field([*permissions], otherwise="role_id")
+        )
 
     async def change(self, tenant: str, change: PermissionChange, caller: Caller) -> Written[RoleState]:
         """Grant permissions to a role, and revoke them (EL-01).
@@ -127,7 +131,9 @@ class Roles:
             require_fresh(change.etag, payload, name=change.role)
             return _put(context, change.role, ({*_pairs(payload)} | {*change.added}) - {*change.removed})
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(
+            tenant, caller, plan=plan, field_of=_permissions_field([*change.added], otherwise="name")
+        )
 
     async def rename(self, tenant: str, role: str, new: str, caller: Caller) -> Written[RoleState]:
         """Give a role another name; who holds it goes on holding it.
@@ -150,7 +156,7 @@ class Roles:
             context.draft.remove(EntryKind.ROLE, role)
             return state
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_rename_field)
 
     async def delete(self, tenant: str, role: str, caller: Caller) -> Written[int]:
         """Delete a role; the answer is how many held it.
@@ -244,3 +250,18 @@ def _pairs(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _state(role: str, payload: Mapping[str, Any]) -> RoleState:
     return RoleState(role, tuple(sorted(_pairs(payload))), etag=etag_of(payload))
+
+
+def _permissions_field(permissions: Sequence[tuple[str, str]], *, otherwise: str) -> FieldOf:
+    """Return what names the permission that a role's entry has from the request; `otherwise` names the role."""
+
+    def field_of(fault: EntryFault) -> str:
+        _, type_, action = (*fault.detail, "", "", "")[:3]
+        same = [pair for pair in permissions if pair[0] == type_ and action in ("", pair[1])]
+        return (item_of("permissions", permissions, same[0]) if same else None) or otherwise
+
+    return field_of
+
+
+def _rename_field(fault: EntryFault) -> str:
+    return "name" if fault.detail else "new_role_id"

@@ -8,10 +8,12 @@ from datetime import datetime
 
 from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, StaleEtag, Violation, WrongState
+from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_fresh
 from sidegate.membership.command.read import ReadRunner
+from sidegate.membership.command.request_fields import FieldOf
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import Payload, is_suspended, member_payload, tenant_payload
@@ -89,7 +91,7 @@ class Tenants:
         async def plan(context: CommandContext) -> TenantState:
             return await self._create(context, order)
 
-        return await self._commands.run(order.tenant, caller, plan=plan)
+        return await self._commands.run(order.tenant, caller, plan=plan, field_of=_order_field)
 
     async def get(self, tenant: str, caller: Caller) -> TenantState:
         """Return a tenant.
@@ -133,7 +135,7 @@ class Tenants:
             kept = {name: value for name, value in merged.items() if value is not None}
             return await _put(context, {**stored, "settings": kept})
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_settings_field(update.settings))
 
     async def suspend(self, tenant: str, caller: Caller) -> Written[TenantState]:
         """Let nobody in a tenant be allowed anything, until it is resumed.
@@ -202,7 +204,7 @@ class Tenants:
         if schema is None:
             names = self._pack_names()
             message = f"unknown pack `{order.pack}`: {near(order.pack, names, one_of(names))}"
-            raise InvalidInput(Violation("pack", message))
+            raise InvalidInput(Violation("tenant.pack", message))
         payload = tenant_payload(order.pack, order.settings or {}, suspended=False)
         grant = Grant(schema.founder, context.scope, ref("member", order.owner.id))
         key = (grant.role, grant.scope, grant.holder)
@@ -257,3 +259,18 @@ def _state(
         created_at=created_at,
         etag=etag_of(payload),
     )
+
+
+def _order_field(fault: EntryFault) -> str:
+    match fault.entity:
+        case EntryKind.TENANT:
+            return ".".join(("tenant", *fault.detail))
+        case EntryKind.MEMBER:
+            return ".".join(("founder", *fault.detail))
+        case _:
+            return "founder.member_id"
+
+
+def _settings_field(settings: Mapping[str, Json | None]) -> FieldOf:
+    """Return what names the setting that the request gives, or the tenant for a stored one."""
+    return lambda fault: ".".join(("tenant", *fault.detail)) if settings.keys() & {*fault.detail} else "tenant.name"

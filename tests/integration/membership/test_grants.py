@@ -173,13 +173,13 @@ async def test_where_a_member_holds_one_role_the_two_exchange_theirs(found):
     ("role", "holder", "scope", "field"),
     [
         ("template_usr", "member:uma", "template:nda", "grant.role"),
-        ("template_user", "member:nobody", "template:nda", "grant.to"),
-        ("template_user", "group:nobody", "template:nda", "grant.to"),
+        ("template_user", "member:nobody", "template:nda", "grant.holder"),
+        ("template_user", "group:nobody", "template:nda", "grant.holder"),
         ("template_user", "uma", "template:nda", "grant.holder"),
-        ("template_user", "member:uma", "template:none", "grant.on"),
-        ("template_user", "member:uma", "document:d1", "grant.on"),
+        ("template_user", "member:uma", "template:none", "grant.scope"),
+        ("template_user", "member:uma", "document:d1", "grant.scope"),
         ("template_user", "member:uma", "nda", "grant.scope"),
-        ("owner", "member:uma", "template:nda", "grant.to"),
+        ("owner", "member:uma", "template:nda", "grant.holder"),
         ("template_user", "member:uma", "tenant", "grant.role"),
     ],
 )

@@ -66,7 +66,7 @@ async def test_all_that_is_wrong_with_a_new_tenant_is_told_at_once(found):
     told = await refused(
         company.tenants.CreateTenant(founding("other", tenant=pb.Tenant(pack="standart"))), "INVALID_INPUT"
     )
-    assert told.violations == {"pack": "unknown pack `standart`: did you mean `standard`?"}
+    assert told.violations == {"tenant.pack": "unknown pack `standart`: did you mean `standard`?"}
 
 
 async def test_settings_are_set_one_by_one_and_as_a_whole(found):

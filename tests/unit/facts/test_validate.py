@@ -318,8 +318,8 @@ def test_custom_roles_are_refused_where_the_pack_has_none() -> None:
     """A pack without custom roles refuses every one."""
     assert refused_below_head("roles:\n  R: {}", custom_roles=False) == [
         (
-            "7: roles.R: pack `paper` has no custom roles: expected one of `admin`, `chief`, `deputy`, `group_member`, "
-            "`owner`, `self`, `steward`, `template_user` without an entry here"
+            "7: roles.R: pack `paper` allows no custom roles: use its built-in roles, `admin`, `chief`, `deputy`, "
+            "`group_member`, `owner`, `self`, `steward`, `template_user`"
         )
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sidegate.documents.suggestions import near
@@ -11,13 +11,22 @@ from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import TENANT, InstanceOf, Schema
 
 
+def added_to_document(section: str, name: str) -> str:
+    """Return how a facts document adds what it refers to."""
+    return f"add `{name}` under `{section}`"
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A tenant's facts and the schema of its pack; `grants` are its grants in the order in which they were written."""
+    """A tenant's facts and the schema of its pack; `grants` are its grants in the order in which they were written.
+
+    `remedy` says what to do about an absent thing, by the section of facts documents that lists its kind and its name.
+    """
 
     facts: TenantFacts
     schema: Schema
     grants: Sequence[Grant]
+    remedy: Callable[[str, str], str] = added_to_document
 
     @property
     def tenant(self) -> str:
@@ -35,24 +44,23 @@ class Case:
         type_, id_ = split_ref(reference)
         match self.instances(type_):
             case InstanceOf.MEMBER:
-                return _absence(reference, self.facts.members, "members")
+                return self._absence(reference, self.facts.members, "members")
             case InstanceOf.GROUP:
-                return _absence(reference, self.facts.groups, "groups")
+                return self._absence(reference, self.facts.groups, "groups")
             case InstanceOf.ROLE if id_ in self.schema.roles:
                 return None
             case InstanceOf.ROLE:
-                return _absence(reference, self.facts.roles, "roles")
+                return self._absence(reference, self.facts.roles, "roles")
             case InstanceOf.RESOURCES if reference in self.facts.resources:
                 return None
             case InstanceOf.RESOURCES:
-                hint = near(reference, self.facts.resources, f"add `{reference}` under `resources`")
+                hint = near(reference, self.facts.resources, self.remedy("resources", reference))
                 return f"`{reference}` is not there: {hint}"
             case None:
                 return f"`{type_}` is no type of pack `{self.schema.name}`"
 
-
-def _absence(reference: str, there: Collection[str], section: str) -> str | None:
-    _, id_ = split_ref(reference)
-    if id_ in there:
-        return None
-    return f"`{reference}` is not there: {near(id_, there, f'add `{id_}` under `{section}`')}"
+    def _absence(self, reference: str, there: Collection[str], section: str) -> str | None:
+        _, id_ = split_ref(reference)
+        if id_ in there:
+            return None
+        return f"`{reference}` is not there: {near(id_, there, self.remedy(section, id_))}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sidegate.documents.suggestions import nearest, one_of
+from sidegate.documents.suggestions import listed, nearest, one_of
 from sidegate.facts.checks.case import Case
 from sidegate.facts.entry_fault import EntryFault
 from sidegate.model.change import EntryKind
@@ -18,7 +18,9 @@ def check_custom_roles(case: Case) -> Iterator[EntryFault]:
     for role in case.facts.roles.values():
         key = (role.name,)
         if case.schema.custom_roles is None:
-            message = f"pack `{pack}` has no custom roles: {one_of(case.schema.roles)} without an entry here"
+            message = (
+                f"pack `{pack}` allows no custom roles: use its built-in roles, {listed(sorted(case.schema.roles))}"
+            )
             yield EntryFault(EntryKind.ROLE, key, message)
             continue
         if role.name in case.schema.roles:

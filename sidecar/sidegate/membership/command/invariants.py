@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sidegate.errors import InvalidInput, LastHolder, Violation
 from sidegate.facts.checks.case import Case
-from sidegate.facts.entry_fault import EntryFault
 from sidegate.facts.validate import CHECKS
 from sidegate.membership.command.draft import Draft
+from sidegate.membership.command.request_fields import FieldOf, expected_existing
 from sidegate.model.change import Change, EntryKind
 from sidegate.model.entry import EntryKey, Payload, from_entries
 from sidegate.model.facts import Grant
@@ -47,10 +47,10 @@ def _entry_of(reference: str, schema: Schema) -> EntryKey:
     return (entity, (id_,)) if entity else (EntryKind.RESOURCE, (reference,))
 
 
-def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> None:
-    """Refuse changes that the pack's schema forbids.
+def require_valid(draft: Draft, changes: Sequence[Change], schema: Schema, *, field_of: FieldOf) -> None:
+    """Refuse changes that the pack's schema forbids; `field_of` names the request's field of each fault.
 
-    Only faults of what changes count: of the rest, a step has read no more than it needed.
+    Only faults of changed entries count: of the other entries, the command has read no more than it needed.
 
     Raises:
         InvalidInput: a change breaks what the pack demands; names every one.
@@ -63,10 +63,10 @@ def require_sound(draft: Draft, changes: Sequence[Change], schema: Schema) -> No
         return
     facts = from_entries(draft.tenant, _whole(known))
     grants = [Grant(*key) for entity, key in known if entity is EntryKind.GRANT]
-    case = Case(facts, schema, grants=grants)
+    case = Case(facts, schema, grants=grants, remedy=expected_existing)
     found = [fault for check in CHECKS for fault in check(case) if (fault.entity, fault.key) in touched]
     if found:
-        raise InvalidInput(*map(_violation, found))
+        raise InvalidInput(*(Violation(field_of(fault), fault.message) for fault in found))
 
 
 def _whole(known: dict[EntryKey, Payload]) -> dict[EntryKey, Payload]:
@@ -90,7 +90,3 @@ def _require_holders(changes: Iterable[Change], schema: Schema) -> None:
         if (role, scope) not in given and scope not in gone:
             place = "the tenant" if split_ref(scope)[0] == TENANT else f"`{scope}`"
             raise LastHolder(f"`{holder}` is the one holder of role `{role}` on {place}: hand it over first")
-
-
-def _violation(fault: EntryFault) -> Violation:
-    return Violation(".".join((fault.entity.value, *fault.detail)), fault.message)

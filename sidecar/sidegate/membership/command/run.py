@@ -7,14 +7,15 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from sidegate.errors import InvalidInput, TenantSuspended, Unavailable, Violation
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.context_factory import ContextFactory
-from sidegate.membership.command.invariants import read_references, require_sound
+from sidegate.membership.command.invariants import read_references, require_valid
+from sidegate.membership.command.request_fields import FieldOf, fixed
 from sidegate.membership.command.retry import retry_on_conflict
 from sidegate.model.change import EntryKind, Receipt
 from sidegate.model.entry import EntryKey, is_suspended
@@ -24,6 +25,8 @@ from sidegate.ports.membership_store import MembershipStore
 from sidegate.replica.follower import Follower
 
 T = TypeVar("T")
+_BY_NAME: Final = fixed("name")
+"""Most requests draft only what they name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,12 @@ class CommandRunner:
         *,
         plan: Callable[[CommandContext], Awaitable[T]],
         needs: Sequence[EntryKey] = (),
+        field_of: FieldOf = _BY_NAME,
     ) -> Written[T]:
         """Plan and write; a request that was performed before is answered as it was then.
 
-        `needs` are entries that the plan is known to ask for: they are read at once, with the tenant itself.
+        `needs` are entries that the plan is known to read: they are read together with the tenant itself. `field_of`
+        names the request's field that an entry comes from.
 
         Raises:
             InvalidInput: the request is wrong, or its ID was used for another one.
@@ -91,7 +96,7 @@ class CommandRunner:
         lock = self._locks.setdefault(tenant, asyncio.Lock())
         async with lock:
             return await retry_on_conflict(
-                lambda: self._attempt(tenant, caller, plan=plan, needs=needs),
+                lambda: self._attempt(tenant, caller, plan=plan, needs=needs, field_of=field_of),
                 catch_up=self._follower.catch_up,
             )
 
@@ -102,6 +107,7 @@ class CommandRunner:
         *,
         plan: Callable[[CommandContext], Awaitable[T]],
         needs: Sequence[EntryKey],
+        field_of: FieldOf,
     ) -> Written[T]:
         if known := await self._answered(tenant, caller):
             return known
@@ -119,7 +125,7 @@ class CommandRunner:
         if current is not None:
             schema = self._contexts.schema(tenant, current["pack"])
             await read_references(draft, changes, schema)
-            require_sound(draft, changes, schema)
+            require_valid(draft, changes, schema, field_of=field_of)
         if caller.validate_only:
             return Outcome(value, NO_REVISION)
         receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None

@@ -136,7 +136,7 @@ class GroupHandler:
 
 
 def _holders(written: Iterable[str], *, at_least: int = 1) -> tuple[str, ...]:
-    holders = tuple(dict.fromkeys(written))
+    holders = tuple(written)
     inspection = Inspection()
     for position, holder in enumerate(holders):
         inspection.identifier(f"members[{position}]", holder)

@@ -222,7 +222,7 @@ def _content(resource: pb.RegisteredResource) -> tuple[tuple[str, ...], Properti
         inspection.identifier(f"resource.parents[{position}]", parent)
     properties = read_properties(resource.properties, "resource.properties", inspection)
     inspection.finish()
-    return tuple(dict.fromkeys(resource.parents)), properties
+    return tuple(resource.parents), properties
 
 
 def _update(reference: str, message: pb.UpdateResourceRequest) -> ResourceUpdate:
