@@ -347,20 +347,25 @@ async def test_every_answer_belongs_to_one_revision(core):
         for turn in range(12):
             holder = ("olivia", "vic")[turn % 2]
             text = FACTS.replace("member:vic", f"member:{holder}")
-            holder_at[(await apply(core, text))["acme"]] = holder
-            await asyncio.sleep(0)
+            revision = (await apply(core, text))["acme"]
+            holder_at[revision] = holder
+            while revision not in {answered_from for answered_from, _ in seen}:
+                answered.clear()
+                await answered.wait()
 
     seen = []
+    answered = asyncio.Event()
 
     async def read() -> None:
         while not writer.done():
             decision = await ask(core, "vic view document:d1")
             seen.append((decision.revision, decision.allowed))
-            await asyncio.sleep(0.001)
+            answered.set()
+            await asyncio.sleep(0)
 
     writer = asyncio.create_task(write())
     await asyncio.gather(writer, *(read() for _ in range(3)))
-    assert len({revision for revision, _ in seen}) > 1
+    assert {revision for revision, _ in seen} == set(holder_at)
     assert [(r, a) for r, a in seen if a != (holder_at[r] == "vic")] == []
 
 

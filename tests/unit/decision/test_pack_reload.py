@@ -112,20 +112,24 @@ async def test_every_answer_belongs_to_one_digest(core, packs):
     versions = [policy.read_text(), policy.read_text() + SHUT]
     means = {}
     seen = []
-    reloading = asyncio.Event()
+    reloading, answered = asyncio.Event(), asyncio.Event()
 
     async def read() -> None:
         while not reloading.is_set():
             decision = await ask(core, QUESTION)
             seen.append((decision.policy_digest, decision.allowed))
+            answered.set()
             await asyncio.sleep(0)
 
     readers = [asyncio.create_task(read()) for _ in range(4)]
     for turn in range(6):
         policy.write_text(versions[turn % 2])
         assert await core.reloading.reload()
-        means[core.packs.get("").pack.digest] = turn % 2 == 0
-        await asyncio.sleep(0.02)
+        digest, before = core.packs.get("").pack.digest, len(seen)
+        means[digest] = turn % 2 == 0
+        while digest not in {answered_from for answered_from, _ in seen[before:]}:
+            answered.clear()
+            await answered.wait()
     reloading.set()
     await asyncio.gather(*readers)
     assert {digest for digest, _ in seen} == set(means)

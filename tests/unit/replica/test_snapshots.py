@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,18 +30,25 @@ PACKS = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
 
 
 class SlowReader(FixedFacts):
-    """Facts behind a wait, which counts who asks; `number` is the revision that it claims to have read."""
+    """Facts that count how often they are read; `number` is the revision that they claim to be of.
+
+    A load sets `begun` once it has read the revision, and goes on once `goes_on` is set, as it is at first.
+    """
 
     def __init__(self, tenants: dict[str, TenantFacts]) -> None:
         super().__init__(tenants)
         self.asked: Counter[str] = Counter()
         self.number = 1
         self.failing = False
+        self.begun = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     async def load_core(self, tenant, scope_types):
         self.asked[tenant] += 1
         revision = at(self.number)
-        await asyncio.sleep(0.01)
+        self.begun.set()
+        await self.goes_on.wait()
         if self.failing:
             raise StoreUnavailable("the store does not answer")
         loaded = await super().load_core(tenant, scope_types)
@@ -79,6 +89,17 @@ def snapshots(reader) -> Snapshots:
     return Snapshots(reader, PACKS, max_tenants=2, max_resources=2)
 
 
+@asynccontextmanager
+async def during_load(snapshots: Snapshots, reader: SlowReader, name: str) -> AsyncIterator[asyncio.Task[Any]]:
+    """Begin to load a tenant; the load has read its revision when the block begins, and the rest after it ends."""
+    reader.begun.clear()
+    reader.goes_on.clear()
+    loading = asyncio.create_task(snapshots.tenant(name))
+    await reader.begun.wait()
+    yield loading
+    reader.goes_on.set()
+
+
 async def test_a_tenant_is_loaded_once_however_many_wait(snapshots, reader):
     """A first touch by many at once is one load, and the next touch is none."""
     found = await asyncio.gather(*(snapshots.tenant("acme") for _ in range(20)))
@@ -107,10 +128,9 @@ async def test_a_failed_load_is_not_remembered(snapshots, reader):
 
 async def test_a_change_during_a_load_is_followed_from_what_was_loaded(snapshots, reader):
     """A load that began before a change was seen becomes a snapshot of that change's revision, and is not repeated."""
-    loading = asyncio.create_task(snapshots.tenant("acme"))
-    await asyncio.sleep(0.001)
-    snapshots.apply_changes("acme", [change(2)])
-    snapshots.apply_changes("acme", [change(3, key=("wim",))])
+    async with during_load(snapshots, reader, "acme") as loading:
+        snapshots.apply_changes("acme", [change(2)])
+        snapshots.apply_changes("acme", [change(3, key=("wim",))])
     loaded = await loading
     assert (loaded.revision.number, sorted(loaded.members)) == (3, ["uma", "vic", "wim"])
     assert reader.asked["acme"] == 1
@@ -118,10 +138,9 @@ async def test_a_change_during_a_load_is_followed_from_what_was_loaded(snapshots
 
 async def test_a_change_that_does_not_follow_from_a_load_makes_it_load_again(snapshots, reader):
     """Where a revision between what was read and what was seen is missing, nothing is guessed."""
-    loading = asyncio.create_task(snapshots.tenant("acme"))
-    await asyncio.sleep(0.001)
-    reader.number = 3
-    snapshots.apply_changes("acme", [change(3)])
+    async with during_load(snapshots, reader, "acme") as loading:
+        reader.number = 3
+        snapshots.apply_changes("acme", [change(3)])
     assert (await loading).revision.number == 3
     assert reader.asked["acme"] == 2
 
@@ -129,9 +148,8 @@ async def test_a_change_that_does_not_follow_from_a_load_makes_it_load_again(sna
 async def test_what_was_read_before_a_gap_is_never_held(snapshots, reader):
     """When everything is forgotten a load under way begins again, and nothing that was held is given any more."""
     held = await snapshots.tenant("globex")
-    loading = asyncio.create_task(snapshots.tenant("acme"))
-    await asyncio.sleep(0.001)
-    snapshots.invalidate_all()
+    async with during_load(snapshots, reader, "acme") as loading:
+        snapshots.invalidate_all()
     await loading
     assert reader.asked["acme"] == 2
     assert await snapshots.tenant("globex") is not held
@@ -146,10 +164,9 @@ async def test_an_unknown_tenant_is_asked_for_once_until_it_is_made(snapshots, r
     snapshots.apply_changes("hooli", [change(1)])
     assert (await snapshots.tenant("hooli")).tenant == "hooli"
 
-    loading = asyncio.create_task(snapshots.tenant("pied"))
-    await asyncio.sleep(0.001)
-    del reader._tenants["hooli"]
-    snapshots.apply_changes("pied", [change(1)])
+    async with during_load(snapshots, reader, "pied") as loading:
+        del reader._tenants["hooli"]
+        snapshots.apply_changes("pied", [change(1)])
     assert await loading is None
     assert reader.asked["pied"] == 2
 
@@ -198,11 +215,10 @@ async def test_very_many_changes_at_once_are_read_anew(snapshots, reader):
     many = [change(2, key=(f"m{number}",)) for number in range(AT_ONCE + 1)]
     snapshots.apply_changes("acme", many)
     assert snapshots.peek("acme") is None
-    loading = asyncio.create_task(snapshots.tenant("acme"))
-    await asyncio.sleep(0.001)
-    reader.number = 3
-    snapshots.apply_changes("acme", many[:-1])
-    snapshots.apply_changes("acme", [change(3)])
+    async with during_load(snapshots, reader, "acme") as loading:
+        reader.number = 3
+        snapshots.apply_changes("acme", many[:-1])
+        snapshots.apply_changes("acme", [change(3)])
     assert (await loading).revision.number == 3
     assert reader.asked["acme"] == 3
 
@@ -303,19 +319,26 @@ def test_a_bounded_map_keeps_the_entries_used_last(limit, steps):
 
 
 class ScriptedStore:
-    """The store as the follower sees it: an empty feed that counts looks and may fail."""
+    """The store as the follower sees it: an empty feed that counts polls and may fail.
+
+    A poll sets `begun`, and goes on once `goes_on` is set, as it is at first.
+    """
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.polls = 0
         self.failing = False
+        self.begun = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     async def head(self) -> int:
         return 0
 
     async def feed(self, _sequence, *, limit):
         assert limit > 0
-        self.looks += 1
-        await asyncio.sleep(0.01)
+        self.polls += 1
+        self.begun.set()
+        await self.goes_on.wait()
         if self.failing:
             raise StoreUnavailable("the store does not answer")
         return 0, []
@@ -324,24 +347,36 @@ class ScriptedStore:
 async def test_those_who_catch_up_together_share_a_look(snapshots):
     """Many waiters cost at most the look under way and one that begins after they asked."""
     store = ScriptedStore()
+    store.goes_on.clear()
     follower = Follower(store, snapshots, poll_interval=1)
     running = asyncio.create_task(follower.catch_up())
-    await asyncio.sleep(0.005)
-    await asyncio.gather(running, *(follower.catch_up() for _ in range(20)))
-    assert store.looks == 2
+    await store.begun.wait()
+    waiting = [asyncio.create_task(follower.catch_up()) for _ in range(20)]
+    await asyncio.sleep(0)
+    store.goes_on.set()
+    await asyncio.gather(running, *waiting)
+    assert store.polls == 2
 
 
-async def test_a_hint_that_another_look_has_answered_leads_to_none(snapshots):
+async def test_a_hint_that_another_look_has_answered_leads_to_none(snapshots, monkeypatch):
     """A look that a write asked for finds what was hinted at before it began, and nobody looks again for that."""
     store = ScriptedStore()
     follower = Follower(store, snapshots, poll_interval=59)
+    pause, pausing = follower._pause, asyncio.Event()
+
+    async def reported() -> None:
+        pausing.set()
+        await pause()
+
+    monkeypatch.setattr(follower, "_pause", reported)
     running = asyncio.create_task(follower.run())
     await follower.poll_ended()
     follower.poll_now()
     await follower.catch_up()
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(follower.poll_ended(), 0.2)
-    assert store.looks == 2
+    await pausing.wait()
+    for _ in range(100):  # longer than it takes to begin another poll
+        await asyncio.sleep(0)
+    assert store.polls == 2
     follower.poll_now()
     await follower.poll_ended()
     running.cancel()
