@@ -21,6 +21,7 @@ from sidegate.engine.casbin.model import Definition, read_definition
 from sidegate.engine.casbin.order import order_of
 from sidegate.engine.casbin.rows import checked, without
 from sidegate.engine.functions.patterns import compile_pattern
+from sidegate.engine.functions.time_windows import readable
 from sidegate.engine.language import operators
 from sidegate.engine.language.entity import declared
 from sidegate.engine.language.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
@@ -105,7 +106,7 @@ class ReferenceProgram:
             EvaluationError: pycasbin failed.
         """
         context, values = split_request(request, self._setting.definition)
-        self._setting.matchers[context.matcher].check(context)
+        self._setting.matchers.chosen(context)
         if not self._policies[context.policy]:
             raise EvaluationError(f"there is no `{context.policy}` row; an empty policy is never evaluated")
         enforcer = self._enforcer(context, links)
@@ -140,7 +141,7 @@ class ReferenceProgram:
         enforcer.eft = get_effector(model["e"][context.effect].value)
         self._setting.register(enforcer)
         for section in self._setting.definition.roles:
-            model["g"][section].policy = [list(row[1:]) for row in self._rows if row[0] == section]
+            model["g"][section].policy = self._setting.links(section, self._rows)
         extra = [list(triple) for triple in links.triples()]
         if extra:
             self._setting.graphs.check_links()
@@ -161,8 +162,8 @@ class _Setting:
     ) -> None:
         self.definition: Definition = read_definition(model_text)
         self._calls = signatures(self.definition, functions)
-        self.matchers: Mapping[str, Matcher] = read_matchers(self.definition, self._calls)
-        self._functions = MappingProxyType({**_GETTERS, **functions})
+        self.matchers = read_matchers(self.definition, self._calls)
+        self._functions = MappingProxyType({**_GETTERS, "timeMatch": _time_match, **functions})
         self._role_match = dict(role_match)
         self._domain_match = dict(domain_match)
         self.graphs = Graphs(self.definition.roles, role_match, domain_match)
@@ -195,7 +196,7 @@ class _Setting:
             RowError: a condition that is wrong by itself, whatever it would become inside the matcher, or a pattern
                 that could not be matched, or not in linear time.
         """
-        for matcher in self.matchers.values():
+        for matcher in self.matchers.usable.values():
             self._check_patterns(matcher, rows)
             reader = ConditionReader(matcher, self.definition, self._calls)
             columns = [self.definition.policies[matcher.policy].index(name) + 1 for name in matcher.conditions]
@@ -227,7 +228,7 @@ class _Setting:
         originals: dict[int, tuple[str, ...]] = {}
         links = [row for row in rows if row[0] == "g"]
         for section, names in self.definition.policies.items():
-            conditions = {name for m in self.matchers.values() if m.policy == section for name in m.conditions}
+            conditions = {name for m in self.matchers.usable.values() if m.policy == section for name in m.conditions}
             found = [row for row in rows if row[0] == section]
             if key := order_of(self.definition, section, links):
                 found.sort(key=key)
@@ -238,6 +239,12 @@ class _Setting:
                 sections[section].append(spelled)
                 originals[id(spelled)] = row[1:]
         return sections, originals
+
+    def links(self, section: str, rows: Sequence[Row]) -> list[list[str]]:
+        """Return the links of a role section as pycasbin holds them, with windows that Python can read."""
+        window = self.definition.roles[section].window
+        held = [list(row[1:]) for row in rows if row[0] == section]
+        return [[*row[:-2], *map(readable, row[-2:])] for row in held] if window else held
 
     def register(self, enforcer: Any) -> None:
         """Give an enforcer the functions of the model, and role managers that forget."""
@@ -258,12 +265,20 @@ class _Setting:
         if not enforcer.cond_rm_map:
             return
         model.build_conditional_role_links(enforcer.cond_rm_map)
+        for section in enforcer.rm_map:
+            # Where any definition has a window, pycasbin asks the manager with windows of each, and some have none.
+            model["g"][section].cond_rm = model["g"][section].rm
         for section, manager in enforcer.cond_rm_map.items():
             for row in model["g"][section].policy:
                 if self.definition.roles[section].domain:
                     manager.add_domain_link_condition_func(*row[:3], util.time_match_func)
                 else:
                     manager.add_link_condition_func(*row[:2], util.time_match_func)
+
+
+def _time_match(start: object, end: object) -> bool:
+    """Do as Casbin's `timeMatch`, for times that Python can read."""
+    return bool(util.time_match_func(*(readable(time) if isinstance(time, str) else time for time in (start, end))))
 
 
 class _Forgetful(RoleManager):  # type: ignore[misc]

@@ -32,6 +32,9 @@ CONDITIONS = [
     "r.env.tags[0] == \"x\" && !(r.act in ('write', 'none'))",
     "keyMatch(r.obj, p.obj)",
     "r.env.age * 2 + 1 > 30 if r.env.age else r.env.name",
+    "true",
+    "!false && r.act IN ('read', 'write')",
+    "timeMatch('0000-02-29 00:00:00', '9999-12-30 00:00:00')",
 ]
 SUBJECT_CONJUNCTS = [
     "r.sub == p.sub",
@@ -40,6 +43,12 @@ SUBJECT_CONJUNCTS = [
     "(g(r.sub, p.sub{dom}) || p.sub == r.obj)",
     "g(p.sub, r.sub{dom})",
     "g(r.env.name, p.sub{dom})",
+]
+WINDOWS = [
+    ("_", "_"),
+    ("0000-01-01 00:00:00", "9999-12-30 00:00:00"),
+    ("0000-01-01 00:00:00", "0000-01-02 00:00:00"),
+    ("2001-01-01 00:00:00", "_"),
 ]
 OBJECT_CONJUNCTS = [
     "r.obj == p.obj",
@@ -50,6 +59,7 @@ OBJECT_CONJUNCTS = [
     "keyMatch5(r.obj, p.obj)",
     "globMatch(r.obj, p.obj)",
     "g2(r.obj, p.obj)",
+    "g3(r.sub, p.sub)",
     "r.env.name == p.obj",
 ]
 OTHER_CONJUNCTS = [
@@ -94,6 +104,7 @@ def case_of(rng: Random, requests: int) -> Case:
         "[role_definition]",
         "g = _, _, _" if domain else "g = _, _",
         "g2 = _, _",
+        "g3 = _, _, (_, _)",
         "[policy_effect]",
         "e = " + effect,
         "[matchers]",
@@ -103,6 +114,8 @@ def case_of(rng: Random, requests: int) -> Case:
     def row() -> Row:
         if rng.random() < 0.6:
             return "p", *(rng.choice(COLUMNS[name]) for name in policy)
+        if rng.random() < 0.1:
+            return "g3", *rng.sample(SUBJECTS, 2), *rng.choice(WINDOWS)
         if rng.random() < 0.3:
             return "g2", rng.choice(OBJECT_PATTERNS[:8]), rng.choice(OBJECT_PATTERNS[:8])
         names = rng.sample(SUBJECTS, 2) if rng.random() < 0.95 else [rng.choice(SUBJECTS)] * 2

@@ -10,6 +10,9 @@ from sidegate.errors import Fault, PackError
 from sidegate.model.rules import Row
 
 _BREAK: Final = re.compile(r"[,\[\]()]")
+_QUOTED: Final = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:,|$)')
+"""A whole field in quotes, with the comma after it."""
+_UNCLOSED: Final = re.compile(r'\s*"(?:[^"]|"")*$')
 _OPENER: Final = {")": "(", "]": "["}
 _SECTION: Final = re.compile(r"[pg]([2-9]|[1-9]\d+)?")
 _BYTE_ORDER_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
@@ -26,7 +29,8 @@ class NumberedRow:
 def read_rows(text: str, file: str) -> list[NumberedRow]:
     """Return the rows of a `policy.csv`; blank lines and lines that start with `#` are skipped.
 
-    Commas inside () and [] do not split, quotes have no meaning, and `#` inside a line is data.
+    Commas inside () and [] do not split, and `#` inside a line is data. A field that is quoted as a whole is read as
+    CSV: its commas and brackets are data, and `""` is a quote. Quotes elsewhere are data.
 
     Raises:
         PackError: lines are wrong; names every one.
@@ -59,11 +63,33 @@ def _row(line: str) -> Row:
 
 
 def _split(line: str) -> list[str]:
-    """Split at the commas that stand outside of all brackets."""
+    """Return the fields of a line."""
     values: list[str] = []
+    at = 0
+    has_quotes = '"' in line
+    while True:
+        value, end = (has_quotes and _quoted_field(line, at)) or _plain_field(line, at)
+        values.append(value)
+        if end is None:
+            return values
+        at = end
+
+
+def _quoted_field(line: str, start: int) -> tuple[str, int | None] | None:
+    """Return the value of a field in quotes and where the next one starts; None where quotes don't enclose it."""
+    if _UNCLOSED.match(line, start):
+        column = line.index('"', start) + 1
+        raise ValueError(f"the quote at column {column} is never closed; inside of quotes a quote is written twice")
+    found = _QUOTED.match(line, start)
+    if found is None:
+        return None
+    return found[1].replace('""', '"'), found.end() if found[0].endswith(",") else None
+
+
+def _plain_field(line: str, start: int) -> tuple[str, int | None]:
+    """Return the value of a field up to the next comma outside of all brackets, and where the next one starts."""
     opened: list[str] = []
-    start = 0
-    for found in _BREAK.finditer(line):
+    for found in _BREAK.finditer(line, start):
         mark = found[0]
         if mark in "([":
             opened.append(mark)
@@ -71,8 +97,7 @@ def _split(line: str) -> list[str]:
             if not opened or opened.pop() != _OPENER[mark]:
                 raise ValueError(f"`{mark}` at column {found.start() + 1} closes no `{_OPENER[mark]}`")
         elif not opened:
-            values.append(line[start : found.start()].strip())
-            start = found.end()
+            return line[start : found.start()].strip(), found.end()
     if opened:
         raise ValueError(f"`{opened[-1]}` is never closed; it would hide the commas after it")
-    return [*values, line[start:].strip()]
+    return line[start:].strip(), None

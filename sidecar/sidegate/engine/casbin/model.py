@@ -68,6 +68,7 @@ _ROLES: Final = {
     "_,_,_,(_,_)": RoleDefinition(domain=True, window=True),
 }
 _FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_LITERAL_OR_COMMENT: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\#""")
 _MAX_LENGTH: Final = 65_536
 
 
@@ -126,6 +127,7 @@ def _entries(text: str) -> Iterator[tuple[str, _Entry]]:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each line without its comment and with its number, continued lines joined; blank lines are skipped."""
     if text.startswith("\N{ZERO WIDTH NO-BREAK SPACE}"):
         raise ModelError("the file starts with a byte order mark; save it as UTF-8 without one", line=1)
     waiting, started = "", 0
@@ -134,13 +136,25 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         if not waiting and (not line or line[0] in "#;"):
             continue
         started = started or number
-        if line.endswith("\\"):
-            waiting += line[:-1].strip() + " "
+        content = _without_comment(line)
+        if content != line and (not content or line.endswith("\\") or content.endswith("\\")):
+            message = "a comment can't be inside a line that `\\` continues; write it on a line of its own above"
+            raise ModelError(message, line=number)
+        if content.endswith("\\"):
+            waiting += content[:-1].strip() + " "
             continue
-        yield started, waiting + line
+        yield started, waiting + content
         waiting, started = "", 0
     if waiting:
         yield started, waiting.strip()
+
+
+def _without_comment(line: str) -> str:
+    """Return a line up to the first `#` outside of a string literal."""
+    for found in _LITERAL_OR_COMMENT.finditer(line):
+        if found[0] == "#":
+            return line[: found.start()].rstrip()
+    return line
 
 
 def _check_numbering(title: str, letter: str, section: Mapping[str, _Entry]) -> None:
@@ -179,8 +193,6 @@ def _effect(entry: _Entry) -> Combination:
 
 
 def _check_together(definition: Definition) -> None:
-    if len({role.window for role in definition.roles.values()}) > 1:
-        raise ModelError("role definitions with and without a window of time can't stand together")
     if Combination.SUBJECT_PRIORITY in definition.effects.values():
         if "g" not in definition.roles or definition.roles["g"].window:
             raise ModelError("subjectPriority needs a role definition `g` without a window of time")

@@ -11,6 +11,10 @@ from sidegate.engine.casbin.rows import shown, without
 from sidegate.errors import EvaluationError, RequestError, RowError
 from sidegate.model.rules import RoleLinks, Row
 
+YEAR_ZERO: Final = "0000-"
+"""How a time in the year 0 starts: Casbin for Go reads it, Python's calendar starts at year 1."""
+_LONG_PAST: Final = "0004-"
+"""Another leap year before every time that is now: a window that starts or ends in either is the same window."""
 OPEN: Final = "_"
 """The end of a window that does not end."""
 MAX_HOPS: Final = 10
@@ -107,10 +111,15 @@ def _now() -> datetime:
     return datetime.now()  # noqa: DTZ005 - Casbin's windows are in the local time of the machine
 
 
+def readable(text: str) -> str:
+    """Return a time of a window as Python's calendar can read it."""
+    return _LONG_PAST + text.removeprefix(YEAR_ZERO) if text.startswith(YEAR_ZERO) else text
+
+
 def _time(text: str) -> datetime | None:
     if text == OPEN:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - as above
+        return datetime.strptime(readable(text), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - as above
     except ValueError:
         raise ValueError(f"`{text[:40]}` is no time such as `2026-01-31 23:59:59`, nor `{OPEN}`") from None

@@ -120,7 +120,7 @@ class IndexedProgram:
             EvaluationError: the policy section has no row.
         """
         context, values = split_request(request, self._parts.blueprint.definition)
-        self._parts.blueprint.matchers[context.matcher].matcher.check(context)
+        self._parts.blueprint.read.chosen(context)
         if not self._parts.rules[context.policy]:
             raise EvaluationError(f"there is no `{context.policy}` row; an empty policy is never evaluated")
         return *self._used_by(context), values

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sidegate.engine.casbin.context import EnforceContext
-from sidegate.engine.casbin.model import Definition, MatcherText
+from sidegate.engine.casbin.context import DEFAULT_CONTEXT, EnforceContext
+from sidegate.engine.casbin.model import Definition
 from sidegate.engine.casbin.rows import shown
 from sidegate.engine.functions.patterns import COMPILERS
 from sidegate.engine.language.parser import MAX_CONDITION_LENGTH, Parser, Syntax
@@ -52,7 +52,30 @@ class Matcher:
         return frozenset(found)
 
 
-def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> dict[str, Matcher]:
+@dataclass(frozen=True, slots=True)
+class Matchers:
+    """The matchers of a model by name; `unusable` says why a matcher can never be evaluated.
+
+    A model with such a matcher loads where only a context could choose it: published models have them.
+    """
+
+    usable: Mapping[str, Matcher]
+    unusable: Mapping[str, str]
+
+    def chosen(self, context: EnforceContext) -> Matcher:
+        """Return the matcher of a context.
+
+        Raises:
+            RequestError: the matcher can't be evaluated, or reads other sections than the context names.
+        """
+        if context.matcher in self.unusable:
+            raise RequestError(self.unusable[context.matcher])
+        matcher = self.usable[context.matcher]
+        matcher.check(context)
+        return matcher
+
+
+def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> Matchers:
     """Parse every matcher of a model; `calls` maps each callable name to its number of arguments.
 
     Raises:
@@ -60,16 +83,23 @@ def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> di
     """
     names = {**definition.requests, **definition.policies}
     parser = Parser(names, calls, conditions=True)
-    found = {}
+    usable: dict[str, Matcher] = {}
+    unusable: dict[str, str] = {}
     for key, matcher in definition.matchers.items():
         try:
             tree = check_calls(parser.parse(matcher.text), calls)
         except Syntax as error:
             raise ModelError(f"matcher `{key}`: {error}", line=matcher.line) from error
-        request = _section(tree, key, "r", matcher, definition.requests)
-        policy = _section(tree, key, "p", matcher, definition.policies)
-        found[key] = Matcher(key, tree, request, policy)
-    return found
+        try:
+            request = _section(tree, key, "r", definition.requests)
+            policy = _section(tree, key, "p", definition.policies)
+        except Syntax as error:
+            if key == DEFAULT_CONTEXT.matcher:
+                raise ModelError(str(error), line=matcher.line) from error
+            unusable[key] = str(error)
+        else:
+            usable[key] = Matcher(key, tree, request, policy)
+    return Matchers(usable, unusable)
 
 
 class ConditionReader:
@@ -102,11 +132,19 @@ def condition_error(row: Row, text: str, error: ValueError, ordinal: int) -> Row
     return RowError(f"condition `{text[:80]}` in row {shown(row)}: {error}", ordinal=ordinal)
 
 
-def _section(tree: Node, key: str, kind: str, matcher: MatcherText, defined: Mapping[str, object]) -> str:
-    """Return the one request or policy section a matcher reads: the one it names, else that of its own number."""
+def _section(tree: Node, key: str, kind: str, defined: Mapping[str, object]) -> str:
+    """Return the one request or policy section a matcher reads: the one it names, else that of its own number.
+
+    Raises:
+        Syntax: the matcher names two.
+    """
     named = sorted({field.section for field in fields(tree) if field.section[0] == kind})
     if len(named) > 1:
-        message = f"matcher `{key}` reads both `{named[0]}` and `{named[1]}`; one evaluation has one"
-        raise ModelError(message, line=matcher.line)
+        name = min(field.name for field in fields(tree) if field.section == named[0])
+        message = (
+            f"matcher `{key}` reads both `{named[0]}` and `{named[1]}`, and one evaluation has one of them; "
+            f"write `{named[1]}.{name}` for `{named[0]}.{name}`, or the other way round"
+        )
+        raise Syntax(message)
     own = kind + key[1:]
     return named[0] if named else own if own in defined else kind

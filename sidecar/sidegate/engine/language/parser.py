@@ -41,6 +41,8 @@ MAX_NUMBER_LENGTH: Final = 40
 _SECTION: Final = re.compile(r"[rp]\d*")
 _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 _CONSTANTS: Final[Mapping[str, bool | None]] = {"True": True, "False": False, "None": None}
+_OTHER_LANGUAGES: Final = {"TRUE": "True", "FALSE": "False", "null": "None", "nil": "None", "none": "None"}
+"""How a constant of another language is written here."""
 
 
 class Syntax(ValueError):
@@ -234,6 +236,8 @@ class Parser:
             return Literal(_CONSTANTS[name])
         if self._take("("):
             return self._call(name)
+        if name in _OTHER_LANGUAGES:
+            raise Syntax(f"unknown name `{name}`; write `{_OTHER_LANGUAGES[name]}`")
         if not _SECTION.fullmatch(name):
             raise Syntax(f"unknown name `{name}`; values are r.field, p.field, literals, True, False and None")
         if name not in self._names:

@@ -17,12 +17,15 @@ _WORD: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SPELLINGS: Final = {"&&": "and", "||": "or", "!": "not"}
+_GO_SPELLINGS: Final = {"true": "True", "false": "False", "IN": "in"}
+"""Names that Casbin for Go reads as these; pycasbin knows no such names, so they can mean nothing else."""
+_OPERATORS: Final = frozenset({"and", "or", "not", "in", "if", "else"})
 _REWRITTEN: Final = re.compile(r"[^\w\s'\"\\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word: `kind` is number, string, name, mark or end; `&&`, `||` and `!` read as and, or and not."""
+    """One word: `kind` is number, string, name, mark or end; its text is spelled as Python spells it."""
 
     kind: str
     text: str
@@ -46,7 +49,9 @@ def tokenize(text: str) -> list[Token]:
         if kind == "end":
             found.append(Token("end", "", len(text)))
             return found
-        if word_text in _SPELLINGS or (kind == "name" and word_text in ("and", "or", "not", "in", "if", "else")):
+        if kind == "name" and not (found and found[-1].text == "."):
+            word_text = _GO_SPELLINGS.get(word_text, word_text)
+        if word_text in _SPELLINGS or (kind == "name" and word_text in _OPERATORS):
             kind = "mark"
         found.append(Token(kind, _SPELLINGS.get(word_text, word_text), word.start(word.lastgroup)))
         at = word.end()
