@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sidegate.engine.casbin.model import read_definition
-from sidegate.engine.casbin.rows import checked
-from sidegate.engine.index.blueprint import Blueprint
+from sidegate.engine.casbin.rows import checked_rows
+from sidegate.engine.index.compiled_model import CompiledModel
 from sidegate.engine.index.program import IndexedProgram, build
-from sidegate.engine.roles.graphs import Graphs
+from sidegate.engine.roles.role_graphs import RoleGraphs
 from sidegate.model.rules import MatchFunction, Row
 from sidegate.runtime.garbage_collection import garbage_collection_paused
 
@@ -34,8 +34,8 @@ class IndexedEngine:
             RowError: a row is wrong.
         """
         definition = read_definition(model_text)
-        blueprint = Blueprint(definition, functions or {})
-        graphs = Graphs(definition.roles, role_match or {}, domain_match or {})
+        model = CompiledModel(definition, functions or {})
+        graphs = RoleGraphs(definition.roles, role_match or {}, domain_match or {})
         given = list(rows)
         with garbage_collection_paused(len(given)):
-            return build(blueprint, graphs, checked(definition, given))
+            return build(model, graphs, checked_rows(definition, given))

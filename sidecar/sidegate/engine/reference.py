@@ -18,17 +18,17 @@ from casbin.rbac import RoleManager
 
 from sidegate.engine.casbin.context import EnforceContext, split_request
 from sidegate.engine.casbin.model import Definition, read_definition
-from sidegate.engine.casbin.order import order_of
-from sidegate.engine.casbin.rows import checked, without
+from sidegate.engine.casbin.order import sort_key_of
+from sidegate.engine.casbin.rows import checked_rows, rows_without
 from sidegate.engine.functions.patterns import compile_pattern
-from sidegate.engine.functions.time_windows import readable
+from sidegate.engine.functions.time_match import readable
 from sidegate.engine.language import operators
-from sidegate.engine.language.entity import declared
+from sidegate.engine.language.entity import declared_property
 from sidegate.engine.language.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
 from sidegate.engine.language.parser import Syntax
 from sidegate.engine.language.signatures import signatures
-from sidegate.engine.language.tokens import respelled
-from sidegate.engine.roles.graphs import Graphs
+from sidegate.engine.language.tokens import python_spelling
+from sidegate.engine.roles.role_graphs import RoleGraphs
 from sidegate.errors import EngineError, EvaluationError
 from sidegate.model.rules import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
 
@@ -83,7 +83,7 @@ class ReferenceEngine:
             RowError: a row is wrong.
         """
         setting = _Setting(model_text, functions or {}, role_match or {}, domain_match or {})
-        return ReferenceProgram(setting, checked(setting.definition, rows))
+        return ReferenceProgram(setting, checked_rows(setting.definition, rows))
 
 
 class ReferenceProgram:
@@ -125,8 +125,8 @@ class ReferenceProgram:
         Raises:
             RowError: an added row is wrong, or a removed row is not there.
         """
-        rows = [*without(self._rows, removed), *added]
-        return ReferenceProgram(self._setting, checked(self._setting.definition, rows))
+        rows = [*rows_without(self._rows, removed), *added]
+        return ReferenceProgram(self._setting, checked_rows(self._setting.definition, rows))
 
     def rows(self) -> Iterable[Row]:
         """Return every row."""
@@ -166,7 +166,7 @@ class _Setting:
         self._functions = MappingProxyType({**_GETTERS, "timeMatch": _time_match, **functions})
         self._role_match = dict(role_match)
         self._domain_match = dict(domain_match)
-        self.graphs = Graphs(self.definition.roles, role_match, domain_match)
+        self.graphs = RoleGraphs(self.definition.roles, role_match, domain_match)
 
     def model(self) -> Any:
         """Return a fresh Casbin model without rows."""
@@ -176,7 +176,7 @@ class _Setting:
         for section, effect in self.definition.effects.items():
             model.add_def("e", section, effect.value)
         for section, matcher in self.definition.matchers.items():
-            model.add_def("m", section, respelled(matcher.text))
+            model.add_def("m", section, python_spelling(matcher.text))
         for section, role in self.definition.roles.items():
             model.add_def("g", section, "_, _" + ", _" * role.domain + ", (_, _)" * role.window)
         return model
@@ -230,12 +230,12 @@ class _Setting:
         for section, names in self.definition.policies.items():
             conditions = {name for m in self.matchers.usable.values() if m.policy == section for name in m.conditions}
             found = [row for row in rows if row[0] == section]
-            if key := order_of(self.definition, section, links):
+            if key := sort_key_of(self.definition, section, links):
                 found.sort(key=key)
             sections[section] = []
             for row in found:
                 pairs = zip(names, row[1:], strict=True)
-                spelled = [respelled(value) if name in conditions else value for name, value in pairs]
+                spelled = [python_spelling(value) if name in conditions else value for name, value in pairs]
                 sections[section].append(spelled)
                 originals[id(spelled)] = row[1:]
         return sections, originals
@@ -319,6 +319,6 @@ class _Enforcer(core_enforcer.CoreEnforcer):  # type: ignore[misc]
         evaluator = core_enforcer.CoreEnforcer._get_expression(expr, functions)  # noqa: SLF001 - the one hook there is
         evaluator.operators = {**evaluator.operators, **_OPERATORS}
         evaluate = evaluator._eval  # noqa: SLF001 - simpleeval's node handlers recurse through it
-        evaluator.nodes[ast.Attribute] = lambda node: declared(evaluate(node.value), node.attr)
+        evaluator.nodes[ast.Attribute] = lambda node: declared_property(evaluate(node.value), node.attr)
         evaluator.nodes[ast.Subscript] = lambda node: operators.item_of(evaluate(node.value), evaluate(node.slice))
         return evaluator

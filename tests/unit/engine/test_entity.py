@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from sidegate.engine import ENGINES, Entity, ancestors_of, compile_program, properties_of
-from sidegate.engine.language.entity import declared
+from sidegate.engine.language.entity import declared_property
 from sidegate.errors import EvaluationError
 
 MODEL = """
@@ -58,7 +58,7 @@ def test_an_entity_is_frozen_and_hides_what_is_not_declared():
 )
 def test_declared_properties_are_read(value):
     """Entities, mappings, dataclasses, slots and plain attributes alike."""
-    assert declared(value, "age") == 7
+    assert declared_property(value, "age") == 7
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_declared_properties_are_read(value):
 def test_all_else_is_out_of_reach(value, name):
     """Methods, class attributes, computed and private ones raise, and nothing of the object runs."""
     with pytest.raises(EvaluationError, match=name):
-        declared(value, name)
+        declared_property(value, name)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

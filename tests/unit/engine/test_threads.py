@@ -53,7 +53,7 @@ def test_a_changed_program_shares_what_did_not_change():
     base = compile_pack(ROWS, "indexed")
     tenants = [base.with_rows([("g", f"member:m{number}", "owner", "document:d1")]) for number in range(3)]
     for tenant in tenants:
-        for name in ("blueprint", "rules", "indexes"):
+        for name in ("model", "rules", "indexes"):
             mine, packs = getattr(tenant._parts, name), getattr(base._parts, name)
             assert mine is packs or all(mine[key] is packs[key] for key in packs)
     assert [tenant.evaluate(REQUESTS[0]).allowed for tenant in tenants] == [True] * 3

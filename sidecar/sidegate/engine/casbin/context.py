@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sidegate.engine.casbin.model import Definition, refuse_blind_deny
+from sidegate.engine.casbin.model import Definition, refuse_deny_without_effects
 from sidegate.errors import ModelError, RequestError
 
 
@@ -42,7 +42,7 @@ def split_request(request: Sequence[object], definition: Definition) -> tuple[En
         if name not in defined:
             raise RequestError(f"the model defines no `{name}`")
     try:
-        refuse_blind_deny(definition, context.effect, context.policy)
+        refuse_deny_without_effects(definition, context.effect, context.policy)
     except ModelError as error:
         raise RequestError(str(error)) from error
     return context, _sized(values, context.request, definition)

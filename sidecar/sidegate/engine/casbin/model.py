@@ -199,10 +199,10 @@ def _check_together(definition: Definition) -> None:
         if len(definition.policies) > 1 or len(definition.effects) > 1:
             raise ModelError("subjectPriority works with one policy definition and one effect")
     for effect in definition.effects:
-        refuse_blind_deny(definition, effect, "p" + effect[1:])
+        refuse_deny_without_effects(definition, effect, "p" + effect[1:])
 
 
-def refuse_blind_deny(definition: Definition, effect: str, policy: str) -> None:
+def refuse_deny_without_effects(definition: Definition, effect: str, policy: str) -> None:
     """Refuse an effect that only a deny rule can turn, over rules that have no effect.
 
     Raises:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from sidegate.engine.casbin.model import Combination, Definition
-from sidegate.engine.casbin.rows import shown
+from sidegate.engine.casbin.rows import quoted
 from sidegate.errors import RowError
 from sidegate.model.rules import Row
 
 SortKey: TypeAlias = Callable[[Row], int]
 
 
-def order_of(definition: Definition, section: str, links: Iterable[Row]) -> SortKey | None:
+def sort_key_of(definition: Definition, section: str, links: Iterable[Row]) -> SortKey | None:
     """Return the sort key of a policy section's rows, None where they are tried as given.
 
     A `priority` field orders them, the least number first; under subjectPriority the depth of the first
@@ -37,7 +37,7 @@ def _by_priority(column: int) -> SortKey:
     def key(row: Row) -> int:
         text = row[column]
         if not (text.isascii() and text.isdigit() and len(text) < 20):  # noqa: PLR2004 - as wide as 64 bits
-            raise RowError(f"row {shown(row)} has the priority `{text[:40]}`; it must be a whole number from 0 up")
+            raise RowError(f"row {quoted(row)} has the priority `{text[:40]}`; it must be a whole number from 0 up")
         return int(text)
 
     return key

@@ -32,24 +32,24 @@ class RowRules:
         width = self._widths.get(row[0] if row else "")
         if width is None:
             known = "`, `".join(self._widths)
-            raise RowError(f"unknown section in row {shown(row)}; the model has `{known}`", ordinal=ordinal)
+            raise RowError(f"unknown section in row {quoted(row)}; the model has `{known}`", ordinal=ordinal)
         if len(row) != width + 1:
-            message = f"row {shown(row)} has {len(row) - 1} values; `{row[0]}` is defined with {width}"
+            message = f"row {quoted(row)} has {len(row) - 1} values; `{row[0]}` is defined with {width}"
             raise RowError(message, ordinal=ordinal)
         try:
             length = len("".join(row))
         except TypeError:
-            raise RowError(f"row {shown(row)} holds a value that is no text", ordinal=ordinal) from None
+            raise RowError(f"row {quoted(row)} holds a value that is no text", ordinal=ordinal) from None
         if length > MAX_ROW_LENGTH:
-            raise RowError(f"row {shown(row)} has {length} characters; at most {MAX_ROW_LENGTH}", ordinal=ordinal)
+            raise RowError(f"row {quoted(row)} has {length} characters; at most {MAX_ROW_LENGTH}", ordinal=ordinal)
         effect = self._effects.get(row[0])
         if effect is not None and row[effect] not in EFFECTS:
-            message = f"row {shown(row)} has the effect `{row[effect]}`; it must be `allow` or `deny`"
+            message = f"row {quoted(row)} has the effect `{row[effect]}`; it must be `allow` or `deny`"
             raise RowError(message, ordinal=ordinal)
         return row
 
 
-def checked(definition: Definition, rows: Iterable[Row]) -> list[Row]:
+def checked_rows(definition: Definition, rows: Iterable[Row]) -> list[Row]:
     """Return the rows of a program as a list.
 
     Raises:
@@ -71,7 +71,7 @@ def require_policy(are_policies: Iterable[bool]) -> None:
         raise RowError("there is no policy row; an empty policy is refused, since Casbin could allow everything")
 
 
-def without(rows: Iterable[Row], removed: Iterable[Row]) -> list[Row]:
+def rows_without(rows: Iterable[Row], removed: Iterable[Row]) -> list[Row]:
     """Return the rows without the first occurrence of each removed one.
 
     Raises:
@@ -82,11 +82,11 @@ def without(rows: Iterable[Row], removed: Iterable[Row]) -> list[Row]:
         try:
             left.remove(tuple(row))
         except ValueError:
-            raise RowError(f"row {shown(row)} can't be removed; it is not there") from None
+            raise RowError(f"row {quoted(row)} can't be removed; it is not there") from None
     return left
 
 
-def shown(row: Row) -> str:
+def quoted(row: Row) -> str:
     """Return a row as an error message quotes it."""
     text = ", ".join(map(str, row))
     return f"`{text[:160]}`"

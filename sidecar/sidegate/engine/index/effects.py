@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from sidegate.engine.casbin.model import Combination
-from sidegate.engine.index.steps import Entry, Values
+from sidegate.engine.index.steps import IndexedRule, Values
 from sidegate.engine.language.compiler import Closure
-from sidegate.engine.roles.evaluation import Evaluation
+from sidegate.engine.roles.resolver import RoleResolver
 from sidegate.errors import EvaluationError
 from sidegate.model.rules import Answer
 
@@ -17,7 +17,7 @@ _STOPS_AT_ALLOW = frozenset({Combination.ALLOW_OVERRIDE, Combination.PRIORITY, C
 _UNMATCHED = (Answer(False), Answer(True))
 
 
-class Verdict:
+class EffectCombiner:
     """Combines effects: `effect_column` is where a rule holds its effect, None where every rule allows."""
 
     __slots__ = ("_allow_ends", "_deny_ends", "_effect_column", "_otherwise")
@@ -28,7 +28,9 @@ class Verdict:
         self._otherwise = combination is Combination.DENY_OVERRIDE
         self._effect_column = effect_column
 
-    def of(self, entries: Iterable[Entry], verify: Closure | None, request: Values, evaluation: Evaluation) -> Answer:
+    def of(
+        self, entries: Iterable[IndexedRule], verify: Closure | None, request: Values, resolver: RoleResolver
+    ) -> Answer:
         """Verify rules in their order, and stop at the first that decides; the last that matched explains.
 
         Raises:
@@ -38,7 +40,7 @@ class Verdict:
         allowed, last = self._otherwise, None
         for _, values, compiled in entries:
             if verify is not None:
-                result = verify(request, values, compiled, evaluation)
+                result = verify(request, values, compiled, resolver)
                 if result is False or (result is not True and not _matches(result)):
                     continue
             last = values

@@ -60,24 +60,24 @@ Access: TypeAlias = ByValue | ByPrefix | ByRole | ByPattern
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class AlternativePlan:
     """The way to the rules of one alternative: accesses in order, each with the conjuncts it makes certain."""
 
     conjuncts: tuple[Node, ...]
     steps: tuple[tuple[Access, frozenset[int]], ...]
 
     @property
-    def rest(self) -> tuple[Node, ...]:
+    def remaining(self) -> tuple[Node, ...]:
         """The conjuncts that no step makes certain, in their order.
 
         Where the last conjunct is certain, True stands in its place, as the value of the whole.
         """
-        certain = frozenset[int]().union(*(indexes for _, indexes in self.steps))
-        left = [node for position, node in enumerate(self.conjuncts) if position not in certain]
-        return (*left, TRUE) if len(self.conjuncts) - 1 in certain else tuple(left)
+        covered = frozenset[int]().union(*(indexes for _, indexes in self.steps))
+        left = [node for position, node in enumerate(self.conjuncts) if position not in covered]
+        return (*left, TRUE) if len(self.conjuncts) - 1 in covered else tuple(left)
 
     @property
-    def certain(self) -> tuple[Node, ...]:
+    def covered(self) -> tuple[Node, ...]:
         """The conjuncts that the steps make certain, in the order of the steps."""
         return tuple(self.conjuncts[position] for _, indexes in self.steps for position in sorted(indexes))
 
@@ -87,24 +87,24 @@ class MatcherPlan:
     """The routes of one matcher, one for each alternative at its top."""
 
     matcher: Matcher
-    routes: tuple[Route, ...]
+    alternatives: tuple[AlternativePlan, ...]
 
     @property
     def indexed(self) -> bool:
         """Whether every alternative leads to its rules without a scan."""
-        return all(route.steps for route in self.routes)
+        return all(alternative.steps for alternative in self.alternatives)
 
     def lines(self) -> Iterator[str]:
         """Yield the plan as text."""
-        for number, route in enumerate(self.routes, start=1):
+        for number, alternative in enumerate(self.alternatives, start=1):
             title = f"matcher {self.matcher.name} on {self.matcher.policy}"
-            yield title if len(self.routes) == 1 else f"{title}, alternative {number}"
-            for access, certain in route.steps:
-                conjuncts = " && ".join(written(route.conjuncts[position]) for position in sorted(certain))
+            yield title if len(self.alternatives) == 1 else f"{title}, alternative {number}"
+            for access, covered in alternative.steps:
+                conjuncts = " && ".join(written(alternative.conjuncts[position]) for position in sorted(covered))
                 yield f"  index   {access.how}: {conjuncts}"
-            left = [node for node in route.rest if node is not TRUE]
+            left = [node for node in alternative.remaining if node is not TRUE]
             for node in left:
-                yield f"  {'verify ' if route.steps else 'scan   '} {written(node)}"
+                yield f"  {'verify ' if alternative.steps else 'scan   '} {written(node)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def plan_matcher(matcher: Matcher, registered: Container[str], roles: Container[
     """Plan a matcher; `registered` functions may hide built-in ones."""
     planner = _Planner(registered, roles)
     alternatives = _flat(matcher.tree, Or)
-    return MatcherPlan(matcher, tuple(planner.route(alternative) for alternative in alternatives))
+    return MatcherPlan(matcher, tuple(planner.alternative(alternative) for alternative in alternatives))
 
 
 class _Planner:
@@ -134,17 +134,17 @@ class _Planner:
         self._registered = registered
         self._roles = roles
 
-    def route(self, tree: Node) -> Route:
+    def alternative(self, tree: Node) -> AlternativePlan:
         conjuncts = tuple(_flat(tree, And))
         found = [(self._access(node), frozenset({position})) for position, node in enumerate(conjuncts)]
-        values = [(access, certain) for access, certain in found if isinstance(access, ByValue)]
+        values = [(access, covered) for access, covered in found if isinstance(access, ByValue)]
         steps: list[tuple[Access, frozenset[int]]] = []
         if values:
             pairs = tuple(pair for access, _ in values for pair in access.pairs)
-            steps.append((ByValue(pairs), frozenset[int]().union(*(certain for _, certain in values))))
+            steps.append((ByValue(pairs), frozenset[int]().union(*(covered for _, covered in values))))
         for kind in (ByPrefix, ByRole, ByPattern):
-            steps += [(access, certain) for access, certain in found if isinstance(access, kind)]
-        return Route(conjuncts, tuple(steps))
+            steps += [(access, covered) for access, covered in found if isinstance(access, kind)]
+        return AlternativePlan(conjuncts, tuple(steps))
 
     def _access(self, node: Node) -> Access | None:
         match node:

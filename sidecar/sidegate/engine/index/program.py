@@ -7,48 +7,48 @@ from dataclasses import dataclass
 
 from sidegate.engine.casbin.context import DEFAULT_CONTEXT, EnforceContext, split_request
 from sidegate.engine.casbin.model import Combination
-from sidegate.engine.casbin.order import order_of
-from sidegate.engine.casbin.rows import checked, require_policy, shown, without
-from sidegate.engine.index.blueprint import Blueprint
-from sidegate.engine.index.buckets import Index
-from sidegate.engine.index.effects import Verdict
+from sidegate.engine.casbin.order import sort_key_of
+from sidegate.engine.casbin.rows import checked_rows, quoted, require_policy, rows_without
+from sidegate.engine.index.candidates import CandidateFinder
+from sidegate.engine.index.compiled_model import CompiledModel
+from sidegate.engine.index.effects import EffectCombiner
 from sidegate.engine.index.failures import located
-from sidegate.engine.index.lookup import Lookup
 from sidegate.engine.index.plan import Plan
-from sidegate.engine.index.rules import Ruleset
-from sidegate.engine.index.steps import Entry
-from sidegate.engine.roles.evaluation import Evaluation
-from sidegate.engine.roles.graphs import Graphs
+from sidegate.engine.index.rule_index import Index
+from sidegate.engine.index.ruleset import Ruleset
+from sidegate.engine.index.steps import IndexedRule
+from sidegate.engine.roles.resolver import RoleResolver
+from sidegate.engine.roles.role_graphs import RoleGraphs
 from sidegate.errors import EvaluationError, RequestError, RowError
 from sidegate.model.rules import NO_LINKS, Answer, RoleLinks, Row
 from sidegate.runtime.garbage_collection import garbage_collection_paused
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ProgramParts:
     """What a program is made of; `rows` are kept only where their order depends on the role links."""
 
-    blueprint: Blueprint
+    model: CompiledModel
     rules: Mapping[str, Ruleset]
     indexes: Mapping[str, tuple[Index | None, ...]]
-    graphs: Graphs
+    graphs: RoleGraphs
     rows: tuple[Row, ...] | None = None
 
 
 class IndexedProgram:
     """A compiled program; see `ports.Program`."""
 
-    __slots__ = ("_graphs", "_lookup", "_parts", "_size", "_verdict")
+    __slots__ = ("_effects", "_finder", "_graphs", "_parts", "_size")
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ProgramParts) -> None:
         self._parts = parts
         self._graphs = parts.graphs.by_section
-        self._size = len(parts.blueprint.definition.requests["r"])
-        self._lookup, self._verdict = self._used_by(DEFAULT_CONTEXT)
+        self._size = len(parts.model.definition.requests["r"])
+        self._finder, self._effects = self._chosen_by(DEFAULT_CONTEXT)
 
     def plan(self) -> Plan:
         """Return how each conjunct of the matchers is used."""
-        return self._parts.blueprint.plan
+        return self._parts.model.plan
 
     def evaluate(self, request: Sequence[object], links: RoleLinks = NO_LINKS) -> Answer:
         """Decide one request.
@@ -58,15 +58,15 @@ class IndexedProgram:
             EvaluationError: the matcher or a condition that it reached can't be evaluated.
         """
         values = tuple(request)
-        lookup, verdict = self._lookup, self._verdict
-        if len(values) != self._size or not lookup.usual or values[0].__class__ is EnforceContext:
-            lookup, verdict, values = self._unusual(values)
+        finder, effects = self._finder, self._effects
+        if len(values) != self._size or not finder.serves_default or values[0].__class__ is EnforceContext:
+            finder, effects, values = self._for_context(values)
         if links.by_domain:
             self._parts.graphs.check_links()
-        evaluation = Evaluation(self._graphs, links)
+        resolver = RoleResolver(self._graphs, links)
         try:
-            verify, entries = lookup.candidates(values, evaluation)
-            return verdict.of(entries, verify, values, evaluation)
+            verify, entries = finder.candidates(values, resolver)
+            return effects.of(entries, verify, values, resolver)
         except RowError as error:
             raise RequestError(f"a link of this evaluation: {error}") from error
         except RequestError:
@@ -86,7 +86,7 @@ class IndexedProgram:
 
     def rows(self) -> Iterator[Row]:
         """Yield every row, whatever their order."""
-        roles = self._parts.blueprint.definition.roles
+        roles = self._parts.model.definition.roles
         for section, rules in self._parts.rules.items():
             for _, row, _ in rules:
                 yield section, *row
@@ -96,67 +96,69 @@ class IndexedProgram:
 
     def _with(self, added: Sequence[Row], removed: Sequence[Row]) -> IndexedProgram:
         parts = self._parts
-        check = parts.blueprint.row_rules.check
+        check = parts.model.row_rules.check
         for ordinal, row in enumerate(added):
             check(row, ordinal)
         if parts.rows is None:
             return IndexedProgram(_changed(parts, added, removed))
-        rows = checked(parts.blueprint.definition, [*without(parts.rows, removed), *added])
-        return build(parts.blueprint, parts.graphs, rows)
+        rows = checked_rows(parts.model.definition, [*rows_without(parts.rows, removed), *added])
+        return build(parts.model, parts.graphs, rows)
 
-    def _used_by(self, context: EnforceContext) -> tuple[Lookup, Verdict]:
+    def _chosen_by(self, context: EnforceContext) -> tuple[CandidateFinder, EffectCombiner]:
         parts = self._parts
-        blueprint = parts.blueprint
-        matcher = blueprint.matchers[context.matcher]
+        model = parts.model
+        matcher = model.matchers[context.matcher]
         section = matcher.matcher.policy
-        lookup = Lookup(matcher, parts.rules[section], parts.indexes[context.matcher])
-        return lookup, Verdict(blueprint.definition.effects[context.effect], blueprint.effect_columns[section])
+        finder = CandidateFinder(matcher, parts.rules[section], parts.indexes[context.matcher])
+        return finder, EffectCombiner(model.definition.effects[context.effect], model.effect_columns[section])
 
-    def _unusual(self, request: tuple[object, ...]) -> tuple[Lookup, Verdict, tuple[object, ...]]:
+    def _for_context(self, request: tuple[object, ...]) -> tuple[CandidateFinder, EffectCombiner, tuple[object, ...]]:
         """Return what a request uses that names a context, or that the default context does not fit.
 
         Raises:
             RequestError: the request does not fit.
             EvaluationError: the policy section has no row.
         """
-        context, values = split_request(request, self._parts.blueprint.definition)
-        self._parts.blueprint.read.chosen(context)
+        context, values = split_request(request, self._parts.model.definition)
+        self._parts.model.read.chosen(context)
         if not self._parts.rules[context.policy]:
             raise EvaluationError(f"there is no `{context.policy}` row; an empty policy is never evaluated")
-        return *self._used_by(context), values
+        return *self._chosen_by(context), values
 
 
-def build(blueprint: Blueprint, graphs: Graphs, rows: Sequence[Row]) -> IndexedProgram:
+def build(model: CompiledModel, graphs: RoleGraphs, rows: Sequence[Row]) -> IndexedProgram:
     """Build a program from rows that were checked; `graphs` says how role sections match.
 
     Raises:
         RowError: what a row holds is wrong.
     """
-    definition = blueprint.definition
+    definition = model.definition
     sections: dict[str, list[tuple[int, Row]]] = {name: [] for name in [*definition.policies, *definition.roles]}
     for numbered in enumerate(rows):
         sections[numbered[1][0]].append(numbered)
     links = {section: [row for _, row in sections[section]] for section in definition.roles}
     rules = {}
     for section in definition.policies:
-        empty = Ruleset(blueprint.compiler(section), order_of(definition, section, links.get("g", ())))
+        empty = Ruleset(model.compiler(section), sort_key_of(definition, section, links.get("g", ())))
         rules[section] = empty.rebuilt(empty.entries(sections[section]))
     by_hierarchy = Combination.SUBJECT_PRIORITY in definition.effects.values()
-    kept = tuple(rows) if by_hierarchy else None
-    return IndexedProgram(Parts(blueprint, rules, _indexes(blueprint, rules), graphs.built(links), kept))
+    ordered_rows = tuple(rows) if by_hierarchy else None
+    return IndexedProgram(ProgramParts(model, rules, _indexes(model, rules), graphs.built(links), ordered_rows))
 
 
-def _indexes(blueprint: Blueprint, rules: Mapping[str, Ruleset]) -> dict[str, tuple[Index | None, ...]]:
+def _indexes(model: CompiledModel, rules: Mapping[str, Ruleset]) -> dict[str, tuple[Index | None, ...]]:
     """Build the indexes of all matchers over some policy sections."""
     found: dict[str, tuple[Index | None, ...]] = {}
-    for name, matcher in blueprint.matchers.items():
+    for name, matcher in model.matchers.items():
         if matcher.matcher.policy in rules:
             entries = list(rules[matcher.matcher.policy])
-            found[name] = tuple(Index(route.steps, entries) if route.steps else None for route in matcher.routes)
+            found[name] = tuple(
+                Index(alternative.steps, entries) if alternative.steps else None for alternative in matcher.alternatives
+            )
     return found
 
 
-def _changed(parts: Parts, added: Sequence[Row], removed: Sequence[Row]) -> Parts:
+def _changed(parts: ProgramParts, added: Sequence[Row], removed: Sequence[Row]) -> ProgramParts:
     """Return the parts after a change, sharing all that did not change."""
     rules, indexes, graphs = dict(parts.rules), dict(parts.indexes), parts.graphs
     for section in dict.fromkeys(row[0] if row else "" for row in [*added, *removed]):
@@ -167,48 +169,48 @@ def _changed(parts: Parts, added: Sequence[Row], removed: Sequence[Row]) -> Part
         elif section in rules:
             indexes |= _change_rules(parts, rules, section, (plus, minus))
         else:
-            raise RowError(f"row {shown(minus[0] if minus else ())} can't be removed; it is not there")
+            raise RowError(f"row {quoted(minus[0] if minus else ())} can't be removed; it is not there")
     require_policy(bool(ruleset) for ruleset in rules.values())
-    return Parts(parts.blueprint, rules, indexes, graphs)
+    return ProgramParts(parts.model, rules, indexes, graphs)
 
 
 def _change_rules(
-    parts: Parts, rules: dict[str, Ruleset], section: str, change: tuple[list[tuple[int, Row]], list[Row]]
+    parts: ProgramParts, rules: dict[str, Ruleset], section: str, change: tuple[list[tuple[int, Row]], list[Row]]
 ) -> dict[str, tuple[Index | None, ...]]:
     """Put the changed rules of a section into `rules`, and return its changed indexes."""
     before = rules[section]
     plus = before.entries(change[0])
     if not change[1] and len(plus) >= len(before):
         rules[section] = before.rebuilt(plus)
-        return _indexes(parts.blueprint, {section: rules[section]})
+        return _indexes(parts.model, {section: rules[section]})
     minus = _entries(parts, section, change[1])
     rules[section] = before.changed(plus, minus)
-    if rules[section].worn:
+    if rules[section].needs_rebuild:
         rules[section] = rules[section].rebuilt(())
-        return _indexes(parts.blueprint, {section: rules[section]})
-    grown = [entry for entry in minus if before.is_added(entry)]
-    names = [name for name, matcher in parts.blueprint.matchers.items() if matcher.matcher.policy == section]
-    return {name: tuple(index and index.grown(plus, grown) for index in parts.indexes[name]) for name in names}
+        return _indexes(parts.model, {section: rules[section]})
+    changed = [entry for entry in minus if before.is_added(entry)]
+    names = [name for name, matcher in parts.model.matchers.items() if matcher.matcher.policy == section]
+    return {name: tuple(index and index.changed(plus, changed) for index in parts.indexes[name]) for name in names}
 
 
-def _entries(parts: Parts, section: str, removed: Sequence[Row]) -> list[Entry]:
+def _entries(parts: ProgramParts, section: str, removed: Sequence[Row]) -> list[IndexedRule]:
     """Return the first rule of each removed row, found by its own keys where an index has them.
 
     Raises:
         RowError: a removed row is not there.
     """
-    rules, blueprint = parts.rules[section], parts.blueprint
-    width = len(blueprint.definition.policies[section]) + 1
-    names = [name for name, matcher in blueprint.matchers.items() if matcher.matcher.policy == section]
+    rules, model = parts.rules[section], parts.model
+    width = len(model.definition.policies[section]) + 1
+    names = [name for name, matcher in model.matchers.items() if matcher.matcher.policy == section]
     index = next((index for name in names for index in parts.indexes[name] if index is not None), None)
-    found: dict[int, Entry] = {}
+    found: dict[int, IndexedRule] = {}
     for row in removed:
-        beside: Iterable[Entry] = rules
+        rules_like: Iterable[IndexedRule] = rules
         if index is not None and len(row) == width:
-            beside = index.beside((0, row[1:], blueprint.compiler(section).compile(row, -1)))
-        alike = [e for e in beside if e[1] == row[1:] and e[0] not in found and e[0] not in rules.gone]
+            rules_like = index.rules_like((0, row[1:], model.compiler(section).compile(row, -1)))
+        alike = [e for e in rules_like if e[1] == row[1:] and e[0] not in found and e[0] not in rules.removed]
         if not alike:
-            raise RowError(f"row {shown(row)} can't be removed; it is not there")
+            raise RowError(f"row {quoted(row)} can't be removed; it is not there")
         first = min(alike, key=lambda entry: entry[0])
         found[first[0]] = first
     return list(found.values())

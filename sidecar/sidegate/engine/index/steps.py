@@ -8,18 +8,18 @@ from typing import Any, Protocol, TypeAlias
 
 from sidegate.engine.functions.patterns import Pattern
 from sidegate.engine.language.compiler import Closure
-from sidegate.engine.roles.evaluation import Evaluation
+from sidegate.engine.roles.resolver import RoleResolver
 
-Entry: TypeAlias = tuple[int, tuple[str, ...], tuple[Any, ...]]
+IndexedRule: TypeAlias = tuple[int, tuple[str, ...], tuple[Any, ...]]
 """A rule in an index: its rank in the order of rules, its values, and what was compiled for it."""
-Bucket: TypeAlias = tuple[Entry, ...]
+Bucket: TypeAlias = tuple[IndexedRule, ...]
 Level: TypeAlias = "Mapping[Any, Node]"
 Node: TypeAlias = "Bucket | Level"
-Key: TypeAlias = Callable[[Entry], Any]
+Key: TypeAlias = Callable[[IndexedRule], Any]
 Values: TypeAlias = Sequence[object]
 
 
-class Step(Protocol):
+class IndexStep(Protocol):
     """One access of a plan, compiled."""
 
     @property
@@ -27,16 +27,16 @@ class Step(Protocol):
         """The keys of a rule, one for each level of the index that the step goes down."""
         ...
 
-    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+    def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
         """Return what lies behind the keys that the request opens."""
         ...
 
-    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+    def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
         """Return the rules of a bucket that stand under keys that the request opens."""
         ...
 
 
-class Equal:
+class ValueStep:
     """All of several fields equal values of the request."""
 
     __slots__ = ("_key", "_request", "keys")
@@ -46,28 +46,28 @@ class Equal:
         self.keys = (_key_at(self._key),)
         self._request = request if len(columns) > 1 else _first_of(request)
 
-    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+    def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
         """Look up the one key."""
-        found = level.get(self._asked(request, evaluation))
+        found = level.get(self._asked(request, resolver))
         return [] if found is None else [found]
 
-    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+    def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
         """Compare each rule's values with those asked for."""
-        asked, key = self._asked(request, evaluation), self._key
+        asked, key = self._asked(request, resolver), self._key
         return [entry for entry in bucket if key(entry[1]) == asked]
 
-    def _asked(self, request: Values, evaluation: Evaluation) -> object:
+    def _asked(self, request: Values, resolver: RoleResolver) -> object:
         """Return the key of a request, in which a value that is no text becomes None, which no rule holds."""
-        key = self._request(request, (), (), evaluation)
+        key = self._request(request, (), (), resolver)
         if key.__class__ is not tuple:
-            return key if key.__class__ is str else plain_text(key)
+            return key if key.__class__ is str else text_or_none(key)
         for value in key:
             if value.__class__ is not str:
-                return tuple(map(plain_text, key))
+                return tuple(map(text_or_none, key))
         return key
 
 
-class Prefixed:
+class PrefixStep:
     """A `keyMatch` pattern: the rule stands under its text, cut after the first `*`."""
 
     __slots__ = ("_column", "_request", "keys", "lengths")
@@ -78,11 +78,11 @@ class Prefixed:
         self._request = request
         self.lengths = lengths
 
-    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+    def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
         """Look up the value itself, and each of its prefixes that is as long as some pattern's."""
-        value = self._request(request, (), (), evaluation)
+        value = self._request(request, (), (), resolver)
         if value.__class__ is not str:
-            value = plain_text(value)
+            value = text_or_none(value)
         found = []
         get = level.get
         if value[-1:] != "*" and (node := get(value)) is not None:
@@ -95,30 +95,30 @@ class Prefixed:
                 found.append(node)
         return found
 
-    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+    def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
         """Match each rule's pattern."""
-        value: Any = self._request(request, (), (), evaluation)
-        column, kept = self._column, []
+        value: Any = self._request(request, (), (), resolver)
+        column, left = self._column, []
         for entry in bucket:
             text = entry[1][column]
             star = text.find("*")
             if value == text if star < 0 else value.startswith(text[:star]):
-                kept.append(entry)
-        return kept
+                left.append(entry)
+        return left
 
-    def with_lengths_of(self, entries: Sequence[Entry]) -> Prefixed:
+    def with_lengths_of(self, entries: Sequence[IndexedRule]) -> PrefixStep:
         """Return a step that also tries prefixes as long as those of these rules."""
         column = self._column
         lengths = {entry[1][column].find("*") for entry in entries} - {-1, *self.lengths}
-        return Prefixed(column, self._request, tuple(sorted({*self.lengths, *lengths}))) if lengths else self
+        return PrefixStep(column, self._request, tuple(sorted({*self.lengths, *lengths}))) if lengths else self
 
-    def _key(self, entry: Entry) -> str:
+    def _key(self, entry: IndexedRule) -> str:
         text = entry[1][self._column]
         star = text.find("*")
         return text if star < 0 else text[: star + 1]
 
 
-class Held:
+class RoleStep:
     """The field names a role that the subject holds, or a constant; `request` gives subject, domain, constants."""
 
     __slots__ = ("_column", "_request", "_section", "keys")
@@ -129,18 +129,18 @@ class Held:
         self._section = section
         self._request = request
 
-    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+    def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
         """Look up each role of the subject, or try each role of the level, whichever are fewer."""
-        subject, domain, *constants = self._request(request, (), (), evaluation)
-        return _held(level, evaluation.reach(self._section, subject, domain), constants)
+        subject, domain, *constants = self._request(request, (), (), resolver)
+        return _nodes_of_roles(level, resolver.roles_of(self._section, subject, domain), constants)
 
-    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+    def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
         """Try each rule's role."""
-        subject, domain, *constants = self._request(request, (), (), evaluation)
-        return _kept(bucket, self._column, evaluation.reach(self._section, subject, domain), constants)
+        subject, domain, *constants = self._request(request, (), (), resolver)
+        return _rules_of_roles(bucket, self._column, resolver.roles_of(self._section, subject, domain), constants)
 
 
-class Scoped:
+class ScopedRoleStep:
     """As `Held`, where the domain depends on other fields of the rule: those are the first of two levels."""
 
     __slots__ = ("_column", "_domain", "_given", "_request", "_section", "keys")
@@ -153,40 +153,40 @@ class Scoped:
         self._request = request
         self._domain = domain if len(given) > 1 else _of_one(domain)
 
-    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+    def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
         """Do as `Held` does in each domain that the rules of this level name."""
-        subject, _, *constants = self._request(request, (), (), evaluation)
+        subject, _, *constants = self._request(request, (), (), resolver)
         found: list[Node] = []
         for given, inner in level.items():
-            reach = evaluation.reach(self._section, subject, self._domain(request, given, (), evaluation))
+            roles = resolver.roles_of(self._section, subject, self._domain(request, given, (), resolver))
             if not isinstance(inner, tuple):
-                found += _held(inner, reach, constants)
-            elif kept := _kept(inner, self._column, reach, constants):
-                found.append(tuple(kept))
+                found += _nodes_of_roles(inner, roles, constants)
+            elif left := _rules_of_roles(inner, self._column, roles, constants):
+                found.append(tuple(left))
         return found
 
-    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+    def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
         """Try each rule's role in the domain that the rule names."""
-        subject, _, *constants = self._request(request, (), (), evaluation)
+        subject, _, *constants = self._request(request, (), (), resolver)
         column, given_of = self._column, self._given
-        reaches: dict[Any, Any] = {}
-        kept = []
+        roles_by_given: dict[Any, Any] = {}
+        left = []
         for entry in bucket:
             values = entry[1]
             role = values[column]
             if role not in constants:
                 given = given_of(values)
-                reach = reaches.get(given)
-                if reach is None:
-                    domain = self._domain(request, given, (), evaluation)
-                    reach = reaches[given] = evaluation.reach(self._section, subject, domain)
-                if role not in reach:
+                roles = roles_by_given.get(given)
+                if roles is None:
+                    domain = self._domain(request, given, (), resolver)
+                    roles = roles_by_given[given] = resolver.roles_of(self._section, subject, domain)
+                if role not in roles:
                     continue
-            kept.append(entry)
-        return kept
+            left.append(entry)
+        return left
 
 
-class Grouped:
+class PatternStep:
     """The rule holds a pattern, compiled at `slot`; each distinct one is matched once."""
 
     __slots__ = ("_request", "_slot", "keys")
@@ -196,40 +196,42 @@ class Grouped:
         self.keys = (self._key,)
         self._request = request
 
-    def open(self, level: Level, request: Values, evaluation: Evaluation) -> list[Node]:
+    def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
         """Match each distinct pattern of the level."""
-        value = self._request(request, (), (), evaluation)
+        value = self._request(request, (), (), resolver)
         return [node for pattern, node in level.items() if pattern(value)]
 
-    def keep(self, bucket: Sequence[Entry], request: Values, evaluation: Evaluation) -> list[Entry]:
+    def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
         """Match each rule's pattern."""
-        value, slot = self._request(request, (), (), evaluation), self._slot
+        value, slot = self._request(request, (), (), resolver), self._slot
         return [entry for entry in bucket if entry[2][slot](value)]
 
-    def _key(self, entry: Entry) -> Pattern:
+    def _key(self, entry: IndexedRule) -> Pattern:
         pattern: Pattern = entry[2][self._slot]
         return pattern
 
 
-def plain_text(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
     """Return a text as plain `str`, None for what is no text: it equals no field of a rule."""
     return str.__str__(value) if isinstance(value, str) else None
 
 
-def _held(level: Level, reach: Any, constants: Sequence[object]) -> list[Node]:
-    if reach.__class__ is not set or len(level) < len(reach):
-        return [node for role, node in level.items() if role in reach or role in constants]
-    found = [node for role in reach if (node := level.get(role)) is not None]
-    apart = [constant for constant in constants if isinstance(constant, str) and constant not in reach]
+def _nodes_of_roles(level: Level, roles: Any, constants: Sequence[object]) -> list[Node]:
+    if roles.__class__ is not set or len(level) < len(roles):
+        return [node for role, node in level.items() if role in roles or role in constants]
+    found = [node for role in roles if (node := level.get(role)) is not None]
+    apart = [constant for constant in constants if isinstance(constant, str) and constant not in roles]
     return found + [node for constant in apart if (node := level.get(constant)) is not None]
 
 
-def _kept(bucket: Sequence[Entry], column: int, reach: Container[str], constants: Sequence[object]) -> list[Entry]:
-    return [e for e in bucket if e[1][column] in reach or e[1][column] in constants]
+def _rules_of_roles(
+    bucket: Sequence[IndexedRule], column: int, roles: Container[str], constants: Sequence[object]
+) -> list[IndexedRule]:
+    return [e for e in bucket if e[1][column] in roles or e[1][column] in constants]
 
 
-def _key_at(place: Callable[[tuple[str, ...]], Any]) -> Key:
-    return lambda entry: place(entry[1])
+def _key_at(position: Callable[[tuple[str, ...]], Any]) -> Key:
+    return lambda entry: position(entry[1])
 
 
 def _of_one(domain: Closure) -> Closure:

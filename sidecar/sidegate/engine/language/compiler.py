@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from sidegate.engine.functions.patterns import COMPILERS, compile_pattern, key_get, key_get2, key_get3, key_match
-from sidegate.engine.functions.time_windows import time_match
+from sidegate.engine.functions.time_match import time_match
 from sidegate.engine.language import operators
 from sidegate.engine.language import tree as nodes
-from sidegate.engine.language.entity import declared
+from sidegate.engine.language.entity import declared_property
 from sidegate.engine.language.signatures import BUILT_INS
 from sidegate.errors import EvaluationError
 from sidegate.model.rules import MatchFunction
@@ -116,7 +116,7 @@ class _Writer:
 
     def __init__(self, scope: Scope, literals: Sequence[nodes.Literal] = ()) -> None:
         self._scope = scope
-        self._places = {id(literal): f"l{place}" for place, literal in enumerate(literals)}
+        self._positions = {id(literal): f"l{position}" for position, literal in enumerate(literals)}
         self._properties: dict[int, tuple[tuple[int, str], ...]] = {}
         self._known: dict[str, object] = {"__builtins__": {}, PROPERTIES: self._properties}
         self._lines = itertools.count(2)
@@ -127,7 +127,7 @@ class _Writer:
         return closure
 
     def template(self, body: ast.expr) -> Callable[..., Closure]:
-        template: Callable[..., Closure] = self._evaluated(_lambda(self._places.values(), _lambda("rpcs", body)))
+        template: Callable[..., Closure] = self._evaluated(_lambda(self._positions.values(), _lambda("rpcs", body)))
         return template
 
     def _evaluated(self, expression: ast.expr) -> Any:
@@ -146,12 +146,12 @@ class _Writer:
     def _written(self, node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0912 - one case for each kind of node
         match node:
             case nodes.Literal(value=value):
-                place = self._places.get(id(node))
-                return ast.Constant(value) if place is None else _name(place)
+                position = self._positions.get(id(node))
+                return ast.Constant(value) if position is None else _name(position)
             case nodes.Field():
                 return _element("p" if node.of_rule else "r", self._scope.fields[node])
             case nodes.Attribute(of=of, name=name):
-                return self._call(declared, self.write(of), ast.Constant(name))
+                return self._call(declared_property, self.write(of), ast.Constant(name))
             case nodes.Item(of=of, key=key):
                 return self._call(operators.item_of, self.write(of), self.write(key))
             case nodes.Not(operand=operand):
@@ -186,7 +186,7 @@ class _Writer:
     def _function(self, node: nodes.Call) -> ast.expr:
         name, arguments = node.function, node.arguments
         if name in self._scope.roles:
-            method = ast.Attribute(_name("s"), "linked", ast.Load())
+            method = ast.Attribute(_name("s"), "has_role", ast.Load())
             return ast.Call(method, [ast.Constant(name), *map(self.write, arguments)], [])
         if name in self._scope.functions:
             return self._call(self._scope.functions[name], *map(self.write, arguments))
@@ -197,7 +197,7 @@ class _Writer:
             return ast.Call(self._bound(node), [self.write(arguments[0])], [])
         if isinstance(arguments[1], nodes.Literal) and isinstance(arguments[1].value, str):
             return self._call(compile_pattern(name, arguments[1].value), self.write(arguments[0]))
-        return self._call(_match_anew(name), *map(self.write, arguments))
+        return self._call(_match_request_pattern(name), *map(self.write, arguments))
 
     def _bound(self, node: nodes.Node) -> ast.expr:
         binding = self._scope.binding(node)
@@ -229,7 +229,7 @@ def _element(name: str, position: int) -> ast.expr:
     return ast.Subscript(_name(name), ast.Constant(position), ast.Load())
 
 
-def _match_anew(function: str) -> Callable[[object, object], bool]:
+def _match_request_pattern(function: str) -> Callable[[object, object], bool]:
     """Return a function that compiles its pattern at each call, for patterns that only the request knows."""
 
     def match(value: object, pattern: object) -> bool:

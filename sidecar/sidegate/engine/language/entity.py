@@ -56,7 +56,7 @@ def ancestors_of(entity: Entity) -> Mapping[str, str]:
     return entity._ancestors  # noqa: SLF001 - this module owns the slot, conditions must not see it
 
 
-def declared(value: object, name: str) -> object:
+def declared_property(value: object, name: str) -> object:
     """Return the property `name` of a request value: an entity's, a mapping's key, or an object's own attribute.
 
     Methods, class attributes, computed properties and private names are out of reach.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sidegate.engine.casbin.context import DEFAULT_CONTEXT, EnforceContext
 from sidegate.engine.casbin.model import Definition
-from sidegate.engine.casbin.rows import shown
+from sidegate.engine.casbin.rows import quoted
 from sidegate.engine.functions.patterns import COMPILERS
 from sidegate.engine.language.parser import MAX_CONDITION_LENGTH, Parser, Syntax
 from sidegate.engine.language.signatures import check_calls
@@ -124,12 +124,12 @@ class ConditionReader:
 
 def pattern_error(row: Row, text: str, error: ValueError, ordinal: int) -> RowError:
     """Return the error for a row whose pattern is wrong."""
-    return RowError(f"pattern `{text[:80]}` in row {shown(row)}: {error}", ordinal=ordinal)
+    return RowError(f"pattern `{text[:80]}` in row {quoted(row)}: {error}", ordinal=ordinal)
 
 
 def condition_error(row: Row, text: str, error: ValueError, ordinal: int) -> RowError:
     """Return the error for a row whose condition is wrong."""
-    return RowError(f"condition `{text[:80]}` in row {shown(row)}: {error}", ordinal=ordinal)
+    return RowError(f"condition `{text[:80]}` in row {quoted(row)}: {error}", ordinal=ordinal)
 
 
 def _section(tree: Node, key: str, kind: str, defined: Mapping[str, object]) -> str:

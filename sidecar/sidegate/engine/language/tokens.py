@@ -57,7 +57,7 @@ def tokenize(text: str) -> list[Token]:
         at = word.end()
 
 
-def respelled(text: str) -> str:
+def python_spelling(text: str) -> str:
     """Spell a text so that Casbin reads it as we do: `and` for `&&`, and literals in which nothing can be rewritten."""
     pieces = []
     for token in tokenize(text):

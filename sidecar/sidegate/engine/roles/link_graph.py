@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from rpds import HashTrieMap
 
-from sidegate.engine.casbin.rows import shown
+from sidegate.engine.casbin.rows import quoted
 from sidegate.engine.functions.patterns import Pattern, compile_pattern
 from sidegate.errors import EvaluationError, RowError
 from sidegate.model.rules import NO_LINKS, RoleLinks, Row
@@ -23,7 +23,7 @@ Lookup: TypeAlias = Callable[[str], "Sequence[str] | None"]
 _UNCHANGED: Final[HashTrieMap[str, HashTrieMap[str, tuple[str, ...]]]] = HashTrieMap()
 
 
-class Reach(Protocol):
+class RoleSet(Protocol):
     """The roles that a name holds."""
 
     def __contains__(self, role: object, /) -> bool:
@@ -34,7 +34,7 @@ class Reach(Protocol):
 class RoleGraph(Protocol):
     """The links of one role definition. It never changes."""
 
-    def reach(self, name: str, domain: str, links: RoleLinks) -> Reach:
+    def roles_of(self, name: str, domain: str, links: RoleLinks) -> RoleSet:
         """Return the roles that `name` holds in a domain ("" where the definition has none), itself among them."""
         ...
 
@@ -121,7 +121,7 @@ class LinkGraph:
     def __len__(self) -> int:
         return self._size
 
-    def reach(self, name: str, domain: str, links: RoleLinks) -> set[str]:
+    def roles_of(self, name: str, domain: str, links: RoleLinks) -> set[str]:
         """Walk the links up from `name`, at most nine hops."""
         lookups = self._lookups(domain, links)
         found = {name}
@@ -244,7 +244,7 @@ class LinkGraph:
     def _remove(self, row: Row) -> None:
         roles = list(self._roles(domain_of(row), row[1]))
         if row[2] not in roles:
-            raise RowError(f"row {shown(row)} can't be removed; it is not there")
+            raise RowError(f"row {quoted(row)} can't be removed; it is not there")
         roles.remove(row[2])
         self._put(domain_of(row), row[1], tuple(roles))
         self._size -= 1

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sidegate.engine.casbin.rows import without
+from sidegate.engine.casbin.rows import rows_without
 from sidegate.engine.functions.patterns import Pattern, compile_pattern
-from sidegate.engine.roles.graph import MAX_HOPS, DomainPatterns
+from sidegate.engine.roles.link_graph import MAX_HOPS, DomainPatterns
 from sidegate.errors import RequestError, RowError
 from sidegate.model.rules import RoleLinks, Row
 
@@ -35,7 +35,7 @@ class PatternGraph:
         self._links = links
         self._graphs = {domain: self._graph(domain) for domain in links}
 
-    def reach(self, name: str, domain: str, links: RoleLinks) -> _Asked:
+    def roles_of(self, name: str, domain: str, links: RoleLinks) -> _Asked:
         """Return the roles of `name`, known names and names that match a reached pattern.
 
         Raises:
@@ -52,7 +52,7 @@ class PatternGraph:
         Raises:
             RowError: a removed link is not there.
         """
-        return PatternGraph([*without(self._rows, removed), *added], self._match, self._domains)
+        return PatternGraph([*rows_without(self._rows, removed), *added], self._match, self._domains)
 
     def rows(self) -> Iterable[Row]:
         """Return the row of each link."""

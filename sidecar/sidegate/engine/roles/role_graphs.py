@@ -7,15 +7,15 @@ from types import MappingProxyType
 
 from sidegate.engine.casbin.model import RoleDefinition
 from sidegate.engine.functions.patterns import COMPILERS
-from sidegate.engine.functions.time_windows import WindowGraph
-from sidegate.engine.roles.depth import check_added, check_chains
-from sidegate.engine.roles.graph import DomainPatterns, LinkGraph, RoleGraph
-from sidegate.engine.roles.patterns import PatternGraph
+from sidegate.engine.roles.chains import check_added, check_chains
+from sidegate.engine.roles.link_graph import DomainPatterns, LinkGraph, RoleGraph
+from sidegate.engine.roles.pattern_graph import PatternGraph
+from sidegate.engine.roles.window_graph import WindowGraph
 from sidegate.errors import ModelError, RequestError
 from sidegate.model.rules import Row
 
 
-class Graphs:
+class RoleGraphs:
     """The role definitions of a model, how their names and domains match, and their graphs."""
 
     __slots__ = ("_domain_match", "_role_match", "_roles", "by_section")
@@ -33,7 +33,7 @@ class Graphs:
         self._domain_match = dict(domain_match)
         self.by_section: Mapping[str, RoleGraph] = MappingProxyType({})
 
-    def built(self, rows: Mapping[str, Sequence[Row]]) -> Graphs:
+    def built(self, rows: Mapping[str, Sequence[Row]]) -> RoleGraphs:
         """Return these definitions with the graphs of some rows.
 
         Raises:
@@ -41,7 +41,7 @@ class Graphs:
         """
         return self._with({section: self._graph(section, links) for section, links in rows.items()})
 
-    def changed(self, section: str, added: Iterable[Row], removed: Iterable[Row]) -> Graphs:
+    def changed(self, section: str, added: Iterable[Row], removed: Iterable[Row]) -> RoleGraphs:
         """Return graphs of which one has other links.
 
         Raises:
@@ -63,8 +63,8 @@ class Graphs:
         if role is None or not role.domain or role.window:
             raise RequestError("links of one evaluation need the role definition `g = _, _, _`")
 
-    def _with(self, graphs: Mapping[str, RoleGraph]) -> Graphs:
-        other = Graphs(self._roles, self._role_match, self._domain_match)
+    def _with(self, graphs: Mapping[str, RoleGraph]) -> RoleGraphs:
+        other = RoleGraphs(self._roles, self._role_match, self._domain_match)
         other.by_section = graphs
         return other
 

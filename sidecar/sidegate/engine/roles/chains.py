@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sidegate.engine.roles.graph import MAX_HOPS, LinkGraph, domain_of
+from sidegate.engine.roles.link_graph import MAX_HOPS, LinkGraph, domain_of
 from sidegate.errors import RowError
 from sidegate.model.rules import Row
 

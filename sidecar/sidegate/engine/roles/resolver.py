@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sidegate.engine.roles.graph import RoleGraph
+from sidegate.engine.roles.link_graph import RoleGraph
 from sidegate.errors import EvaluationError
 from sidegate.model.rules import NO_LINKS, RoleLinks
 
 
-class Evaluation:
+class RoleResolver:
     """The role links of a program, and those that only this evaluation sees; it ends with the answer."""
 
     __slots__ = ("_graphs", "_links", "_walks")
@@ -20,7 +20,7 @@ class Evaluation:
         self._links = links
         self._walks: dict[tuple[str, object, object], Any] = {}
 
-    def reach(self, section: str, name: object, domain: object) -> Any:
+    def roles_of(self, section: str, name: object, domain: object) -> Any:
         """Return the roles that `name` holds in `domain` ("" where the definition has none).
 
         Raises:
@@ -35,13 +35,13 @@ class Evaluation:
             if name.__class__ is not str:
                 name = str.__str__(name) if isinstance(name, str) else name
             links = self._links if section == "g" else NO_LINKS
-            found = self._graphs[section].reach(name, domain, links) if isinstance(name, str) else {name}
+            found = self._graphs[section].roles_of(name, domain, links) if isinstance(name, str) else {name}
             self._walks[key] = found
         return found
 
-    def linked(self, section: str, name: object, role: object, domain: object = "") -> bool:
+    def has_role(self, section: str, name: object, role: object, domain: object = "") -> bool:
         """Return whether `name` holds `role`, as `g(name, role, domain)`."""
-        return role in self.reach(section, name, domain)
+        return role in self.roles_of(section, name, domain)
 
 
 def _domain(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from rpds import HashTrieMap, HashTrieSet
 
 from sidegate.engine.casbin.order import SortKey
-from sidegate.engine.index.steps import Entry
+from sidegate.engine.index.steps import IndexedRule
 from sidegate.model.rules import Row
 
 
@@ -31,36 +31,36 @@ _ORDINAL_BITS: Final = 44
 class Ruleset:
     """Rules by rank: a frozen base, those added since, and the ranks of base rules taken out. It never changes."""
 
-    __slots__ = ("_added", "_base", "_compiler", "_gone", "_key", "_next")
+    __slots__ = ("_added", "_base", "_compiler", "_key", "_next", "_removed")
 
     def __init__(self, compiler: RowCompiler, key: SortKey | None) -> None:
         self._compiler = compiler
         self._key = key
-        self._base: tuple[Entry, ...] = ()
-        self._added: HashTrieMap[int, Entry] = HashTrieMap()
-        self._gone: HashTrieSet[int] = HashTrieSet()
+        self._base: tuple[IndexedRule, ...] = ()
+        self._added: HashTrieMap[int, IndexedRule] = HashTrieMap()
+        self._removed: HashTrieSet[int] = HashTrieSet()
         self._next = 0
 
     def __len__(self) -> int:
-        return len(self._base) + len(self._added) - len(self._gone)
+        return len(self._base) + len(self._added) - len(self._removed)
 
-    def __iter__(self) -> Iterator[Entry]:
-        base = (entry for entry in self._base if entry[0] not in self._gone) if self._gone else iter(self._base)
+    def __iter__(self) -> Iterator[IndexedRule]:
+        base = (entry for entry in self._base if entry[0] not in self._removed) if self._removed else iter(self._base)
         if not self._added:
             return base
         return iter(sorted([*base, *self._added.values()], key=itemgetter(0)))
 
     @property
-    def gone(self) -> HashTrieSet[int]:
+    def removed(self) -> HashTrieSet[int]:
         """The ranks of rules that still stand in indexes but were taken out."""
-        return self._gone
+        return self._removed
 
     @property
-    def worn(self) -> bool:
+    def needs_rebuild(self) -> bool:
         """Whether more than half of the base was taken out, so that building it anew is worth its time."""
-        return 2 * len(self._gone) > len(self._base)
+        return 2 * len(self._removed) > len(self._base)
 
-    def entries(self, rows: Iterable[tuple[int, Row]]) -> list[Entry]:
+    def entries(self, rows: Iterable[tuple[int, Row]]) -> list[IndexedRule]:
         """Return (ordinal, row) pairs as rules that come after all others of their priority.
 
         Raises:
@@ -71,32 +71,32 @@ class Ruleset:
             return [(rank, row[1:], ()) for rank, (_, row) in enumerate(rows, start=number)]
         found = []
         for rank, (ordinal, row) in enumerate(rows, start=number):
-            place = rank if key is None else (key(row) << _ORDINAL_BITS) | rank
-            found.append((place, row[1:], compile_row(row, ordinal)))
+            position = rank if key is None else (key(row) << _ORDINAL_BITS) | rank
+            found.append((position, row[1:], compile_row(row, ordinal)))
         return found
 
-    def rebuilt(self, entries: Sequence[Entry]) -> Ruleset:
+    def rebuilt(self, entries: Sequence[IndexedRule]) -> Ruleset:
         """Return a ruleset of these rules and `entries`, all in its base."""
         ruleset = Ruleset(self._compiler, self._key)
         ruleset._base = tuple(sorted([*self, *entries], key=itemgetter(0)))
         ruleset._next = self._next + len(entries)
         return ruleset
 
-    def changed(self, added: Sequence[Entry], removed: Sequence[Entry]) -> Ruleset:
+    def changed(self, added: Sequence[IndexedRule], removed: Sequence[IndexedRule]) -> Ruleset:
         """Return a ruleset that shares its base with this one."""
         ruleset = Ruleset(self._compiler, self._key)
-        after, gone = self._added, self._gone
-        for entry in removed:
-            if entry[0] in after:
-                after = after.remove(entry[0])
+        later, excluded = self._added, self._removed
+        for rule in removed:
+            if rule[0] in later:
+                later = later.remove(rule[0])
             else:
-                gone = gone.insert(entry[0])
-        for entry in added:
-            after = after.insert(entry[0], entry)
-        ruleset._base, ruleset._added, ruleset._gone = self._base, after, gone
+                excluded = excluded.insert(rule[0])
+        for rule in added:
+            later = later.insert(rule[0], rule)
+        ruleset._base, ruleset._added, ruleset._removed = self._base, later, excluded
         ruleset._next = self._next + len(added)
         return ruleset
 
-    def is_added(self, entry: Entry) -> bool:
+    def is_added(self, entry: IndexedRule) -> bool:
         """Whether a rule stands outside the base."""
         return entry[0] in self._added

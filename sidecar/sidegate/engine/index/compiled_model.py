@@ -12,17 +12,17 @@ from sidegate.engine.casbin.rows import RowRules
 from sidegate.engine.functions.patterns import Pattern, compile_pattern
 from sidegate.engine.index.plan import (
     TRUE,
+    AlternativePlan,
     ByPattern,
     ByPrefix,
     ByRole,
     ByValue,
     MatcherPlan,
     Plan,
-    Route,
     plan_matcher,
 )
-from sidegate.engine.index.rules import RowCompiler
-from sidegate.engine.index.steps import Equal, Grouped, Held, Prefixed, Scoped, Step
+from sidegate.engine.index.ruleset import RowCompiler
+from sidegate.engine.index.steps import IndexStep, PatternStep, PrefixStep, RoleStep, ScopedRoleStep, ValueStep
 from sidegate.engine.language.compiler import Binding, Closure, Scope, compile_tree, compile_values
 from sidegate.engine.language.matchers import ConditionReader, Matcher, condition_error, pattern_error, read_matchers
 from sidegate.engine.language.signatures import signatures
@@ -33,16 +33,16 @@ from sidegate.model.rules import MatchFunction, Row
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledRoute:
+class CompiledAlternative:
     """A route: its steps, and what is verified on the rules that they leave over (None: nothing).
 
     `narrow` is what the steps make certain, as one function of a rule.
     `guard` says, where there is no step and no field of a rule is read, whether the alternative matches.
     """
 
-    steps: tuple[Step, ...]
-    narrow: Closure | None
-    rest: Closure | None
+    steps: tuple[IndexStep, ...]
+    index_tests: Closure | None
+    remaining: Closure | None
     guard: Closure | None
 
 
@@ -52,10 +52,10 @@ class CompiledMatcher:
 
     matcher: Matcher
     whole: Closure
-    routes: tuple[CompiledRoute, ...]
+    alternatives: tuple[CompiledAlternative, ...]
 
 
-class Blueprint:
+class CompiledModel:
     """A model with its functions, compiled; shared by all programs that differ in their rows only."""
 
     def __init__(self, definition: Definition, functions: Mapping[str, MatchFunction]) -> None:
@@ -107,17 +107,17 @@ class Blueprint:
 
     def _scope(self, matcher: Matcher) -> Scope:
         requests, policies = self.definition.requests[matcher.request], self.definition.policies[matcher.policy]
-        places = {Field(matcher.request, name): place for place, name in enumerate(requests)}
-        places |= {Field(matcher.policy, name): place for place, name in enumerate(policies)}
-        return Scope(matcher.request, places, self._functions, self.definition.roles)
+        positions = {Field(matcher.request, name): position for position, name in enumerate(requests)}
+        positions |= {Field(matcher.policy, name): position for position, name in enumerate(policies)}
+        return Scope(matcher.request, positions, self._functions, self.definition.roles)
 
     def _bind(self, matcher: Matcher) -> None:
         """Give each condition and pattern that the matcher reads from a rule its place among those compiled for it."""
         scope = self._scope(matcher)
-        places = self._bindings[matcher.policy]
+        positions = self._bindings[matcher.policy]
         for node in walk(matcher.tree):
             if binding := scope.binding(node):
-                places.setdefault(binding, len(places))
+                positions.setdefault(binding, len(positions))
         reader = ConditionReader(matcher, self.definition, self._calls)
         self._templates[matcher.policy, matcher.request] = Templates(reader, scope)
 
@@ -126,17 +126,17 @@ class Blueprint:
         scope = replace(self._scope(matcher), bindings=self._bindings[matcher.policy])
         try:
             whole = compile_tree(matcher.tree, scope)
-            routes = tuple(self._route(route, scope) for route in plan.routes)
+            alternatives = tuple(self._alternative(alternative, scope) for alternative in plan.alternatives)
         except ValueError as error:
             line = self.definition.matchers[matcher.name].line
             raise ModelError(f"matcher `{matcher.name}`: {error}", line=line) from error
-        return CompiledMatcher(matcher, whole, routes)
+        return CompiledMatcher(matcher, whole, alternatives)
 
-    def _route(self, route: Route, scope: Scope) -> CompiledRoute:
-        steps = tuple(_step(access, scope) for access, _ in route.steps)
-        narrow, rest = _verifier(route.certain, scope), _verifier(route.rest, scope)
-        of_request = not any(field.of_rule for node in route.conjuncts for field in fields(node))
-        return CompiledRoute(steps, narrow, rest, rest if of_request else None)
+    def _alternative(self, alternative: AlternativePlan, scope: Scope) -> CompiledAlternative:
+        steps = tuple(_step(access, scope) for access, _ in alternative.steps)
+        index_tests, remaining = _verifier(alternative.covered, scope), _verifier(alternative.remaining, scope)
+        of_request = not any(field.of_rule for node in alternative.conjuncts for field in fields(node))
+        return CompiledAlternative(steps, index_tests, remaining, remaining if of_request else None)
 
 
 class _RowCompiler:
@@ -164,31 +164,31 @@ def _verifier(conjuncts: Sequence[Node], scope: Scope) -> Closure | None:
     return compile_tree(conjuncts[0] if len(conjuncts) == 1 else And(tuple(conjuncts)), scope)
 
 
-def _step(access: ByValue | ByPrefix | ByRole | ByPattern, scope: Scope) -> Step:
-    places = scope.fields
+def _step(access: ByValue | ByPrefix | ByRole | ByPattern, scope: Scope) -> IndexStep:
+    positions = scope.fields
     match access:
         case ByValue(pairs=pairs):
             values = compile_values([value for _, value in pairs], scope)
-            return Equal(tuple(places[field] for field, _ in pairs), values)
+            return ValueStep(tuple(positions[field] for field, _ in pairs), values)
         case ByPrefix(field=field, value=value):
-            return Prefixed(places[field], compile_tree(value, scope))
+            return PrefixStep(positions[field], compile_tree(value, scope))
         case ByPattern(call=call):
-            return Grouped(_slot(call, scope), compile_tree(call.arguments[0], scope))
+            return PatternStep(_slot(call, scope), compile_tree(call.arguments[0], scope))
         case ByRole():
             return _by_role(access, scope)
 
 
-def _by_role(access: ByRole, scope: Scope) -> Step:
+def _by_role(access: ByRole, scope: Scope) -> IndexStep:
     column = scope.fields[access.field]
     domain = Literal("") if access.domain is None else access.domain
     if not access.given:
         values = compile_values([access.subject, domain, *access.constants], scope)
-        return Held(column, access.section, values)
+        return RoleStep(column, access.section, values)
     values = compile_values([access.subject, Literal(""), *access.constants], scope)
-    given = {field: place for place, field in enumerate(access.given)}
-    own = {field: place for field, place in scope.fields.items() if not field.of_rule}
+    given = {field: position for position, field in enumerate(access.given)}
+    own = {field: position for field, position in scope.fields.items() if not field.of_rule}
     columns = column, tuple(scope.fields[field] for field in access.given)
-    return Scoped(
+    return ScopedRoleStep(
         columns, access.section, values, compile_tree(domain, replace(scope, fields={**own, **given}, bindings={}))
     )
 

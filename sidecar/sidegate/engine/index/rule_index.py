@@ -12,8 +12,8 @@ from typing import Final
 
 from rpds import HashTrieMap
 
-from sidegate.engine.index.steps import Bucket, Entry, Key, Level, Node, Prefixed, Step, Values
-from sidegate.engine.roles.evaluation import Evaluation
+from sidegate.engine.index.steps import Bucket, IndexedRule, IndexStep, Key, Level, Node, PrefixStep, Values
+from sidegate.engine.roles.resolver import RoleResolver
 
 SPLIT: Final = 4
 """A bucket of more rules than this is split by the next key."""
@@ -22,29 +22,29 @@ SPLIT: Final = 4
 class Index:
     """Finds the rules that the steps of one route leave over. It never changes."""
 
-    __slots__ = ("_base", "_grown", "_keys", "_steps")
+    __slots__ = ("_added", "_base", "_keys", "_steps")
 
-    def __init__(self, steps: Sequence[Step], entries: Sequence[Entry]) -> None:
-        self._steps = tuple(step.with_lengths_of(entries) if isinstance(step, Prefixed) else step for step in steps)
+    def __init__(self, steps: Sequence[IndexStep], entries: Sequence[IndexedRule]) -> None:
+        self._steps = tuple(step.with_lengths_of(entries) if isinstance(step, PrefixStep) else step for step in steps)
         self._keys = tuple(key for step in self._steps for key in step.keys)
         self._base = _built(entries, self._keys, 0)
-        self._grown: Node = ()
+        self._added: Node = ()
 
-    def find(self, request: Values, evaluation: Evaluation) -> Sequence[Entry]:
+    def find(self, request: Values, resolver: RoleResolver) -> Sequence[IndexedRule]:
         """Return the rules that all steps leave over, in their order."""
         levels: list[Level] = []
-        bucket: list[Entry] = []
-        for node in (self._base, self._grown):
+        bucket: list[IndexedRule] = []
+        for node in (self._base, self._added):
             if isinstance(node, tuple):
                 bucket.extend(node)
             else:
                 levels.append(node)
         for step in self._steps:
             if bucket:
-                bucket = step.keep(bucket, request, evaluation)
+                bucket = step.narrow(bucket, request, resolver)
             further: list[Level] = []
             for level in levels:
-                for node in step.open(level, request, evaluation):
+                for node in step.descend(level, request, resolver):
                     if isinstance(node, tuple):
                         bucket.extend(node)
                     else:
@@ -54,34 +54,34 @@ class Index:
                 break
         return bucket if len(bucket) < 2 else sorted(bucket, key=itemgetter(0))  # noqa: PLR2004 - nothing to sort
 
-    def grown(self, added: Sequence[Entry], removed: Sequence[Entry]) -> Index:
+    def changed(self, added: Sequence[IndexedRule], removed: Sequence[IndexedRule]) -> Index:
         """Return an index with more rules, and without `removed`, which must stand in the grown part."""
         index = object.__new__(Index)
-        node = self._grown
+        node = self._added
         for entry in removed:
             node = _less(node, entry, self._keys, 0)
         for entry in added:
             node = _more(node, entry, self._keys, 0)
-        steps = tuple(step.with_lengths_of(added) if isinstance(step, Prefixed) else step for step in self._steps)
-        index._base, index._keys, index._steps, index._grown = self._base, self._keys, steps, node
+        steps = tuple(step.with_lengths_of(added) if isinstance(step, PrefixStep) else step for step in self._steps)
+        index._base, index._keys, index._steps, index._added = self._base, self._keys, steps, node
         return index
 
-    def beside(self, entry: Entry) -> list[Entry]:
+    def rules_like(self, entry: IndexedRule) -> list[IndexedRule]:
         """Return the rules of the buckets where a rule of the same keys stands."""
-        return [*_bucket(self._base, entry, self._keys), *_bucket(self._grown, entry, self._keys)]
+        return [*_bucket(self._base, entry, self._keys), *_bucket(self._added, entry, self._keys)]
 
 
-def _built(entries: Sequence[Entry], keys: tuple[Key, ...], depth: int) -> Node:
+def _built(entries: Sequence[IndexedRule], keys: tuple[Key, ...], depth: int) -> Node:
     if len(entries) <= SPLIT or depth == len(keys):
         return tuple(entries)
     key = keys[depth]
-    groups: dict[object, list[Entry]] = {}
+    groups: dict[object, list[IndexedRule]] = {}
     for entry in entries:
         groups.setdefault(key(entry), []).append(entry)
     return {value: _built(group, keys, depth + 1) for value, group in groups.items()}
 
 
-def _more(node: Node, entry: Entry, keys: tuple[Key, ...], depth: int) -> Node:
+def _more(node: Node, entry: IndexedRule, keys: tuple[Key, ...], depth: int) -> Node:
     if isinstance(node, tuple):
         if len(node) < SPLIT or depth == len(keys):
             ordered = not node or node[-1][0] < entry[0]
@@ -95,13 +95,13 @@ def _more(node: Node, entry: Entry, keys: tuple[Key, ...], depth: int) -> Node:
 
 
 def _put(
-    level: HashTrieMap[object, Node], entry: Entry, keys: tuple[Key, ...], depth: int
+    level: HashTrieMap[object, Node], entry: IndexedRule, keys: tuple[Key, ...], depth: int
 ) -> HashTrieMap[object, Node]:
     key = keys[depth](entry)
     return level.insert(key, _more(level.get(key) or (), entry, keys, depth + 1))
 
 
-def _less(node: Node, entry: Entry, keys: tuple[Key, ...], depth: int) -> Node:
+def _less(node: Node, entry: IndexedRule, keys: tuple[Key, ...], depth: int) -> Node:
     """Take a rule out; a level that becomes empty goes too."""
     if isinstance(node, tuple):
         return tuple(other for other in node if other is not entry)
@@ -112,7 +112,7 @@ def _less(node: Node, entry: Entry, keys: tuple[Key, ...], depth: int) -> Node:
     return smaller or ()
 
 
-def _bucket(node: Node, entry: Entry, keys: tuple[Key, ...]) -> Bucket:
+def _bucket(node: Node, entry: IndexedRule, keys: tuple[Key, ...]) -> Bucket:
     for key in keys:
         if isinstance(node, tuple):
             break
