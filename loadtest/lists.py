@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from sidegate import bootstrap
 from sidegate.bootstrap.assembly import Core
 from sidegate.config.settings import GivenSettings
-from sidegate.decision.search.search import Asked
+from sidegate.decision.search.search import ListQuery
 from sidegate.model.decision import AllowedPage
 from sidegate.model.facts import CustomRole, Grant, Group, Member, StoredResource, TenantFacts
 from sidegate.model.question import Request, Resource, Subject
@@ -166,7 +166,7 @@ async def asked_in_turn(questions: Mapping[int, Questions], times: int) -> dict[
     found: dict[tuple[str, int], Figures] = {}
     for turn, (what, size) in product(range(-1, times), product(questions[min(questions)], questions)):
         ask, request = questions[size][what]
-        question = request if what == CHECK else Asked(request, "", PAGE)
+        question = request if what == CHECK else ListQuery(request, "", PAGE)
         began = perf_counter_ns()
         answer = await ask(question)
         spent = (perf_counter_ns() - began) / 1e6

@@ -20,9 +20,9 @@ from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """Where decisions are remembered: here, and where sidecars share them.
+    """Where decisions are remembered: in this process, and in a cache that sidecars share.
 
-    What is shared is asked for where the delegate would have to ask the store, or `always`.
+    The shared one is read where the delegate would have to read the store, or `always`.
     """
 
     remembered: RememberedDecisions
@@ -67,12 +67,12 @@ class DecisionCache:
             self._observer.count(CacheEvent.BYPASS)
             return await self._delegate.decide(request, examined)
         if examined.resource is not None and not self._tiers.always:
-            # Nothing is waited for, so nobody could join.
+            # Nothing is awaited, so no other request could join.
             return await self._decided(key, request, examined)
         return await self._joined(key, request, examined)
 
     async def close(self) -> None:
-        """End what is still being decided, which nobody waits for any more."""
+        """End the decisions in progress, which no request waits for any more."""
         await cancel_and_wait([*self._flights.values()])
 
     def _examined(self, request: Request, snapshot: TenantSnapshot) -> Examined:
@@ -84,22 +84,22 @@ class DecisionCache:
         return Examined(snapshot, None, self._snapshots.resource_in_memory(snapshot, type_, resource.id))
 
     async def _joined(self, key: Key, request: Request, known: Known) -> Decision:
-        """Decide once, however many ask the same meanwhile; who goes away leaves the others their answer."""
+        """Decide once for all who ask the same meanwhile; one that is cancelled does not cancel the others."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._looked_up(key, request, known))
+            flight = asyncio.create_task(self._shared_or_decided(key, request, known))
             self._flights[key] = flight
-            flight.add_done_callback(lambda task: self._landed(key, task))
+            flight.add_done_callback(lambda task: self._ended(key, task))
         else:
             self._observer.count(CacheEvent.JOIN)
         return await asyncio.shield(flight)
 
-    def _landed(self, key: Key, task: asyncio.Task[Decision]) -> None:
+    def _ended(self, key: Key, task: asyncio.Task[Decision]) -> None:
         del self._flights[key]
         if not task.cancelled():
-            task.exception()  # whoever waited may have been cancelled; the next to ask is told the error again
+            task.exception()  # all callers may have been cancelled; the next one gets the error again
 
-    async def _looked_up(self, key: Key, request: Request, known: Known) -> Decision:
+    async def _shared_or_decided(self, key: Key, request: Request, known: Known) -> Decision:
         shared = self._tiers.shared
         if shared is not None:
             head = _head_of(known)
@@ -116,7 +116,7 @@ class DecisionCache:
         if _is_of(decision, _head_of(known)) and decision.reason not in BEFORE_RULES:
             self._tiers.remembered.put(key, decision)
             if self._tiers.shared is not None:
-                # The answer goes first.
+                # The answer is sent first.
                 asyncio.get_running_loop().call_soon(self._tiers.shared.put, key[2], decision)
         return decision
 

@@ -1,7 +1,7 @@
 """A request as an exact value: everything that a decision may depend on, such that different questions are unequal.
 
-In Python `True == 1 == 1.0` and `0.0 == -0.0`; here each value stands with its type, so that none is taken for another.
-Texts are compared as they are, without normalisation. A map has its entries sorted, for their order says nothing.
+In Python `True == 1 == 1.0` and `0.0 == -0.0`; here each value has its type beside it, so that none equals another.
+Texts are compared as they are, without normalisation. The entries of a map are sorted, since their order means nothing.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _TAGS: Final[Mapping[type, bytes]] = MappingProxyType({bool: b"b", int: b"i", fl
 def question_of(request: Request) -> Question:
     """Return the question that a request asks.
 
-    What it asks of the answer's freshness, and its ID, are no part of it: they don't change what is right.
+    Its consistency and its ID are not part of the question: they don't change the right answer.
 
     Raises:
-        TypeError: a property is no JSON value.
+        TypeError: a property is not a JSON value.
     """
     subject, resource = request.subject, request.resource
     return (
@@ -62,18 +62,18 @@ def _exact(value: Json) -> Exact:
     """Return a text or null as it is, and anything else as a tuple that begins with its type."""
     kind = value.__class__
     if value is None or kind is str:
-        return value  # type: ignore[return-value] # a text, as was just asked
+        return value  # type: ignore[return-value] # a text, as was just tested
     if kind is bool or kind is int:
-        return kind, value  # type: ignore[return-value] # a number, as was just asked
+        return kind, value  # type: ignore[return-value] # a number, as was just tested
     if isinstance(value, float):
         return float, _FLOAT.pack(value)
     if kind is dict:
-        return (dict, *_entries(value))  # type: ignore[arg-type] # a map, as was just asked
+        return (dict, *_entries(value))  # type: ignore[arg-type] # a map, as was just tested
     if isinstance(value, list):
         return (list, *map(_exact, value))
     if isinstance(value, Mapping):
         return (dict, *_entries(value))
-    raise TypeError(f"`{value}` is no JSON value")
+    raise TypeError(f"`{value}` is not a JSON value")
 
 
 def _encode(value: Exact, put: Callable[[bytes], None]) -> None:

@@ -1,4 +1,4 @@
-"""The innermost step: gathers all facts, then evaluates."""
+"""The innermost step: reads all facts, then evaluates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sidegate.replica.resource import ResourceFacts
 from sidegate.replica.snapshots import Snapshots
 
 ATTEMPTS = 8
-"""How often facts that change while they are gathered are gathered anew."""
+"""How often facts are read again that change while they are read."""
 
 _BY_STATUS = {MemberStatus.PENDING: Reason.MEMBER_PENDING, MemberStatus.INACTIVE: Reason.MEMBER_INACTIVE}
 BEFORE_RULES = frozenset(
@@ -31,10 +31,10 @@ BEFORE_RULES = frozenset(
         *_BY_STATUS.values(),
     }
 )
-"""Why a request is denied before any rule is asked; a pack may give rules the same reasons."""
+"""Why a request is denied before any rule is evaluated; a pack may give rules the same reasons."""
 ALLOW = "allow"
 MEMBER = "member"
-"""The type of subjects that are members; there is no other that may be allowed anything."""
+"""The type of subjects that are members; subjects of other types are always denied."""
 
 
 class Evaluator:
@@ -97,7 +97,7 @@ class Evaluator:
 
 
 def decided(request: Request, snapshot: TenantSnapshot, facts: ResourceFacts) -> Decision:
-    """Decide by the rules, from all facts that they can ask for; the subject is a member.
+    """Decide by the rules, from all facts that they can read; the subject is a member.
 
     Raises:
         InvalidInput: a claimed property is of another type than the pack declares.
@@ -120,14 +120,14 @@ def decided(request: Request, snapshot: TenantSnapshot, facts: ResourceFacts) ->
 
 
 def refusal(request: Request, snapshot: TenantSnapshot) -> Reason | None:
-    """Return why a request is denied before any rule is asked, None where the rules decide."""
+    """Return why a request is denied before any rule is evaluated, None where the rules decide."""
     if snapshot.suspended:
         return Reason.TENANT_SUSPENDED
     return refused_subject(request, snapshot) or refused_type(request, snapshot) or refused_action(request, snapshot)
 
 
 def refused_subject(request: Request, snapshot: TenantSnapshot) -> Reason | None:
-    """Return why whoever asks is denied everything, None where it is an active member."""
+    """Return why a subject is denied everything, None where it is an active member."""
     member = snapshot.members.get(request.subject.id) if request.subject.type == MEMBER else None
     if member is None:
         return Reason.NOT_A_MEMBER
@@ -145,7 +145,7 @@ def refused_action(request: Request, snapshot: TenantSnapshot) -> Reason | None:
 
 
 def _refused(reason: Reason, snapshot: TenantSnapshot) -> Decision:
-    """Return a deny that no row made; the pack may have given its reason a rule's ID."""
+    """Return a deny that no row decided; the pack may have given its reason a rule's ID."""
     pack = snapshot.pack
     return Decision(
         allowed=False,

@@ -1,4 +1,4 @@
-"""How fresh an answer is: what is too stale is refused, and what is to be fresher is waited for."""
+"""Enforces the staleness bound and each request's consistency: refuses stale facts, or waits for fresher ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ T = TypeVar("T")
 PATIENCE: Final = 10.0
 """Seconds that a request without a deadline waits for facts."""
 MARGIN: Final = (0.03, 0.25)
-"""Seconds before its deadline that a request ends, at least and at most, so that its caller still learns why."""
+"""Seconds before its deadline that a request ends, at least and at most, so that its caller still gets the reason."""
 ROUNDING: Final = 0.01
-"""The share of a deadline by which gRPC, which tells it in a few digits, may have rounded it up."""
+"""The share of a deadline by which gRPC, which sends few digits, may have rounded it up."""
 ATTEMPTS: Final = 3
-"""How often a question is answered whose answers were too old once they were there."""
+"""How often a question is answered again whose answer was too old once it was made."""
 
 
 class Freshness:
-    """Lets answers be made where the facts in memory are as fresh as the request and the server demand."""
+    """Answers where the facts in memory are as fresh as the request and the server require."""
 
     def __init__(self, follower: Follower, snapshots: Snapshots, *, max_staleness: float) -> None:
         self._follower = follower
@@ -38,11 +38,11 @@ class Freshness:
     async def answered(self, request: Request, answer: Callable[[Request, Head], Awaitable[T]]) -> T | None:
         """Return the answer once it can be made freshly enough, None where there is no such tenant.
 
-        That is waited for as long as the request's patience lasts. `answer` gets the tenant as it was looked up here.
+        Waits as long as the request's patience lasts. `answer` gets the tenant as it was looked up here.
 
         Raises:
             TooStale: the facts in memory are older than the bound, or than the request asks for.
-            StoreUnavailable: the store had to be asked and does not answer.
+            StoreUnavailable: the store had to be read and does not answer.
         """
         arrived = self._follower.now()
         needed = self._needed(request, arrived)
@@ -52,13 +52,13 @@ class Freshness:
             raise self._too_late(request, needed) from error
 
     def _needed(self, request: Request, arrived: float) -> float:
-        """Return the moment that the view must show at least."""
+        """Return the time that the view must have reached."""
         consistency = request.consistency
         if consistency.requirement is Requirement.FULLY_CONSISTENT:
             return arrived
         if consistency.max_staleness is not None:
             return arrived - min(consistency.max_staleness, self._max_staleness)
-        # Who asks for no more than what is there is refused at once where that is too old; others wait.
+        # With MINIMIZE_LATENCY facts that are too old are refused immediately; with the others they are waited for.
         waits = consistency.requirement is Requirement.AT_LEAST_AS_FRESH
         return arrived - self._max_staleness if waits else float("-inf")
 
@@ -67,15 +67,15 @@ class Freshness:
     ) -> T | None:
         for _ in range(ATTEMPTS):
             if self._follower.view_time < needed:
-                await self._see(needed)
-            # What is answered now is as old as the view is now, whatever is seen until it is answered.
+                await self._wait_for_view(needed)
+            # An answer is as old as the view is now, whatever is seen until the answer is made.
             seen = self._follower.view_time
             self._require_fresh(seen)
             head = await self._reached(request, arrived)
             if head is None:
                 return None
             made = await answer(request, head)
-            # The process may have been stopped meanwhile, or the store slow.
+            # The process may have been stopped meanwhile, or the store may be slow.
             if self._follower.now() - seen <= self._max_staleness:
                 return made
         raise TooStale("facts grow too old while they are read; try again", staleness=self._follower.staleness())
@@ -86,9 +86,9 @@ class Freshness:
             message = f"the newest view of the store is {age:.1f} s old; the bound is {self._max_staleness:g} s"
             raise TooStale(message, staleness=age)
 
-    async def _see(self, moment: float) -> None:
-        """Wait until the view shows at least this moment; a store that does not answer may do so yet."""
-        while self._follower.view_time < moment:
+    async def _wait_for_view(self, time: float) -> None:
+        """Wait until the view has reached this time; a store that does not answer may answer later."""
+        while self._follower.view_time < time:
             try:
                 await self._follower.catch_up()
             except Unavailable:
@@ -100,30 +100,30 @@ class Freshness:
         The tenant may have changed since it was looked up, where its history had to be read from the store.
 
         Raises:
-            LostRevision: it is not, in a view in which all is seen that was told of before the question.
+            LostRevision: a poll that began after the question did not find that revision in the tenant's history.
         """
-        wanted, passed = request.consistency.revision, self._snapshots.revisions
+        wanted, history = request.consistency.revision, self._snapshots.revisions
         if not wanted.number:
             return await self._snapshots.tenant_head(request.tenant)
         while True:
             seen = self._follower.view_time >= arrived
             head = await self._snapshots.tenant_head(request.tenant)
-            if head is not None and await passed.reached(request.tenant, wanted, here=head.revision):
+            if head is not None and await history.reached(request.tenant, wanted, here=head.revision):
                 return head
             if not seen:
-                await self._see(arrived)
-            elif head is None and await passed.contains(request.tenant, wanted):
+                await self._wait_for_view(arrived)
+            elif head is None and await history.contains(request.tenant, wanted):
                 return None
             else:
                 raise _lost(request, head)
 
     def _too_late(self, request: Request, needed: float) -> Unavailable:
-        """Return what a request without any patience left is told."""
+        """Return the error of a request that has no patience left."""
         age = self._follower.staleness()
         held = self._snapshots.peek(request.tenant)
         if self._follower.view_time < needed:
-            return TooStale(f"the store was not seen in time: the newest view is {age:.1f} s old", staleness=age)
-        # Of a tenant that is not in memory nobody can tell how far it is behind.
+            return TooStale(f"the store was not read in time: the newest view is {age:.1f} s old", staleness=age)
+        # How far a tenant is behind is known only where it is in memory.
         if held is not None and (behind := _behind(request, held)) > 0:
             message = f"tenant `{request.tenant}` is not at the revision asked for yet: {behind} behind; try again"
             return TooStale(message, staleness=age, behind=behind)
@@ -137,12 +137,12 @@ def _lost(request: Request, head: Head | None) -> LostRevision:
 
 
 def _behind(request: Request, head: Head | None) -> int:
-    """Return how many revisions a tenant lacks to the one asked for, at least."""
+    """Return how many revisions a tenant is behind the one asked for, at least."""
     return request.consistency.revision.number - (head.revision if head else NO_REVISION).number
 
 
 def patience_of(request: Request) -> float:
-    """Return the seconds after which a request ends, whatever it waits for."""
+    """Return the seconds after which a request stops waiting."""
     if request.patience is None:
         return PATIENCE
     least, most = MARGIN

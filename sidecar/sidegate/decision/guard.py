@@ -1,4 +1,4 @@
-"""The outermost step: nothing is decided from facts that are too old, and an unknown tenant is told."""
+"""The step that refuses facts that are too old, and denies an unknown tenant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sidegate.model.question import Request
 
 
 class FreshnessGuard:
-    """Lets a request through where the facts in memory are as fresh as the request and the server demand."""
+    """Passes on a request where the facts in memory are as fresh as the request and the server require."""
 
     def __init__(self, delegate: TenantDecider, freshness: Freshness) -> None:
         self._delegate = delegate
@@ -19,11 +19,11 @@ class FreshnessGuard:
         return f"FreshnessGuard({self._freshness!r}, {self._delegate!r})"
 
     async def decide(self, request: Request) -> Decision:
-        """Pass on what can be answered freshly enough.
+        """Pass on a request that can be answered freshly enough.
 
         Raises:
             TooStale: the facts in memory are older than the bound, or than the request asks for.
-            StoreUnavailable: the store had to be asked and does not answer.
+            StoreUnavailable: the store had to be read and does not answer.
         """
         decision = await self._freshness.answered(request, self._delegate.decide)
         return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN) if decision is None else decision

@@ -14,14 +14,14 @@ from sidegate.runtime.lru import BoundedMap
 from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
 
 JITTER: Final = 0.1
-"""By how much of itself a time to live is longer or shorter, so that what came together does not go together."""
+"""By what share a time to live is longer or shorter, so that entries written together don't expire together."""
 
 Key: TypeAlias = tuple[object, int, Question]
 """A snapshot's lineage and the number of its revision, and the question that was put to it."""
 
 
 class RememberedDecisions:
-    """Keeps at most `limit` decisions, each for about `seconds`; the least recently used goes first."""
+    """Holds at most `limit` decisions, each for about `seconds`; the least recently used is evicted first."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class RememberedDecisions:
         return f"RememberedDecisions({self._entries})"
 
     def get(self, key: Key) -> Decision | None:
-        """Return the decision that is remembered, None where there is none that still may live."""
+        """Return the decision that is remembered, None where there is none or it has expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -59,5 +59,5 @@ class RememberedDecisions:
 
 
 def jittered(seconds: float) -> float:
-    """Return about so many seconds."""
+    """Return about this number of seconds."""
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret depends on it

@@ -1,4 +1,4 @@
-"""Measures each decision and hands one record to a hook."""
+"""Measures each decision and gives one record to a hook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions in a cache that others can write to: who lacks the deployment's secret can't make, alter or move one."""
+"""Decisions in a cache that others can write to: without the deployment's secret none can be made, altered or moved."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _WRITER: Final = json.JSONEncoder(allow_nan=False, default=dict, separators=(","
 class SealedDecisions:
     """Decisions by question, revision and policy digest, each under a name that only the deployment can compute.
 
-    The name is an HMAC-SHA256 of all that the decision depends on, with the engine and the version that decided; so
-    nothing of a question can be read from it, or tried out. The seal is one of name and content.
+    The name is an HMAC-SHA256 of all that the decision depends on, with the engine and the release that decided: a
+    question can neither be read from it nor be guessed. The seal is an HMAC of name and content.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SealedDecisions:
         return f"SealedDecisions({self._cache!r})"
 
     async def get(self, question: Question, *, revision: Revision, policy_digest: str) -> Decision | None:
-        """Return the decision that is kept; None where there is none that was made with the deployment's secret."""
+        """Return the decision that is stored; None where there is none that was made with the deployment's secret."""
         name = self._name(question, revision, policy_digest)
         sealed = await self._cache.get(name)
         if sealed is None:
@@ -52,14 +52,14 @@ class SealedDecisions:
         return _read(content)
 
     def put(self, question: Question, decision: Decision) -> None:
-        """Keep a decision, under the revision and the rules that it was made from."""
+        """Store a decision, under the revision and the rules that it was made from."""
         name = self._name(question, decision.revision, decision.policy_digest)
         content = _written(decision)
         self._cache.put(name, self._seal(name, content) + content, seconds=jittered(self._seconds))
 
     def _name(self, question: Question, revision: Revision, policy_digest: str) -> bytes:
-        told = encoded((*self._maker, policy_digest, revision.number, revision.time, question))
-        return hmac.digest(self._secret, b"name\0" + told, "sha256")
+        encoding = encoded((*self._maker, policy_digest, revision.number, revision.time, question))
+        return hmac.digest(self._secret, b"name\0" + encoding, "sha256")
 
     def _seal(self, name: bytes, content: bytes) -> bytes:
         return hmac.digest(self._secret, b"seal\0" + name + content, "sha256")
@@ -73,7 +73,7 @@ def _written(decision: Decision) -> bytes:
 
 
 def _read(content: bytes) -> Decision:
-    """Return the decision that was written; what comes here was sealed, so it is one."""
+    """Return the decision that was written; its seal was verified, so it is one."""
     allowed, reason, rule, digest, revision, obligations = json.loads(content)
     return Decision(allowed, reason, rule, digest, Revision(*revision), tuple(_obligations(obligations)))
 

@@ -1,4 +1,4 @@
-"""What a tenant in memory comes to, as one number that does not depend on how it came to be there."""
+"""The checksum of a snapshot: the same for equal facts, whatever changes led to them."""
 
 from __future__ import annotations
 

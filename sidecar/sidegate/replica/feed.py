@@ -12,19 +12,19 @@ from sidegate.model.change import RecordedChange
 from sidegate.ports.facts_store import FactsStore
 
 PAGE: Final = 1000
-"""Changes read at once."""
+"""Changes read in one call."""
 PATIENCE: Final = 5.0
-"""Seconds after which a page that does not come is asked for anew, on a connection that may be a better one."""
-FARTHEST: Final = 100_000
+"""Seconds after which a page that does not arrive is requested again, on another connection."""
+FOLLOW_LIMIT: Final = 100_000
 """Changes beyond which it is quicker to load all tenants again than to follow each change."""
 
 
 class Feed:
     """The feed as far as it was read.
 
-    Its numbers have no gaps, so each read begins at the change that the last one ended with, the anchor: another one
-    in its place, a hole behind it, or an end before the store's own head mean that the store was restored or its
-    changes were removed, and that what memory holds may never have been.
+    Its numbers have no gaps, so each read begins at the change that the last one ended with, the anchor. A different
+    change there, a gap after it, or an end before the store's own head mean that the store was restored or that changes
+    were removed: then memory may hold facts that the store's history does not have.
     """
 
     def __init__(self, store: FactsStore) -> None:
@@ -52,7 +52,7 @@ class Feed:
         return self._gap
 
     def resume(self, anchor: RecordedChange) -> None:
-        """Go on from a change that was read by an earlier process."""
+        """Continue after a change that was read by an earlier process."""
         self._anchor, self._sequence = anchor, anchor.sequence
 
     async def read(self) -> Mapping[str, Sequence[RecordedChange]] | None:
@@ -72,17 +72,17 @@ class Feed:
         sequence, anchor = self._sequence, self._anchor
         more = True
         while more:
-            head, told = await self._page(sequence, PAGE)
-            more = len(told) == PAGE
+            head, changes = await self._page(sequence, PAGE)
+            more = len(changes) == PAGE
             # The anchor is compared first: of a restored store also a distant head is a gap.
-            self._gap = not _follows(told, sequence, anchor) or (not more and head != _end(told, sequence))
-            if self._gap or head - self._sequence > FARTHEST:
+            self._gap = not _follows(changes, sequence, anchor) or (not more and head != _end(changes, sequence))
+            if self._gap or head - self._sequence > FOLLOW_LIMIT:
                 await self._begin()
                 return None
-            for recorded in told[1:] if anchor else told:
+            for recorded in changes[1:] if anchor else changes:
                 found[recorded.tenant].append(recorded)
-            if told:
-                sequence, anchor = told[-1].sequence, told[-1]
+            if changes:
+                sequence, anchor = changes[-1].sequence, changes[-1]
         # Only now are the revisions that were found whole.
         self._sequence, self._anchor = sequence, anchor
         return found
@@ -96,18 +96,18 @@ class Feed:
 
     async def _begin(self) -> None:
         head = await self._store.head()
-        _, told = await self._page(head, 1)
-        self._anchor = told[0] if told and told[0].sequence == head else None
+        _, changes = await self._page(head, 1)
+        self._anchor = changes[0] if changes and changes[0].sequence == head else None
         self._sequence = head
 
 
-def _follows(told: Sequence[RecordedChange], sequence: int, anchor: RecordedChange | None) -> bool:
-    """Return whether these changes go on from the anchor, or from after `sequence` where its change is not known."""
-    if anchor is not None and (not told or told[0] != anchor):
+def _follows(changes: Sequence[RecordedChange], sequence: int, anchor: RecordedChange | None) -> bool:
+    """Return whether these changes continue from the anchor, or from after `sequence` where its change is not known."""
+    if anchor is not None and (not changes or changes[0] != anchor):
         return False
     first = sequence if anchor else sequence + 1
-    return all(recorded.sequence == number for number, recorded in enumerate(told, first))
+    return all(recorded.sequence == number for number, recorded in enumerate(changes, first))
 
 
-def _end(told: Sequence[RecordedChange], sequence: int) -> int:
-    return told[-1].sequence if told else sequence
+def _end(changes: Sequence[RecordedChange], sequence: int) -> int:
+    return changes[-1].sequence if changes else sequence

@@ -20,27 +20,27 @@ from sidegate.telemetry.logging import get_log
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 _LOG = get_log("membership")
-SHORTEST_REST: Final = 0.01
-LONGEST_REST: Final = 0.05
-"""Seconds after a look in which no hint is heeded: as many as it took, within these bounds."""
+MIN_PAUSE: Final = 0.01
+MAX_PAUSE: Final = 0.05
+"""Seconds after a poll in which hints wait: as long as the poll took, within these bounds."""
 
 
 class ChangeReceiver(Protocol):
-    """What a follower tells of changes."""
+    """What receives the changes that a follower finds."""
 
     def apply_changes(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
         """Take the newest changes of a tenant: whole revisions, in their order."""
         ...
 
     def invalidate_all(self) -> None:
-        """Let go of everything, also of what is being read right now: the store may hold something else."""
+        """Drop everything, also what is being read now: the store may hold something else."""
         ...
 
 
 class Follower:
-    """Reads the feed again and again, at once where it is told to, and hands the changes to the snapshots.
+    """Polls the feed, immediately when asked to, and gives the changes to the snapshots.
 
-    `arrivals` tells others how far its view reaches.
+    `recent_changes` shows others how far its view reaches.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Follower:
         return f"Follower({self._feed}, staleness={self.staleness():.3f})"
 
     def now(self) -> float:
-        """Return the moment, in seconds of the clock that `view_time` is told by."""
+        """Return the time now, in seconds of the same clock as `view_time`."""
         return self._clock()
 
     @property
     def view_time(self) -> float:
-        """The moment that memory shows at least: when the last complete look began."""
+        """The time of the facts in memory, or earlier than it: when the last complete poll began."""
         return self._view_time
 
     @property
@@ -82,7 +82,7 @@ class Follower:
         return self._feed.anchor
 
     def resume(self, anchor: RecordedChange) -> None:
-        """Follow, with the first look, all changes since the one that an earlier process saw last."""
+        """Follow, with the first poll, all changes since the last one that an earlier process saw."""
         self._feed.resume(anchor)
 
     def staleness(self) -> float:
@@ -90,55 +90,55 @@ class Follower:
         return self._clock() - self._view_time
 
     def poll_now(self) -> None:
-        """Look as soon as may be."""
+        """Poll immediately."""
         self._wanted.set()
 
     async def handle_hints(self, hints: Hints) -> None:
-        """Look whenever there is a hint, until cancelled; what no hint told the next poll finds."""
-        async with aclosing(hints.listen()) as told:
-            async for _ in told:
+        """Poll whenever there is a hint, until cancelled; a change without a hint is found by the next poll."""
+        async with aclosing(hints.listen()) as received:
+            async for _ in received:
                 self._observer.count(SyncEvent.HINT)
                 self.poll_now()
 
     async def run(self) -> None:
-        """Look again and again until cancelled; an ailing store only makes the view older, and is told once."""
-        ails = False
+        """Poll until cancelled; a store that fails only makes the view older, and is logged once."""
+        failing = False
         while True:
             began = self._clock()
             try:
                 await self.catch_up()
             except Unavailable as error:
-                if not ails:
-                    _LOG.warning("the store does not answer", staleness=self.staleness(), error=str(error))
-                ails = True
-            except Exception:  # noqa: BLE001 - whatever it was, the next look may see; until then the bound holds
-                _LOG.error("following the store failed", staleness=self.staleness(), exc_info=True)
+                if not failing:
+                    _LOG.warning("store unavailable", staleness=self.staleness(), error=str(error))
+                failing = True
+            except Exception:  # noqa: BLE001 - the next poll may succeed; until then the staleness bound holds
+                _LOG.error("poll failed", staleness=self.staleness(), exc_info=True)
             else:
-                if ails:
-                    _LOG.info("the store answers again")
-                ails = False
-            # However many hints come, half of the time at least is left to those who ask, and one look is for several.
-            await asyncio.sleep(min(max(self._clock() - began, SHORTEST_REST), LONGEST_REST))
+                if failing:
+                    _LOG.info("store available again")
+                failing = False
+            # However many hints come, requests have half of the time at least, and one poll serves several hints.
+            await asyncio.sleep(min(max(self._clock() - began, MIN_PAUSE), MAX_PAUSE))
             await self._pause()
 
     async def catch_up(self) -> None:
-        """See all changes that were committed before this call; callers that wait together share one look.
+        """See all changes that were committed before this call; callers that wait together share one poll.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
         if self._next is None:
-            self._next = asyncio.create_task(self._look_after(self._running))
-            # Whoever waited may have been cancelled; the next look tells the error again.
+            self._next = asyncio.create_task(self._poll_after(self._running))
+            # All callers may have been cancelled; the next poll reports the error again.
             self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._next)
 
     async def poll_ended(self) -> None:
-        """Wait until the next look ends, well or not."""
+        """Wait until the next poll ends, whether it succeeds or fails."""
         await self._ended.wait()
 
     async def close(self) -> None:
-        """End the looks that are under way, so that nothing asks the store any more."""
+        """End the polls in progress, so that nothing reads the store any more."""
         await cancel_and_wait({task for task in (self._running, self._next) if task is not None})
 
     async def _pause(self) -> None:
@@ -148,12 +148,12 @@ class Follower:
         except TimeoutError:
             return
 
-    async def _look_after(self, running: asyncio.Task[None] | None) -> None:
+    async def _poll_after(self, running: asyncio.Task[None] | None) -> None:
         if running is not None:
             await asyncio.wait({running})
         self._running, self._next = self._next, None
         try:
-            await self._look()
+            await self._poll()
         except BaseException:
             self._observer.count(SyncEvent.POLL_FAILED)
             raise
@@ -161,13 +161,13 @@ class Follower:
             this, self._ended = self._ended, asyncio.Event()
             this.set()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         began = self._clock()
-        # Whatever was hinted at until now this look finds, whoever asked for it.
+        # This poll finds everything that was hinted at until now, whatever started it.
         self._wanted.clear()
         found = await self._feed.read()
         if found is not None:
-            self._hand_on(found)
+            self._apply(found)
         else:
             self._snapshots.invalidate_all()
             if self._feed.gap:
@@ -177,14 +177,14 @@ class Follower:
         self.recent_changes.seen(self._feed.sequence, found)
         self._observer.count(SyncEvent.POLL)
 
-    def _hand_on(self, found: Mapping[str, Sequence[RecordedChange]]) -> None:
+    def _apply(self, found: Mapping[str, Sequence[RecordedChange]]) -> None:
         written: set[tuple[str, datetime]] = set()
         try:
             for tenant, changes in found.items():
                 self._snapshots.apply_changes(tenant, changes)
                 written.update((tenant, recorded.at) for recorded in changes)
         except BaseException:
-            # The feed has gone on: what could not be handed on now would be missing in memory for good.
+            # The feed will not return these changes again: without this, memory would lack them forever.
             self._snapshots.invalidate_all()
             raise
         now = datetime.now(UTC)

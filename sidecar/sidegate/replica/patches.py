@@ -1,4 +1,4 @@
-"""From one snapshot of a tenant to the next, by the changes between them and in time proportional to those."""
+"""Makes the next snapshot of a tenant from the last one and the changes between them, in time proportional to those."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def tenant_entity(tenant: str, settings: Mapping[str, Json], schema: Schema) -> 
 def patched(
     snapshot: TenantSnapshot, changes: Sequence[RecordedChange], core_scopes: Collection[str]
 ) -> TenantSnapshot | None:
-    """Return the snapshot after the changes of whole revisions; None where it must be loaded anew.
+    """Return the snapshot after the changes of whole revisions; None where it must be loaded again.
 
-    That is where a revision is missing, the tenant goes away or changes its pack, or a change does not fit.
+    That is so where a revision is missing, the tenant is deleted or changes its pack, or a change does not fit.
     """
     first = snapshot.revision.number + 1
     later = [recorded for recorded in changes if recorded.revision >= first]
@@ -81,7 +81,7 @@ def patched(
     return replace(moved, program=program, lineage=lineage)
 
 
-def touched_resources(changes: Sequence[RecordedChange]) -> Iterator[str]:
+def changed_resources(changes: Sequence[RecordedChange]) -> Iterator[str]:
     """Yield the references of what changes are about: resources, and scopes of grants."""
     for recorded in changes:
         if recorded.change.entity is EntryKind.RESOURCE:
@@ -98,10 +98,10 @@ def _member_changed(members: HashTrieMap[str, Member], change: Change) -> HashTr
 
 
 def _with_changes(snapshot: TenantSnapshot, changes: Sequence[Change], core_scopes: Collection[str]) -> Program:
-    """Return the program with the rows of all changes; what is made and taken away again cancels out.
+    """Return the program with the rows of all changes; a row that is added and removed again cancels out.
 
     Raises:
-        RowError: a row that should go is not there.
+        RowError: a row to remove is not there.
     """
     counts: dict[Row, int] = {}
     schema = snapshot.pack.pack.schema

@@ -21,9 +21,9 @@ from sidegate.replica.view import View
 
 @dataclass(frozen=True, slots=True)
 class ResourceFacts:
-    """What is stored about one resource: where it stands, its properties, and who holds what on it.
+    """What is stored about one resource: its ancestors, its properties, and the grants on it.
 
-    It holds for snapshots of its `lineage`, until a change is about it.
+    It is valid for snapshots of its `lineage`, until a change is about it.
     """
 
     lineage: object
@@ -33,7 +33,7 @@ class ResourceFacts:
     links: RoleLinks = NO_LINKS
 
     def same(self, other: ResourceFacts) -> bool:
-        """Return whether two say the same of a resource, in whatever order."""
+        """Return whether both hold the same facts, in any order."""
         alike = (self.registered, self.ancestors, self.properties) == (
             other.registered,
             other.ancestors,
@@ -42,8 +42,8 @@ class ResourceFacts:
         return alike and sorted(self.links.triples()) == sorted(other.links.triples())
 
 
-def unstored(snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
-    """Return what is known of a resource without asking the store; None where it must be asked."""
+def without_store(snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
+    """Return the facts about a resource that need no read of the store; None where the store must be read."""
     if id_ == ANY:
         return ResourceFacts(snapshot.lineage, registered=False, ancestors={})
     if type_.instances is not InstanceOf.RESOURCES:
@@ -53,7 +53,7 @@ def unstored(snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> Resourc
 
 
 async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference: str) -> ResourceFacts | None:
-    """Return a resource with what it stands in; None where any of it is at another revision than the snapshot.
+    """Return a resource with its ancestors; None where any of them is at another revision than the snapshot.
 
     Raises:
         StoreUnavailable: the store does not answer.
@@ -68,7 +68,7 @@ async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference:
     waiting = [*resource.parents]
     while waiting:
         parent = waiting.pop()
-        if parent in parents or not _stands_in_others(parent, schema):
+        if parent in parents or not _has_parents(parent, schema):
             continue
         stored, _, at = await store.load_resource(snapshot.tenant, parent)
         if at != revision:
@@ -79,10 +79,10 @@ async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference:
 
 
 async def read_resources(view: View, snapshot: TenantSnapshot, references: Collection[str]) -> dict[str, ResourceFacts]:
-    """Return those of some resources that are registered, as `read_resource` does, however many in a few reads.
+    """Return those resources that are registered, as `read_resource` does, any number of them in a few reads.
 
     Raises:
-        RevisionConflict: any of it is at another revision than the snapshot.
+        RevisionConflict: any of them is at another revision than the snapshot.
         StoreUnavailable: the store does not answer.
     """
     schema = snapshot.pack.pack.schema
@@ -90,7 +90,7 @@ async def read_resources(view: View, snapshot: TenantSnapshot, references: Colle
     resources = [resource_from_entry(reference, payload) for reference, payload in stored.items()]
     parents: dict[str, Iterable[str]] = {}
     waiting = {parent for resource in resources for parent in resource.parents}
-    while waiting := {one for one in waiting - parents.keys() if _stands_in_others(one, schema)}:
+    while waiting := {one for one in waiting - parents.keys() if _has_parents(one, schema)}:
         above = await _entries(view, waiting)
         parents |= {one: above[one]["parents"] if one in above else () for one in waiting}
         waiting = {parent for one in waiting for parent in parents[one]}
@@ -107,7 +107,7 @@ async def _entries(view: View, references: Collection[str]) -> dict[str, Mapping
     return {reference: payload for reference, payload in found.items() if payload is not None}
 
 
-def _stands_in_others(reference: str, schema: Schema) -> bool:
+def _has_parents(reference: str, schema: Schema) -> bool:
     declared = schema.resources.get(split_ref(reference)[0])
     return declared is not None and bool(declared.parents)
 
@@ -115,9 +115,9 @@ def _stands_in_others(reference: str, schema: Schema) -> bool:
 def _facts(
     snapshot: TenantSnapshot, resource: StoredResource, grants: Iterable[Grant], parents: Mapping[str, Iterable[str]]
 ) -> ResourceFacts:
-    """Return what is stored about a resource; `parents` are those of what it stands in."""
+    """Return what is stored about a resource; `parents` maps each ancestor to its parents."""
     ancestors = dict(map(_by_type, resource.parents))
-    # In order, so that of two ways to a type all sidecars take the same; each type is entered once, so this ends.
+    # In order, so that all sidecars choose the same of two ancestors of a type; each type is set once, so this ends.
     waiting = sorted(resource.parents)
     while waiting:
         for type_, name in map(_by_type, sorted(parents.get(waiting.pop(0), ()))):
@@ -134,7 +134,7 @@ def _by_type(reference: str) -> tuple[str, str]:
 
 
 def _held_by_member(schema: Schema, references: tuple[str, ...]) -> list[tuple[str, str, str]]:
-    """Return the links of what is declared `of: member`: the member of that ID holds its `held_by: member` roles."""
+    """Return the links of resources declared `of: member`: that member holds their `held_by: member` roles."""
     links: list[tuple[str, str, str]] = []
     for reference in references:
         type_, id_ = split_ref(reference)

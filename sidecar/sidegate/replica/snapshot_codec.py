@@ -21,7 +21,7 @@ from sidegate.replica.patches import TenantSnapshot
 Kept: TypeAlias = Mapping[str, Any]
 
 
-def kept_snapshot(snapshot: TenantSnapshot) -> Iterator[object]:
+def snapshot_to_json(snapshot: TenantSnapshot) -> Iterator[object]:
     """Yield all that a snapshot holds beside its pack: its head with its checksum, then members, then rows."""
     rows = Counter(snapshot.program.rows()) - Counter(snapshot.pack.program.rows())
     yield {
@@ -39,7 +39,7 @@ def kept_snapshot(snapshot: TenantSnapshot) -> Iterator[object]:
     yield from rows.elements()
 
 
-def restored_snapshot(kept: Iterator[Any], packs: PackRegistry) -> TenantSnapshot | None:
+def snapshot_from_json(kept: Iterator[Any], packs: PackRegistry) -> TenantSnapshot | None:
     """Return the snapshot that was kept; None where its pack is another one by now.
 
     Raises:
@@ -81,7 +81,7 @@ def change_to_json(recorded: RecordedChange) -> Kept:
 
 
 def change_from_json(kept: Kept) -> RecordedChange:
-    """Return the change that a plain value tells."""
+    """Return the change that a plain value holds."""
     change = Change(
         EntryKind(kept["entity"]), tuple(kept["key"]), kept["before"], kept["after"], cause=Cause(kept["cause"])
     )

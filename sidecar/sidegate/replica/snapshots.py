@@ -1,4 +1,4 @@
-"""What a sidecar holds in memory: a snapshot per tenant, and the resources asked about lately."""
+"""What a sidecar holds in memory: a snapshot of each tenant, and the resources of recent questions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from sidegate.policy.pack.registry import PackRegistry
 from sidegate.policy.pack.schema import ResourceType
 from sidegate.ports.facts_store import FactsReader
 from sidegate.replica.casbin_rows import tenant_rows
-from sidegate.replica.patches import TenantSnapshot, patched, tenant_entity, touched_resources
-from sidegate.replica.resource import ResourceFacts, read_resource, unstored
+from sidegate.replica.patches import TenantSnapshot, changed_resources, patched, tenant_entity
+from sidegate.replica.resource import ResourceFacts, read_resource, without_store
 from sidegate.replica.revisions import RevisionHistory
 from sidegate.replica.tenant_head import TenantHead
 from sidegate.runtime.lru import BoundedMap
@@ -31,57 +31,57 @@ from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 UNREGISTERED_LIMIT: Final = 1024
 UNKNOWN_LIMIT: Final = 1024
-"""Names that were asked about and are not there: few are remembered, and they push nothing else out."""
-TOUCHES: Final = 8
-"""Reads for first touches that may wait for the store at once; the feed and writes find a connection besides."""
-AT_ONCE: Final = 5_000
-"""Changes of a tenant that are followed at once, while all others wait; more of them are read anew, in a thread."""
+"""Names that do not exist: few are remembered, apart from the others, so that they evict nothing."""
+READS: Final = 8
+"""Loads that read the store in parallel; connections are left for the feed and for writes."""
+FOLLOW_LIMIT: Final = 5_000
+"""Changes of a tenant that are followed in one step, while all else waits; for more, the tenant is loaded again."""
 HEAD_START: Final = 0.1
-"""Seconds that a tenant is read later than its standing, unless somebody needs it."""
-ASKED: Final = 4
-"""Readings of where a tenant stands at once, each of one row."""
+"""Seconds that the load of a tenant waits after its head was read, unless a request needs the snapshot."""
+HEAD_READS: Final = 4
+"""Reads of heads in parallel, each of one row."""
 
 
 @dataclass(slots=True)
 class _Flight:
-    """A load under way: what was seen since it began to read, and whether what it reads may be used at all.
+    """A load in progress: the changes that were seen since it began to read, and whether what it reads can be used.
 
-    `standing` was read before, and `told` when there was one to read; changes seen since may have made it the past.
-    `wanted` is set by who can't go on with that alone.
+    `head` is read before the tenant, and `head_read` ends then; a change that was seen since makes it outdated.
+    `needed` is set by a request that needs the snapshot.
     """
 
     task: asyncio.Task[TenantSnapshot | None]
-    told: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    wanted: asyncio.Event = field(default_factory=asyncio.Event)
-    standing: TenantHead | None = None
+    head_read: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    needed: asyncio.Event = field(default_factory=asyncio.Event)
+    head: TenantHead | None = None
     newest: float = 0
     seen: list[RecordedChange] = field(default_factory=list)
     void: bool = False
 
     def known_head(self) -> TenantHead | None:
-        """Return the standing that was read, while nothing newer is known."""
-        return self.standing if self.standing is not None and self.standing.revision.number >= self.newest else None
+        """Return the head that was read, None once a newer revision is known."""
+        return self.head if self.head is not None and self.head.revision.number >= self.newest else None
 
     def begin(self) -> None:
-        """Read from now: what was seen until now is part of what will be read."""
+        """Begin to read: changes that were seen until now are part of what will be read."""
         self.seen, self.void = [], False
 
-    def spoil(self) -> None:
-        """Let nothing be used of what was read until now: neither store nor packs may be what they were."""
+    def discard(self) -> None:
+        """Make what was read until now unusable: the store or the packs may have changed."""
         self.void, self.newest = True, inf
 
-    def see(self, changes: Sequence[RecordedChange]) -> None:
-        """Take changes that what is read may or may not hold."""
+    def record(self, changes: Sequence[RecordedChange]) -> None:
+        """Record changes that what is being read may or may not contain."""
         self.newest = max(self.newest, changes[-1].revision)
-        self.void = self.void or len(self.seen) + len(changes) > AT_ONCE
+        self.void = self.void or len(self.seen) + len(changes) > FOLLOW_LIMIT
         if not self.void:
             self.seen.extend(changes)
 
 
 class Snapshots:
-    """Loads tenants and resources on first touch, once however many wait, and keeps them in bounded memory.
+    """Loads tenants and resources on first use, once for all requests that wait, and holds them in bounded memory.
 
-    With `ahead`, where a tenant stands is read and told before the tenant itself.
+    With `ahead`, the head of a tenant is read before the tenant itself.
     """
 
     def __init__(  # noqa: PLR0913 - all but two are keywords
@@ -108,9 +108,9 @@ class Snapshots:
         self._unknown: BoundedMap[str, object] = BoundedMap(UNKNOWN_LIMIT)
         self.revisions = RevisionHistory(store)
         self._flights: dict[str, _Flight] = {}
-        self._touching = asyncio.Semaphore(TOUCHES)
+        self._reading = asyncio.Semaphore(READS)
         self._ahead = ahead
-        self._asking = asyncio.Semaphore(ASKED)
+        self._reading_heads = asyncio.Semaphore(HEAD_READS)
 
     def __repr__(self) -> str:
         return f"Snapshots(tenants={self._tenants}, resources={self._resources})"
@@ -128,52 +128,52 @@ class Snapshots:
         return self._resources.keys()
 
     def peek(self, tenant: str) -> TenantSnapshot | None:
-        """Return a tenant's snapshot that is in memory; that is no use of it."""
+        """Return a tenant's snapshot that is in memory, without marking it as used."""
         return self._tenants.peek(tenant)
 
     def drop_outdated_packs(self) -> None:
-        """Let go of what was compiled for packs that are no longer in force; loads under way begin again."""
+        """Drop what was compiled for packs that are not current any more; loads in progress start again."""
         scopes, self._scopes = self._scopes, self._packs.core_scopes
         for tenant in self.tenants():
             held = self._tenants.peek(tenant)
             if held is not None and (scopes != self._scopes or not self._packs.is_current(held.pack)):
                 self._tenants.drop(tenant)
         for flight in self._flights.values():
-            flight.spoil()
+            flight.discard()
 
     def restore(self, snapshot: TenantSnapshot) -> None:
-        """Hold a snapshot that an earlier process held, before anything is followed."""
+        """Hold a snapshot of an earlier process, before any change is followed."""
         self._tenants.put(snapshot.tenant, snapshot)
 
     def drop(self, tenant: str) -> None:
-        """Let a tenant go, which its next touch loads anew; with it go the resources of its lineage."""
+        """Drop a tenant, which is loaded again on its next use; the resources of its lineage become invalid."""
         self._tenants.drop(tenant)
 
     def drop_resource(self, tenant: str, reference: str) -> None:
-        """Let a resource go that was not as the store has it; a new lineage ends what was decided from it, too."""
+        """Drop a resource that differs from the store; a new lineage invalidates what was decided from it, too."""
         self._resources.drop((tenant, reference))
         if held := self._tenants.peek(tenant):
             self._tenants.replace(tenant, replace(held, lineage=object()))
 
     def apply_changes(self, tenant: str, changes: Sequence[RecordedChange]) -> None:
-        """Bring a tenant that is held to the last of these changes, which must be whole revisions in their order.
+        """Apply changes to a tenant in memory; they must be whole revisions in their order.
 
-        A load that is under way takes them, too; a tenant that can't be brought there by these changes alone is
-        dropped, and loaded anew on its next touch.
+        A load in progress records them, too. A tenant to which they can't be applied is dropped, and loaded again on
+        its next use.
         """
         self._unknown.drop(tenant)
         if flight := self._flights.get(tenant):
-            flight.see(changes)
+            flight.record(changes)
         for recorded in changes:
             self.revisions.record(tenant, recorded.part_of)
         held = self._tenants.peek(tenant)
         if held is None or held.revision.number >= changes[-1].revision:
             return
         later = [recorded for recorded in changes if recorded.revision > held.revision.number]
-        for reference in touched_resources(later):
+        for reference in changed_resources(later):
             self._resources.drop((tenant, reference))
             self._unregistered.drop((tenant, reference))
-        snapshot = patched(held, changes, self._packs.core_scopes) if len(changes) <= AT_ONCE else None
+        snapshot = patched(held, changes, self._packs.core_scopes) if len(changes) <= FOLLOW_LIMIT else None
         if snapshot is not None:
             self._tenants.replace(tenant, snapshot)
         else:
@@ -181,15 +181,15 @@ class Snapshots:
             self._tenants.drop(tenant)
 
     def invalidate_all(self) -> None:
-        """Let go of everything; loads that are under way begin again."""
-        for kept in (self._tenants, self._resources, self._unregistered, self._unknown):
-            kept.clear()
+        """Drop everything; loads in progress start again."""
+        for entries in (self._tenants, self._resources, self._unregistered, self._unknown):
+            entries.clear()
         self.revisions.invalidate_all()
         for flight in self._flights.values():
-            flight.spoil()
+            flight.discard()
 
     async def close(self) -> None:
-        """End the loads that are under way, so that nothing asks the store any more."""
+        """End the loads in progress, so that nothing reads the store any more."""
         await cancel_and_wait([flight.task for flight in self._flights.values()])
 
     def is_current(self, tenant: str, head: TenantSnapshot | TenantHead) -> bool:
@@ -198,10 +198,10 @@ class Snapshots:
 
     def resource_in_memory(self, snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
         """Return what is stored about a resource at the snapshot's revision, None where memory does not hold it."""
-        return unstored(snapshot, type_, id_) or self._held(snapshot, ref(type_.name, id_))
+        return without_store(snapshot, type_, id_) or self._held(snapshot, ref(type_.name, id_))
 
     async def tenant(self, tenant: str) -> TenantSnapshot | None:
-        """Return a tenant's snapshot, from memory but for the first touch; None where the tenant is unknown.
+        """Return a tenant's snapshot, read from the store on first use; None where the tenant is unknown.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -213,11 +213,11 @@ class Snapshots:
         if self._unknown.get(tenant) is not None:
             return None
         flight = self._flight(tenant)
-        flight.wanted.set()
+        flight.needed.set()
         return await asyncio.shield(flight.task)
 
     async def tenant_head(self, tenant: str) -> TenantSnapshot | TenantHead | None:
-        """Return where a tenant stands: its snapshot, or less where that is being read; None where it is unknown.
+        """Return a tenant's snapshot, or its head while the snapshot is being loaded; None where it is unknown.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -228,14 +228,14 @@ class Snapshots:
             return held
         if self._ahead and self._unknown.peek(tenant) is None:
             flight = self._flight(tenant)
-            either: tuple[asyncio.Future[Any], ...] = flight.told, flight.task
+            either: tuple[asyncio.Future[Any], ...] = flight.head_read, flight.task
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if head := self.known_head(tenant):
                 return head
         return await self.tenant(tenant)
 
     def known_head(self, tenant: str) -> TenantSnapshot | TenantHead | None:
-        """Return where a tenant stands as far as memory can tell."""
+        """Return a tenant's snapshot or head from memory, None where memory holds none that is current."""
         held = self._tenants.peek(tenant)
         if held is not None:
             return held
@@ -243,39 +243,39 @@ class Snapshots:
         return flight.known_head() if flight else None
 
     def _flight(self, tenant: str) -> _Flight:
-        """Return the load of a tenant, which begins now where none is under way."""
+        """Return the load of a tenant, which begins now unless one is in progress."""
         flight = self._flights.get(tenant)
         if flight is None:
             flight = _Flight(asyncio.create_task(self._load(tenant)))
             self._flights[tenant] = flight
-            flight.task.add_done_callback(lambda task: self._landed(tenant, task))
+            flight.task.add_done_callback(lambda task: self._loaded(tenant, task))
         else:
             self._observer.count(SyncEvent.JOIN)
         return flight
 
-    def _landed(self, tenant: str, task: asyncio.Task[TenantSnapshot | None]) -> None:
+    def _loaded(self, tenant: str, task: asyncio.Task[TenantSnapshot | None]) -> None:
         del self._flights[tenant]
         if not task.cancelled():
-            task.exception()  # whoever waited may have been cancelled; the next touch tells the error again
+            task.exception()  # all callers may have been cancelled; the next use reports the error again
 
     async def read(self, tenant: str) -> TenantSnapshot | None:
-        """Return what the store holds of a tenant now, past all that is in memory; None where the tenant is unknown.
+        """Return what the store holds of a tenant now, whatever is in memory; None where the tenant is unknown.
 
         Raises:
             StoreUnavailable: the store does not answer.
             Unavailable: the tenant names a pack that is not loaded here.
         """
         loaded = await self._store.load_core(tenant, self._packs.core_scopes)
-        # In a thread, since a large tenant takes long and others wait on this loop meanwhile.
+        # In a thread: a large tenant takes long, and other requests use this event loop.
         return None if loaded is None else await asyncio.to_thread(self._compile, *loaded)
 
     async def _load(self, tenant: str) -> TenantSnapshot | None:
-        """Read a tenant until what was read can be brought to what was seen meanwhile."""
+        """Read a tenant until the changes that were seen during a read can be applied to it."""
         flight = self._flights[tenant]
         if self._ahead:
-            await self._tell_standing(tenant, flight)
+            await self._read_head(tenant, flight)
         while True:
-            async with self._touching:
+            async with self._reading:
                 flight.begin()
                 read = await self.read(tenant)
             if read is None and not flight.seen and not flight.void:
@@ -287,17 +287,17 @@ class Snapshots:
                 return snapshot
             self._observer.count(SyncEvent.RELOAD)
 
-    async def _tell_standing(self, tenant: str, flight: _Flight) -> None:
-        """Tell where a tenant stands, and give those a start who need no more: they would share the processor."""
-        async with self._asking:
+    async def _read_head(self, tenant: str, flight: _Flight) -> None:
+        """Read a tenant's head, then wait a little: requests that need no more are answered before the load begins."""
+        async with self._reading_heads:
             known = await self._store.tenant_head(tenant)
         pack = None if known is None else self._packs.get(known[0])
         if known is not None and pack is not None:
-            flight.standing = TenantHead(known[1], pack)
-            flight.told.set_result(None)
+            flight.head = TenantHead(known[1], pack)
+            flight.head_read.set_result(None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEAD_START):
-                    await flight.wanted.wait()
+                    await flight.needed.wait()
 
     def _compile(self, facts: TenantFacts, revision: Revision) -> TenantSnapshot:
         pack = self._packs.get(facts.pack)
@@ -316,7 +316,7 @@ class Snapshots:
         )
 
     async def resource(self, snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
-        """Return what is stored about a resource at the snapshot's revision; None where that is not to be had any more.
+        """Return what is stored about a resource at the snapshot's revision; None where the store has a later one.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -325,7 +325,7 @@ class Snapshots:
         if held is not None:
             return held
         reference = ref(type_.name, id_)
-        async with self._touching:
+        async with self._reading:
             loaded = await read_resource(self._store, snapshot, reference)
         if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:
             (self._resources if loaded.registered else self._unregistered).put((snapshot.tenant, reference), loaded)
@@ -339,7 +339,7 @@ class Snapshots:
         return held if held is not None and held.lineage is snapshot.lineage else None
 
     async def resource_matches_store(self, tenant: str, reference: str) -> bool | None:
-        """Return whether a resource in memory is what the store holds; None where that can't be told now.
+        """Return whether a resource in memory equals the store's; None where they can't be compared now.
 
         Raises:
             StoreUnavailable: the store does not answer.

@@ -1,4 +1,4 @@
-"""Where a tenant stands, before it is in memory."""
+"""What is known of a tenant before its snapshot is in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sidegate.policy.pack.compile import CompiledPack
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TenantHead:
-    """The revision and the pack that a tenant's decisions would be made from; its snapshot is being read meanwhile."""
+    """The revision and the pack that a tenant's decisions would be made from, while its snapshot is being loaded."""
 
     revision: Revision
     pack: CompiledPack

@@ -18,17 +18,17 @@ from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 
 _LOG = get_log("membership")
 ATTEMPTS: Final = 3
-"""How often a tenant that is written to meanwhile is compared again."""
+"""How often a tenant is compared again that is written to during a comparison."""
 RESOURCES: Final = 16
 """Resources that are compared with each tenant."""
-REST: Final = 50
-"""How many times as long as a comparison took nothing is compared, so that it costs two in a hundred at most."""
+PAUSE: Final = 50
+"""The pause after a comparison, as a multiple of its time: comparisons take 2 % of the time at most."""
 
 
 class Verifier:
-    """Goes round the tenants in memory, and takes a few resources each time.
+    """Compares the tenants in memory in turn, with a few resources each time.
 
-    Memory follows the feed, and nothing should ever be found. What is found was altered past the feed, or is a fault.
+    Memory follows the feed, so there should be no drift. A drift is a change outside the feed, or a bug.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Verifier:
         return f"Verifier(interval={self._interval}, {self._snapshots!r})"
 
     async def run(self) -> None:
-        """Compare again and again until cancelled, at most one tenant in each interval of so many seconds."""
+        """Compare until cancelled, at most one tenant in each interval."""
         while True:
             await asyncio.sleep(self._interval)
             for tenant in self._snapshots.tenants():
@@ -52,8 +52,8 @@ class Verifier:
                     await self.verify(tenant)
                     await self.verify_resources()
                 except SidegateError as error:
-                    _LOG.info("memory could not be compared with the store", tenant=tenant, error=str(error))
-                await asyncio.sleep(max(self._interval, REST * (perf_counter() - began)))
+                    _LOG.info("comparison with the store failed", tenant=tenant, error=str(error))
+                await asyncio.sleep(max(self._interval, PAUSE * (perf_counter() - began)))
 
     async def verify(self, tenant: str) -> bool:
         """Compare one tenant at one revision; return False where it had drifted and was dropped.
@@ -64,13 +64,13 @@ class Verifier:
         """
         for _ in range(ATTEMPTS):
             stored = await self._snapshots.read(tenant)
-            # All that was committed before the reading has been followed after this: memory can only be ahead.
+            # After this, memory has all that was committed before the read: it can only be ahead.
             await self._follower.catch_up()
             held = self._snapshots.peek(tenant)
             if held is None:
                 return True
             there = stored.revision if stored else NO_REVISION
-            # Two states of one number are of two histories.
+            # Two states with one number belong to two histories.
             if stored is None or (held.revision.number <= there.number and held.revision != there):
                 return self._drifted(tenant=tenant, held=held.revision.number, stored=there.number)
             if held.revision == stored.revision and held.pack is stored.pack:
@@ -98,7 +98,7 @@ class Verifier:
         return right
 
     def _drifted(self, *, tenant: str, resource: str = "", **details: object) -> bool:
-        """Drop what had drifted, and tell; return False."""
+        """Drop what had drifted, and log it; return False."""
         if resource:
             self._snapshots.drop_resource(tenant, resource)
         else:

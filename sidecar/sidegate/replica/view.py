@@ -29,7 +29,7 @@ class View:
     """A tenant as the store holds it at one revision; what was read once is not read again."""
 
     def __init__(self, store: MembershipStore, tenant: str, *, revision: Revision | None = None) -> None:
-        """Begin at the revision of the first read, or at this one, which each read must find then."""
+        """Read at the revision that the first read finds, or at this one; each read must find the same."""
         self.tenant = tenant
         self._store = store
         self._revision = revision
@@ -45,18 +45,18 @@ class View:
         """The revision of all that was read; NO_REVISION where there is no such tenant."""
         return self._revision or NO_REVISION
 
-    async def read(self, look: Callable[[MembershipStore], Awaitable[tuple[T, Revision]]]) -> T:
-        """Return what a read of the store finds, as it is stored.
+    async def read(self, query: Callable[[MembershipStore], Awaitable[tuple[T, Revision]]]) -> T:
+        """Return what a read of the store finds.
 
         Raises:
             RevisionConflict: another writer came between two reads.
         """
-        found, revision = await look(self._store)
+        found, revision = await query(self._store)
         self._pin(revision)
         return found
 
     async def load(self, keys: Iterable[EntryKey]) -> None:
-        """Read entries at once that are needed later."""
+        """Read, in one call, entries that are needed later."""
         missing = [key for key in dict.fromkeys(keys) if key not in self._stored]
         if missing:
             found = await self.read(lambda store: store.entries(self.tenant, missing))
@@ -72,7 +72,7 @@ class View:
         return self._now((entity, key))
 
     async def related(self, relation: Relation, *values: str) -> dict[EntryKey, Payload]:
-        """Return the entries that stand in a relation to any of the values.
+        """Return the entries that have a relation to any of the values.
 
         Raises:
             RevisionConflict: another writer came between two reads.
@@ -94,7 +94,7 @@ class View:
         }
 
     async def tenant_record(self) -> TenantRecord:
-        """Return the tenant as it is stored, with what is no part of the facts.
+        """Return the tenant as it is stored, with what does not belong to the facts.
 
         Raises:
             NotFound: there is no such tenant.
@@ -115,13 +115,13 @@ class View:
         return await self.read(lambda store: store.size(self.tenant))
 
     async def records(self, ids: Iterable[str]) -> dict[str, MemberRecord]:
-        """Return members as they are stored, with what is no part of the facts."""
+        """Return members as they are stored, with what does not belong to the facts."""
         query = MemberQuery(ids=tuple(ids))
         found = await self.read(lambda store: store.members(self.tenant, query, after="", limit=len(query.ids)))
         return {record.member.id: record for record in found}
 
     async def resources(self, query: ResourceQuery, *, after: str, limit: int) -> Sequence[ResourceRecord]:
-        """Return a page of the resources that a query asks for as they are stored; their entries are known then."""
+        """Return a page of the resources of a query, as they are stored; their entries are not read again."""
         found = await self.read(lambda store: store.resource_page(self.tenant, query, after=after, limit=limit))
         for resource in (record.resource for record in found):
             self._stored.setdefault((EntryKind.RESOURCE, (resource.ref,)), resource_payload(resource))
@@ -142,7 +142,7 @@ class View:
 
 
 def _relations(entry: EntryKey, payload: Mapping[str, Any]) -> Iterator[tuple[Relation, str]]:
-    """Yield the relations that an entry stands in, with their values: what the store finds by its indexes."""
+    """Yield the relations of an entry with their values, as the indexes of the store have them."""
     entity, key = entry
     match entity:
         case EntryKind.GRANT:

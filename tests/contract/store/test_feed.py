@@ -172,7 +172,7 @@ class CountedEvents:
 async def test_a_large_write_is_followed_without_an_alarm(store: SqlFactsStore, monkeypatch, limit, page) -> None:
     """A write of more changes than one poll reads, or than are followed one by one, counts no gap and is applied."""
     monkeypatch.setattr(feeds, "PAGE", page)
-    monkeypatch.setattr(feeds, "FARTHEST", limit)
+    monkeypatch.setattr(feeds, "FOLLOW_LIMIT", limit)
     observer = CountedEvents()
     snapshots = Snapshots(store, PACKS, max_tenants=9, max_resources=9, observer=observer)
     follower = Follower(store, snapshots, poll_interval=1, observer=observer)
@@ -198,7 +198,7 @@ async def test_a_restored_store_is_a_gap_however_far_its_head_is(store: SqlFacts
     )
     await make(store, "zeta")
     await follower.catch_up()
-    monkeypatch.setattr(feeds, "FARTHEST", 1)
+    monkeypatch.setattr(feeds, "FOLLOW_LIMIT", 1)
     await rewritten(store)
     await make(store, "acme", "uma", "vic", "wim")
 

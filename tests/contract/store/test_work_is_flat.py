@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from sidegate.decision.freshness import Freshness
-from sidegate.decision.search.search import Asked, Search
+from sidegate.decision.search.search import ListQuery, Search
 from sidegate.engine import ENGINES
 from sidegate.model.change import Change, ChangeQuery, EntryKind, Receipt
 from sidegate.model.entry import member_payload
@@ -130,13 +130,15 @@ async def test_no_step_reads_more_in_a_larger_company(store):
 
 
 PAGES = {
-    "resources of few grants": Asked(Request("", Subject(WHO), "view", Resource("document", "")), "", 50),
-    "resources further on": Asked(Request("", Subject(WHO), "view", Resource("document", "")), "d1000004", 50),
-    "resources of none": Asked(Request("", Subject(WHO), "clone", Resource("template", "")), "", 50),
-    "subjects of few holders": Asked(Request("", Subject(""), "view", Resource("document", "d1000003")), "", 50),
-    "subjects further on": Asked(Request("", Subject(""), "view", Resource("document", "d1000003")), WHO, 50),
-    "everything of a type": Asked(Request("", Subject(member_id(0)), "view", Resource("document", "")), "", 5),
-    "everything further on": Asked(Request("", Subject(member_id(0)), "view", Resource("document", "")), "d1000004", 5),
+    "resources of few grants": ListQuery(Request("", Subject(WHO), "view", Resource("document", "")), "", 50),
+    "resources further on": ListQuery(Request("", Subject(WHO), "view", Resource("document", "")), "d1000004", 50),
+    "resources of none": ListQuery(Request("", Subject(WHO), "clone", Resource("template", "")), "", 50),
+    "subjects of few holders": ListQuery(Request("", Subject(""), "view", Resource("document", "d1000003")), "", 50),
+    "subjects further on": ListQuery(Request("", Subject(""), "view", Resource("document", "d1000003")), WHO, 50),
+    "everything of a type": ListQuery(Request("", Subject(member_id(0)), "view", Resource("document", "")), "", 5),
+    "everything further on": ListQuery(
+        Request("", Subject(member_id(0)), "view", Resource("document", "")), "d1000004", 5
+    ),
 }
 
 

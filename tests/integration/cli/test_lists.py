@@ -190,7 +190,7 @@ class Scripted:
     def __init__(self, *pages: AllowedPage | Exception) -> None:
         self._pages = list(pages)
 
-    async def subjects(self, asked: search.Asked) -> AllowedPage:
+    async def subjects(self, asked: search.ListQuery) -> AllowedPage:
         page = self._pages[0 if not asked.after else int(asked.after)]
         if isinstance(page, Exception):
             raise page

@@ -178,5 +178,5 @@ def test_freshness_and_id_are_no_part_of_the_question():
 
 def test_what_is_no_json_is_refused():
     """A value of a type that was not thought of has no key, rather than one that it may share."""
-    with pytest.raises(TypeError, match="no JSON value"):
+    with pytest.raises(TypeError, match="not a JSON value"):
         question_of(replace(ASKED, context={"x": (1, 2)}))

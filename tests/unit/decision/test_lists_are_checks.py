@@ -17,8 +17,8 @@ import pytest
 
 from sidegate.bootstrap import Core
 from sidegate.decision.search import candidates, search
-from sidegate.decision.search import pages as walks
-from sidegate.decision.search.search import Asked
+from sidegate.decision.search import ids as listed_ids
+from sidegate.decision.search.search import ListQuery
 from sidegate.model.decision import AllowedPage
 from sidegate.model.facts import TenantFacts
 from sidegate.model.question import Request, Resource, Subject
@@ -122,26 +122,26 @@ class Case:
         await self.proves(self.core.search.actions, replace(question, action=""), each)
 
     async def proves(
-        self, look: Callable[[Asked], Awaitable[AllowedPage]], question: Request, each: dict[str, Request]
+        self, look: Callable[[ListQuery], Awaitable[AllowedPage]], question: Request, each: dict[str, Request]
     ) -> None:
         """Compare a list, found along what is held and found among everything, with the Checks of each."""
         expected = [(one, rule) for one, check in each.items() if (rule := await self.rule(check)) is not None]
         for most in (NARROW, WIDE):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(candidates, "MOST", most)
-                patch.setattr(walks, "PAGE", self.random.choice([1, 2, 3, 100]))
+                patch.setattr(listed_ids, "PAGE", self.random.choice([1, 2, 3, 100]))
                 patch.setattr(search, "BATCH", self.random.choice([1, 2, 3, 200]))
                 assert await whole(look, question, size=self.random.choice([1, 2, 3, 50])) == expected, question
 
 
 async def whole(
-    look: Callable[[Asked], Awaitable[AllowedPage]], request: Request, *, size: int
+    look: Callable[[ListQuery], Awaitable[AllowedPage]], request: Request, *, size: int
 ) -> list[tuple[str, str]]:
     """Return all pages of a list as (ID, rule), in pages of a size."""
     found: list[tuple[str, str]] = []
     after: str | None = ""
     while after is not None:
-        page = await look(Asked(request, after, size))
+        page = await look(ListQuery(request, after, size))
         assert len(page.found) <= size
         found += [(one.id, one.rule) for one in page.found]
         after = page.reached

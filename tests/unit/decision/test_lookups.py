@@ -13,7 +13,7 @@ from sidegate import bootstrap
 from sidegate.decision import cache, evaluate
 from sidegate.decision.evaluate import Evaluator
 from sidegate.decision.known import Examined
-from sidegate.decision.search.search import Asked
+from sidegate.decision.search.search import ListQuery
 from sidegate.model.change import Change, EntryKind
 from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
 from sidegate.replica.snapshots import Snapshots
@@ -137,7 +137,7 @@ async def test_a_list_looks_up_the_tenant_once(start, monkeypatch):
     core = await start()
     await ask(core, QUESTION)
     counted = Lookups(monkeypatch, core.snapshots)
-    page = await core.search.actions(Asked(REQUEST, "", 10))
+    page = await core.search.actions(ListQuery(REQUEST, "", 10))
     assert [one.id for one in page.found]
     assert counted.seen == ["tenant_head", "resource"]
 
@@ -250,7 +250,7 @@ async def test_a_change_while_the_resource_is_read_starts_the_check_again(start,
 async def test_a_change_while_a_list_waits_for_its_turn_is_part_of_its_page(start, monkeypatch):
     """A page whose turn comes after a revocation is made from the facts after it, also where nothing is read."""
     core = await start()
-    asked = Asked(Request("acme", Subject("olivia"), "delete", Resource("tenant", "*")), "", 10)
+    asked = ListQuery(Request("acme", Subject("olivia"), "delete", Resource("tenant", "*")), "", 10)
     assert [one.id for one in (await core.search.resources(asked)).found] == ["acme"]
     turn, looked_up = asyncio.Semaphore(0), asyncio.Event()
     monkeypatch.setattr(core.search, "_reading", turn)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sidegate.bootstrap import Core
-from sidegate.decision.search import pages as walks
+from sidegate.decision.search import ids as listed_ids
 from sidegate.decision.search import search
-from sidegate.decision.search.search import Asked
+from sidegate.decision.search.search import ListQuery
 from sidegate.errors import TooStale
 from sidegate.model.decision import AllowedPage, PartialReason
 from sidegate.model.question import Request, Resource, Subject
@@ -69,7 +69,7 @@ async def listing(
 ) -> AsyncIterator[Any]:
     """Yield a chain that decides by threes, its list, and how the store is read for it."""
     pack = write_pack(tmp_path / "packs" / "open", schema=SCHEMA, rows=ROWS)
-    monkeypatch.setattr(walks, "PAGE", 3)
+    monkeypatch.setattr(listed_ids, "PAGE", 3)
     monkeypatch.setattr(search, "BATCH", 3)
     monkeypatch.setattr(search, "SECONDS", 600.0)
     settings = {"policies": pack.parent, "default_pack": "open", "poll_interval": 59, "max_staleness": 60}
@@ -84,10 +84,10 @@ class Listing:
     def __init__(self, core: Core, kind: str) -> None:
         self.core = core
         self.request, self.candidates, self.read = KINDS[kind]
-        self.look: Callable[[Asked], Awaitable[AllowedPage]] = getattr(core.search, kind)
+        self.look: Callable[[ListQuery], Awaitable[AllowedPage]] = getattr(core.search, kind)
 
     async def page(self, after: str = "", size: int = 50) -> AllowedPage:
-        return await self.look(Asked(self.request, after, size))
+        return await self.look(ListQuery(self.request, after, size))
 
     async def pages(self, size: int = 50) -> list[AllowedPage]:
         """Return all pages to the end."""

@@ -40,7 +40,7 @@ def test_only_who_waits_for_the_tenant_is_woken():
 
 def test_the_newest_changes_are_kept_in_their_order():
     """Who waits is told from memory, as far as that reaches back; beyond it memory says that it can't tell."""
-    arrivals = RecentChanges(kept=4)
+    arrivals = RecentChanges(limit=4)
     with arrivals.awaited("acme"):
         arrivals.seen(3, changes("acme", "globex", "acme"))
         assert [sequences(arrivals, after) for after in range(4)] == [[1, 2, 3], [2, 3], [3], []]
@@ -67,7 +67,7 @@ def test_nothing_is_kept_for_nobody():
     with arrivals.awaited("acme"), arrivals.awaited("acme"):
         arrivals.seen(1, changes("acme"))
     arrivals.seen(2, changes("acme", after=1))
-    assert repr(arrivals) == "RecentChanges(sequence=2, kept=0, awaited=[])"
+    assert repr(arrivals) == "RecentChanges(sequence=2, held=0, awaited=[])"
     assert sequences(arrivals, 1) is None
 
 

@@ -23,7 +23,7 @@ from sidegate.model.revision import Revision
 from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.replica import feed
 from sidegate.replica.follower import Follower
-from sidegate.replica.snapshots import AT_ONCE, TOUCHES, Snapshots
+from sidegate.replica.snapshots import FOLLOW_LIMIT, READS, Snapshots
 from sidegate.runtime.lru import BoundedMap
 
 PACKS = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
@@ -184,7 +184,7 @@ async def test_a_flood_of_first_touches_leaves_the_store_room(snapshots):
     snapshots._store = Crowd()
     await asyncio.gather(*(snapshots.tenant(f"nowhere{number}") for number in range(100)))
     at_once = [sum(together[: place + 1]) for place in range(len(together))]
-    assert max(at_once) == TOUCHES
+    assert max(at_once) == READS
 
 
 async def test_a_change_is_followed_without_a_load(snapshots, reader):
@@ -212,7 +212,7 @@ async def test_very_many_changes_at_once_are_read_anew(snapshots, reader):
     """What would hold up all others while it is followed is loaded beside them instead, also while it is loaded."""
     await snapshots.tenant("acme")
     reader.number = 2
-    many = [change(2, key=(f"m{number}",)) for number in range(AT_ONCE + 1)]
+    many = [change(2, key=(f"m{number}",)) for number in range(FOLLOW_LIMIT + 1)]
     snapshots.apply_changes("acme", many)
     assert snapshots.peek("acme") is None
     async with during_load(snapshots, reader, "acme") as loading:
@@ -445,4 +445,4 @@ async def test_an_ailing_store_is_told_once_and_once_when_it_is_well(snapshots, 
     await looks(5)
     running.cancel()
     told = [record.msg["event"] for record in caplog.records]
-    assert told == ["the store does not answer", "the store answers again"]
+    assert told == ["store unavailable", "store available again"]

@@ -1,4 +1,4 @@
-"""What may be allowed at all, and possibly more: found along indexes, so that a list need not ask about everything."""
+"""Candidates: all that could be allowed, and possibly more, found by indexes so that a list decides fewer."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from contextlib import aclosing
 from functools import partial
 from typing import Final
 
-from sidegate.decision.search.pages import (
+from sidegate.decision.search.ids import (
     GROUP,
     MEMBER,
+    IdsAfter,
     Links,
-    Walk,
-    entries,
-    given,
-    granted,
-    granted_groups,
-    groups_inside,
-    holders,
-    inside,
-    members,
-    merged,
-    registered,
+    entry_ids,
+    granted_ids,
+    groups_in_group,
+    groups_with_role,
+    holder_ids,
+    ids_in_group,
+    known_ids,
+    member_ids,
+    merged_ids,
+    resource_ids,
 )
 from sidegate.model.change import EntryKind
 from sidegate.model.facts import MemberStatus
@@ -36,15 +36,15 @@ from sidegate.replica.resource import ResourceFacts
 from sidegate.replica.view import View
 
 MOST: Final = 64
-"""Groups, parents or own roles beyond which a list asks about everything instead: each is a walk of its own."""
+"""Groups, parents or custom roles beyond which a list decides about everything instead: each is a query of its own."""
 
 
 class _TooMany(Exception):
-    """It is quicker to ask about everything."""
+    """To decide about everything is quicker."""
 
 
-async def resources_of(view: View, snapshot: TenantSnapshot, request: Request) -> Walk:
-    """Return the walk through the resources of a type on which the subject could be allowed the action.
+async def resources_of(view: View, snapshot: TenantSnapshot, request: Request) -> IdsAfter:
+    """Return the resources of a type on which the subject could be allowed the action.
 
     Raises:
         RevisionConflict: the tenant is at another revision than the view.
@@ -52,16 +52,16 @@ async def resources_of(view: View, snapshot: TenantSnapshot, request: Request) -
     """
     type_ = snapshot.pack.pack.schema.resources[request.resource.type]
     if type_.name == TENANT:
-        return partial(given, [view.tenant])
+        return partial(known_ids, [view.tenant])
     try:
-        wanted = await _wanted(view, snapshot, request)
-        return await _Held(view, snapshot.pack.pack.schema, request.subject.id).walk(type_, wanted)
+        wanted = await _allowed_holders(view, snapshot, request)
+        return await _Reachable(view, snapshot.pack.pack.schema, request.subject.id).sources(type_, wanted)
     except _TooMany:
         return _everything(view, snapshot.pack.pack.schema, type_)
 
 
-async def subjects_of(view: View, snapshot: TenantSnapshot, request: Request, facts: ResourceFacts) -> Walk:
-    """Return the walk through the members that could be allowed the action on the resource.
+async def subjects_of(view: View, snapshot: TenantSnapshot, request: Request, facts: ResourceFacts) -> IdsAfter:
+    """Return the members that could be allowed the action on the resource.
 
     Raises:
         RevisionConflict: the tenant is at another revision than the view.
@@ -71,18 +71,18 @@ async def subjects_of(view: View, snapshot: TenantSnapshot, request: Request, fa
     # As `scope()` of the rules has them: the tenant is always that of the question.
     scopes = {**facts.ancestors, resource.type: ref(resource.type, resource.id), TENANT: ref(TENANT, view.tenant)}
     try:
-        wanted = await _wanted(view, snapshot, request)
+        wanted = await _allowed_holders(view, snapshot, request)
         held = [(scopes[holder.scope], holder.role) for holder in sorted(wanted) if holder.scope in scopes]
-        return await _Holding(view, snapshot.pack.pack.schema).walk(held)
+        return await _RoleHolders(view, snapshot.pack.pack.schema).sources(held)
     except _TooMany:
-        return partial(members, view, MemberQuery(status=MemberStatus.ACTIVE))
+        return partial(member_ids, view, MemberQuery(status=MemberStatus.ACTIVE))
 
 
-async def _wanted(view: View, snapshot: TenantSnapshot, request: Request) -> frozenset[Holder]:
-    """Return whom any row, of the pack or of the tenant's own roles, could allow the action.
+async def _allowed_holders(view: View, snapshot: TenantSnapshot, request: Request) -> frozenset[Holder]:
+    """Return the holders that any row, of the pack or of a custom role, could allow the action.
 
     Raises:
-        _TooMany: that may be anyone, or can't be told.
+        _TooMany: that may be anyone, or is not known.
     """
     pack = snapshot.pack.pack
     wanted = holders_allowed(pack, pack.schema.resources[request.resource.type], request.action)
@@ -99,8 +99,8 @@ def _permits(permissions: object, request: Request) -> bool:
     return isinstance(permissions, dict) and request.action in permissions.get(request.resource.type, ())
 
 
-class _Held:
-    """What a member holds: roles on scopes, by itself and through the groups in which it stands."""
+class _Reachable:
+    """What a member can reach: the scopes on which it, or a group it belongs to, holds roles."""
 
     def __init__(self, view: View, schema: Schema, member: str) -> None:
         self._view = view
@@ -108,24 +108,24 @@ class _Held:
         self._schema = schema
         self._member = member
 
-    async def walk(self, type_: ResourceType, wanted: Collection[Holder]) -> Walk:
-        """Return the walk through what the member holds a wanted role on, and what stands in that.
+    async def sources(self, type_: ResourceType, wanted: Collection[Holder]) -> IdsAfter:
+        """Return the resources of a type on which, or on an ancestor of which, the member holds a wanted role.
 
         Raises:
-            _TooMany: it holds one on the tenant, or on so much that walks through all of that would be slower.
+            _TooMany: it holds one on the tenant, or on too many scopes.
         """
         groups = await self._groups()
-        all_of_it = [ref(MEMBER, self._member), *groups]
-        above = await self._scopes(all_of_it, {holder for holder in wanted if holder.scope != type_.name})
+        holders = [ref(MEMBER, self._member), *groups]
+        above = await self._scopes(holders, {holder for holder in wanted if holder.scope != type_.name})
         if any(split_ref(scope)[0] == TENANT for scope in above):
             raise _TooMany
         own = [holder.role for holder in sorted(wanted) if holder.scope == type_.name]
         implied = sorted(split_ref(scope)[1] for scope in self._implied(type_.name, own, groups))
         parents = await self._parents(type_, above)
-        walks: list[Walk] = [partial(given, implied)]
-        walks += (partial(granted, self._links, one, role, type_.name) for one in all_of_it for role in own)
-        walks += (partial(registered, self._view, ResourceQuery(type_.name, parent=parent)) for parent in parents)
-        return partial(merged, walks)
+        sources: list[IdsAfter] = [partial(known_ids, implied)]
+        sources += (partial(granted_ids, self._links, one, role, type_.name) for one in holders for role in own)
+        sources += (partial(resource_ids, self._view, ResourceQuery(type_.name, parent=parent)) for parent in parents)
+        return partial(merged_ids, sources)
 
     async def _groups(self) -> list[str]:
         found: dict[str, None] = {}
@@ -139,12 +139,12 @@ class _Held:
         return [*found]
 
     async def _scopes(self, by: Collection[str], wanted: Collection[Holder]) -> set[str]:
-        """Return the scopes on which the member, or a group that it stands in, holds a wanted role."""
+        """Return the scopes on which the member, or a group it belongs to, holds a wanted role."""
         found: set[str] = set()
         for role, type_ in sorted((holder.role, holder.scope) for holder in wanted):
             found.update(self._implied(type_, (role,), by))
             for holder in by:
-                async with aclosing(granted(self._links, holder, role, type_, "")) as ids:
+                async with aclosing(granted_ids(self._links, holder, role, type_, "")) as ids:
                     async for id_ in ids:
                         found.add(ref(type_, id_))
                         if len(found) > MOST:
@@ -163,14 +163,14 @@ class _Held:
         return found
 
     async def _parents(self, type_: ResourceType, scopes: Collection[str]) -> list[str]:
-        """Return what resources of the type stand in themselves, of all that is one of the scopes or stands in one."""
+        """Return the possible parents of resources of the type, of all scopes and their descendants."""
         between = self._schema.scopes_of(type_.name) - {type_.name, TENANT}
         found = dict.fromkeys(scopes)
         waiting = [*scopes]
         while waiting:
             scope = waiting.pop()
-            for query in self._inside(scope, between):
-                async with aclosing(registered(self._view, query, "")) as ids:
+            for query in self._children(scope, between):
+                async with aclosing(resource_ids(self._view, query, "")) as ids:
                     async for id_ in ids:
                         if (name := ref(query.type, id_)) not in found:
                             found[name] = None
@@ -179,39 +179,39 @@ class _Held:
                             raise _TooMany
         return sorted(scope for scope in found if split_ref(scope)[0] in type_.parents)
 
-    def _inside(self, scope: str, types: Collection[str]) -> Iterable[ResourceQuery]:
-        """Yield what asks for the resources of some types that stand in a scope."""
+    def _children(self, scope: str, types: Collection[str]) -> Iterable[ResourceQuery]:
+        """Yield the queries for the resources of some types whose parent is a scope."""
         for name in sorted(types):
             declared = self._schema.resources.get(name)
             if declared is not None and split_ref(scope)[0] in declared.parents:
                 yield ResourceQuery(name, parent=scope)
 
 
-class _Holding:
-    """Who holds roles on scopes, by a grant, by what the pack says, or through a group."""
+class _RoleHolders:
+    """The members that hold roles on scopes, by a grant, by the pack's schema, or through a group."""
 
     def __init__(self, view: View, schema: Schema) -> None:
         self._links = Links(view)
         self._schema = schema
 
-    async def walk(self, held: Iterable[tuple[str, str]]) -> Walk:
-        """Return the walk through the members that hold any of the roles, each given with its scope.
+    async def sources(self, held: Iterable[tuple[str, str]]) -> IdsAfter:
+        """Return the members that hold any of the roles, each with its scope.
 
         Raises:
-            _TooMany: so many groups hold one that walks through all of them would be slower.
+            _TooMany: too many groups hold one.
         """
-        walks: list[Walk] = []
+        sources: list[IdsAfter] = []
         groups: dict[str, None] = {}
         for scope, role in held:
-            walks.append(partial(holders, self._links, role, scope))
-            walks.append(partial(given, self._implied(scope, role, groups)))
-            async with aclosing(granted_groups(self._links, role, scope)) as found:
+            sources.append(partial(holder_ids, self._links, role, scope))
+            sources.append(partial(known_ids, self._implied(scope, role, groups)))
+            async with aclosing(groups_with_role(self._links, role, scope)) as found:
                 async for group in found:
                     groups[group] = None
                     if len(groups) > MOST:
                         raise _TooMany
-        walks += (partial(inside, self._links, group) for group in await self._with_groups_inside(groups))
-        return partial(merged, walks)
+        sources += (partial(ids_in_group, self._links, group) for group in await self._with_subgroups(groups))
+        return partial(merged_ids, sources)
 
     def _implied(self, scope: str, role: str, groups: dict[str, None]) -> list[str]:
         """Return the members, and put into `groups` the groups, that hold a role on a scope without a grant."""
@@ -224,11 +224,11 @@ class _Holding:
         by_member = held_by is HeldBy.MEMBER and declared is not None and declared.instances is InstanceOf.MEMBER
         return [id_] if by_member else []
 
-    async def _with_groups_inside(self, groups: Collection[str]) -> list[str]:
+    async def _with_subgroups(self, groups: Collection[str]) -> list[str]:
         found = dict.fromkeys(groups)
         waiting = [*groups]
         while waiting:
-            async with aclosing(groups_inside(self._links, waiting.pop())) as found_in_it:
+            async with aclosing(groups_in_group(self._links, waiting.pop())) as found_in_it:
                 async for group in found_in_it:
                     if group not in found:
                         found[group] = None
@@ -238,14 +238,16 @@ class _Holding:
         return [*found]
 
 
-def _everything(view: View, schema: Schema, type_: ResourceType) -> Walk:
-    """Return the walk through all that there is of a type."""
+def _everything(view: View, schema: Schema, type_: ResourceType) -> IdsAfter:
+    """Return everything of a type."""
     match type_.instances:
         case InstanceOf.MEMBER:
-            return partial(members, view, MemberQuery())
+            return partial(member_ids, view, MemberQuery())
         case InstanceOf.GROUP:
-            return partial(entries, view, EntryKind.GROUP)
+            return partial(entry_ids, view, EntryKind.GROUP)
         case InstanceOf.ROLE:
-            return partial(merged, [partial(given, sorted(schema.roles)), partial(entries, view, EntryKind.ROLE)])
+            return partial(
+                merged_ids, [partial(known_ids, sorted(schema.roles)), partial(entry_ids, view, EntryKind.ROLE)]
+            )
         case InstanceOf.RESOURCES:
-            return partial(registered, view, ResourceQuery(type_.name))
+            return partial(resource_ids, view, ResourceQuery(type_.name))

@@ -1,4 +1,4 @@
-"""What a subject may do, and who may do something: lists that say of each what a Check would answer."""
+"""Lists: the resources, subjects or actions for which a Check would allow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sidegate.decision.freshness import Freshness, patience_of
 from sidegate.decision.known import Head
 from sidegate.decision.rule_failures import RuleFailureLog
 from sidegate.decision.search.candidates import resources_of, subjects_of
-from sidegate.decision.search.pages import Ids, given
+from sidegate.decision.search.ids import Ids, known_ids
 from sidegate.errors import RevisionConflict, RuleFailed, TooStale
 from sidegate.model.change import EntryKind
 from sidegate.model.decision import Allowed, AllowedPage, Decision, PartialReason, Reason
@@ -24,27 +24,27 @@ from sidegate.model.reference import ref
 from sidegate.policy.pack.schema import TENANT, InstanceOf, ResourceType
 from sidegate.ports.membership_store import MembershipStore
 from sidegate.replica.patches import TenantSnapshot
-from sidegate.replica.resource import ResourceFacts, read_resources, unstored
+from sidegate.replica.resource import ResourceFacts, read_resources, without_store
 from sidegate.replica.snapshots import Snapshots
 from sidegate.replica.view import View
 
 ATTEMPTS: Final = 8
-"""How often a page is begun anew whose facts change before anything of it is decided."""
+"""How often a page starts again whose facts change before any of its candidates is decided."""
 SECONDS: Final = 1.0
-"""What one page may take, at most half of what its caller waits; then it ends where it is."""
+"""How long one page may take, and at most half of its caller's patience; then it ends early."""
 BATCH: Final = 200
-"""How many are decided at once, while other calls wait."""
-READERS: Final = 4
-"""Pages that read the store at once; Checks, writes and the feed find a connection besides."""
+"""How many candidates are decided in one step, while other calls wait."""
+PAGES_READING: Final = 4
+"""Pages that read the store in parallel; connections are left for Checks, writes and the feed."""
 
 Decided: TypeAlias = Iterable[tuple[str, Decision]]
 Decide: TypeAlias = Callable[[Sequence[str]], Awaitable[Decided]]
-"""Decides about those of some candidates that are there."""
+"""Decides about those candidates that exist."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question of which one part is left open, and which page of the answer is meant."""
+class ListQuery:
+    """A question with one part left open, and the page of the answer to return: up to `limit` IDs after `after`."""
 
     request: Request
     after: str
@@ -54,7 +54,7 @@ class Asked:
 class Search:
     """Finds all that is allowed, page by page and by ID, each page from one revision of the facts.
 
-    What is found was decided as a Check is; what could be allowed at all is narrowed down by indexes before.
+    Each candidate is decided as a Check is; candidates are found by indexes.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Search:
         self._freshness = freshness
         self._catch_up = catch_up
         self._failures = failures
-        self._reading = asyncio.Semaphore(READERS)
+        self._reading = asyncio.Semaphore(PAGES_READING)
 
     def __repr__(self) -> str:
         return f"Search({self._freshness!r})"
 
-    async def resources(self, asked: Asked) -> AllowedPage:
+    async def resources(self, asked: ListQuery) -> AllowedPage:
         """Return a page of the resources of a type on which the subject may do the action.
 
         Raises:
@@ -85,9 +85,9 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._resources, turn=self._reading)
+        return await self._answered(asked, self._resources, slot=self._reading)
 
-    async def subjects(self, asked: Asked) -> AllowedPage:
+    async def subjects(self, asked: ListQuery) -> AllowedPage:
         """Return a page of the members that may do the action on the resource.
 
         Raises:
@@ -95,9 +95,9 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._subjects, turn=self._reading)
+        return await self._answered(asked, self._subjects, slot=self._reading)
 
-    async def actions(self, asked: Asked) -> AllowedPage:
+    async def actions(self, asked: ListQuery) -> AllowedPage:
         """Return a page of the actions that the subject may do on the resource.
 
         Raises:
@@ -105,18 +105,18 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._actions, turn=nullcontext())
+        return await self._answered(asked, self._actions, slot=nullcontext())
 
     async def _answered(
         self,
-        asked: Asked,
-        look: Callable[[Asked, TenantSnapshot], Awaitable[AllowedPage]],
+        asked: ListQuery,
+        make_page: Callable[[ListQuery, TenantSnapshot], Awaitable[AllowedPage]],
         *,
-        turn: AbstractAsyncContextManager[object],
+        slot: AbstractAsyncContextManager[object],
     ) -> AllowedPage:
         async def attempted(request: Request, head: Head) -> AllowedPage | None:
-            async with turn:
-                # Others may have had their turn first, and the tenant may have changed since.
+            async with slot:
+                # The tenant may have changed while this page waited.
                 current = self._snapshots.is_current(request.tenant, head)
                 snapshot = head if current and isinstance(head, TenantSnapshot) else None
                 for _ in range(ATTEMPTS):
@@ -124,7 +124,7 @@ class Search:
                     if snapshot is None:
                         return None
                     with suppress(RevisionConflict):
-                        return await look(asked, snapshot)
+                        return await make_page(asked, snapshot)
                     await self._catch_up()
                     snapshot = None
             raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
@@ -137,41 +137,41 @@ class Search:
             raise
         return AllowedPage(reason=Reason.TENANT_UNKNOWN) if page is None else page
 
-    async def _resources(self, asked: Asked, snapshot: TenantSnapshot) -> AllowedPage:
+    async def _resources(self, asked: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
         request = asked.request
         reason = _refusal(request, snapshot, refused_subject, refused_type, refused_action)
         if reason is not None:
             return _refused(reason, snapshot)
         type_ = _claimed(request, snapshot)
         view = View(self._store, snapshot.tenant, revision=snapshot.revision)
-        walk = await resources_of(view, snapshot, request)
+        source = await resources_of(view, snapshot, request)
 
         async def decide(ids: Sequence[str]) -> Decided:
-            there = await _there(view, snapshot, type_, ids)
+            existing = await _existing(view, snapshot, type_, ids)
             return [
                 (id_, decided(replace(request, resource=replace(request.resource, id=id_)), snapshot, facts))
-                for id_, facts in there
+                for id_, facts in existing
             ]
 
-        return await _page(asked, snapshot, walk(asked.after), decide)
+        return await _page(asked, snapshot, source(asked.after), decide)
 
-    async def _subjects(self, asked: Asked, snapshot: TenantSnapshot) -> AllowedPage:
+    async def _subjects(self, asked: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
         request = asked.request
         reason = _refusal(request, snapshot, _refused_kind, refused_type, refused_action)
         if reason is not None:
             return _refused(reason, snapshot)
         facts = await self._facts(request, snapshot)
         view = View(self._store, snapshot.tenant, revision=snapshot.revision)
-        walk = await subjects_of(view, snapshot, request, facts)
+        source = await subjects_of(view, snapshot, request, facts)
 
         async def decide(ids: Sequence[str]) -> Decided:
             each = (replace(request, subject=replace(request.subject, id=id_)) for id_ in ids)
             active = (one for one in each if refused_subject(one, snapshot) is None)
             return [(one.subject.id, decided(one, snapshot, facts)) for one in active]
 
-        return await _page(asked, snapshot, walk(asked.after), decide)
+        return await _page(asked, snapshot, source(asked.after), decide)
 
-    async def _actions(self, asked: Asked, snapshot: TenantSnapshot) -> AllowedPage:
+    async def _actions(self, asked: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
         request = asked.request
         reason = _refusal(request, snapshot, refused_subject, refused_type)
         if reason is not None:
@@ -182,7 +182,7 @@ class Search:
             return [(action, decided(replace(request, action=action), snapshot, facts)) for action in actions]
 
         actions = sorted(snapshot.pack.actions[request.resource.type])
-        return await _page(asked, snapshot, given(actions, asked.after), decide)
+        return await _page(asked, snapshot, known_ids(actions, asked.after), decide)
 
     async def _facts(self, request: Request, snapshot: TenantSnapshot) -> ResourceFacts:
         facts = await self._snapshots.resource(snapshot, _claimed(request, snapshot), request.resource.id)
@@ -191,7 +191,7 @@ class Search:
         return facts
 
 
-async def _page(asked: Asked, snapshot: TenantSnapshot, ids: Ids, decide: Decide) -> AllowedPage:
+async def _page(asked: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: Decide) -> AllowedPage:
     """Decide about candidates until the page is full, they end, or the time does.
 
     Raises:
@@ -231,10 +231,10 @@ async def _next(ids: Ids, size: int) -> list[str]:
     return batch
 
 
-async def _there(
+async def _existing(
     view: View, snapshot: TenantSnapshot, type_: ResourceType, ids: Sequence[str]
 ) -> list[tuple[str, ResourceFacts]]:
-    """Return what is stored about those of some resources that are there, in their order."""
+    """Return what is stored about those resources that exist, in their order."""
     if type_.name == TENANT:
         return [(id_, ResourceFacts(snapshot.lineage, registered=False, ancestors={})) for id_ in ids]
     if type_.instances is InstanceOf.RESOURCES:
@@ -246,12 +246,12 @@ async def _there(
     elif type_.instances is InstanceOf.GROUP:
         await view.load((EntryKind.GROUP, (id_,)) for id_ in ids)
         known = {id_ for id_ in ids if await view.entry(EntryKind.GROUP, id_) is not None}
-    there = ((id_, unstored(snapshot, type_, id_)) for id_ in ids if id_ in known)
-    return [(id_, facts) for id_, facts in there if facts is not None]
+    existing = ((id_, without_store(snapshot, type_, id_)) for id_ in ids if id_ in known)
+    return [(id_, facts) for id_, facts in existing if facts is not None]
 
 
 def _claimed(request: Request, snapshot: TenantSnapshot) -> ResourceType:
-    """Return the type that is asked about, once what the request claims is right.
+    """Return the type that is asked about, after a check of the request's claims.
 
     Raises:
         InvalidInput: a claimed property is of another type than the pack declares.
@@ -269,7 +269,7 @@ def _refused_kind(request: Request, _: TenantSnapshot) -> Reason | None:
 def _refusal(
     request: Request, snapshot: TenantSnapshot, *questions: Callable[[Request, TenantSnapshot], Reason | None]
 ) -> Reason | None:
-    """Return why nothing is allowed before any rule is asked, None where the rules decide."""
+    """Return why nothing is allowed before any rule is evaluated, None where the rules decide."""
     if snapshot.suspended:
         return Reason.TENANT_SUSPENDED
     return next((reason for ask in questions if (reason := ask(request, snapshot)) is not None), None)

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Final
 
 from sidegate.authz.v1 import authorization_pb2 as pb
-from sidegate.decision.search.search import Asked
+from sidegate.decision.search.search import ListQuery
 from sidegate.model.decision import AllowedPage, PartialReason
 from sidegate.server.wire.checks import Codec, Part, Question
 from sidegate.server.wire.tokens.pages import Page, Pages
@@ -34,7 +34,7 @@ class ListCodec:
         self._tokens = tokens
         self._pages = Pages(seals)
 
-    def read(self, message: Question, part: Part) -> tuple[Asked, Page]:
+    def read(self, message: Question, part: Part) -> tuple[ListQuery, Page]:
         """Return a question with the page that is asked for.
 
         Raises:
@@ -43,21 +43,21 @@ class ListCodec:
         request = self._codec.read_open(message, part)
         page = self._pages.open(message)
         if not page.after:
-            return Asked(request, "", page.size), page
+            return ListQuery(request, "", page.size), page
         after, token = json.loads(page.after)
         before = self._tokens.decode(request.tenant, token, field="page_token")
         newest = max(before, request.consistency.revision, key=attrgetter("number"))
         consistency = replace(request.consistency, revision=newest)
-        return Asked(replace(request, consistency=consistency), after, page.size), page
+        return ListQuery(replace(request, consistency=consistency), after, page.size), page
 
-    def token(self, asked: Asked, page: Page, found: AllowedPage) -> str:
+    def token(self, asked: ListQuery, page: Page, found: AllowedPage) -> str:
         """Return the token of the next page, "" where this is the last."""
         if found.reached is None:
             return ""
         place = [found.reached, self._tokens.encode(asked.request.tenant, found.revision)]
         return self._pages.after(page, json.dumps(place, ensure_ascii=False, separators=(",", ":")))
 
-    def outcome(self, asked: Asked, found: AllowedPage) -> pb.ListOutcome:
+    def outcome(self, asked: ListQuery, found: AllowedPage) -> pb.ListOutcome:
         """Return how far a page reaches, and what it was made from."""
         return pb.ListOutcome(
             partial=_PARTIAL[found.partial],

@@ -1,4 +1,4 @@
-"""Walks through IDs in their order, along the indexes of the store and a page at a time."""
+"""IDs in their order, read from the indexes of the store a page at a time."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sidegate.policy.pack.schema import TENANT
 from sidegate.replica.view import View
 
 PAGE: Final = 100
-"""How many are read at once."""
+"""How many are read in one call."""
 T = TypeVar("T")
 GROUP: Final = "group"
 MEMBER: Final = "member"
 
 Ids: TypeAlias = AsyncGenerator[str, None]
 """IDs in their order."""
-Walk: TypeAlias = Callable[[str], Ids]
-"""Goes through IDs beyond one."""
+IdsAfter: TypeAlias = Callable[[str], Ids]
+"""Returns the IDs after one."""
 
 
 class _Listed(Generic[T]):
-    """A list of the store, whose first page is read once and answers all that lies on it, which most do.
+    """A list of the store, whose first page is read once: most questions are answered from it.
 
-    `order` are the parts by which the store has it in order, the last of them an ID.
+    `order` returns the parts by which the store orders the list, the last of them an ID.
     """
 
     def __init__(self, read: Callable[[T | None], Awaitable[Sequence[T]]], order: Callable[[T], Sequence[str]]) -> None:
@@ -38,24 +38,24 @@ class _Listed(Generic[T]):
         self._first: Sequence[T] | None = None
 
     async def ids_after(self, one: T) -> Sequence[str]:
-        """Return up to a page of the IDs that come after one, of those that are like it in all but the ID."""
+        """Return up to a page of the IDs after one, of entries that equal it in all parts but the ID."""
         *alike, after = self._order(one)
         found = [*map(self._order, await self._page_after(one))]
         return [id_ for *others, id_ in found if others == alike and id_ > after]
 
     async def _page_after(self, one: T) -> Sequence[T]:
-        """Return a page that holds all that `ids_after` is asked for, or as much of that as a page has."""
+        """Return a page that holds all that `ids_after` needs, or as much of that as a page has."""
         if self._first is None:
             self._first = await self._read(None)
-        first, place = self._first, [*self._order(one)]
+        first, position = self._first, [*self._order(one)]
         if len(first) < PAGE:
             return first
         start, end = [*self._order(first[0])], [*self._order(first[-1])]
-        return first if place < start or place[:-1] < end[:-1] else await self._read(one)
+        return first if position < start or position[:-1] < end[:-1] else await self._read(one)
 
 
 class Links:
-    """The grants that are about somebody or something, and who stands in a group."""
+    """The grants of a holder or on a scope, and the members and groups of a group."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -63,7 +63,7 @@ class Links:
         self._groups: dict[str, _Listed[str]] = {}
 
     def grants(self, query: GrantQuery) -> _Listed[Grant]:
-        """Return the grants that a query asks for."""
+        """Return the grants of a query."""
 
         def read(start: Grant | None) -> Awaitable[Sequence[Grant]]:
             tenant = self._view.tenant
@@ -71,8 +71,8 @@ class Links:
 
         return self._grants.setdefault(query, _Listed(read, _ORDER[query.relation]))
 
-    def inside(self, group: str) -> _Listed[str]:
-        """Return the references of who stands in a group itself: its groups, then its members."""
+    def in_group(self, group: str) -> _Listed[str]:
+        """Return the references of what belongs to a group directly: its groups, then its members."""
 
         def read(start: str | None) -> Awaitable[Sequence[str]]:
             tenant, id_ = self._view.tenant, split_ref(group)[1]
@@ -86,22 +86,22 @@ _ORDER: Final[Mapping[Relation, Callable[[Grant], Sequence[str]]]] = {
     Relation.GRANTS_ON: lambda grant: (grant.role, *split_ref(grant.holder)),
     Relation.GRANTS_AS: lambda grant: split_ref(grant.holder),
 }
-"""How the store orders the grants in a relation, which have the rest in common."""
+"""How the store orders the grants of a relation, which are equal in all other parts."""
 
 
-async def given(ids: Sequence[str], after: str) -> Ids:
-    """Go through IDs that are known, and in their order."""
+async def known_ids(ids: Sequence[str], after: str) -> Ids:
+    """Yield IDs that are known, and in their order."""
     for id_ in ids:
         if id_ > after:
             yield id_
 
 
-async def merged(walks: Iterable[Walk], after: str) -> Ids:
-    """Go through several walks as one, each ID once."""
+async def merged_ids(sources: Iterable[IdsAfter], after: str) -> Ids:
+    """Yield the IDs of several sources in one order, each ID once."""
     async with AsyncExitStack() as stack:
         heads: list[tuple[str, int, Ids]] = []
-        for position, walk in enumerate(walks):
-            ids = await stack.enter_async_context(aclosing(walk(after)))
+        for position, source in enumerate(sources):
+            ids = await stack.enter_async_context(aclosing(source(after)))
             async for id_ in ids:
                 heads.append((id_, position, ids))
                 break
@@ -120,7 +120,7 @@ async def merged(walks: Iterable[Walk], after: str) -> Ids:
 
 
 async def _paged(read: Callable[[str], Awaitable[Sequence[str]]], after: str) -> Ids:
-    """Go on page by page, as far as `read` returns whole pages."""
+    """Yield page after page, as long as `read` returns full pages."""
     while page := await read(after):
         for id_ in page:
             yield id_
@@ -129,8 +129,8 @@ async def _paged(read: Callable[[str], Awaitable[Sequence[str]]], after: str) ->
         after = page[-1]
 
 
-def registered(view: View, query: ResourceQuery, after: str) -> Ids:
-    """Go through the registered resources of one type that a query asks for."""
+def resource_ids(view: View, query: ResourceQuery, after: str) -> Ids:
+    """Yield the registered resources of a query, all of one type."""
 
     async def read(last: str) -> Sequence[str]:
         start = ref(query.type, last)
@@ -140,8 +140,8 @@ def registered(view: View, query: ResourceQuery, after: str) -> Ids:
     return _paged(read, after)
 
 
-def members(view: View, query: MemberQuery, after: str) -> Ids:
-    """Go through the members that a query asks for."""
+def member_ids(view: View, query: MemberQuery, after: str) -> Ids:
+    """Yield the members of a query."""
 
     async def read(last: str) -> Sequence[str]:
         found = await view.read(lambda store: store.members(view.tenant, query, after=last, limit=PAGE))
@@ -150,8 +150,8 @@ def members(view: View, query: MemberQuery, after: str) -> Ids:
     return _paged(read, after)
 
 
-def entries(view: View, entity: EntryKind, after: str) -> Ids:
-    """Go through the groups or the roles of the tenant's own."""
+def entry_ids(view: View, entity: EntryKind, after: str) -> Ids:
+    """Yield the groups, or the custom roles, of the tenant."""
 
     async def read(last: str) -> Sequence[str]:
         found = await view.read(lambda store: store.page(view.tenant, entity, after=last, limit=PAGE))
@@ -160,19 +160,19 @@ def entries(view: View, entity: EntryKind, after: str) -> Ids:
     return _paged(read, after)
 
 
-def granted(links: Links, holder: str, role: str, type_: str, after: str) -> Ids:
-    """Go through what a holder holds a role on, of one type."""
+def granted_ids(links: Links, holder: str, role: str, type_: str, after: str) -> Ids:
+    """Yield the scopes of one type on which a holder holds a role."""
     found = links.grants(GrantQuery(Relation.GRANTS_OF, holder))
     return _paged(lambda last: found.ids_after(Grant(role, ref(type_, last), holder)), after)
 
 
-def holders(links: Links, role: str, scope: str, after: str) -> Ids:
-    """Go through the members that hold a role on a scope by a grant of their own."""
+def holder_ids(links: Links, role: str, scope: str, after: str) -> Ids:
+    """Yield the members that hold a role on a scope by a grant of their own."""
     return _by_grant(links, role, scope, MEMBER, after)
 
 
-async def granted_groups(links: Links, role: str, scope: str) -> Ids:
-    """Go through the references of groups that hold a role on a scope."""
+async def groups_with_role(links: Links, role: str, scope: str) -> Ids:
+    """Yield the references of groups that hold a role on a scope."""
     async with aclosing(_by_grant(links, role, scope, GROUP, "")) as ids:
         async for id_ in ids:
             yield ref(GROUP, id_)
@@ -184,18 +184,18 @@ def _by_grant(links: Links, role: str, scope: str, kind: str, after: str) -> Ids
     return _paged(lambda last: found.ids_after(Grant(role, scope, ref(kind, last))), after)
 
 
-def inside(links: Links, group: str, after: str) -> Ids:
-    """Go through the members that stand in a group themselves."""
+def ids_in_group(links: Links, group: str, after: str) -> Ids:
+    """Yield the members that belong to a group directly."""
     return _by_group(links, group, MEMBER, after)
 
 
-async def groups_inside(links: Links, group: str) -> Ids:
-    """Go through the references of groups that stand in a group themselves."""
+async def groups_in_group(links: Links, group: str) -> Ids:
+    """Yield the references of groups that belong to a group directly."""
     async with aclosing(_by_group(links, group, GROUP, "")) as ids:
         async for id_ in ids:
             yield ref(GROUP, id_)
 
 
 def _by_group(links: Links, group: str, kind: str, after: str) -> Ids:
-    found = links.inside(group)
+    found = links.in_group(group)
     return _paged(lambda last: found.ids_after(ref(kind, last)), after)
