@@ -22,9 +22,9 @@ from sidegate.history.past_facts import Past
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request, Resource, Subject
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
-from sidegate.server.handlers.authorization import Authorization
-from sidegate.server.handlers.facts import Facts
-from sidegate.server.wire.checks import Codec
+from sidegate.server.handlers.authorization import AuthorizationHandler
+from sidegate.server.handlers.facts import FactsHandler
+from sidegate.server.wire.checks import CheckCodec
 from sidegate.server.wire.lists import ListCodec
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
@@ -90,13 +90,13 @@ async def of_size(members: int, times: int) -> None:
             row(f"{members:,} members: chain, allow", await measured(lambda: core.decider.decide(ALLOW), times))
             row(f"{members:,} members: chain, deny", await measured(lambda: core.decider.decide(DENY), times))
             tokens = RevisionTokens(b"a key for figures only")
-            facts = Facts(core.facts, Past(core.history), tokens)
+            facts = FactsHandler(core.facts, Past(core.history), tokens)
             floor = 0.0
             for name, decider in (("instant answer", Instant()), ("Check", core.decider)):
                 listening = ListenerSettings(addresses=("127.0.0.1:0",), drain=0, grace=0)
-                codec = Codec(tokens)
+                codec = CheckCodec(tokens)
                 lists = ListCodec(codec, tokens, Seals(b"a key for figures only"))
-                authorization = Authorization(decider, core.search, codec=codec, lists=lists)
+                authorization = AuthorizationHandler(decider, core.search, codec=codec, lists=lists)
                 handlers = {"AuthorizationService": authorization, "FactsService": facts}
                 server = GrpcServer(handlers, core.ready, listening)
                 addresses = await server.start()

@@ -52,8 +52,8 @@ from sidegate.replica.snapshot_files import SnapshotFiles
 from sidegate.replica.snapshots import Snapshots
 from sidegate.replica.verifier import Verifier
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
-from sidegate.server.handlers.authorization import Authorization
-from sidegate.server.handlers.facts import Facts
+from sidegate.server.handlers.authorization import AuthorizationHandler
+from sidegate.server.handlers.facts import FactsHandler
 from sidegate.server.handlers.groups import GroupHandler
 from sidegate.server.handlers.history import HistoryHandler
 from sidegate.server.handlers.members import MemberHandler
@@ -61,7 +61,7 @@ from sidegate.server.handlers.quotas import QuotaHandler
 from sidegate.server.handlers.resources import ResourceHandler
 from sidegate.server.handlers.roles import RoleHandler
 from sidegate.server.handlers.tenants import TenantHandler
-from sidegate.server.wire.checks import Codec
+from sidegate.server.wire.checks import CheckCodec
 from sidegate.server.wire.lists import ListCodec
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
@@ -150,16 +150,16 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
         key = await _token_key(settings, core.store)
         tokens, seals = RevisionTokens(key), Seals(key)
-        codec = Codec(tokens)
+        codec = CheckCodec(tokens)
         lists = ListCodec(codec, tokens, seals)
-        authorization = Authorization(
+        authorization = AuthorizationHandler(
             core.decider, core.search, codec=codec, lists=lists, max_checks=settings.batch_limit
         )
         watch_service = _watch_service(core, settings)
         metrics.show_watchers(watch_service.count)
         handlers = {
             "AuthorizationService": authorization,
-            "FactsService": Facts(core.facts, Past(core.history), tokens),
+            "FactsService": FactsHandler(core.facts, Past(core.history), tokens),
             **_membership(core, watch_service, tokens, seals, account_id=settings.account_id_pattern),
         }
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)

@@ -1,4 +1,4 @@
-"""Who may be given which role on the tenant, and into which group."""
+"""Which roles on the tenant can be granted by an actor, and to which groups it can add members."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sidegate.policy.pack.schema import Count, Operation
 
 
 async def require_grantable(context: CommandContext, role: str, *, field: str) -> None:
-    """Require that a role on the tenant is known, that it is granted at all, and that the actor has authority over it.
+    """Require that a role on the tenant exists and can be granted, and that the actor has authority over it.
 
     Raises:
-        InvalidInput: there is no such role (MS-01), or exactly one holds it, so that it is delegated.
+        InvalidInput: there is no such role (MS-01), or exactly one member holds it, so that it is delegated.
         NotPermitted: the actor has no authority over it.
     """
     schema = context.schema
@@ -27,11 +27,13 @@ async def require_grantable(context: CommandContext, role: str, *, field: str) -
         message = f"unknown role `{role}` on the tenant: {near(role, known, one_of(known))}"
         raise InvalidInput(Violation(field, message))
     if declared and declared.count is Count.EXACTLY_ONE:
-        raise InvalidInput(Violation(field, f"role `{role}` is held by exactly one: it is delegated, not granted"))
+        raise InvalidInput(
+            Violation(field, f"role `{role}` is held by exactly one member: it is delegated, not granted")
+        )
     await context.require_authority(role)
 
 
-async def give_roles(context: CommandContext, member: str, roles: Collection[str], *, field: str) -> None:
+async def grant_roles(context: CommandContext, member: str, roles: Collection[str], *, field: str) -> None:
     """Draft the grants of roles on the tenant to a member that holds none yet.
 
     Raises:
@@ -49,7 +51,7 @@ async def give_roles(context: CommandContext, member: str, roles: Collection[str
 
 
 async def require_over_group(context: CommandContext, group: str) -> None:
-    """Require authority over each role on the tenant that who stands in a group holds by it.
+    """Require authority over each role on the tenant that members of a group hold through it.
 
     Raises:
         NotPermitted: the actor has no authority over one of them.
@@ -61,8 +63,8 @@ async def require_over_group(context: CommandContext, group: str) -> None:
             await context.require_authority(role)
 
 
-async def put_into_groups(context: CommandContext, member: str, groups: Collection[str], *, field: str) -> None:
-    """Draft that a member stands in groups; who does that may change each of them.
+async def add_to_groups(context: CommandContext, member: str, groups: Collection[str], *, field: str) -> None:
+    """Draft that a member belongs to groups, each of which the actor may change.
 
     Raises:
         InvalidInput: there is no such group.

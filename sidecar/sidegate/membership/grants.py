@@ -1,4 +1,4 @@
-"""Grants on any scope, and the delegation of what exactly one holds (EF-02, EF-03, EF-05, EF-08, EF-09, EF-14)."""
+"""Grants on any scope, and the delegation of a role with one holder (EF-02, EF-03, EF-05, EF-08, EF-09, EF-14)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _HOLDERS: Mapping[str, InstanceOf] = {"member": InstanceOf.MEMBER, "group": Inst
 
 
 @dataclass(frozen=True, slots=True)
-class Delegated:
-    """Who held a role, and who holds it now."""
+class Delegation:
+    """The former and the present holder of a delegated role."""
 
     role: str
     former: str
@@ -43,36 +43,36 @@ class Grants:
     async def list(
         self, tenant: str, query: GrantQuery, caller: Caller, *, after: Grant | None, limit: int
     ) -> Sequence[Grant]:
-        """Return a page of grants, by role, scope and holder; who may view a resource sees who holds what on it.
+        """Return a page of grants, by role, scope and holder; an actor that may view a resource sees its grants.
 
-        What somebody holds on documents is told to members by document alone, where each is asked about itself.
+        Members see what a holder has on documents only document by document, where the pack is asked about each.
 
         Raises:
             NotPermitted: the pack denies it.
             NotFound: there is no such tenant.
         """
 
-        async def look(context: CommandContext) -> Sequence[Grant]:
+        async def read(context: CommandContext) -> Sequence[Grant]:
             await _require_visible(context, query.relation, query.value)
-            told = query
+            visible = query
             if query.relation is Relation.GRANTS_OF and not caller.is_platform:
-                told = replace(query, scope_types=frozenset(context.schema.core_scopes))
-            return await context.draft.read(lambda store: store.grant_page(tenant, told, after=after, limit=limit))
+                visible = replace(query, scope_types=frozenset(context.schema.core_scopes))
+            return await context.draft.read(lambda store: store.grant_page(tenant, visible, after=after, limit=limit))
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def grant(self, tenant: str, grant: Grant, caller: Caller) -> Written[Grant]:
         """Let a member or a group hold a role on a scope.
 
         Raises:
             NotPermitted: the pack denies it, or the actor has no authority over the role.
-            AlreadyExists: it is held so already.
-            InvalidInput: role, scope or holder is not right, or one too many would hold it.
+            AlreadyExists: the holder has it already.
+            InvalidInput: role, scope or holder is not right, or too many would hold it.
         """
 
         async def plan(context: CommandContext) -> Grant:
-            made = _on_scope(tenant, grant)
-            await _require_right(context, made)
+            made = _with_full_scope(tenant, grant)
+            await _require_may_grant(context, made)
             if made.scope == context.scope:
                 await require_grantable(context, made.role, field="grant.role")
             if await context.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is not None:
@@ -81,7 +81,7 @@ class Grants:
             context.draft.put(EntryKind.GRANT, made.role, made.scope, made.holder, payload={})
             return grant
 
-        needs = _named_by(tenant, grant)
+        needs = _entries_of(tenant, grant)
         return await self._commands.run(tenant, caller, plan=plan, needs=needs, field_of=_grant_field)
 
     async def revoke(self, tenant: str, grant: Grant, caller: Caller) -> Written[None]:
@@ -89,24 +89,24 @@ class Grants:
 
         Raises:
             NotPermitted: the pack denies it, or the actor has no authority over the role.
-            NotFound: it is not held so.
+            NotFound: the holder does not have it.
             LastHolder: exactly one must hold it.
         """
 
         async def plan(context: CommandContext) -> None:
-            made = _on_scope(tenant, grant)
-            await _require_right(context, made)
+            made = _with_full_scope(tenant, grant)
+            await _require_may_grant(context, made)
             if made.scope == context.scope:
                 await context.require_authority(made.role)
             if await context.draft.entry(EntryKind.GRANT, made.role, made.scope, made.holder) is None:
                 raise NotFound(f"`{made.holder}` does not hold role `{made.role}` on `{grant.scope}`")
             context.draft.remove(EntryKind.GRANT, made.role, made.scope, made.holder)
 
-        needs = _named_by(tenant, grant)[:1]
+        needs = _entries_of(tenant, grant)[:1]
         return await self._commands.run(tenant, caller, plan=plan, needs=needs)
 
-    async def delegate(self, tenant: str, role: str, to: str, caller: Caller) -> Written[Delegated]:
-        """Hand the role that exactly one holds to another member, in one transaction (EF-02).
+    async def delegate(self, tenant: str, role: str, to: str, caller: Caller) -> Written[Delegation]:
+        """Delegate the role that exactly one member holds to another member, in one transaction (EF-02).
 
         Where the pack lets a member hold one role, the two exchange theirs.
 
@@ -114,31 +114,31 @@ class Grants:
             NotPermitted: the pack denies it.
             NotFound: there is no such member.
             WrongState: the member is not active.
-            InvalidInput: the role is no such role, or nobody else would hold it.
+            InvalidInput: the role is no such role, or the member holds it already.
         """
 
-        async def plan(context: CommandContext) -> Delegated:
+        async def plan(context: CommandContext) -> Delegation:
             await context.ask(Operation.DELEGATE)
             declared = _delegable(context, role)
             if (await member_of(context, to)).status is not MemberStatus.ACTIVE:
-                raise WrongState(f"member `{to}` is not active: expected one that can act at once")
+                raise WrongState(f"member `{to}` is not active: expected one that can act now")
             holders = sorted(key[2] for _, key in await context.draft.related(Relation.GRANTS_AS, declared.name))
             if holders == [ref("member", to)]:
                 raise InvalidInput(Violation("to", f"`{to}` holds role `{declared.name}` already"))
             former = holders[0] if holders else ""
-            await _hand(context, declared.name, former, ref("member", to))
-            return Delegated(declared.name, split_ref(former)[1], to)
+            await _delegate_to(context, declared.name, former, ref("member", to))
+            return Delegation(declared.name, split_ref(former)[1], to)
 
         return await self._commands.run(tenant, caller, plan=plan, field_of=_delegate_field)
 
 
-def _on_scope(tenant: str, grant: Grant) -> Grant:
+def _with_full_scope(tenant: str, grant: Grant) -> Grant:
     return replace(grant, scope=ref(TENANT, tenant)) if grant.scope == TENANT else grant
 
 
-def _named_by(tenant: str, grant: Grant) -> list[EntryKey]:
-    """Return the entries that a grant speaks of, itself first."""
-    made = _on_scope(tenant, grant)
+def _entries_of(tenant: str, grant: Grant) -> list[EntryKey]:
+    """Return the entries that a grant refers to, the grant itself first."""
+    made = _with_full_scope(tenant, grant)
     named: list[EntryKey] = [(EntryKind.GRANT, (made.role, made.scope, made.holder))]
     kind, holder = split_ref(made.holder)
     if kind in HOLDERS:
@@ -160,8 +160,8 @@ async def _require_visible(context: CommandContext, relation: Relation, value: s
     )
 
 
-async def _require_right(context: CommandContext, grant: Grant) -> None:
-    """Require that the actor may grant and revoke this: by the operation on the tenant, by an action on the scope."""
+async def _require_may_grant(context: CommandContext, grant: Grant) -> None:
+    """Require that the actor may grant and revoke this: by the operation on the tenant, else an action on the scope."""
     schema = context.schema
     if grant.scope == context.scope:
         kind, holder = split_ref(grant.holder)
@@ -178,7 +178,7 @@ async def _require_right(context: CommandContext, grant: Grant) -> None:
 
 
 async def _read_for_checks(context: CommandContext, grant: Grant) -> None:
-    """Read what else speaks about the grant: on the tenant what its holder holds, elsewhere who holds what few may."""
+    """Read the grants that the checks compare it with: on the tenant those of the holder, else those of the scope."""
     declared = context.schema.roles.get(grant.role)
     if grant.scope == context.scope:
         await context.draft.related(Relation.GRANTS_OF, grant.holder)
@@ -190,15 +190,15 @@ def _delegable(context: CommandContext, role: str) -> Role:
     name = role or context.schema.founder
     declared = context.schema.roles.get(name)
     if declared is None or declared.count is not Count.EXACTLY_ONE or name not in context.schema.on_tenant:
-        raise InvalidInput(Violation("role", f"`{name}` is no role on the tenant that exactly one holds"))
+        raise InvalidInput(Violation("role", f"`{name}` is no role on the tenant that exactly one member holds"))
     return declared
 
 
-async def _hand(context: CommandContext, role: str, former: str, heir: str) -> None:
-    own = [key for _, key in await context.draft.related(Relation.GRANTS_OF, heir) if key[1] == context.scope]
+async def _delegate_to(context: CommandContext, role: str, former: str, new_holder: str) -> None:
+    own = [key for _, key in await context.draft.related(Relation.GRANTS_OF, new_holder) if key[1] == context.scope]
     keys = [
         (role, context.scope, former),
-        (role, context.scope, heir),
+        (role, context.scope, new_holder),
         *((name, context.scope, former) for name, _, _ in own),
     ]
     await context.draft.load((EntryKind.GRANT, key) for key in keys)
@@ -206,10 +206,10 @@ async def _hand(context: CommandContext, role: str, former: str, heir: str) -> N
         context.draft.remove(EntryKind.GRANT, role, context.scope, former)
     if context.schema.one_role_per_member:
         for name, scope, _ in own:
-            context.draft.remove(EntryKind.GRANT, name, scope, heir)
+            context.draft.remove(EntryKind.GRANT, name, scope, new_holder)
             if former:
                 context.draft.put(EntryKind.GRANT, name, scope, former, payload={})
-    context.draft.put(EntryKind.GRANT, role, context.scope, heir, payload={})
+    context.draft.put(EntryKind.GRANT, role, context.scope, new_holder, payload={})
 
 
 def _grant_field(fault: EntryFault) -> str:

@@ -1,4 +1,4 @@
-"""Groups: made, renamed and deleted; members and groups put in and taken out (MS-06)."""
+"""Groups: created, renamed and deleted; their members added and removed (MS-06)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sidegate.policy.pack.schema import InstanceOf, Operation
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """A group as it is; `members` are references, sorted, and none where they were not asked for."""
+    """A group as it is; `members` are references, sorted, empty if they were not asked for."""
 
     id: str
     name: str
@@ -29,7 +29,7 @@ class GroupState:
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """Who shall stand in a group, and who no more: references of members and groups."""
+    """The members and groups to add to a group and to remove from it, as references."""
 
     group: str
     added: Collection[str] = ()
@@ -51,7 +51,7 @@ class Groups:
             NotFound: there is no such tenant, or no such group.
         """
 
-        async def look(context: CommandContext) -> GroupState:
+        async def read(context: CommandContext) -> GroupState:
             await context.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: group})
             found = await context.draft.entry(EntryKind.GROUP, group)
             if found is None:
@@ -59,7 +59,7 @@ class Groups:
             inside = await context.draft.related(Relation.INSIDE, group)
             return GroupState(group, found["name"], tuple(sorted(key[1] for _, key in inside)))
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[GroupState]:
         """Return a page of groups, by ID, without their members.
@@ -69,22 +69,22 @@ class Groups:
             NotFound: there is no such tenant.
         """
 
-        async def look(context: CommandContext) -> Sequence[GroupState]:
+        async def read(context: CommandContext) -> Sequence[GroupState]:
             await context.ask(Operation.LIST_GROUPS)
             found = await context.draft.read(
                 lambda store: store.page(tenant, EntryKind.GROUP, after=after, limit=limit)
             )
             return [GroupState(key[0], str(payload["name"])) for (_, key), payload in found.items()]
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def create(self, tenant: str, group: GroupState, caller: Caller) -> Written[GroupState]:
-        """Make a group, with members where any are given.
+        """Create a group, with members if any are given.
 
         Raises:
             NotPermitted: the pack denies it.
             AlreadyExists: there is a group of this ID.
-            InvalidInput: a member of it is not there.
+            InvalidInput: a member of it does not exist.
         """
 
         async def plan(context: CommandContext) -> GroupState:
@@ -92,7 +92,7 @@ class Groups:
             if await context.draft.entry(EntryKind.GROUP, group.id) is not None:
                 raise AlreadyExists(f"there is a group `{group.id}` already")
             context.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
-            await _put_in(context, group.id, group.members)
+            await _add_members(context, group.id, group.members)
             return await _state(context, group.id)
 
         return await self._commands.run(tenant, caller, plan=plan, field_of=_members_field(group.members))
@@ -107,30 +107,30 @@ class Groups:
 
         async def plan(context: CommandContext) -> GroupState:
             await context.ask(Operation.UPDATE_GROUP, group.id)
-            await _require_there(context, group.id)
+            await _require_group(context, group.id)
             context.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
             return await _state(context, group.id)
 
         return await self._commands.run(tenant, caller, plan=plan)
 
     async def change(self, tenant: str, change: GroupChange, caller: Caller) -> Written[GroupState]:
-        """Put members and groups into a group, and take others out.
+        """Add members and groups to a group, and remove others.
 
         Raises:
             NotPermitted: the pack denies it, or the actor has no authority over a role that the group holds.
-            NotFound: there is no such group, or who is to be taken out does not stand in it.
-            InvalidInput: who is to be put in is not there, or the group would stand in itself.
+            NotFound: there is no such group, or what is to be removed does not belong to it.
+            InvalidInput: what is to be added does not exist, or the group would contain itself.
         """
         group = change.group
 
         async def plan(context: CommandContext) -> GroupState:
             await context.ask(Operation.UPDATE_GROUP, group)
-            await _require_there(context, group)
+            await _require_group(context, group)
             await require_over_group(context, group)
-            await _put_in(context, group, change.added)
+            await _add_members(context, group, change.added)
             for holder in dict.fromkeys(change.removed):
                 if await context.draft.entry(EntryKind.GROUP_MEMBER, group, holder) is None:
-                    raise NotFound(f"`{holder}` does not stand in group `{group}`")
+                    raise NotFound(f"`{holder}` does not belong to group `{group}`")
                 context.draft.remove(EntryKind.GROUP_MEMBER, group, holder)
             return await _state(context, group)
 
@@ -142,17 +142,17 @@ class Groups:
         Raises:
             NotPermitted: the pack denies it, or the actor has no authority over a role that the group holds.
             NotFound: there is no such group.
-            DocumentsHeld: documents stand in its folder.
+            DocumentsHeld: there are documents in its folder.
         """
 
         async def plan(context: CommandContext) -> None:
             await context.ask(Operation.DELETE_GROUP, group)
-            await _require_there(context, group)
+            await _require_group(context, group)
             await require_over_group(context, group)
             reference = ref("group", group)
             inside = await context.draft.related(Relation.CHILDREN, reference)
             if inside:
-                message = f"{len(inside)} documents stand in the folder of group `{group}`: move them first"
+                message = f"{len(inside)} documents are in the folder of group `{group}`: move them first"
                 raise DocumentsHeld(message, count=len(inside))
             held = [Relation.GRANTS_OF, Relation.GROUPS_OF, Relation.GRANTS_ON]
             for relation, value in ((Relation.INSIDE, group), *((relation, reference) for relation in held)):
@@ -163,12 +163,12 @@ class Groups:
         return await self._commands.run(tenant, caller, plan=plan)
 
 
-async def _require_there(context: CommandContext, group: str) -> None:
+async def _require_group(context: CommandContext, group: str) -> None:
     if await context.draft.entry(EntryKind.GROUP, group) is None:
         raise NotFound(f"there is no group `{group}` in tenant `{context.tenant}`")
 
 
-async def _put_in(context: CommandContext, group: str, holders: Collection[str]) -> None:
+async def _add_members(context: CommandContext, group: str, holders: Collection[str]) -> None:
     kinds = {"member": EntryKind.MEMBER, "group": EntryKind.GROUP}
     above = await context.groups_above(ref("group", group))
     await context.draft.load((EntryKind.GROUP_MEMBER, (group, holder)) for holder in holders)
@@ -178,7 +178,7 @@ async def _put_in(context: CommandContext, group: str, holders: Collection[str])
         if type_ not in kinds or await context.draft.entry(kinds[type_], id_) is None:
             raise InvalidInput(Violation(field, f"`{holder}` is not there: expected `member:<id>` or `group:<id>`"))
         if holder in above or holder == ref("group", group):
-            raise InvalidInput(Violation(field, f"`{holder}` would stand in itself: expected no cycle of groups"))
+            raise InvalidInput(Violation(field, f"`{holder}` would contain itself: expected no cycle of groups"))
         context.draft.put(EntryKind.GROUP_MEMBER, group, holder, payload={})
 
 

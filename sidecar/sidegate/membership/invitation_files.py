@@ -1,4 +1,4 @@
-"""Whom tables invite: CSV and spreadsheets, with one header for both (EF-12)."""
+"""Tables of invitees: CSV and spreadsheets, with one header for both (EF-12)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ADDRESSES: Final = ("email", "phone", "account")
 COLUMNS: Final = (*ADDRESSES, "name", "roles", "groups")
 """The columns of a table; `roles` and `groups` hold names separated by semicolons."""
 _BOUNDS: Final = Bounds(rows=MAX_INVITEES)
-_TO_DO: Final = {
-    Kind.NUMBER: "expected text, for a number keeps no leading `+` or `0`: format the column as text and type it anew",
-    Kind.FORMULA: "expected the text itself, for formulas are not run",
+_ADVICE: Final = {
+    Kind.NUMBER: "expected text, for a number loses a leading `+` or `0`: format the column as text and type it again",
+    Kind.FORMULA: "expected the text itself, since formulas are not run",
 }
 
 
 def from_csv(text: str) -> Iterator[Invitee]:
-    """Yield who stands in a table with a header; the place of each is its line.
+    """Yield the invitees of a table with a header; the place of each is its line.
 
     Raises:
         InvalidInput: the header or the table itself is wrong.
@@ -48,9 +48,9 @@ def from_csv(text: str) -> Iterator[Invitee]:
 
 
 def from_spreadsheet(raw: bytes, sheet: str = "") -> Iterator[Invitee]:
-    """Yield who stands in a sheet of an .xlsx file; the place of each is its row, as the spreadsheet numbers it.
+    """Yield the invitees of a sheet of an .xlsx file; the place of each is its row number in the spreadsheet.
 
-    Every cell must be a text: formulas are not run, and numbers have lost what they began with.
+    Every cell must be a text: formulas are not run, and numbers have lost their leading characters.
 
     Raises:
         InvalidInput: the file, the sheet or its header is wrong.
@@ -68,7 +68,7 @@ def _header(head: Row, table: Sheet) -> Mapping[int, str]:
     place = _place(head)
     for column, cell in head.cells.items():
         if cell.kind is not Kind.TEXT:
-            raise InvalidInput(_misfit(place, _address(column, head), cell))
+            raise InvalidInput(_wrong_cell(place, _address(column, head), cell))
     names = _names_of_columns([cell.value for cell in head.cells.values()], place=place)
     for column, name in zip(head.cells, names, strict=True):
         if table.hides(column):
@@ -78,20 +78,20 @@ def _header(head: Row, table: Sheet) -> Mapping[int, str]:
 
 
 def _faults(row: Row, header: Mapping[int, str]) -> Iterator[Violation]:
-    """Yield why a row can't be what people see who look at the sheet."""
+    """Yield why a row may differ from what people see in the sheet."""
     place = _place(row)
     if row.hidden:
         yield Violation(place, "is hidden: show the row, or delete it")
     for column, cell in row.cells.items():
         address = _address(column, row)
         if column not in header:
-            yield Violation(place, f"cell {address} stands in a column without a name: expected its name in the header")
+            yield Violation(place, f"cell {address} is in a column without a name: expected its name in the header")
         elif cell.kind is not Kind.TEXT:
-            yield _misfit(f"{place}.{header[column]}", address, cell)
+            yield _wrong_cell(f"{place}.{header[column]}", address, cell)
 
 
-def _misfit(field: str, address: str, cell: Cell) -> Violation:
-    return Violation(field, f"cell {address} holds {cell.kind.value}: {_TO_DO.get(cell.kind, 'expected text')}")
+def _wrong_cell(field: str, address: str, cell: Cell) -> Violation:
+    return Violation(field, f"cell {address} holds {cell.kind.value}: {_ADVICE.get(cell.kind, 'expected text')}")
 
 
 def _names_of_columns(cells: Sequence[str], *, place: str) -> list[str]:
@@ -103,7 +103,7 @@ def _names_of_columns(cells: Sequence[str], *, place: str) -> list[str]:
         hint = near(unknown[0], COLUMNS, one_of(COLUMNS))
         raise InvalidInput(Violation(place, f"unknown column `{unknown[0][:48]}`: {hint}"))
     if len(set(names)) < len(names):
-        raise InvalidInput(Violation(place, "a column stands twice: expected each once"))
+        raise InvalidInput(Violation(place, "a column appears twice: expected each once"))
     if not set(names) & set(ADDRESSES):
         raise InvalidInput(Violation(place, f"no column has addresses: {one_of(ADDRESSES)}"))
     return names

@@ -1,4 +1,4 @@
-"""Whom an invitation is for: by e-mail, mobile number or account ID (EF-11)."""
+"""The invitee of an invitation: by e-mail, mobile number or account ID (EF-11)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _LOOKS_LIKE_PHONE = re.compile(r"\+?[\d\s().-]+")
 _ID = re.compile(r"(?!\s)[^*\x00-\x1f\x7f-\x9f]{1,256}(?<!\s)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_FILLING = re.compile(r"[\s().-]")
+_SEPARATORS = re.compile(r"[\s().-]")
 ACCOUNT_ID: Final = r"(?=.*[^\W\d])[^\s@*;,]+"
 """What an account ID looks like unless the deployment says otherwise: no blanks, no `@`, and at least one letter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invitee:
-    """One who shall be invited; `place` says where the request names them, for errors.
+    """A person to invite; `place` is the position in the request, for errors.
 
     `faults` are what is wrong with the place itself, such as a cell that holds no text.
     """
@@ -45,7 +45,7 @@ class Invitee:
 
 
 def from_addresses(text: str) -> Iterator[Invitee]:
-    """Yield who stands in a text of addresses separated by semicolons; empty places are passed over."""
+    """Yield the invitees of a text of addresses separated by semicolons or line ends; empty parts are skipped."""
     parts = (found[0].strip() for found in _PART.finditer(text))
     for position, part in enumerate(filter(None, parts)):
         place = f"addresses[{position}]"
@@ -57,13 +57,13 @@ def from_addresses(text: str) -> Iterator[Invitee]:
             yield Invitee(place, account=part)
 
 
-def checked(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
+def normalized(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
     """Return the invitee with addresses as they are stored; `account_id` is the pattern of account IDs.
 
     Raises:
         InvalidInput: an address or a name is not right; names every field.
     """
-    phone = _FILLING.sub("", invitee.phone)
+    phone = _SEPARATORS.sub("", invitee.phone)
     phone = "+" + phone[2:] if phone.startswith("00") else phone
     made = replace(invitee, email=invitee.email.strip(), phone=phone, name=invitee.name.strip())
     if found := made.faults or (*_faults(made, account_id),):
@@ -72,13 +72,13 @@ def checked(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
 
 
 def require_email(email: str, field: str) -> Iterator[Violation]:
-    """Yield what is wrong with an e-mail address, nothing where there is none; no name server is asked."""
+    """Yield what is wrong with an e-mail address, nothing if there is none; no name server is asked."""
     if email and not _is_email(email):
         yield Violation(field, f"`{_shown(email)}` is no e-mail address: expected one such as `uma@acme.example`")
 
 
 def require_phone(phone: str, field: str) -> Iterator[Violation]:
-    """Yield what is wrong with a phone number, nothing where there is none."""
+    """Yield what is wrong with a phone number, nothing if there is none."""
     if phone and not _is_phone(phone):
         yield Violation(
             field, f"`{_shown(phone)}` is no mobile number: expected country and number, such as `+628123456789`"

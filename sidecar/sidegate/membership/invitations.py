@@ -25,18 +25,18 @@ from sidegate.membership.command.members import (
     member_of,
     put_member,
     records_of,
+    remove_member,
     require_seats,
     require_unique,
-    take_out,
 )
 from sidegate.membership.command.request_fields import FieldOf
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.grant_rules import give_roles, put_into_groups
+from sidegate.membership.grant_rules import add_to_groups, grant_roles
 from sidegate.membership.invitation_rows import (
     ACCOUNT_ID,
     MAX_INVITEES,
     Invitee,
-    checked,
+    normalized,
     require_email,
     require_phone,
 )
@@ -50,7 +50,7 @@ from sidegate.runtime.time_slices import in_time_slices
 
 DEFAULT_TTL: Final = timedelta(days=7)
 _ROW_FAILURES = (InvalidInput, NotPermitted, AlreadyExists, NotPossible)
-"""What is wrong with one row, while others may be right."""
+"""Errors of one row, while other rows may be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class InviteOrder:
 
 @dataclass(frozen=True, slots=True)
 class InviteResult:
-    """What became of one row: a pending member with its invitation, or the failure."""
+    """The result of one row: a pending member with its invitation, or the error."""
 
     place: str
     record: MemberRecord | None = None
@@ -98,7 +98,7 @@ class Invitations:
         self._clock = clock
 
     async def invite(self, tenant: str, order: InviteOrder, caller: Caller) -> Written[Sequence[InviteResult]]:
-        """Invite several at once.
+        """Invite several members in one command.
 
         Raises:
             InvalidInput: rows are wrong; names each of them, and nothing was written.
@@ -112,14 +112,14 @@ class Invitations:
                 found = f"more than {MAX_INVITEES} rows" if order.invitees else "no rows"
                 raise InvalidInput(Violation("invitees", f"has {found}: expected 1 to {MAX_INVITEES}"))
             await _read_ahead(context, order.invitees, self._account_id)
-            mark = context.draft.mark()
+            savepoint = context.draft.savepoint()
             results = [await self._row(context, invitee, order) async for invitee in in_time_slices(order.invitees)]
             failures = [result for result in results if result.failure is not None]
             if failures and not order.each:
                 if all(isinstance(result.failure, SeatsTaken) for result in failures):
-                    context.draft.undo(mark)
+                    context.draft.roll_back(savepoint)
                     await require_seats(context, len(order.invitees))
-                raise _together(failures)
+                raise _combined(failures)
             return results
 
         return await self._commands.run(
@@ -165,7 +165,7 @@ class Invitations:
         return await self._commands.run(tenant, caller, plan=plan)
 
     async def cancel(self, tenant: str, member: str, caller: Caller) -> Written[None]:
-        """Withdraw the invitation of a pending member, who is gone then.
+        """Withdraw the invitation of a pending member, which deletes the member.
 
         Raises:
             NotPermitted: the pack denies it.
@@ -175,18 +175,18 @@ class Invitations:
         async def plan(context: CommandContext) -> None:
             await context.ask(Operation.INVITE_MEMBER)
             await _pending(context, member)
-            await take_out(context, member)
+            await remove_member(context, member)
 
         return await self._commands.run(tenant, caller, plan=plan)
 
     async def _row(self, context: CommandContext, invitee: Invitee, order: InviteOrder) -> InviteResult:
-        mark = context.draft.mark()
+        savepoint = context.draft.savepoint()
         try:
             return InviteResult(
-                invitee.place, await self._invite(context, checked(invitee, self._account_id), order.ttl)
+                invitee.place, await self._invite(context, normalized(invitee, self._account_id), order.ttl)
             )
         except _ROW_FAILURES as error:
-            context.draft.undo(mark)
+            context.draft.roll_back(savepoint)
             return InviteResult(invitee.place, failure=error)
 
     async def _invite(self, context: CommandContext, invitee: Invitee, ttl: timedelta) -> MemberRecord:
@@ -198,8 +198,8 @@ class Invitations:
         await require_seats(context)
         put_member(context, member)
         invitation = await self._put_invitation(context, id_, ttl)
-        await give_roles(context, id_, invitee.roles, field=f"{invitee.place}.roles")
-        await put_into_groups(context, id_, invitee.groups, field=f"{invitee.place}.groups")
+        await grant_roles(context, id_, invitee.roles, field=f"{invitee.place}.roles")
+        await add_to_groups(context, id_, invitee.groups, field=f"{invitee.place}.groups")
         roles, groups = tuple(sorted(set(invitee.roles))), tuple(sorted(set(invitee.groups)))
         return MemberRecord(member, roles=roles, groups=groups, invitation=invitation)
 
@@ -220,8 +220,8 @@ class Invitations:
 
 
 async def _read_ahead(context: CommandContext, invitees: Sequence[Invitee], account_id: str) -> None:
-    """Read at once what the rows will ask for one by one; a row that is wrong is told so in its turn."""
-    made = [row for invitee in invitees if (row := _or_none(invitee, account_id)) is not None]
+    """Read together what the rows will read one by one; a wrong row is reported when it is handled."""
+    made = [row for invitee in invitees if (row := _normalized_or_none(invitee, account_id)) is not None]
     keys: list[EntryKey] = [(kind, (row.member,)) for row in made for kind in (EntryKind.MEMBER, EntryKind.INVITATION)]
     keys += [(EntryKind.GRANT, (role, context.scope, ref("member", row.member))) for row in made for role in row.roles]
     await context.draft.load(keys)
@@ -229,9 +229,9 @@ async def _read_ahead(context: CommandContext, invitees: Sequence[Invitee], acco
     await context.draft.related(Relation.PHONE, *(row.phone for row in made if row.phone))
 
 
-def _or_none(invitee: Invitee, account_id: str) -> Invitee | None:
+def _normalized_or_none(invitee: Invitee, account_id: str) -> Invitee | None:
     try:
-        return checked(invitee, account_id)
+        return normalized(invitee, account_id)
     except InvalidInput:
         return None
 
@@ -250,7 +250,7 @@ def _require_account(invited: Member, account: str) -> None:
 
 
 def _registered(invited: Member, acceptance: Acceptance) -> Member:
-    """Return the member with what the registration told; it fills in and never takes away."""
+    """Return the member with the details of the registration, which replace details but never remove them."""
     found = [
         *require_email(acceptance.email, "registration.email"),
         *require_phone(acceptance.phone, "registration.phone"),
@@ -265,8 +265,8 @@ def _registered(invited: Member, acceptance: Acceptance) -> Member:
     )
 
 
-def _together(failures: Sequence[InviteResult]) -> SidegateError:
-    """Return one error for all rows that failed: the first of their common kind, else what is wrong with each."""
+def _combined(failures: Sequence[InviteResult]) -> SidegateError:
+    """Return one error for all failed rows: the first one if all are of its kind, else what is wrong with each."""
     errors = [(result.place, result.failure) for result in failures if result.failure is not None]
     kinds = {type(error) for _, error in errors}
     if len(kinds) == 1 and kinds != {InvalidInput} and (len(errors) == 1 or not kinds & {AlreadyExists}):
@@ -278,11 +278,11 @@ def _together(failures: Sequence[InviteResult]) -> SidegateError:
 
 
 def _rows_field(invitees: Sequence[Invitee], account_id: str) -> FieldOf:
-    """Return what names the row, and the part of it, that an entry comes from."""
+    """Return a function that names the row, and the part of it, that an entry comes from."""
 
     def field_of(fault: EntryFault) -> str:
         member = fault.key[0] if fault.entity is EntryKind.MEMBER else split_ref(fault.key[-1])[1]
-        rows = (row for invitee in invitees if (row := _or_none(invitee, account_id)) is not None)
+        rows = (row for invitee in invitees if (row := _normalized_or_none(invitee, account_id)) is not None)
         place = next((row.place for row in rows if row.member == member), "invitees")
         part = {EntryKind.GRANT: "roles", EntryKind.GROUP_MEMBER: "groups"}.get(fault.entity) or fault.detail[0]
         return f"{place}.{part}"

@@ -1,4 +1,4 @@
-"""What a member holds: the resources that it owns, and those that lie in its own place (MS-12)."""
+"""The resources of a member: those that it owns, and those in its own containers, such as its workspace (MS-12)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from sidegate.model.reference import ref
 from sidegate.policy.pack.schema import OWNER, InstanceOf
 
 
-async def holdings_of(context: CommandContext, member: str) -> tuple[str, ...]:
-    """Return the references of what a member holds, sorted."""
+async def resources_of(context: CommandContext, member: str) -> tuple[str, ...]:
+    """Return the references of a member's resources, sorted."""
     grants = await context.draft.related(Relation.GRANTS_OF, ref("member", member))
     owned = {key[1] for _, key in grants if key[0] == OWNER and key[1] != context.scope}
-    places = _places(context, member)
-    inside = await context.draft.related(Relation.CHILDREN, *places) if places else {}
+    containers = _own_containers(context, member)
+    inside = await context.draft.related(Relation.CHILDREN, *containers) if containers else {}
     return tuple(sorted(owned | {key[0] for _, key in inside}))
 
 
-async def hand_over(context: CommandContext, references: Iterable[str], *, former: str, heir: str) -> None:
-    """Draft that another member owns resources in the place of the former one, and that they lie in its place."""
+async def transfer_resources(
+    context: CommandContext, references: Iterable[str], *, former: str, new_owner: str
+) -> None:
+    """Draft that resources belong to another member, and move them from the containers of the former to its own."""
     wanted = tuple(references)
     await context.draft.load((EntryKind.RESOURCE, (reference,)) for reference in wanted)
-    old, new = ref("member", former), ref("member", heir)
+    old, new = ref("member", former), ref("member", new_owner)
     await context.draft.load((EntryKind.GRANT, (OWNER, reference, who)) for reference in wanted for who in (old, new))
-    moved = dict(zip(_places(context, former), _places(context, heir), strict=True))
+    moved = dict(zip(_own_containers(context, former), _own_containers(context, new_owner), strict=True))
     for reference in wanted:
         if await context.draft.entry(EntryKind.GRANT, OWNER, reference, old) is not None:
             context.draft.remove(EntryKind.GRANT, OWNER, reference, old)
@@ -38,17 +40,17 @@ async def hand_over(context: CommandContext, references: Iterable[str], *, forme
             context.draft.put(EntryKind.RESOURCE, reference, payload={**resource, "parents": parents})
 
 
-async def take_away(context: CommandContext, references: Iterable[str]) -> None:
-    """Draft that registered resources are gone, with all that is held on them.
+async def delete_resources(context: CommandContext, references: Iterable[str]) -> None:
+    """Draft the deletion of registered resources, with all grants on them.
 
     Raises:
-        DocumentsHeld: others stand in one of them.
+        DocumentsHeld: other resources are in one of them.
     """
     wanted = sorted({*references})
-    others = await _standing_in(context, wanted)
+    others = await _children_outside(context, wanted)
     if others:
         parent, count = others[0]
-        raise DocumentsHeld(f"{count} resources stand in `{parent}`: delete or move them first", count=count)
+        raise DocumentsHeld(f"{count} resources are in `{parent}`: delete or move them first", count=count)
     await context.draft.load((EntryKind.RESOURCE, (reference,)) for reference in wanted)
     for entity, key in await context.draft.related(Relation.GRANTS_ON, *wanted):
         context.draft.remove(entity, *key)
@@ -57,9 +59,9 @@ async def take_away(context: CommandContext, references: Iterable[str]) -> None:
             context.draft.remove(EntryKind.RESOURCE, reference)
 
 
-async def _standing_in(context: CommandContext, references: Sequence[str]) -> list[tuple[str, int]]:
-    """Return which of some resources others than these stand in, each with how many."""
-    await context.draft.related(Relation.CHILDREN, *references)  # all at once, so that none is asked for alone
+async def _children_outside(context: CommandContext, references: Sequence[str]) -> list[tuple[str, int]]:
+    """Return which of the resources have children that are not among them, each with their number."""
+    await context.draft.related(Relation.CHILDREN, *references)  # all in one read
     among = {(reference,) for reference in references}
     found = []
     for reference in references:
@@ -69,8 +71,8 @@ async def _standing_in(context: CommandContext, references: Sequence[str]) -> li
     return found
 
 
-def _places(context: CommandContext, member: str) -> tuple[str, ...]:
-    """Return the references of what is there with the member and can hold resources, such as its workspace."""
+def _own_containers(context: CommandContext, member: str) -> tuple[str, ...]:
+    """Return the references of what exists with the member and can contain resources, such as its workspace."""
     parents = {parent for type_ in context.schema.resources.values() for parent in type_.parents}
     own = (type_ for type_ in context.schema.resources.values() if type_.instances is InstanceOf.MEMBER)
     return tuple(ref(type_.name, member) for type_ in own if type_.name in parents)

@@ -21,19 +21,19 @@ from sidegate.errors import (
 from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
-from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.members import (
     member_of,
     put_member,
     records_of,
+    remove_member,
     require_seats,
     require_unique,
-    take_out,
 )
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.membership.invitation_rows import require_email, require_phone
-from sidegate.membership.member_resources import hand_over, holdings_of, take_away
+from sidegate.membership.member_resources import delete_resources, resources_of, transfer_resources
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import member_payload
 from sidegate.model.facts import Member, MemberStatus
@@ -45,18 +45,18 @@ FIELDS: Final = frozenset({"name", "email", "phone", "mfa"})
 """What an update can set; only the platform knows who has a second factor."""
 
 
-class Held(Enum):
-    """What becomes of the documents that a member holds when it goes (MS-12)."""
+class DocumentsChoice(Enum):
+    """What happens to the documents of a member that is deactivated or deleted (MS-12)."""
 
-    UNSAID = 0
-    KEPT = 1
-    TRANSFERRED = 2
-    DELETED = 3
+    UNSPECIFIED = 0
+    KEEP = 1
+    TRANSFER = 2
+    DELETE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class MemberUpdate:
-    """A member as it shall be in the given fields; an empty `etag` asks for nothing."""
+    """New values of the given fields of a member; an empty `etag` requires nothing."""
 
     member: Member
     fields: Collection[str]
@@ -64,17 +64,17 @@ class MemberUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
-    """A member that goes, and what becomes of its documents; `heir` takes them where they are transferred."""
+class Offboarding:
+    """A member to deactivate or delete, and the choice for its documents; `new_owner` gets transferred ones."""
 
     member: str
-    held: Held = Held.UNSAID
-    heir: str = ""
+    documents: DocumentsChoice = DocumentsChoice.UNSPECIFIED
+    new_owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """How a member went: the record, None of a deleted one, and how many documents it held and were moved."""
+class Offboarded:
+    """The result: the record, None of a deleted member, and how many documents it held."""
 
     record: MemberRecord | None
     documents: int
@@ -96,14 +96,14 @@ class Members:
             NotFound: there is no such tenant, or no such member.
         """
 
-        async def look(context: CommandContext) -> MemberRecord:
+        async def read(context: CommandContext) -> MemberRecord:
             await context.ask_about(Operation.GET_MEMBER, {InstanceOf.MEMBER: member})
             found = await context.draft.records([member])
             if not found:
                 raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
             return found[member]
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def list(
         self, tenant: str, query: MemberQuery, caller: Caller, *, after: str, limit: int
@@ -115,14 +115,14 @@ class Members:
             NotFound: there is no such tenant.
         """
 
-        async def look(context: CommandContext) -> Sequence[MemberRecord]:
+        async def read(context: CommandContext) -> Sequence[MemberRecord]:
             await context.ask(Operation.LIST_MEMBERS)
             return await context.draft.read(lambda store: store.members(tenant, query, after=after, limit=limit))
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> None:
-        """Note when a member was seen; this makes no revision.
+        """Record when a member was seen; this makes no revision.
 
         Raises:
             NotFound: there is no such member.
@@ -134,9 +134,9 @@ class Members:
         """Set fields of a member.
 
         Raises:
-            NotPermitted: the pack denies it, or somebody else than the platform sets the second factor.
+            NotPermitted: the pack denies it, or another caller than the platform sets the second factor.
             NotFound: there is no such member.
-            StaleEtag: the member was altered since its etag was read.
+            StaleEtag: the member was changed since its etag was read.
             AlreadyExists: another member has the e-mail or phone number.
         """
         id_ = update.member.id
@@ -146,7 +146,7 @@ class Members:
             if "mfa" in update.fields and not context.caller.is_platform:
                 raise NotPermitted("only the platform knows who has a second factor", why="no_operation")
             stored = await member_of(context, id_)
-            require_fresh(update.etag, member_payload(stored), name=id_)
+            require_etag(update.etag, member_payload(stored), name=id_)
             new = _updated(stored, update.member, update.fields)
             await require_unique(context, new)
             put_member(context, new)
@@ -154,30 +154,30 @@ class Members:
 
         return await self._commands.run(tenant, caller, plan=plan, field_of=_update_field)
 
-    async def deactivate(self, tenant: str, leaving: Leaving, caller: Caller) -> Written[Left]:
-        """Pause an active member, who keeps its roles (EL-07); its documents need a choice (MS-12).
+    async def deactivate(self, tenant: str, offboarding: Offboarding, caller: Caller) -> Written[Offboarded]:
+        """Pause an active member, which keeps its roles (EL-07); its documents need a choice (MS-12).
 
         Raises:
-            NotPermitted: the pack denies it, or what becomes of the documents.
-            DocumentsHeld: the member holds documents, and nothing says what becomes of them.
+            NotPermitted: the pack denies it, or the choice for the documents.
+            DocumentsHeld: the member holds documents, and the request makes no choice for them.
             LastHolder: the member is the one holder of a role that exactly one holds.
             WrongState: the member is not active.
         """
 
-        async def plan(context: CommandContext) -> Left:
-            await context.ask(Operation.DEACTIVATE_MEMBER, leaving.member)
-            stored = await member_of(context, leaving.member)
+        async def plan(context: CommandContext) -> Offboarded:
+            await context.ask(Operation.DEACTIVATE_MEMBER, offboarding.member)
+            stored = await member_of(context, offboarding.member)
             if stored.status is not MemberStatus.ACTIVE:
                 raise WrongState(f"member `{stored.id}` is {stored.status.value}: expected an active one")
             await _require_replaceable(context, stored.id)
-            documents = await _settle(context, leaving, kept=True)
+            documents = await _apply_choice(context, offboarding, may_keep=True)
             put_member(context, replace(stored, status=MemberStatus.INACTIVE))
-            return Left((await records_of(context, [stored.id]))[stored.id], documents)
+            return Offboarded((await records_of(context, [stored.id]))[stored.id], documents)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_leaving_field)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_offboarding_field)
 
     async def activate(self, tenant: str, member: str, caller: Caller) -> Written[MemberRecord]:
-        """Let an inactive member in again, with the roles it has kept (EL-07).
+        """Activate an inactive member again, with the roles it had (EL-07).
 
         Raises:
             NotPermitted: the pack denies it.
@@ -196,35 +196,37 @@ class Members:
 
         return await self._commands.run(tenant, caller, plan=plan)
 
-    async def delete(self, tenant: str, leaving: Leaving, caller: Caller, *, confirmed: str) -> Written[Left]:
+    async def delete(
+        self, tenant: str, offboarding: Offboarding, caller: Caller, *, confirmed: str
+    ) -> Written[Offboarded]:
         """Delete a member with all it holds; `confirmed` is the etag that a first call without it returned (EL-09).
 
         Raises:
-            NotPermitted: the pack denies it, or what becomes of the documents.
-            DocumentsHeld: the member holds documents, and nothing says who takes them or that they go.
+            NotPermitted: the pack denies it, or the choice for the documents.
+            DocumentsHeld: the member holds documents, and the request does not transfer or delete them.
             LastHolder: the member is the one holder of a role that exactly one holds.
-            StaleEtag: the member was altered since the first call, or other documents would go with it.
+            StaleEtag: the member was changed since the first call, or other documents would be deleted with it.
         """
 
-        async def plan(context: CommandContext) -> Left:
-            await context.ask(Operation.DELETE_MEMBER, leaving.member)
-            stored = await member_of(context, leaving.member)
+        async def plan(context: CommandContext) -> Offboarded:
+            await context.ask(Operation.DELETE_MEMBER, offboarding.member)
+            stored = await member_of(context, offboarding.member)
             await _require_replaceable(context, stored.id)
-            held = await holdings_of(context, stored.id)
-            gone = held if leaving.held is Held.DELETED else ()
-            etag = etag_of({**member_payload(stored), "documents": [*gone]})
+            held = await resources_of(context, stored.id)
+            deleted = held if offboarding.documents is DocumentsChoice.DELETE else ()
+            etag = etag_of({**member_payload(stored), "documents": [*deleted]})
             if not confirmed:
-                if gone:
+                if deleted:
                     await context.ask(Operation.DELETE_DOCUMENTS)
-                return Left((await records_of(context, [stored.id]))[stored.id], len(held), etag)
+                return Offboarded((await records_of(context, [stored.id]))[stored.id], len(held), etag)
             if confirmed != etag:
-                changed = "was altered, or holds other documents," if gone else "was altered"
+                changed = "was altered, or holds other documents," if deleted else "was altered"
                 raise StaleEtag(f"member `{stored.id}` {changed} since the deletion was asked for: ask again")
-            documents = await _settle(context, leaving, kept=False)
-            await take_out(context, stored.id)
-            return Left(None, documents)
+            documents = await _apply_choice(context, offboarding, may_keep=False)
+            await remove_member(context, stored.id)
+            return Offboarded(None, documents)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_leaving_field)
+        return await self._commands.run(tenant, caller, plan=plan, field_of=_offboarding_field)
 
 
 def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
@@ -245,43 +247,46 @@ def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:
 
 
 async def _require_replaceable(context: CommandContext, member: str) -> None:
-    """Refuse that the one holder of a role on the tenant goes."""
+    """Require that a member is not the one holder of a role on the tenant."""
     for _, (role, scope, _holder) in await context.draft.related(Relation.GRANTS_OF, ref("member", member)):
         declared = context.schema.roles.get(role)
         if scope == context.scope and declared and declared.count is Count.EXACTLY_ONE:
             raise LastHolder(f"`{member}` is the one holder of role `{role}`: delegate it first")
 
 
-async def _settle(context: CommandContext, leaving: Leaving, *, kept: bool) -> int:
-    """Draft what becomes of the documents of one who goes; return how many there are."""
-    held = await holdings_of(context, leaving.member)
+async def _apply_choice(context: CommandContext, offboarding: Offboarding, *, may_keep: bool) -> int:
+    """Draft the choice for the documents of a member; return how many there are."""
+    held = await resources_of(context, offboarding.member)
     if not held:
         return 0
-    if leaving.held is Held.TRANSFERRED:
+    if offboarding.documents is DocumentsChoice.TRANSFER:
         await context.ask(Operation.TRANSFER_DOCUMENTS)
-        await _require_heir(context, leaving)
-        await hand_over(context, held, former=leaving.member, heir=leaving.heir)
-    elif leaving.held is Held.DELETED:
+        await _require_new_owner(context, offboarding)
+        await transfer_resources(context, held, former=offboarding.member, new_owner=offboarding.new_owner)
+    elif offboarding.documents is DocumentsChoice.DELETE:
         await context.ask(Operation.DELETE_DOCUMENTS)
-        await take_away(context, held)
-    elif leaving.held is Held.UNSAID or not kept:
-        choices = "transfer them, keep them where they are or delete them" if kept else "transfer or delete them"
-        raise DocumentsHeld(f"`{leaving.member}` still holds {len(held)} documents: {choices}", count=len(held))
+        await delete_resources(context, held)
+    elif offboarding.documents is DocumentsChoice.UNSPECIFIED or not may_keep:
+        choices = "transfer them, keep them where they are or delete them" if may_keep else "transfer or delete them"
+        raise DocumentsHeld(f"`{offboarding.member}` still holds {len(held)} documents: {choices}", count=len(held))
     return len(held)
 
 
-async def _require_heir(context: CommandContext, leaving: Leaving) -> None:
-    if leaving.heir == leaving.member or await context.draft.entry(EntryKind.MEMBER, leaving.heir) is None:
-        message = f"`{leaving.heir}` can't take the documents: expected another member"
+async def _require_new_owner(context: CommandContext, offboarding: Offboarding) -> None:
+    if (
+        offboarding.new_owner == offboarding.member
+        or await context.draft.entry(EntryKind.MEMBER, offboarding.new_owner) is None
+    ):
+        message = f"`{offboarding.new_owner}` can't take the documents: expected another member"
         raise InvalidInput(Violation("transfer_to", message))
-    if (await member_of(context, leaving.heir)).status is MemberStatus.INACTIVE:
-        raise WrongState(f"member `{leaving.heir}` is inactive: expected one that can use the documents")
+    if (await member_of(context, offboarding.new_owner)).status is MemberStatus.INACTIVE:
+        raise WrongState(f"member `{offboarding.new_owner}` is inactive: expected one that can use the documents")
 
 
 def _update_field(fault: EntryFault) -> str:
     return f"member.{fault.detail[0]}"
 
 
-def _leaving_field(fault: EntryFault) -> str:
-    """Return the field of what a member leaves: its own entry, or the documents that another member takes."""
+def _offboarding_field(fault: EntryFault) -> str:
+    """Return the field that an entry comes from: the member itself, or documents that another member gets."""
     return "name" if fault.entity is EntryKind.MEMBER else "transfer_to"

@@ -1,4 +1,4 @@
-"""Quota: what each member may still send, shared evenly or set by hand, taken and given back (MS-03, MS-08)."""
+"""Quota: what each member may still send, allocated evenly or set by hand, consumed and released (MS-03, MS-08)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sidegate.model.facts import MemberStatus
 from sidegate.policy.pack.schema import Operation
 
 MAX_QUOTA: Final = 2**53
-"""What every client can read exactly."""
+"""The largest whole number that every client can read exactly."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """How a quota was shared: each of so many members has `share`, and the first `remainder` by ID one more."""
+class QuotaAllocation:
+    """How a quota was shared: each of the members has `share`, and the first `remainder` by ID one more."""
 
     members: int
     share: int
@@ -50,7 +50,7 @@ class Quotas:
 
         return await self._commands.run(tenant, caller, plan=plan)
 
-    async def allocate(self, tenant: str, total: int, caller: Caller) -> Written[Shared]:
+    async def allocate(self, tenant: str, total: int, caller: Caller) -> Written[QuotaAllocation]:
         """Share a quota evenly among all active members, in one transaction (MS-08).
 
         Raises:
@@ -59,7 +59,7 @@ class Quotas:
         """
         _require_amount(total, "total", least=0)
 
-        async def plan(context: CommandContext) -> Shared:
+        async def plan(context: CommandContext) -> QuotaAllocation:
             await context.ask(Operation.ASSIGN_QUOTA)
             members = await context.draft.members_in(MemberStatus.ACTIVE)
             if not members:
@@ -67,18 +67,18 @@ class Quotas:
             share, remainder = divmod(total, len(members))
             for position, member in enumerate(members):
                 put_member(context, replace(member, quota=share + (position < remainder)))
-            return Shared(len(members), share, remainder)
+            return QuotaAllocation(len(members), share, remainder)
 
         return await self._commands.run(tenant, caller, plan=plan, field_of=fixed("parent"))
 
     async def consume(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
         """Take from what a member has left, never below zero (MS-08).
 
-        No pack lets a member do it: the application takes quota when it sends, for whoever sends. A member that could
-        take or give back quota by itself would be its own meter.
+        No pack lets a member do it: the application consumes quota when it sends for a member. A member that could
+        consume or release quota by itself would meter itself.
 
         Raises:
-            NotPermitted: somebody else than the platform asks.
+            NotPermitted: the caller is not the platform.
             NotFound: there is no such member.
             WrongState: the member is not active.
             QuotaExhausted: less is left.
@@ -94,7 +94,7 @@ class Quotas:
             if left < 0:
                 raise QuotaExhausted(f"member `{member}` has {stored.quota or 0} left, and {amount} are needed")
             put_member(context, replace(stored, quota=left))
-            context.draft.explain(EntryKind.MEMBER, member, cause=Cause.CONSUMED)
+            context.draft.set_cause(EntryKind.MEMBER, member, cause=Cause.CONSUMED)
             return left
 
         return await self._commands.run(tenant, caller, plan=plan)
@@ -103,7 +103,7 @@ class Quotas:
         """Give back what was taken (MS-08).
 
         Raises:
-            NotPermitted: somebody else than the platform asks.
+            NotPermitted: the caller is not the platform.
             NotFound: there is no such member.
         """
         _require_amount(amount, "amount", least=1)
@@ -114,7 +114,7 @@ class Quotas:
             quota = (stored.quota or 0) + amount
             _require_amount(quota, "amount", least=0)
             put_member(context, replace(stored, quota=quota))
-            context.draft.explain(EntryKind.MEMBER, member, cause=Cause.RELEASED)
+            context.draft.set_cause(EntryKind.MEMBER, member, cause=Cause.RELEASED)
             return quota
 
         return await self._commands.run(tenant, caller, plan=plan)

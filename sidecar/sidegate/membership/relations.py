@@ -1,4 +1,4 @@
-"""Who holds which role on a resource: on it or on what it stands in, and by themselves or through groups."""
+"""Who holds which role on a resource: on it or on its ancestors, directly or through groups."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _HOLDERS: Final[Mapping[HeldBy, tuple[InstanceOf, str]]] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class HeldRole:
-    """A role that a member or group holds on a scope; ordered as they are listed, the resource's own first.
+    """A role that a member or group holds on a scope; in the order of the list, those on the resource itself first.
 
     `distance` is that from the resource to the scope. `grantee` holds the role itself, by a grant or (`granted`
     False) as its pack says of the members of a group's folder; `holder` does through the groups of `through`, from
-    the grantee on to the one that it stands in.
+    the grantee on to the one that it belongs to.
     """
 
     distance: int
@@ -43,8 +43,8 @@ class HeldRole:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A page of what is held on a resource; `hidden` are scopes and groups that the actor may not look into."""
+class HeldRoles:
+    """A page of what is held on a resource; `hidden` are scopes and groups that the actor may not view."""
 
     roles: list[HeldRole] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
@@ -56,23 +56,25 @@ class Relations:
     def __init__(self, reads: ReadRunner) -> None:
         self._reads = reads
 
-    async def list(self, tenant: str, reference: str, caller: Caller, *, after: HeldRole | None, limit: int) -> Held:
+    async def list(
+        self, tenant: str, reference: str, caller: Caller, *, after: HeldRole | None, limit: int
+    ) -> HeldRoles:
         """Return up to `limit` of the roles that are held on a resource and come after one, in their order.
 
-        Roles on the tenant are left out: they are held on everything. Whoever may view the resource is told; what
-        is held on its parents and through groups only who may look into these, too.
+        Roles on the tenant are left out: they are held on everything. The actor must be allowed to view the resource;
+        for what is held on its ancestors and through groups, these, too.
 
         Raises:
             NotPermitted: the pack denies it.
             NotFound: there is no such tenant, or no such resource.
         """
 
-        async def look(context: CommandContext) -> Held:
+        async def read(context: CommandContext) -> HeldRoles:
             await context.ask_view(reference)
             if await context.draft.entry(EntryKind.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{tenant}`")
-            walk = _Walk(context, limit)
-            held = Held(hidden=walk.hidden)
+            walk = _RoleWalk(context, limit)
+            held = HeldRoles(hidden=walk.hidden)
             async with aclosing(walk.roles(await walk.scopes(reference), after)) as found:
                 async for role in found:
                     if after is None or role > after:
@@ -81,11 +83,11 @@ class Relations:
                         break
             return held
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
 
-class _Walk:
-    """Walks what is held in its order, from some place on, and reads no more than a page at once."""
+class _RoleWalk:
+    """Walks held roles in their order, from a cursor on, and reads no more than a page in one call."""
 
     def __init__(self, context: CommandContext, page: int) -> None:
         self._context = context
@@ -93,7 +95,7 @@ class _Walk:
         self.hidden: list[str] = []
 
     async def scopes(self, reference: str) -> list[tuple[int, str]]:
-        """Return the resource and what it stands in, nearest first, of each type the nearest, with the distances."""
+        """Return the resource and its ancestors, nearest first, of each type the nearest, with their distances."""
         found = {split_ref(reference)[0]: (0, reference)}
         waiting = [(0, reference)]
         while waiting:
@@ -105,53 +107,53 @@ class _Walk:
                     found[type_] = (distance + 1, parent)
                     waiting.append(found[type_])
         (first, *above) = sorted(found.values())
-        return [first, *[place for place in above if await self._may_view(place[1])]]
+        return [first, *[(distance, scope) for distance, scope in above if await self._may_view(scope)]]
 
     async def roles(self, scopes: Sequence[tuple[int, str]], after: HeldRole | None) -> AsyncGenerator[HeldRole]:
-        """Yield what is held on scopes, from about a place on."""
+        """Yield what is held on scopes, from about a cursor on."""
         for distance, scope in scopes:
             if after is not None and (distance, scope) < (after.distance, after.scope):
                 continue
             here = after if after is not None and scope == after.scope else None
-            async for top in self._on(HeldRole(distance, scope, granted=False, role="", grantee=""), here):
+            async for top in self._on_scope(HeldRole(distance, scope, granted=False, role="", grantee=""), here):
                 yield top
                 if split_ref(top.grantee)[0] == _GROUP:
                     same = here is not None and (here.role, here.grantee) == (top.role, top.grantee)
-                    async for role in self._through(top, here if same else None):
+                    async for role in self._through_group(top, here if same else None):
                         yield role
 
-    async def _on(self, place: HeldRole, after: HeldRole | None) -> AsyncGenerator[HeldRole]:
-        """Yield what is held on one scope without a group between."""
+    async def _on_scope(self, template: HeldRole, after: HeldRole | None) -> AsyncGenerator[HeldRole]:
+        """Yield what is held on one scope directly."""
         if after is None or not after.granted:
-            for role, holder in self._without_grant(place.scope):
-                yield replace(place, role=role, grantee=holder, holder=holder)
+            for role, holder in self._without_grant(template.scope):
+                yield replace(template, role=role, grantee=holder, holder=holder)
         last = None
         if after is not None and after.granted:
             last = Grant(after.role, after.scope, after.grantee)
             if await self._context.draft.entry(EntryKind.GRANT, last.role, last.scope, last.holder) is not None:
-                yield _granted(place, last)
+                yield _granted(template, last)
         while True:
-            grants = await self._grants(place.scope, last)
+            grants = await self._grants(template.scope, last)
             for grant in grants:
-                yield _granted(place, grant)
+                yield _granted(template, grant)
             if len(grants) < self._page:
                 return
             last = grants[-1]
 
-    async def _through(self, top: HeldRole, after: HeldRole | None) -> AsyncGenerator[HeldRole]:
-        """Yield who holds a group's role by standing in it, each group once however many ways lead there."""
+    async def _through_group(self, top: HeldRole, after: HeldRole | None) -> AsyncGenerator[HeldRole]:
+        """Yield who holds a group's role by belonging to it, each group once, whatever paths lead there."""
         seen: set[str] = set()
         waiting: list[tuple[str, ...]] = [(top.grantee,)]
         while waiting:
             path = waiting.pop()
-            if path[-1] in seen or not await self._may_look_into(path[-1]):
+            if path[-1] in seen or not await self._may_view_group(path[-1]):
                 continue
             seen.add(path[-1])
             if after is None or path >= after.through:
                 start = after.holder if after is not None and path == after.through else ""
-                async for holder in self._inside(path[-1], start):
+                async for holder in self._members_of(path[-1], start):
                     yield replace(top, through=path, holder=holder)
-            waiting += reversed([(*path, group) for group in await self._groups_inside(path[-1])])
+            waiting += reversed([(*path, group) for group in await self._groups_of(path[-1])])
 
     def _without_grant(self, scope: str) -> list[tuple[str, str]]:
         type_, id_ = split_ref(scope)
@@ -172,7 +174,7 @@ class _Walk:
         tenant, id_, limit = self._context.tenant, split_ref(group)[1], self._page
         return await self._context.draft.read(lambda store: store.group_page(tenant, id_, after=after, limit=limit))
 
-    async def _inside(self, group: str, after: str) -> AsyncGenerator[str]:
+    async def _members_of(self, group: str, after: str) -> AsyncGenerator[str]:
         while True:
             holders = await self._holders(group, after)
             for holder in holders:
@@ -181,10 +183,10 @@ class _Walk:
                 return
             after = holders[-1]
 
-    async def _groups_inside(self, group: str) -> list[str]:
-        """Return the groups that stand in a group, which come before its members."""
+    async def _groups_of(self, group: str) -> list[str]:
+        """Return the groups that belong to a group, which are listed before its members."""
         found: list[str] = []
-        async with aclosing(self._inside(group, "")) as inside:
+        async with aclosing(self._members_of(group, "")) as inside:
             async for holder in inside:
                 if split_ref(holder)[0] != _GROUP:
                     break
@@ -199,7 +201,7 @@ class _Walk:
             return False
         return True
 
-    async def _may_look_into(self, group: str) -> bool:
+    async def _may_view_group(self, group: str) -> bool:
         try:
             await self._context.ask_about(Operation.GET_GROUP, {InstanceOf.GROUP: split_ref(group)[1]})
         except NotPermitted:
@@ -209,5 +211,5 @@ class _Walk:
         return True
 
 
-def _granted(place: HeldRole, grant: Grant) -> HeldRole:
-    return replace(place, granted=True, role=grant.role, grantee=grant.holder, holder=grant.holder)
+def _granted(template: HeldRole, grant: Grant) -> HeldRole:
+    return replace(template, granted=True, role=grant.role, grantee=grant.holder, holder=grant.holder)

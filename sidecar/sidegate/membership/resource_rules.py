@@ -1,4 +1,4 @@
-"""What can be registered, and who may register it, change it and place it where."""
+"""What can be registered, and which actors may register, change and move it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sidegate.model.reference import ANY, ref, split_ref
 from sidegate.policy.pack.schema import InstanceOf, ResourceType
 
 
-def registrable(context: CommandContext, reference: str, *, field: str = "name") -> ResourceType:
+def require_registrable(context: CommandContext, reference: str, *, field: str = "name") -> ResourceType:
     """Return the type of a reference whose instances are registered one by one.
 
     Raises:
@@ -26,7 +26,7 @@ def registrable(context: CommandContext, reference: str, *, field: str = "name")
 
 
 async def ask_on(context: CommandContext, action: str, reference: str) -> None:
-    """Require that the actor may do an action on a resource; one that the pack doesn't name is the platform's.
+    """Require that the actor may do an action on a resource; without an action in the pack, only the platform may.
 
     Raises:
         NotPermitted: the pack denies it.
@@ -56,7 +56,7 @@ async def require_registering(context: CommandContext, type_: ResourceType, pare
         await ask_on(context, on_type, whole)
     elif questions and not on_type and not any(asked.values()):
         types = " or ".join(f"`{name}`" for name in questions)
-        message = f"expected the {types} that a `{type_.name}` is made in"
+        message = f"expected the {types} that a `{type_.name}` is registered in"
         raise InvalidInput(Violation("resource.parents", message))
     elif not questions:
         await ask_on(context, "", whole)

@@ -1,4 +1,4 @@
-"""Resources: registered with their owner, cloned, altered, deleted, and taken over by another (EF-06, EF-07, EF-10)."""
+"""Resources: registered with an owner, cloned, updated, deleted and handed over (EF-06, EF-07, EF-10)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted,
 from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import NO_AUTHORITY, CommandContext
-from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.members import member_of
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.request_fields import FieldOf, fixed, item_of
 from sidegate.membership.command.run import CommandRunner, Written
-from sidegate.membership.member_resources import hand_over, holdings_of, take_away
-from sidegate.membership.resource_rules import ask_on, ask_parents, registrable, require_moving, require_registering
+from sidegate.membership.member_resources import delete_resources, resources_of, transfer_resources
+from sidegate.membership.resource_rules import (
+    ask_on,
+    ask_parents,
+    require_moving,
+    require_registering,
+    require_registrable,
+)
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import Payload
 from sidegate.model.facts import MemberStatus
@@ -27,7 +33,7 @@ from sidegate.policy.pack.schema import OWNER, Operation
 
 @dataclass(frozen=True, slots=True)
 class ResourceState:
-    """A resource as it is; `owner` is a reference, "" where nobody owns it."""
+    """A resource as it is; `owner` is a reference, "" if nobody owns it."""
 
     reference: str
     parents: tuple[str, ...] = ()
@@ -36,15 +42,15 @@ class ResourceState:
 
     @property
     def etag(self) -> str:
-        """What it looks like, but for its owner."""
+        """The digest of parents and properties; the owner is not part of it."""
         return etag_of(_payload(self.parents, self.properties))
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceUpdate:
-    """A resource as it shall be: `parents` None leaves them as they are, and `properties` None leaves them all.
+    """New parents and properties of a resource; None leaves all of them unchanged.
 
-    A property that is None is taken away; `whole` takes away all that are not given; `etag` "" asks for nothing.
+    A property that is None is removed; `whole` removes all that are not given; an empty `etag` requires nothing.
     """
 
     reference: str
@@ -56,13 +62,13 @@ class ResourceUpdate:
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """Who hands over to whom; no `roles` means all that the member itself holds, no `resources` all documents.
+    """Two members of a hand-over; no `roles` means all that the former itself holds, no `resources` all documents.
 
-    Documents are resources of the types that nothing else stands in; a template is handed over by its name.
+    Documents are resources of the types that are no parents of others; a template is handed over by its name.
     """
 
     former: str
-    heir: str
+    new_holder: str
     roles: Collection[str] = ()
     resources: Collection[str] = ()
 
@@ -82,7 +88,7 @@ class Resources:
             NotFound: there is no such tenant, or no such resource.
         """
 
-        async def look(context: CommandContext) -> ResourceState:
+        async def read(context: CommandContext) -> ResourceState:
             await context.ask_view(reference)
             found = await context.draft.entry(EntryKind.RESOURCE, reference)
             if found is None:
@@ -91,7 +97,7 @@ class Resources:
                 reference, tuple(found["parents"]), found["properties"], await _owner(context, reference)
             )
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def list(
         self, tenant: str, query: ResourceQuery, caller: Caller, *, after: str, limit: int
@@ -103,14 +109,14 @@ class Resources:
             NotFound: there is no such tenant.
         """
 
-        async def look(context: CommandContext) -> Sequence[ResourceRecord]:
+        async def read(context: CommandContext) -> Sequence[ResourceRecord]:
             await context.ask(Operation.LIST_RESOURCES)
             return await context.draft.read(lambda store: store.resource_page(tenant, query, after=after, limit=limit))
 
-        return [_state(record) for record in await self._reads.run(tenant, caller, look)]
+        return [_state(record) for record in await self._reads.run(tenant, caller, read)]
 
     async def register(self, tenant: str, resource: ResourceState, caller: Caller) -> Written[ResourceState]:
-        """Make a resource known (EF-05, EF-06).
+        """Register a resource (EF-05, EF-06).
 
         Raises:
             NotPermitted: the pack denies it, or a member registers for another.
@@ -119,7 +125,7 @@ class Resources:
         """
 
         async def plan(context: CommandContext) -> ResourceState:
-            type_ = registrable(context, resource.reference, field="resource.name")
+            type_ = require_registrable(context, resource.reference, field="resource.name")
             await require_registering(context, type_, resource.parents)
             return await _put(context, resource)
 
@@ -128,7 +134,7 @@ class Resources:
         )
 
     async def clone(self, tenant: str, source: str, clone: ResourceState, caller: Caller) -> Written[ResourceState]:
-        """Make a resource like another, which belongs to who cloned it (EF-07).
+        """Register a copy of a resource, which belongs to the actor that cloned it (EF-07).
 
         Raises:
             NotPermitted: the pack denies it, on the resource or on a parent of it, or a member clones for another.
@@ -137,7 +143,7 @@ class Resources:
         """
 
         async def plan(context: CommandContext) -> ResourceState:
-            type_ = registrable(context, source)
+            type_ = require_registrable(context, source)
             await ask_on(context, type_.cloned_with, source)
             payload = await context.draft.entry(EntryKind.RESOURCE, source)
             if payload is None:
@@ -149,17 +155,17 @@ class Resources:
         return await self._commands.run(tenant, caller, plan=plan, field_of=_clone_field)
 
     async def update(self, tenant: str, update: ResourceUpdate, caller: Caller) -> Written[ResourceState]:
-        """Set properties of a resource, and place it elsewhere.
+        """Set properties of a resource, and its parents.
 
         Raises:
             NotPermitted: the pack denies either.
             NotFound: there is no such resource.
-            StaleEtag: it was altered since its etag was read.
+            StaleEtag: it was changed since its etag was read.
             InvalidInput: a parent or a property is not right.
         """
 
         async def plan(context: CommandContext) -> ResourceState:
-            type_ = registrable(context, update.reference, field="resource.name")
+            type_ = require_registrable(context, update.reference, field="resource.name")
             if update.properties is not None:
                 await ask_on(context, type_.updated_with, update.reference)
             stored = await context.draft.entry(EntryKind.RESOURCE, update.reference)
@@ -168,7 +174,7 @@ class Resources:
                 await require_moving(context, type_, update.reference, {*after} - before)
             if stored is None:
                 raise NotFound(f"there is no `{update.reference}` in tenant `{context.tenant}`")
-            require_fresh(update.etag, stored, name=update.reference)
+            require_etag(update.etag, stored, name=update.reference)
             merged = {**({} if update.whole else stored["properties"]), **(update.properties or {})}
             kept = {name: value for name, value in merged.items() if value is not None}
             parents = before if after is None else {*after}
@@ -181,20 +187,20 @@ class Resources:
         )
 
     async def delete(self, tenant: str, reference: str, caller: Caller) -> Written[None]:
-        """Delete a resource with all that is held on it.
+        """Delete a resource with all grants on it.
 
         Raises:
             NotPermitted: the pack denies it.
             NotFound: there is no such resource.
-            DocumentsHeld: others stand in it.
+            DocumentsHeld: other resources are in it.
         """
 
         async def plan(context: CommandContext) -> None:
-            type_ = registrable(context, reference)
+            type_ = require_registrable(context, reference)
             await ask_on(context, type_.deleted_with, reference)
             if await context.draft.entry(EntryKind.RESOURCE, reference) is None:
                 raise NotFound(f"there is no `{reference}` in tenant `{context.tenant}`")
-            await take_away(context, [reference])
+            await delete_resources(context, [reference])
 
         return await self._commands.run(tenant, caller, plan=plan)
 
@@ -205,15 +211,15 @@ class Resources:
             NotPermitted: the pack denies it.
             NotFound: there is no such member.
             InvalidInput: the two are one, or a named resource is not the former's.
-            WrongState: the heir is inactive.
+            WrongState: the new holder is inactive.
         """
 
         async def plan(context: CommandContext) -> int:
             await context.ask(Operation.TRANSFER_DOCUMENTS)
-            await _require_two(context, order)
-            moved = await _moved(context, order)
-            if strange := sorted({*order.resources} - moved):
-                message = f"`{order.former}` holds nothing on `{strange[0]}` to hand over"
+            await _require_two_members(context, order)
+            moved = await _draft_hand_over(context, order)
+            if not_held := sorted({*order.resources} - moved):
+                message = f"`{order.former}` holds nothing on `{not_held[0]}` to hand over"
                 raise InvalidInput(Violation("resources", message))
             return len(moved)
 
@@ -249,47 +255,47 @@ async def _owner(context: CommandContext, reference: str) -> str:
     return next((holder for _, (role, _, holder) in held if role == OWNER), "")
 
 
-async def _require_two(context: CommandContext, order: HandOver) -> None:
+async def _require_two_members(context: CommandContext, order: HandOver) -> None:
     await member_of(context, order.former)
-    heir = await member_of(context, order.heir)
-    if order.former == order.heir:
+    new_holder = await member_of(context, order.new_holder)
+    if order.former == order.new_holder:
         raise InvalidInput(Violation("to", "is who hands over: expected another member"))
-    if heir.status is MemberStatus.INACTIVE:
-        raise WrongState(f"member `{order.heir}` is inactive: expected one that can use the documents")
+    if new_holder.status is MemberStatus.INACTIVE:
+        raise WrongState(f"member `{order.new_holder}` is inactive: expected one that can use the documents")
 
 
-async def _moved(context: CommandContext, order: HandOver) -> set[str]:
-    """Draft what moves, and return the references of the resources that it is about."""
-    old, new = ref("member", order.former), ref("member", order.heir)
+async def _draft_hand_over(context: CommandContext, order: HandOver) -> set[str]:
+    """Draft the hand-over, and return the references of the resources that change hands."""
+    old, new = ref("member", order.former), ref("member", order.new_holder)
     held = await context.draft.related(Relation.GRANTS_OF, old)
     keys = [
         (role, scope)
         for _, (role, scope, _holder) in held
-        if scope != context.scope and _chosen(role, order.roles) and _meant(context, scope, order)
+        if scope != context.scope and _is_named(role, order.roles) and _is_handed_over(context, scope, order)
     ]
     await context.draft.load((EntryKind.GRANT, (role, scope, new)) for role, scope in keys)
     for role, scope in keys:
         context.draft.remove(EntryKind.GRANT, role, scope, old)
         context.draft.put(EntryKind.GRANT, role, scope, new, payload={})
     moved = {scope for _, scope in keys}
-    if _chosen(OWNER, order.roles):
-        places = [one for one in await holdings_of(context, order.former) if _meant(context, one, order)]
-        await hand_over(context, [*moved, *places], former=order.former, heir=order.heir)
-        moved.update(places)
+    if _is_named(OWNER, order.roles):
+        contained = [one for one in await resources_of(context, order.former) if _is_handed_over(context, one, order)]
+        await transfer_resources(context, [*moved, *contained], former=order.former, new_owner=order.new_holder)
+        moved.update(contained)
     return moved
 
 
-def _meant(context: CommandContext, reference: str, order: HandOver) -> bool:
-    """Return whether a resource is handed over: a named one, else each of a type that nothing else stands in."""
+def _is_handed_over(context: CommandContext, reference: str, order: HandOver) -> bool:
+    """Return whether a resource is handed over: a named one, or each of a type that is no parent of others."""
     return reference in order.resources if order.resources else split_ref(reference)[0] not in context.schema.parents
 
 
-def _chosen(name: str, names: Collection[str]) -> bool:
+def _is_named(name: str, names: Collection[str]) -> bool:
     return not names or name in names
 
 
 def _content_field(parents: Sequence[str], properties: Mapping[str, Json | None]) -> FieldOf:
-    """Return what names the parent or the property that an entry comes from, or the resource for stored ones."""
+    """Return a function that names the given parent or property, or the resource for stored ones."""
 
     def field_of(fault: EntryFault) -> str:
         if fault.entity is EntryKind.GRANT:

@@ -11,7 +11,7 @@ from sidegate.errors import AlreadyExists, BuiltIn, InvalidInput, NotFound, Side
 from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
-from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.request_fields import FieldOf, item_of
 from sidegate.membership.command.run import CommandRunner, Written
@@ -36,7 +36,7 @@ class RoleState:
 
 @dataclass(frozen=True, slots=True)
 class PermissionChange:
-    """What to add to a role and what to take away; an empty `etag` asks for nothing."""
+    """The permissions to add to a role and to remove; an empty `etag` requires nothing."""
 
     role: str
     added: Collection[tuple[str, str]] = ()
@@ -45,8 +45,8 @@ class PermissionChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """What became of one target of a copy: the revision it made, or the failure."""
+class CopyResult:
+    """The result of one target of a copy: the revision that it made, or the error."""
 
     tenant: str
     revision: Revision = NO_REVISION
@@ -68,7 +68,7 @@ class Roles:
             NotFound: there is no such tenant, or no such role.
         """
 
-        async def look(context: CommandContext) -> RoleState:
+        async def read(context: CommandContext) -> RoleState:
             await context.ask_about(Operation.GET_ROLE, {InstanceOf.ROLE: role})
             if role in context.schema.on_tenant:
                 return RoleState(role, built_in=True)
@@ -77,7 +77,7 @@ class Roles:
                 raise NotFound(f"there is no role `{role}` in tenant `{tenant}`")
             return _state(role, found)
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[RoleState]:
         """Return a page of the tenant's own roles, by name; the first page has the built-in ones before them.
@@ -87,13 +87,13 @@ class Roles:
             NotFound: there is no such tenant.
         """
 
-        async def look(context: CommandContext) -> Sequence[RoleState]:
+        async def read(context: CommandContext) -> Sequence[RoleState]:
             await context.ask(Operation.LIST_ROLES)
             found = await context.draft.read(lambda store: store.page(tenant, EntryKind.ROLE, after=after, limit=limit))
             own = [_state(key[0], payload) for (_, key), payload in found.items()]
             return own if after else [*(RoleState(name, built_in=True) for name in context.schema.on_tenant), *own]
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def create(
         self, tenant: str, role: str, permissions: Collection[tuple[str, str]], caller: Caller
@@ -122,13 +122,13 @@ class Roles:
             NotPermitted: the pack denies it.
             BuiltIn: the role is built in (EL-03).
             NotFound: there is no such role.
-            StaleEtag: it was altered since its etag was read.
+            StaleEtag: it was changed since its etag was read.
         """
 
         async def plan(context: CommandContext) -> RoleState:
             await context.ask(Operation.UPDATE_ROLE, change.role)
             payload = await _own(context, change.role)
-            require_fresh(change.etag, payload, name=change.role)
+            require_etag(change.etag, payload, name=change.role)
             return _put(context, change.role, ({*_pairs(payload)} | {*change.added}) - {*change.removed})
 
         return await self._commands.run(
@@ -136,7 +136,7 @@ class Roles:
         )
 
     async def rename(self, tenant: str, role: str, new: str, caller: Caller) -> Written[RoleState]:
-        """Give a role another name; who holds it goes on holding it.
+        """Rename a role; its holders hold it under the new name.
 
         Raises:
             NotPermitted: the pack denies it.
@@ -159,7 +159,7 @@ class Roles:
         return await self._commands.run(tenant, caller, plan=plan, field_of=_rename_field)
 
     async def delete(self, tenant: str, role: str, caller: Caller) -> Written[int]:
-        """Delete a role; the answer is how many held it.
+        """Delete a role; the result is how many held it.
 
         Raises:
             NotPermitted: the pack denies it.
@@ -180,7 +180,7 @@ class Roles:
 
     async def copy(
         self, tenant: str, role: str, targets: Sequence[str], caller: Caller, *, replacing: bool
-    ) -> Sequence[Copied]:
+    ) -> Sequence[CopyResult]:
         """Copy a role to other tenants, one after the other, with a result for each (EL-05).
 
         Raises:
@@ -202,19 +202,19 @@ class Roles:
 
     async def _copy(
         self, target: str, role: str, source: Mapping[str, Any], caller: Caller, *, replacing: bool
-    ) -> Copied:
+    ) -> CopyResult:
         async def plan(context: CommandContext) -> None:
             await context.ask(Operation.COPY_ROLE, role)
-            there = await context.draft.entry(EntryKind.ROLE, role)
-            if there is None or not replacing:
+            existing = await context.draft.entry(EntryKind.ROLE, role)
+            if existing is None or not replacing:
                 await _require_free(context, role, field="name")
             _put(context, role, {*_pairs(source)})
 
         try:
             written = await self._commands.run(target, caller, plan=plan)
         except SidegateError as error:
-            return Copied(target, failure=error)
-        return Copied(target, written.revision)
+            return CopyResult(target, failure=error)
+        return CopyResult(target, written.revision)
 
 
 async def _require_free(context: CommandContext, role: str, *, field: str) -> None:
@@ -253,7 +253,7 @@ def _state(role: str, payload: Mapping[str, Any]) -> RoleState:
 
 
 def _permissions_field(permissions: Sequence[tuple[str, str]], *, otherwise: str) -> FieldOf:
-    """Return what names the permission that a role's entry has from the request; `otherwise` names the role."""
+    """Return a function that names the given permission, or `otherwise` for stored ones."""
 
     def field_of(fault: EntryFault) -> str:
         _, type_, action = (*fault.detail, "", "", "")[:3]

@@ -1,4 +1,4 @@
-"""Tenants: made with their first member, set, suspended, resumed and deleted."""
+"""Tenants: created with their first member, updated, suspended, resumed and deleted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted,
 from sidegate.facts.entry_fault import EntryFault
 from sidegate.membership.command.caller import Caller
 from sidegate.membership.command.context import CommandContext
-from sidegate.membership.command.etags import etag_of, require_fresh
+from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.request_fields import FieldOf
 from sidegate.membership.command.run import CommandRunner, Written
@@ -25,8 +25,8 @@ from sidegate.policy.pack.schema import Operation, Schema
 
 
 @dataclass(frozen=True, slots=True)
-class TenantOrder:
-    """A tenant to make: `pack` is "" for the server's default, `owner` its first member."""
+class NewTenant:
+    """A tenant to create: `pack` is "" for the server's default, `owner` its first member."""
 
     tenant: str
     owner: Member
@@ -36,7 +36,7 @@ class TenantOrder:
 
 @dataclass(frozen=True, slots=True)
 class SettingsUpdate:
-    """Settings to set, None taking one away; `whole` takes away all that are not given; `etag` "" asks for nothing."""
+    """Settings to set, None removes one; `whole` removes all that are not given; an empty `etag` requires nothing."""
 
     settings: Mapping[str, Json | None]
     whole: bool = False
@@ -47,7 +47,7 @@ class SettingsUpdate:
 class TenantState:
     """A tenant as it is: `roles` are those that its pack builds in, on the tenant.
 
-    `created_at` is None of one that is only about to be written.
+    `created_at` is None before the tenant is written.
     """
 
     id: str
@@ -62,7 +62,7 @@ class TenantState:
 
 @dataclass(frozen=True, slots=True)
 class TenantDeletion:
-    """What a deletion takes along; `state` is None where it is done, `etag` what its confirmation is given for."""
+    """What a deletion deletes; `state` is None once it is done, `etag` is what its confirmation is for."""
 
     state: TenantState | None
     size: TenantSize
@@ -79,19 +79,19 @@ class Tenants:
         self._reads = reads
         self._pack_names = pack_names
 
-    async def create(self, order: TenantOrder, caller: Caller) -> Written[TenantState]:
-        """Make a tenant with its first member, who holds the pack's first role (EL-04, MS-01, EF-01).
+    async def create(self, order: NewTenant, caller: Caller) -> Written[TenantState]:
+        """Create a tenant with its first member, which holds the pack's first role (EL-04, MS-01, EF-01).
 
         Raises:
             AlreadyExists: there is a tenant of this ID.
-            NotPermitted: somebody else than the platform asks for it.
+            NotPermitted: the caller is not the platform.
             InvalidInput: the pack is not known, or a setting is not right.
         """
 
         async def plan(context: CommandContext) -> TenantState:
             return await self._create(context, order)
 
-        return await self._commands.run(order.tenant, caller, plan=plan, field_of=_order_field)
+        return await self._commands.run(order.tenant, caller, plan=plan, field_of=_new_tenant_field)
 
     async def get(self, tenant: str, caller: Caller) -> TenantState:
         """Return a tenant.
@@ -101,17 +101,17 @@ class Tenants:
             NotFound: there is none of this ID.
         """
 
-        async def look(context: CommandContext) -> TenantState:
+        async def read(context: CommandContext) -> TenantState:
             await context.ask(Operation.GET_TENANT)
             return self._state(await context.draft.tenant_record())
 
-        return await self._reads.run(tenant, caller, look)
+        return await self._reads.run(tenant, caller, read)
 
     async def list(self, query: TenantQuery, caller: Caller, *, after: str, limit: int) -> Sequence[TenantState]:
         """Return a page of tenants, by ID.
 
         Raises:
-            NotPermitted: somebody else than the platform asks for it.
+            NotPermitted: the caller is not the platform.
         """
         _require_platform(caller, "listed")
         found = await self._commands.store.tenant_page(query, after=after, limit=limit)
@@ -123,14 +123,14 @@ class Tenants:
         Raises:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
-            StaleEtag: the tenant was altered since its etag was read.
+            StaleEtag: the tenant was changed since its etag was read.
             InvalidInput: the pack does not declare a setting, or one of another type.
         """
 
         async def plan(context: CommandContext) -> TenantState:
             await context.ask(Operation.UPDATE_TENANT)
             stored = await context.draft.entry(EntryKind.TENANT) or {}
-            require_fresh(update.etag, stored, name=tenant)
+            require_etag(update.etag, stored, name=tenant)
             merged = {**({} if update.whole else stored["settings"]), **update.settings}
             kept = {name: value for name, value in merged.items() if value is not None}
             return await _put(context, {**stored, "settings": kept})
@@ -138,7 +138,7 @@ class Tenants:
         return await self._commands.run(tenant, caller, plan=plan, field_of=_settings_field(update.settings))
 
     async def suspend(self, tenant: str, caller: Caller) -> Written[TenantState]:
-        """Let nobody in a tenant be allowed anything, until it is resumed.
+        """Suspend a tenant: everything in it is denied until it is resumed.
 
         Raises:
             NotPermitted: the tenant's pack denies it.
@@ -148,37 +148,37 @@ class Tenants:
 
         async def plan(context: CommandContext) -> TenantState:
             await context.ask(Operation.SUSPEND_TENANT)
-            return await _turned(context, suspended=True)
+            return await _set_suspended(context, suspended=True)
 
         return await self._commands.run(tenant, caller, plan=plan)
 
     async def resume(self, tenant: str, caller: Caller) -> Written[TenantState]:
         """Let a suspended tenant decide as before.
 
-        No pack lets a member do it: nobody in a suspended tenant is allowed anything, and whom the platform has
-        suspended must not come back on their own.
+        No pack lets a member do it: everything in a suspended tenant is denied, and a tenant that the platform has
+        suspended must not resume itself.
 
         Raises:
-            NotPermitted: somebody else than the platform asks for it.
+            NotPermitted: the caller is not the platform.
             NotFound: there is no such tenant.
             WrongState: the tenant is not suspended.
         """
 
         async def plan(context: CommandContext) -> TenantState:
             _require_platform(context.caller, "resumed")
-            return await _turned(context, suspended=False)
+            return await _set_suspended(context, suspended=False)
 
         return await self._commands.run(tenant, caller, plan=plan)
 
     async def delete(self, tenant: str, caller: Caller, *, confirmed: str) -> Written[TenantDeletion]:
         """Delete a tenant with all that is in it; `confirmed` is the etag that a first call without it returned.
 
-        Its history stays; a new tenant of its ID goes on counting its revisions.
+        Its history remains; a new tenant of its ID continues its revision numbers.
 
         Raises:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
-            StaleEtag: another number of members or resources would go than the first call told, or another tenant.
+            StaleEtag: the number of members or resources changed since the first call, or the tenant did.
         """
 
         async def plan(context: CommandContext) -> TenantDeletion:
@@ -190,13 +190,14 @@ class Tenants:
             if not confirmed:
                 return TenantDeletion(self._state(record), size, etag)
             if confirmed != etag:
-                raise StaleEtag(f"other things would go with `{tenant}` than the deletion was confirmed for: ask again")
+                message = f"`{tenant}` changed since the deletion was asked for: ask again"
+                raise StaleEtag(message)
             context.draft.remove(EntryKind.TENANT)
             return TenantDeletion(None, size)
 
         return await self._commands.run(tenant, caller, plan=plan)
 
-    async def _create(self, context: CommandContext, order: TenantOrder) -> TenantState:
+    async def _create(self, context: CommandContext, order: NewTenant) -> TenantState:
         _require_platform(context.caller, "made")
         if await context.draft.entry(EntryKind.TENANT) is not None:
             raise AlreadyExists(f"there is a tenant `{order.tenant}` already")
@@ -225,8 +226,8 @@ def _require_platform(caller: Caller, what: str) -> None:
         raise NotPermitted(f"tenants are {what} by the platform alone", why="no_operation")
 
 
-async def _turned(context: CommandContext, *, suspended: bool) -> TenantState:
-    """Draft that the tenant is suspended, or no more."""
+async def _set_suspended(context: CommandContext, *, suspended: bool) -> TenantState:
+    """Draft that the tenant is suspended, or that it is not."""
     stored = await context.draft.entry(EntryKind.TENANT)
     if stored is None:
         raise NotFound(f"there is no tenant `{context.tenant}`")
@@ -261,7 +262,7 @@ def _state(
     )
 
 
-def _order_field(fault: EntryFault) -> str:
+def _new_tenant_field(fault: EntryFault) -> str:
     match fault.entity:
         case EntryKind.TENANT:
             return ".".join(("tenant", *fault.detail))
@@ -272,5 +273,5 @@ def _order_field(fault: EntryFault) -> str:
 
 
 def _settings_field(settings: Mapping[str, Json | None]) -> FieldOf:
-    """Return what names the setting that the request gives, or the tenant for a stored one."""
+    """Return a function that names the given setting, or the tenant for a stored one."""
     return lambda fault: ".".join(("tenant", *fault.detail)) if settings.keys() & {*fault.detail} else "tenant.name"

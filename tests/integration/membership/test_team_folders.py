@@ -70,7 +70,7 @@ async def test_only_the_team_makes_documents_in_its_folder(company: Company) -> 
     await refused(company.register("document:t1", SALES, actor="member:mia", owner="leo"), "NOT_PERMITTED")
     refusal = await refused(company.register("document:t1", actor="member:mia"), "INVALID_INPUT")
     assert refusal.violations == {
-        "resource.parents": "expected the `workspace` or `group` that a `document` is made in"
+        "resource.parents": "expected the `workspace` or `group` that a `document` is registered in"
     }
 
     await add(company, "member:adam")

@@ -17,9 +17,9 @@ from sidegate.model.decision import Decision
 from sidegate.model.question import Request
 from sidegate.model.revision import Revision
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
-from sidegate.server.handlers.authorization import Authorization
-from sidegate.server.handlers.facts import Facts
-from sidegate.server.wire.checks import Codec
+from sidegate.server.handlers.authorization import AuthorizationHandler
+from sidegate.server.handlers.facts import FactsHandler
+from sidegate.server.wire.checks import CheckCodec
 from sidegate.server.wire.lists import ListCodec
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
@@ -94,10 +94,15 @@ async def serving(
 ) -> AsyncIterator[GrpcServer]:
     """Run a server; unless said otherwise on a port that the system chooses."""
     settings = {"addresses": ("127.0.0.1:0",), "grace": 1.0} | settings
-    codec = Codec(TOKENS)
+    codec = CheckCodec(TOKENS)
     lists = ListCodec(codec, TOKENS, Seals(KEY))
-    authorization = Authorization(decider or ScriptedDecider(), search, codec=codec, lists=lists, max_checks=max_checks)
-    handlers = {"AuthorizationService": authorization, "FactsService": Facts(facts or ScriptedFacts(), None, TOKENS)}
+    authorization = AuthorizationHandler(
+        decider or ScriptedDecider(), search, codec=codec, lists=lists, max_checks=max_checks
+    )
+    handlers = {
+        "AuthorizationService": authorization,
+        "FactsService": FactsHandler(facts or ScriptedFacts(), None, TOKENS),
+    }
     if history is not None:
         handlers["HistoryService"] = history
     server = GrpcServer(handlers, ready, ListenerSettings(**settings), on_call=on_call)

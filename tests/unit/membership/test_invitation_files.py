@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sidegate.errors import InvalidInput
 from sidegate.membership.invitation_files import COLUMNS, from_csv, from_spreadsheet
-from sidegate.membership.invitation_rows import checked
+from sidegate.membership.invitation_rows import normalized
 from support.workbooks import SHEET, as_openpyxl_writes, packed, parts, row, sheet, xlsx
 
 cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]), max_size=6)
@@ -80,16 +80,16 @@ def cell_of(kind, inside):
             "cell `B2` holds a formula: expected the text itself",
         ),
         (cell_of("str", "<f/>"), ".phone", "cell `B2` holds a formula"),
-        ('<c r="H2" t="str"><v>x</v></c>', "", "cell `H2` stands in a column without a name"),
+        ('<c r="H2" t="str"><v>x</v></c>', "", "cell `H2` is in a column without a name"),
     ],
 )
 def test_what_is_no_text_is_refused_in_its_cell(made, field, message):
     """EF-12: no number loses its plus sign or zeros unseen, and no formula runs: the row is refused, by its cell."""
     wrong = f'<row r="2"><c r="A2" t="str"><v>a@b.c</v></c>{made}</row>'
     bad, good = from_spreadsheet(xlsx(HEAD, wrong, row(3, "u@v.w")))
-    assert checked(good).email == "u@v.w"
+    assert normalized(good).email == "u@v.w"
     with pytest.raises(InvalidInput) as caught:
-        checked(bad)
+        normalized(bad)
     (violation,) = caught.value.violations
     assert violation.field == f"spreadsheet:2{field}"
     assert violation.message.startswith(message)
@@ -99,7 +99,7 @@ def test_a_hidden_row_is_not_invited():
     """EF-12: whom nobody sees who looks at the sheet, such as one that a filter hides, is refused and not invited."""
     _, hidden = from_spreadsheet(xlsx(HEAD, row(2, "a@b.c"), row(3, "u@v.w", attributes='hidden="true"')))
     with pytest.raises(InvalidInput, match="spreadsheet:3: is hidden: show the row, or delete it"):
-        checked(hidden)
+        normalized(hidden)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_hidden_row_is_not_invited():
     [
         (row(2, "email", "mail"), "spreadsheet:2: unknown column `mail`: did you mean `email`?"),
         (row(1, "uma@acme.example"), "spreadsheet:1: unknown column `uma@acme.example`: expected one of"),
-        (row(1, "email", " Email "), "spreadsheet:1: a column stands twice"),
+        (row(1, "email", " Email "), "spreadsheet:1: a column appears twice"),
         (
             row(1, "name", "roles"),
             "spreadsheet:1: no column has addresses: expected one of `account`, `email`, `phone`",

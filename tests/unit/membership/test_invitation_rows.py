@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidegate.errors import InvalidInput
-from sidegate.membership.invitation_rows import Invitee, checked, from_addresses
+from sidegate.membership.invitation_rows import Invitee, from_addresses, normalized
 
 
 @given(st.text(max_size=60))
@@ -20,7 +20,7 @@ def test_any_text_is_read_or_refused(text):
 def faulty(invitee):
     """Return the fields that are refused."""
     try:
-        checked(invitee)
+        normalized(invitee)
     except InvalidInput as error:
         return [violation.field for violation in error.violations]
     return []
@@ -36,14 +36,14 @@ def faulty(invitee):
 )
 def test_phone_numbers_are_stored_alike(phone, stored):
     """EF-11: however a number is written, it is compared as country and number."""
-    assert checked(Invitee("x", phone=phone)).phone == stored
+    assert normalized(Invitee("x", phone=phone)).phone == stored
 
 
 @pytest.mark.parametrize("phone", ["0812 3456 789", "+0812345678", "+12345", "+1234567890123456", "+62abc81234567"])
 def test_a_number_without_its_country_is_refused(phone):
     """EF-11: a number that could be anyone's is refused, and names its field."""
     with pytest.raises(InvalidInput) as caught:
-        checked(Invitee("row", phone=phone))
+        normalized(Invitee("row", phone=phone))
     assert [violation.field for violation in caught.value.violations] == ["row.phone"]
 
 
@@ -54,7 +54,7 @@ def test_a_mistyped_address_is_refused_and_shown(text):
     """EF-11: what is no e-mail address, mobile number or account ID invites nobody."""
     (invitee,) = from_addresses(text)
     with pytest.raises(InvalidInput) as caught:
-        checked(invitee)
+        normalized(invitee)
     (violation,) = caught.value.violations
     shown = text.replace("\u202e", "\\u202e")
     assert violation.message.startswith(f"`{shown}` is no ")
@@ -64,9 +64,11 @@ def test_a_mistyped_address_is_refused_and_shown(text):
 def test_an_account_id_is_neither_blank_nor_address_nor_number(account):
     """EF-11: the account column takes account IDs alone; a deployment says what else is one."""
     assert faulty(Invitee("row", account=account)) == ["row.account"]
-    assert checked(Invitee("row", account=account), r".+").account == account
+    assert normalized(Invitee("row", account=account), r".+").account == account
 
 
 def test_the_case_of_an_email_makes_no_other_member():
     """EF-11: however its letters are written, an e-mail address leads to one member ID."""
-    assert checked(Invitee("a", email="ANN@x.example")).member == checked(Invitee("b", email="ann@x.example")).member
+    assert (
+        normalized(Invitee("a", email="ANN@x.example")).member == normalized(Invitee("b", email="ann@x.example")).member
+    )

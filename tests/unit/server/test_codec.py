@@ -15,12 +15,12 @@ from sidegate.errors import InvalidInput
 from sidegate.model.decision import Decision, Obligation
 from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
 from sidegate.model.revision import Revision
-from sidegate.server.wire.checks import Codec, read_decision, write_check
+from sidegate.server.wire.checks import CheckCodec, read_decision, write_check
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.validation import Limits
 
 TOKENS = RevisionTokens(b"0123456789abcdef")
-CODEC = Codec(TOKENS)
+CODEC = CheckCodec(TOKENS)
 GOOD = Request("acme", Subject("tina"), "view", Resource("document", "d1"))
 
 _END = r"[^\s\ufeff*\x00-\x1f\x7f-\x9f]"
@@ -65,7 +65,7 @@ requests = st.builds(
 )
 
 
-def fields_of(message: pb.CheckRequest, codec: Codec = CODEC) -> dict[str, str]:
+def fields_of(message: pb.CheckRequest, codec: CheckCodec = CODEC) -> dict[str, str]:
     with pytest.raises(InvalidInput) as caught:
         codec.read(message)
     return {violation.field: violation.message for violation in caught.value.violations}
@@ -277,7 +277,7 @@ def test_a_wrong_consistency_is_named(consistency: pb.Consistency, field: str) -
 
 def test_limits_can_be_set() -> None:
     """A codec with other limits holds requests to those."""
-    narrow = Codec(TOKENS, Limits(identifier_length=3, keys=0))
+    narrow = CheckCodec(TOKENS, Limits(identifier_length=3, keys=0))
 
     found = fields_of(write_check(replace(GOOD, context={"a": 1})), narrow)
     assert set(found) == {"tenant", "subject.id", "context"}
@@ -286,7 +286,7 @@ def test_limits_can_be_set() -> None:
 
 def test_decision_ids_never_repeat_even_across_processes() -> None:
     """Each question gets an ID of its own, and two servers don't share any."""
-    one, other = Codec(TOKENS), Codec(TOKENS)
+    one, other = CheckCodec(TOKENS), CheckCodec(TOKENS)
     ids_made = [codec.read(write_check(GOOD)).id for _ in range(100) for codec in (one, other)]
 
     assert len(set(ids_made)) == 200

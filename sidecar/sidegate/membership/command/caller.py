@@ -23,7 +23,7 @@ class Caller:
     """Who calls: `platform` or `member:<id>`; `request_id` and `digest` let the call be repeated safely.
 
     `encoder` encodes the response that is stored with the request ID; without one, an empty response is stored.
-    With `validate_only` everything is checked and nothing is written. With `for_report` the result leaves the
+    With `validate_only` everything is normalized and nothing is written. With `for_report` the result leaves the
     application.
     """
 

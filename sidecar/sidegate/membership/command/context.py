@@ -1,4 +1,4 @@
-"""One step: who does it, what is drafted, and whether the tenant's own pack lets the actor do it."""
+"""What a command works on: its caller, its draft, and questions to the tenant's pack about what the actor may do."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sidegate.policy.pack.schema import TENANT, InstanceOf, Operation, Schema
 from sidegate.ports.decider import Decider
 
 NO_AUTHORITY: Final = "no_authority"
-"""The reason where the actor may grant roles, but not this one."""
+"""The reason when the actor may grant roles, but not this one."""
 
 
 class CommandContext:
-    """What a plan works on: it reads and drafts in `draft`, and asks before it does."""
+    """What a plan works on: it asks whether the actor may act, then reads and drafts in `draft`."""
 
     def __init__(self, draft: Draft, caller: Caller, schema: Callable[[], Schema], decider: Decider) -> None:
         self.draft = draft
@@ -55,7 +55,7 @@ class CommandContext:
         return self._schema()
 
     async def ask(self, operation: Operation, id_: str = ANY) -> None:
-        """Require that the actor may do an operation to what bears the ID.
+        """Require that the actor may do an operation to the thing with this ID.
 
         Raises:
             NotPermitted: the pack denies it, or leaves the operation to the platform.
@@ -73,9 +73,9 @@ class CommandContext:
         self._allowed.add((operation, id_))
 
     async def ask_about(self, operation: Operation, ids: Mapping[InstanceOf, str]) -> None:
-        """Require that the actor may do an operation to what bears the ID that the pack's action is about.
+        """Require that the actor may do an operation to the thing with the ID that the pack's action is about.
 
-        An action on a type of which none of the IDs is an instance is asked about the type as a whole.
+        If none of the IDs is an instance of the action's type, the question is about the type as a whole.
 
         Raises:
             NotPermitted: the pack denies it, or leaves the operation to the platform.
@@ -93,7 +93,7 @@ class CommandContext:
 
         Raises:
             NotPermitted: the pack denies it.
-            RevisionConflict: the decision was made from another revision than the rest of this step.
+            RevisionConflict: the decision was made from another revision than the other reads of this command.
         """
         if self.caller.is_platform:
             return
@@ -116,7 +116,7 @@ class CommandContext:
         await self._ask_declared("viewed_with", resource)
 
     async def ask_monitor(self, resource: str) -> None:
-        """Require that the actor may see how much stands in a resource, by the action that its type declares for that.
+        """Require that the actor may see how much is inside a resource, by the action that its type declares for that.
 
         Raises:
             NotPermitted: the pack denies it, or leaves it to the platform.
@@ -128,7 +128,7 @@ class CommandContext:
         """Require that the actor has authority over a role on the tenant (EF-03, EF-05).
 
         Raises:
-            NotPermitted: a role's `granted_by` names none that the actor holds.
+            NotPermitted: the actor holds no role of the role's `granted_by`.
         """
         declared, custom = self.schema.roles.get(role), self.schema.custom_roles
         needed = declared.granted_by if declared else custom.granted_by if custom else frozenset()
@@ -138,10 +138,10 @@ class CommandContext:
             self._held = await self._roles_of_actor()
         if not needed & self._held:
             names = " or ".join(f"`{name}`" for name in sorted(needed))
-            raise NotPermitted(f"role `{role}` is granted and revoked by who holds {names}", why=NO_AUTHORITY)
+            raise NotPermitted(f"role `{role}` is granted and revoked only by holders of {names}", why=NO_AUTHORITY)
 
     async def groups_above(self, holder: str) -> frozenset[str]:
-        """Return the references of all groups that a member or group stands in, directly or through others."""
+        """Return the references of all groups that a member or group belongs to, directly or through others."""
         found: set[str] = set()
         waiting = {holder}
         while waiting:
@@ -157,7 +157,7 @@ class CommandContext:
         declared = self.schema.resources.get(split_ref(resource)[0])
         action: str = getattr(declared, key, "")
         if not action:
-            raise NotPermitted(f"only the platform can look at `{resource}`", why="no_operation")
+            raise NotPermitted(f"only the platform can view `{resource}`", why="no_operation")
         await self.ask_action(action, resource)
 
     def _require_tenant(self) -> None:

@@ -1,4 +1,4 @@
-"""How steps begin, at one revision of their tenant, and begin again where another writer came first."""
+"""How the contexts of commands and reads are made, each at one revision of its tenant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sidegate.ports.membership_store import MembershipStore
 
 
 class ContextFactory:
-    """Begins the steps of all tenants, those that write and those that only look."""
+    """Makes the contexts of commands and reads in all tenants."""
 
     def __init__(self, store: MembershipStore, decider: Decider, schema_of: Callable[[str], Schema | None]) -> None:
         self.store = store
@@ -24,7 +24,9 @@ class ContextFactory:
         self._decider = decider
 
     async def begin(self, tenant: str, caller: Caller, *, needs: Iterable[EntryKey] = ()) -> CommandContext:
-        """Return a step on a tenant as it is now, or as one that is not there; what it needs is read with the tenant.
+        """Return a context of a tenant at its current revision; `needs` are read together with the tenant.
+
+        A tenant that does not exist has a context, too.
 
         Raises:
             StoreUnavailable: the store does not answer.

@@ -1,4 +1,4 @@
-"""Etags: what a thing looked like when it was read, so that an update of what changed since is refused."""
+"""Etags: digests of what was read, so that an update of something that changed since is refused."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def etag_of(payload: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def require_fresh(etag: str, payload: Any, *, name: str) -> None:
-    """Require that a thing still looks as it did when its etag was read; an empty etag asks for nothing.
+def require_etag(etag: str, payload: Any, *, name: str) -> None:
+    """Require that a thing has not changed since its etag was read; an empty etag requires nothing.
 
     Raises:
         StaleEtag: it was altered since.

@@ -1,4 +1,4 @@
-"""Whether what a step has drafted may be stored: the checks of facts documents, on what the step touches."""
+"""Whether what a command has drafted may be stored: the checks of facts documents, on the entries that it changes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import TENANT, Count, InstanceOf, Schema
 
 HOLDERS: Mapping[str, EntryKind] = {"member": EntryKind.MEMBER, "group": EntryKind.GROUP}
-"""The kinds of who can hold a role or stand in a group."""
-_KEEPERS: Mapping[InstanceOf, EntryKind] = {
+"""The kinds of things that can hold a role or belong to a group."""
+_INSTANCE_KINDS: Mapping[InstanceOf, EntryKind] = {
     InstanceOf.MEMBER: EntryKind.MEMBER,
     InstanceOf.GROUP: EntryKind.GROUP,
     InstanceOf.ROLE: EntryKind.ROLE,
@@ -25,7 +25,7 @@ _KEEPERS: Mapping[InstanceOf, EntryKind] = {
 
 
 async def read_references(draft: Draft, changes: Iterable[Change], schema: Schema) -> None:
-    """Read what new and altered entries refer to, so that the checks see whether it is there."""
+    """Read what new and altered entries refer to, so that the checks see whether it exists."""
     made = [change for change in changes if change.after is not None]
     references: set[str] = set()
     for change in made:
@@ -40,10 +40,10 @@ async def read_references(draft: Draft, changes: Iterable[Change], schema: Schem
 
 
 def _entry_of(reference: str, schema: Schema) -> EntryKey:
-    """Return the entry that must be there for a reference to lead somewhere: a workspace is there with its member."""
+    """Return the entry that must exist for a reference: a workspace exists with its member."""
     type_, id_ = split_ref(reference)
     declared = schema.resources.get(type_)
-    entity = HOLDERS.get(type_) or (_KEEPERS.get(declared.instances) if declared else None)
+    entity = HOLDERS.get(type_) or (_INSTANCE_KINDS.get(declared.instances) if declared else None)
     return (entity, (id_,)) if entity else (EntryKind.RESOURCE, (reference,))
 
 
@@ -57,20 +57,20 @@ def require_valid(draft: Draft, changes: Sequence[Change], schema: Schema, *, fi
         LastHolder: a role that exactly one must hold would be held by none.
     """
     _require_holders(changes, schema)
-    touched = {(change.entity, change.key) for change in changes if change.after is not None}
+    changed = {(change.entity, change.key) for change in changes if change.after is not None}
     known = draft.known()
     if (EntryKind.TENANT, ()) not in known:
         return
-    facts = from_entries(draft.tenant, _whole(known))
+    facts = from_entries(draft.tenant, _as_stored_facts(known))
     grants = [Grant(*key) for entity, key in known if entity is EntryKind.GRANT]
     case = Case(facts, schema, grants=grants, remedy=expected_existing)
-    found = [fault for check in CHECKS for fault in check(case) if (fault.entity, fault.key) in touched]
+    found = [fault for check in CHECKS for fault in check(case) if (fault.entity, fault.key) in changed]
     if found:
         raise InvalidInput(*(Violation(field_of(fault), fault.message) for fault in found))
 
 
-def _whole(known: dict[EntryKey, Payload]) -> dict[EntryKey, Payload]:
-    """Leave out who stands in groups that were not read, and invitations, which are no facts."""
+def _as_stored_facts(known: dict[EntryKey, Payload]) -> dict[EntryKey, Payload]:
+    """Leave out members of groups that were not read, and invitations, which are not facts."""
     groups = {key[0] for entity, key in known if entity is EntryKind.GROUP}
     return {
         (entity, key): payload
@@ -81,12 +81,12 @@ def _whole(known: dict[EntryKey, Payload]) -> dict[EntryKey, Payload]:
 
 def _require_holders(changes: Iterable[Change], schema: Schema) -> None:
     removed = {change.key for change in changes if change.entity is EntryKind.GRANT and change.after is None}
-    given = {change.key[:2] for change in changes if change.entity is EntryKind.GRANT and change.after is not None}
-    gone = {change.key[0] for change in changes if change.entity is EntryKind.RESOURCE and change.after is None}
+    granted = {change.key[:2] for change in changes if change.entity is EntryKind.GRANT and change.after is not None}
+    deleted = {change.key[0] for change in changes if change.entity is EntryKind.RESOURCE and change.after is None}
     for role, scope, holder in sorted(removed):
         declared = schema.roles.get(role)
         if declared is None or declared.count is not Count.EXACTLY_ONE:
             continue
-        if (role, scope) not in given and scope not in gone:
-            place = "the tenant" if split_ref(scope)[0] == TENANT else f"`{scope}`"
-            raise LastHolder(f"`{holder}` is the one holder of role `{role}` on {place}: hand it over first")
+        if (role, scope) not in granted and scope not in deleted:
+            where = "the tenant" if split_ref(scope)[0] == TENANT else f"`{scope}`"
+            raise LastHolder(f"`{holder}` is the one holder of role `{role}` on {where}: hand it over first")

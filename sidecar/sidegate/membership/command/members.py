@@ -1,4 +1,4 @@
-"""Members in a draft: found, seen as records, counted against the seats, and taken out with all they hold."""
+"""Members in a draft: found, shown as records, counted against the seats, and removed with all they hold."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def require_unique(context: CommandContext, member: Member) -> None:
 
 
 async def require_seats(context: CommandContext, more: int = 1) -> None:
-    """Require that so many more seats are free (EF-13); a tenant without the setting has any number.
+    """Require that a given number of seats is free (EF-13); a tenant without the setting has no limit.
 
     Raises:
         SeatsTaken: there are fewer.
@@ -82,8 +82,8 @@ async def require_seats(context: CommandContext, more: int = 1) -> None:
         raise SeatsTaken(f"{taken} of {seats} seats are taken, and {more} more are needed")
 
 
-async def take_out(context: CommandContext, member: str) -> None:
-    """Draft that a member is gone, with its invitation and all that it holds and stands in."""
+async def remove_member(context: CommandContext, member: str) -> None:
+    """Draft the removal of a member, with its invitation, its grants and its memberships of groups."""
     holder = ref("member", member)
     for relation in (Relation.GRANTS_OF, Relation.GROUPS_OF):
         for entity, key in await context.draft.related(relation, holder):

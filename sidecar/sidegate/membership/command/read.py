@@ -1,4 +1,4 @@
-"""The one way of every read that names its actor: ask and look at one revision, again where a writer came between."""
+"""The one path of every read by an actor: ask the pack and read at one revision, again if a writer came between."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class ReadRunner:
-    """Lets an actor look at a tenant, as far as the tenant's own pack lets it.
+    """Lets an actor read a tenant, as far as the tenant's own pack allows it.
 
-    The decision and all that is told belong to one revision. Who is no member learns nothing, not even whether the
-    tenant is there; what a member may not see is refused alike whether it is there or not.
+    The decision and everything returned belong to one revision. A caller that is not a member learns nothing, not even
+    whether the tenant exists; what a member may not see is refused in the same words whether it exists or not.
     """
 
     def __init__(self, contexts: ContextFactory, follower: Follower) -> None:
@@ -33,11 +33,11 @@ class ReadRunner:
     def __repr__(self) -> str:
         return f"ReadRunner({self._follower!r})"
 
-    async def run(self, tenant: str, caller: Caller, look: Callable[[CommandContext], Awaitable[T]]) -> T:
-        """Return what `look` tells; it asks first, then reads in its step's draft, and drafts nothing.
+    async def run(self, tenant: str, caller: Caller, read: Callable[[CommandContext], Awaitable[T]]) -> T:
+        """Return what `read` returns; it asks first, then reads in its context's draft, and drafts nothing.
 
         Raises:
-            NotPermitted: the tenant's pack denies it, or a stranger asks.
+            NotPermitted: the tenant's pack denies it, or the caller is not a member.
             NotFound: what is asked for is not there.
             RevisionConflict: writers came between again and again.
             Unavailable: could not decide or read now.
@@ -45,19 +45,19 @@ class ReadRunner:
 
         async def attempt() -> T:
             context = await self._contexts.begin(tenant, caller)
-            await _require_no_stranger(context)
+            await _require_member(context)
             if caller.for_report and not caller.is_platform:
                 await context.ask(Operation.EXPORT_REPORT)
-            return await look(context)
+            return await read(context)
 
         return await retry_on_conflict(attempt, catch_up=self._follower.catch_up)
 
 
-async def _require_no_stranger(context: CommandContext) -> None:
-    """Refuse a stranger in the same words whether the tenant is there or not."""
+async def _require_member(context: CommandContext) -> None:
+    """Refuse a caller that is not a member in the same words whether the tenant exists or not."""
     if context.caller.is_platform:
         return
     _, member = split_ref(context.caller.actor)
     if await context.draft.entry(EntryKind.MEMBER, member) is None:
-        message = f"`{context.caller.actor}` is no member of a tenant `{context.tenant}`"
+        message = f"`{context.caller.actor}` is not a member of a tenant `{context.tenant}`"
         raise NotPermitted(message, why=Reason.NOT_A_MEMBER)

@@ -24,7 +24,7 @@ def fixed(field: str) -> FieldOf:
 
 
 def item_of(field: str, items: Sequence[T], item: T) -> str | None:
-    """Return the path of the first equal item of a repeated field, such as `members[2]`; None where there is none."""
+    """Return the path of the first equal item of a repeated field, such as `members[2]`; None if there is none."""
     return f"{field}[{items.index(item)}]" if item in items else None
 
 

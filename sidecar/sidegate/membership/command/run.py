@@ -1,4 +1,4 @@
-"""The one way of every command: ask, read, check and write at one revision, again where another writer came first."""
+"""The one path of every command: ask, read, check and write at one revision, again if another writer came first."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ Written: TypeAlias = Outcome[T] | Replayed
 
 
 class CommandRunner:
-    """Performs commands, one at a time per tenant in this sidecar; the store tells apart those of several.
+    """Performs commands, one at a time per tenant in this sidecar; the store orders those of several sidecars.
 
-    The decision, all reads and the write belong to one revision of the tenant, and the write holds only if the tenant
-    is still at it. So commands end as if they had come one after the other, on any database.
+    The decision, all reads and the write belong to one revision of the tenant, and the write succeeds only if the
+    tenant is still at it. So commands have the same results as if they had run one after the other, on any database.
     """
 
     def __init__(self, contexts: ContextFactory, follower: Follower) -> None:
@@ -79,7 +79,7 @@ class CommandRunner:
         needs: Sequence[EntryKey] = (),
         field_of: FieldOf = _BY_NAME,
     ) -> Written[T]:
-        """Plan and write; a request that was performed before is answered as it was then.
+        """Plan and write; a request that was performed before gets its first response.
 
         `needs` are entries that the plan is known to read: they are read together with the tenant itself. `field_of`
         names the request's field that an entry comes from.
@@ -89,7 +89,7 @@ class CommandRunner:
             NotPermitted: the tenant's pack denies it.
             NotFound: what it names is not there.
             TenantSuspended: a member writes in a suspended tenant.
-            NotPossible: the state of the tenant stands against it.
+            NotPossible: the state of the tenant does not allow it.
             RevisionConflict: other writers came first again and again.
             Unavailable: could not decide or write now.
         """
@@ -132,7 +132,7 @@ class CommandRunner:
         revisions = await self.store.write(
             {tenant: changes}, expected={tenant: draft.revision.number}, actor=caller.actor, receipt=receipt
         )
-        with suppress(Unavailable):  # it is written; until the next look the staleness bound holds
+        with suppress(Unavailable):  # it is written; until the next poll the staleness bound applies
             await self._follower.catch_up()
         return Outcome(value, revisions[tenant])
 

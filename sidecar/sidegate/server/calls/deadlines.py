@@ -1,4 +1,4 @@
-"""How long the caller of the current call still waits."""
+"""How long the client of the current call still waits."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _UNTIL: ContextVar[float | None] = ContextVar("sidegate_deadline", default=None)
 
 
 def begin_call(seconds: float | None) -> None:
-    """Note how long the caller of this call waits, None for ever."""
+    """Record how long the client of this call waits; None means without limit."""
     _UNTIL.set(None if seconds is None else monotonic() + seconds)
 
 
 def time_left() -> float | None:
-    """Return the seconds that are left of the current call, None where there is no deadline."""
+    """Return the seconds that are left of the current call; None if there is no deadline."""
     until = _UNTIL.get()
     return None if until is None else max(0.0, until - monotonic())

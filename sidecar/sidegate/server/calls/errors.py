@@ -1,4 +1,4 @@
-"""What happens to an error at the border: the log gets the whole of it, the client what helps the client."""
+"""What happens to an error at the API boundary: the log gets all of it, the client what helps the client."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import secrets
 from google.rpc.status_pb2 import Status
 
 from sidegate.errors import EngineError, InvalidInput, PackError, RuleFailed, SidegateError, StoreUnavailable
-from sidegate.server.calls.status import UNFORESEEN, entry_of, status_of
+from sidegate.server.calls.status import UNEXPECTED, entry_of, status_of
 from sidegate.telemetry.logging import get_log
 
 _BROKEN_POLICY = (EngineError, PackError)
 _log = get_log("server")
 
 
-def told(error: BaseException, *, call: str) -> Status:
-    """Log an error of a call as loudly as it deserves, and return what the client is told."""
-    if entry_of(error) is UNFORESEEN:
+def report_error(error: BaseException, *, call: str) -> Status:
+    """Log an error of a call at the level of its kind, and return the status for the client."""
+    if entry_of(error) is UNEXPECTED:
         return _logged(error, call, traceback=True)
     # A rule that failed was logged, within a bound, where it was evaluated.
     if isinstance(error, _BROKEN_POLICY) and not isinstance(error, RuleFailed):
@@ -24,7 +24,7 @@ def told(error: BaseException, *, call: str) -> Status:
     if isinstance(error, StoreUnavailable):
         _log.warning("store unavailable", call=call, error=str(error))
     elif isinstance(error, InvalidInput):
-        # The messages quote what the request held; its fields are enough to find the caller's mistake.
+        # The messages quote values of the request; the names of its fields are enough to find the caller's mistake.
         _log.debug("call refused", call=call, fields=[violation.field for violation in error.violations])
     else:
         _log.debug("call failed", call=call, reason=_reason(error))
@@ -34,7 +34,7 @@ def told(error: BaseException, *, call: str) -> Status:
 def _logged(error: BaseException, call: str, *, traceback: bool) -> Status:
     log_id = secrets.token_hex(6)
     if traceback:
-        _log.error("unforeseen error", call=call, log_id=log_id, exc_info=error)
+        _log.error("unexpected error", call=call, log_id=log_id, exc_info=error)
     else:
         _log.error("policy can't be evaluated", call=call, log_id=log_id, reason=_reason(error), error=str(error))
     return status_of(error, log_id=log_id)

@@ -1,4 +1,4 @@
-"""The one table from errors to what clients are told: a gRPC code, a text, and machine-readable details.
+"""The one table from errors to what clients get: a gRPC code, a text, and machine-readable details.
 
 An error means "could not decide". Texts of drivers and of the interpreter never leave the process.
 """
@@ -56,15 +56,15 @@ _MAX_VIOLATION_BYTES = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What clients are told of a kind of error: `text` None means its own; `retry` in seconds, 0 where none helps."""
+    """What clients get for a kind of error: `text` None means its own; `retry` in seconds, 0 where none helps."""
 
     code: int
     text: str | None = None
     retry: float = 0.0
 
 
-# An EngineError is FAILED_PRECONDITION: the pack, which neither the caller nor a retry can mend, is in a state in
-# which this question has no answer. INTERNAL is kept for faults of Sidegate itself, so that alerts can tell them apart.
+# An EngineError is FAILED_PRECONDITION: the pack, which neither the caller nor a retry can repair, is in a state in
+# which this question has no answer. INTERNAL is only for errors of Sidegate itself, so that alerts can separate them.
 TABLE: Mapping[type[SidegateError], Entry] = {
     InvalidInput: Entry(INVALID_ARGUMENT),
     FactsError: Entry(INVALID_ARGUMENT),
@@ -84,13 +84,13 @@ TABLE: Mapping[type[SidegateError], Entry] = {
     TooManyWatchers: Entry(RESOURCE_EXHAUSTED, retry=5.0),
     RevisionConflict: Entry(ABORTED, "another writer changed the tenant first; read again and retry", retry=0.1),
 }
-UNFORESEEN = Entry(INTERNAL, "something went wrong inside sidegate; its log has the details")
+UNEXPECTED = Entry(INTERNAL, "something went wrong inside sidegate; its log has the details")
 
 
 def status_of(error: BaseException, *, log_id: str = "") -> Status:
-    """Return the status that tells a client of an error; `log_id` names the line of the log that tells more."""
+    """Return the status that reports an error to a client; `log_id` names the log line that has the details."""
     entry = entry_of(error)
-    known = entry is not UNFORESEEN
+    known = entry is not UNEXPECTED
     violations = tuple(_violations(error)) if known else ()
     text = entry.text if entry.text is not None else _own_text(error, violations)
     info = ErrorInfo(reason=error.reason if known and isinstance(error, SidegateError) else "INTERNAL", domain=DOMAIN)
@@ -115,7 +115,7 @@ def entry_of(error: BaseException) -> Entry:
     for kind in type(error).__mro__:
         if kind in TABLE:
             return TABLE[kind]
-    return UNFORESEEN
+    return UNEXPECTED
 
 
 def _violations(error: BaseException) -> Iterable[Violation]:

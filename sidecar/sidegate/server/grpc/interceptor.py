@@ -14,7 +14,7 @@ from google.rpc.code_pb2 import Code
 from grpc_status import rpc_status
 
 from sidegate.errors import InvalidInput, Stopping, Violation
-from sidegate.server.calls.errors import told
+from sidegate.server.calls.errors import report_error
 from sidegate.telemetry.calls import CallHook, FinishedCall, ignore_call
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
@@ -82,7 +82,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
                 code = _name(context.code())
                 raise
             except Exception as error:  # noqa: BLE001 - the last border: whatever happened becomes a status, and is logged
-                status = told(error, call=method)
+                status = report_error(error, call=method)
                 code = Code.Name(status.code)
                 await context.abort_with_status(rpc_status.to_status(status))
             except BaseException:
@@ -93,7 +93,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             finally:
                 self._end(FinishedCall(method, code, perf_counter() - began))
 
-        # Bytes are parsed inside the guard: the library would tell of unreadable ones as a fault of the server.
+        # Bytes are parsed inside the guard: the library would report unreadable ones as an error of the server.
         return made(guarded, None, handler.response_serializer)
 
     def _written(self, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:

@@ -8,20 +8,20 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.decision.search.search import Search
 from sidegate.errors import InvalidInput, Violation
 from sidegate.ports.decider import Decider
-from sidegate.server.calls.errors import told
-from sidegate.server.wire.checks import Codec, Part
+from sidegate.server.calls.errors import report_error
+from sidegate.server.wire.checks import CheckCodec, Part
 from sidegate.server.wire.lists import ListCodec
-from sidegate.server.wire.validation import inside
+from sidegate.server.wire.validation import within_field
 
 _AT_ONCE = 8
-"""Checks of one batch that wait for the store together; between two such groups other calls get their turn."""
+"""Checks of one batch that run together; other calls run between two such groups."""
 
 
-class Authorization:
-    """Answers questions through a decider and a search; errors are Sidegate's own, for the transport to tell."""
+class AuthorizationHandler:
+    """Answers questions through a decider and a search; errors are Sidegate's own; the transport maps them."""
 
     def __init__(
-        self, decider: Decider, search: Search, *, codec: Codec, lists: ListCodec, max_checks: int = 100
+        self, decider: Decider, search: Search, *, codec: CheckCodec, lists: ListCodec, max_checks: int = 100
     ) -> None:
         self._decider = decider
         self._search = search
@@ -40,7 +40,7 @@ class Authorization:
         return self._codec.write(request, await self._decider.decide(request))
 
     async def batch_check(self, message: pb.BatchCheckRequest) -> pb.BatchCheckResponse:
-        """Decide several questions, in their order; what is wrong with one stands in its place.
+        """Decide several questions, in their order; the error of one is its result.
 
         Raises:
             InvalidInput: there are more of them than the limit.
@@ -60,7 +60,7 @@ class Authorization:
 
         Raises:
             InvalidInput: the question or the page's token is wrong.
-            SidegateError: it could not be decided; the caller must take none of them for allowed.
+            SidegateError: it could not be decided; the caller must treat all of them as denied.
         """
         asked, page = self._lists.read(message, Part.RESOURCE)
         found = await self._search.resources(asked)
@@ -75,7 +75,7 @@ class Authorization:
 
         Raises:
             InvalidInput: the question or the page's token is wrong.
-            SidegateError: it could not be decided; the caller must take none of them for allowed.
+            SidegateError: it could not be decided; the caller must treat all of them as denied.
         """
         asked, page = self._lists.read(message, Part.SUBJECT)
         found = await self._search.subjects(asked)
@@ -90,7 +90,7 @@ class Authorization:
 
         Raises:
             InvalidInput: the question or the page's token is wrong.
-            SidegateError: it could not be decided; the caller must take none of them for allowed.
+            SidegateError: it could not be decided; the caller must treat all of them as denied.
         """
         asked, page = self._lists.read(message, Part.ACTION)
         found = await self._search.actions(asked)
@@ -101,11 +101,11 @@ class Authorization:
         )
 
     async def _result(self, position: int, check: pb.CheckRequest) -> pb.BatchCheckResult:
-        place = f"checks[{position}]"
+        field = f"checks[{position}]"
         try:
             return pb.BatchCheckResult(response=await self.check(check))
         except InvalidInput as error:
-            failure: Exception = inside(place, error)
+            failure: Exception = within_field(field, error)
         except Exception as error:  # noqa: BLE001 - one item fails alone, whatever happened to it; it is logged
             failure = error
-        return pb.BatchCheckResult(error=told(failure, call=f"BatchCheck {place}"))
+        return pb.BatchCheckResult(error=report_error(failure, call=f"BatchCheck {field}"))

@@ -1,4 +1,4 @@
-"""Who calls, and how a repeated call is known."""
+"""Who calls, and what identifies a repeated call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sidegate.server.wire.validation import Inspection
 
 
 def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> Caller:
-    """Return the caller of a write; `actor` stands in for messages that name none.
+    """Return the caller of a write; `actor` is for messages without that field.
 
     Raises:
         InvalidInput: the actor or the request's ID is wrong.
@@ -29,7 +29,7 @@ def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> 
 
 
 def reader_of(message: Any, *, actor: str = "") -> Caller:
-    """Return the caller of a read; `actor` stands in for messages where that field means something else.
+    """Return the caller of a read; `actor` is for messages where that field means something else.
 
     Raises:
         InvalidInput: the actor is wrong.
@@ -41,7 +41,7 @@ def reader_of(message: Any, *, actor: str = "") -> Caller:
     return Caller(named, for_report=getattr(message, "for_report", False))
 
 
-def masked(message: Any, *, known: Callable[[str], bool], expected: str) -> list[str]:
+def mask_paths(message: Any, *, known: Callable[[str], bool], expected: str) -> list[str]:
     """Return the paths of an update's mask.
 
     Raises:

@@ -13,7 +13,7 @@ from sidegate.model.change import Change
 from sidegate.model.properties import Properties
 from sidegate.model.revision import Revision
 from sidegate.server.wire.properties import write_properties
-from sidegate.server.wire.timestamps import read_moment
+from sidegate.server.wire.timestamps import read_timestamp
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.validation import Inspection
 
@@ -21,8 +21,8 @@ _DEFAULT_ACTOR = "platform"
 _DEFAULT_SOURCE = "facts"
 
 
-class Facts:
-    """Reads and writes facts as documents; errors are Sidegate's own, for the transport to tell."""
+class FactsHandler:
+    """Reads and writes facts as documents; errors are Sidegate's own; the transport maps them."""
 
     def __init__(self, documents: FactsDocuments, past: Past, tokens: RevisionTokens) -> None:
         self._documents = documents
@@ -74,12 +74,12 @@ class Facts:
             case None:
                 return None
             case "at_time":
-                return read_moment(message.at_time, "at_time", inspection)
+                return read_timestamp(message.at_time, "at_time", inspection)
             case field if len(message.tenants) != 1:
                 inspection.add(field, "belongs to one tenant: expected exactly one in `tenants`")
                 return None
             case field if not message.at_revision:
-                inspection.add(field, "is empty: expected a revision that a write, an answer or the history told")
+                inspection.add(field, "is empty: expected a revision that a write, an answer or the history returned")
                 return None
             case field:
                 return self._tokens.decode(message.tenants[0], message.at_revision, field=field)

@@ -9,20 +9,20 @@ from sidegate.membership.groups import GroupChange, Groups, GroupState
 from sidegate.server.handlers.callers import caller_of, reader_of
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import GROUPS, ids_of, name_of, tenant_of
-from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 from sidegate.server.wire.validation import Inspection
 
 
 class GroupHandler:
-    """Reads and writes groups; errors are Sidegate's own, for the transport to tell."""
+    """Reads and writes groups; errors are Sidegate's own; the transport maps them."""
 
     def __init__(self, groups: Groups, tokens: RevisionTokens, seals: Seals) -> None:
         self._groups = groups
         self._tokens = tokens
         self._writes = Writes(tokens)
-        self._pages = Pages(seals)
+        self._pages = PageTokens(seals)
 
     async def create_group(self, message: pb.CreateGroupRequest) -> pb.CreateGroupResponse:
         """Make a group.
@@ -86,7 +86,7 @@ class GroupHandler:
         )
 
     async def add_group_members(self, message: pb.AddGroupMembersRequest) -> pb.AddGroupMembersResponse:
-        """Put members and groups into a group.
+        """Add members and groups to a group.
 
         Raises:
             SidegateError: it is refused; nothing was written.

@@ -15,12 +15,12 @@ from sidegate.server.handlers.callers import reader_of
 from sidegate.server.handlers.facts import write_change
 from sidegate.server.wire.change_filters import read_conditions
 from sidegate.server.wire.names import name_of, tenant_of
-from sidegate.server.wire.timestamps import read_range, write_moment
-from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.timestamps import read_range, write_timestamp
+from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 from sidegate.server.wire.validation import Inspection
-from sidegate.server.wire.watch import Watches
+from sidegate.server.wire.watch import WatchCodec
 
 
 class HistoryHandler:
@@ -30,8 +30,8 @@ class HistoryHandler:
         self._history = history
         self._watch_service = watch_service
         self._tokens = tokens
-        self._pages = Pages(seals)
-        self._codec = Watches(seals)
+        self._pages = PageTokens(seals)
+        self._codec = WatchCodec(seals)
 
     async def list_changes(self, message: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Return a page of changes.
@@ -68,7 +68,7 @@ class HistoryHandler:
             revision=self._tokens.encode(recorded.tenant, recorded.part_of),
             change=write_change(recorded.change),
             actor=recorded.actor,
-            time=write_moment(recorded.at),
+            time=write_timestamp(recorded.at),
             cause=recorded.change.cause.value,
         )
 

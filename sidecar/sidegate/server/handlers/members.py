@@ -11,15 +11,22 @@ from typing import Final
 from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.invitations import Acceptance, Invitations, InviteOrder
-from sidegate.membership.members import Left, Members, MemberUpdate
+from sidegate.membership.members import Members, MemberUpdate, Offboarded
 from sidegate.model.facts import Member
 from sidegate.model.reference import ref
-from sidegate.server.handlers.callers import caller_of, masked, reader_of
+from sidegate.server.handlers.callers import caller_of, mask_paths, reader_of
 from sidegate.server.handlers.writes import Writes
-from sidegate.server.wire.members import read_invitation, read_leaving, read_query, read_ttl, write_member, write_result
+from sidegate.server.wire.members import (
+    read_invitation,
+    read_offboarding,
+    read_query,
+    read_ttl,
+    write_member,
+    write_result,
+)
 from sidegate.server.wire.names import MEMBERS, ids_of, tenant_of
 from sidegate.server.wire.tokens.confirmations import Confirmations
-from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 from sidegate.server.wire.validation import Inspection
@@ -29,7 +36,7 @@ _INVITATION: Final = "invitation"
 
 
 class MemberHandler:
-    """Reads and writes members; errors are Sidegate's own, for the transport to tell."""
+    """Reads and writes members; errors are Sidegate's own; the transport maps them."""
 
     def __init__(
         self,
@@ -45,10 +52,10 @@ class MemberHandler:
         self._tokens = tokens
         self._writes = Writes(tokens)
         self._seals = seals
-        self._pages = Pages(seals)
+        self._pages = PageTokens(seals)
         self._confirmations = Confirmations(seals, clock=clock)
         self._clock = clock
-        # One thread reads all tables, so that a hostile one takes no more than its turns, and never the loop's.
+        # One thread reads all tables, so that a hostile table delays other tables only, and never the event loop.
         self._tables = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tables")
 
     async def invite_members(self, message: pb.InviteMembersRequest) -> pb.InviteMembersResponse:
@@ -158,7 +165,7 @@ class MemberHandler:
         """
         tenant, id_ = ids_of(message.member.name, MEMBERS, "member.name")
         expected = f"some of {', '.join(f'`{name}`' for name in _FIELDS)}"
-        paths = masked(message, known=lambda path: path in _FIELDS, expected=expected)
+        paths = mask_paths(message, known=lambda path: path in _FIELDS, expected=expected)
         inspection = Inspection()
         inspection.label("member.display_name", message.member.display_name)
         inspection.finish()
@@ -175,7 +182,7 @@ class MemberHandler:
         )
 
     async def record_access(self, message: pb.RecordAccessRequest) -> pb.RecordAccessResponse:
-        """Note when a member was seen.
+        """Record when a member was seen.
 
         Raises:
             NotFound: there is none of this name.
@@ -195,15 +202,17 @@ class MemberHandler:
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
 
-        def respond(left: Left) -> pb.DeactivateMemberResponse:
-            assert left.record is not None
-            return pb.DeactivateMemberResponse(member=write_member(tenant, left.record), documents=left.documents)
+        def respond(offboarded: Offboarded) -> pb.DeactivateMemberResponse:
+            assert offboarded.record is not None
+            return pb.DeactivateMemberResponse(
+                member=write_member(tenant, offboarded.record), documents=offboarded.documents
+            )
 
         return await self._writes.run(
             tenant,
             caller_of(message),
             kind=pb.DeactivateMemberResponse,
-            use_case=lambda caller: self._members.deactivate(tenant, read_leaving(member, message), caller),
+            use_case=lambda caller: self._members.deactivate(tenant, read_offboarding(member, message), caller),
             respond=respond,
         )
 
@@ -230,19 +239,19 @@ class MemberHandler:
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
 
-        def respond(left: Left) -> pb.DeleteMemberResponse:
-            if left.record is None:
-                return pb.DeleteMemberResponse(deleted=True, documents=left.documents)
-            token = self._confirmations.token(message.name, left.etag)
-            shown = write_member(tenant, left.record)
-            return pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=left.documents)
+        def respond(offboarded: Offboarded) -> pb.DeleteMemberResponse:
+            if offboarded.record is None:
+                return pb.DeleteMemberResponse(deleted=True, documents=offboarded.documents)
+            token = self._confirmations.token(message.name, offboarded.etag)
+            shown = write_member(tenant, offboarded.record)
+            return pb.DeleteMemberResponse(confirmation_token=token, member=shown, documents=offboarded.documents)
 
         return await self._writes.run(
             tenant,
             caller_of(message),
             kind=pb.DeleteMemberResponse,
             use_case=lambda caller: self._members.delete(
-                tenant, read_leaving(member, message), caller, confirmed=self._confirmations.etag(message)
+                tenant, read_offboarding(member, message), caller, confirmed=self._confirmations.etag(message)
             ),
             respond=respond,
         )
@@ -253,7 +262,7 @@ class MemberHandler:
         return await asyncio.get_running_loop().run_in_executor(self._tables, read_invitation, message)
 
     def _hand_out(self, tenant: str, member: pb.Member, *, valid: bool = True) -> None:
-        """Put the invitation's token in the place of its ID, so that the store never has the token."""
+        """Replace the invitation's ID with its token, so that the store never has the token."""
         _, id_ = ids_of(member.name, MEMBERS, "name")
         token = self._seals.seal(_INVITATION, tenant, id_, member.invitation.token)
         member.invitation.token = token if valid else ""

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.history.quota_usage import Usage
-from sidegate.membership.quotas import Quotas, Shared
+from sidegate.membership.quotas import QuotaAllocation, Quotas
 from sidegate.server.handlers.callers import caller_of, reader_of
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import MEMBERS, ids_of, tenant_of
-from sidegate.server.wire.quota_usage import read_place, read_usage_query, write_entry, write_place, write_total
-from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.quota_usage import read_cursor, read_usage_query, write_cursor, write_entry, write_total
+from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 
 
 class QuotaHandler:
-    """Sets, shares, takes, gives back and tells quota; errors are Sidegate's own, for the transport to tell."""
+    """Sets, allocates, consumes, releases and lists quota; errors are Sidegate's own; the transport maps them."""
 
     def __init__(self, quotas: Quotas, usage: Usage, tokens: RevisionTokens, seals: Seals) -> None:
         self._quotas = quotas
         self._usage = usage
         self._tokens = tokens
         self._writes = Writes(tokens)
-        self._pages = Pages(seals)
+        self._pages = PageTokens(seals)
 
     async def set_quota(self, message: pb.SetQuotaRequest) -> pb.SetQuotaResponse:
         """Set what one member has left.
@@ -47,7 +47,7 @@ class QuotaHandler:
         """
         tenant = tenant_of(message.parent, "parent")
 
-        def respond(shared: Shared) -> pb.AllocateQuotaResponse:
+        def respond(shared: QuotaAllocation) -> pb.AllocateQuotaResponse:
             return pb.AllocateQuotaResponse(members=shared.members, share=shared.share, remainder=shared.remainder)
 
         return await self._writes.run(
@@ -103,6 +103,6 @@ class QuotaHandler:
             changes = await self._usage.entries(tenant, query, caller, after=last, limit=page.limit)
             entries, token = self._pages.cut(page, changes, lambda recorded: str(recorded.sequence))
             return pb.ListQuotaUsageResponse(usage=map(write_entry, entries), next_page_token=token)
-        found = await self._usage.totals(tenant, query, caller, after=read_place(page.after), limit=page.limit)
-        totals, token = self._pages.cut(page, found, write_place)
+        found = await self._usage.totals(tenant, query, caller, after=read_cursor(page.after), limit=page.limit)
+        totals, token = self._pages.cut(page, found, write_cursor)
         return pb.ListQuotaUsageResponse(usage=map(write_total, totals), next_page_token=token)

@@ -12,13 +12,13 @@ from sidegate.membership.resources import HandOver, Resources, ResourceState, Re
 from sidegate.model.page import ResourceQuery
 from sidegate.model.properties import Json, Properties
 from sidegate.model.reference import ref, split_ref
-from sidegate.server.handlers.callers import caller_of, masked, reader_of
+from sidegate.server.handlers.callers import caller_of, mask_paths, reader_of
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import RESOURCES, ids_of, name_of, tenant_of
 from sidegate.server.wire.properties import read_properties, write_properties
-from sidegate.server.wire.relations import read_place, write_place, write_relation
-from sidegate.server.wire.timestamps import write_moment
-from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.relations import read_cursor, write_cursor, write_relation
+from sidegate.server.wire.timestamps import write_timestamp
+from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 from sidegate.server.wire.validation import Inspection, quoted
@@ -28,7 +28,7 @@ _PROPERTIES: Final = "properties"
 
 
 class ResourceHandler:
-    """Reads and writes registered resources; errors are Sidegate's own, for the transport to tell."""
+    """Reads and writes registered resources; errors are Sidegate's own; the transport maps them."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ResourceHandler:
         self._relations = relations
         self._tokens = tokens
         self._writes = Writes(tokens)
-        self._pages = Pages(seals)
+        self._pages = PageTokens(seals)
 
     async def register_resource(self, message: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:
         """Make a resource known.
@@ -94,17 +94,17 @@ class ResourceHandler:
         )
 
     async def count_resources(self, message: pb.CountResourcesRequest) -> pb.CountResourcesResponse:
-        """Return how many resources stand in a thing.
+        """Return how many resources have this one as a parent, by type.
 
         Raises:
-            InvalidInput: what they stand in is not right.
+            InvalidInput: the name is not right.
             NotPermitted: the pack denies it.
             NotFound: there is no such tenant, or no such thing.
         """
         tenant, reference = _named(message.name, "name")
         found = await self._monitoring.count(tenant, reference, reader_of(message))
         counts = [pb.ResourceCount(type=type_, count=count) for type_, count in found.counts.items()]
-        return pb.CountResourcesResponse(counts=counts, last_change_time=write_moment(found.last_change_at))
+        return pb.CountResourcesResponse(counts=counts, last_change_time=write_timestamp(found.last_change_at))
 
     async def list_relations(self, message: pb.ListRelationsRequest) -> pb.ListRelationsResponse:
         """Return a page of who holds which role on a resource.
@@ -115,9 +115,9 @@ class ResourceHandler:
             NotFound: there is no such resource.
         """
         (tenant, reference), page = _named(message.name, "name"), self._pages.open(message)
-        after = read_place(page.after)
+        after = read_cursor(page.after)
         held = await self._relations.list(tenant, reference, reader_of(message), after=after, limit=page.limit)
-        roles, token = self._pages.cut(page, held.roles, write_place)
+        roles, token = self._pages.cut(page, held.roles, write_cursor)
         relations = map(write_relation, roles)
         return pb.ListRelationsResponse(relations=relations, next_page_token=token, hidden=held.hidden)
 
@@ -141,7 +141,7 @@ class ResourceHandler:
         )
 
     async def update_resource(self, message: pb.UpdateResourceRequest) -> pb.UpdateResourceResponse:
-        """Set properties of a resource, and what it stands in.
+        """Set properties of a resource, and its parents.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -226,7 +226,7 @@ def _content(resource: pb.RegisteredResource) -> tuple[tuple[str, ...], Properti
 
 
 def _update(reference: str, message: pb.UpdateResourceRequest) -> ResourceUpdate:
-    paths = masked(
+    paths = mask_paths(
         message,
         known=lambda path: path in (_PARENTS, _PROPERTIES) or path.startswith(f"{_PROPERTIES}."),
         expected="`parents`, `properties` or `properties.<name>`",

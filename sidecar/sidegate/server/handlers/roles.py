@@ -8,16 +8,16 @@ from typing import Final
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.grants import Delegated, Grants
+from sidegate.membership.grants import Delegation, Grants
 from sidegate.membership.roles import PermissionChange, Roles, RoleState
 from sidegate.model.facts import Grant
 from sidegate.model.page import GrantQuery, Relation
 from sidegate.policy.pack.schema import TENANT
-from sidegate.server.calls.errors import told
+from sidegate.server.calls.errors import report_error
 from sidegate.server.handlers.callers import caller_of, reader_of
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import ROLES, ids_of, name_of, tenant_of
-from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 from sidegate.server.wire.validation import Inspection, quoted
@@ -27,14 +27,14 @@ _HOLDER: Final = "`member:<id>` or `group:<id>`"
 
 
 class RoleHandler:
-    """Reads and writes roles and grants; errors are Sidegate's own, for the transport to tell."""
+    """Reads and writes roles and grants; errors are Sidegate's own; the transport maps them."""
 
     def __init__(self, roles: Roles, grants: Grants, tokens: RevisionTokens, seals: Seals) -> None:
         self._roles = roles
         self._grants = grants
         self._tokens = tokens
         self._writes = Writes(tokens)
-        self._pages = Pages(seals)
+        self._pages = PageTokens(seals)
 
     async def create_role(self, message: pb.CreateRoleRequest) -> pb.CreateRoleResponse:
         """Make a role.
@@ -156,7 +156,7 @@ class RoleHandler:
             if one.failure is None:
                 result.revision = self._tokens.encode(one.tenant, one.revision)
             else:
-                result.error.CopyFrom(told(one.failure, call=f"CopyRole to {one.tenant}"))
+                result.error.CopyFrom(report_error(one.failure, call=f"CopyRole to {one.tenant}"))
             results.append(result)
         return pb.CopyRoleResponse(results=results)
 
@@ -228,7 +228,7 @@ class RoleHandler:
         inspection.identifier("to", message.to)
         inspection.finish()
 
-        def respond(done: Delegated) -> pb.DelegateRoleResponse:
+        def respond(done: Delegation) -> pb.DelegateRoleResponse:
             return pb.DelegateRoleResponse(role=done.role, former=done.former, holder=done.holder)
 
         return await self._writes.run(

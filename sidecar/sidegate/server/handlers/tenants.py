@@ -7,17 +7,17 @@ from typing import Final
 from sidegate.authz.v1 import tenant_pb2 as pb
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.invitation_rows import require_email, require_phone
-from sidegate.membership.tenants import SettingsUpdate, TenantDeletion, TenantOrder, Tenants, TenantState
+from sidegate.membership.tenants import NewTenant, SettingsUpdate, TenantDeletion, Tenants, TenantState
 from sidegate.model.facts import Member
 from sidegate.model.page import TenantQuery
 from sidegate.model.properties import Json
-from sidegate.server.handlers.callers import caller_of, masked, reader_of
+from sidegate.server.handlers.callers import caller_of, mask_paths, reader_of
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import name_of, tenant_of
 from sidegate.server.wire.properties import read_properties, write_properties
-from sidegate.server.wire.timestamps import write_moment
+from sidegate.server.wire.timestamps import write_timestamp
 from sidegate.server.wire.tokens.confirmations import Confirmations
-from sidegate.server.wire.tokens.pages import Pages
+from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 from sidegate.server.wire.validation import Inspection
@@ -27,13 +27,13 @@ _SUSPENDED: Final = {pb.TENANT_STATE_ACTIVE: False, pb.TENANT_STATE_SUSPENDED: T
 
 
 class TenantHandler:
-    """Reads and writes tenants; errors are Sidegate's own, for the transport to tell."""
+    """Reads and writes tenants; errors are Sidegate's own; the transport maps them."""
 
     def __init__(self, use_case: Tenants, tokens: RevisionTokens, seals: Seals) -> None:
         self._use_case = use_case
         self._tokens = tokens
         self._writes = Writes(tokens)
-        self._pages = Pages(seals)
+        self._pages = PageTokens(seals)
         self._confirmations = Confirmations(seals)
 
     async def create_tenant(self, message: pb.CreateTenantRequest) -> pb.CreateTenantResponse:
@@ -52,7 +52,7 @@ class TenantHandler:
         settings = read_properties(message.tenant.settings, "tenant.settings", inspection)
         inspection.finish()
         owner = Member(founder.member_id, name=founder.display_name, email=founder.email, phone=founder.phone)
-        order = TenantOrder(message.tenant_id, owner, message.tenant.pack, settings)
+        order = NewTenant(message.tenant_id, owner, message.tenant.pack, settings)
         return await self._writes.run(
             message.tenant_id,
             caller_of(message),
@@ -158,7 +158,7 @@ class TenantHandler:
 
 
 def _update(message: pb.UpdateTenantRequest) -> SettingsUpdate:
-    paths = masked(
+    paths = mask_paths(
         message,
         known=lambda path: path == _SETTINGS or path.startswith(f"{_SETTINGS}."),
         expected="`settings` or `settings.<name>`",
@@ -183,5 +183,5 @@ def _tenant(state: TenantState) -> pb.Tenant:
         seats_taken=state.seats_taken,
         etag=state.etag,
         state=pb.TENANT_STATE_SUSPENDED if state.suspended else pb.TENANT_STATE_ACTIVE,
-        create_time=write_moment(state.created_at),
+        create_time=write_timestamp(state.created_at),
     )

@@ -15,7 +15,7 @@ _KINDS: Final = tuple(entity.value for entity in EntryKind)
 def read_conditions(message: pb.ListChangesRequest | pb.WatchChangesRequest, inspection: Inspection) -> ChangeQuery:
     """Return the conditions of a request without times; what is not right goes to `inspection`."""
     subjects: list[str] = []
-    # The one that few changes name leads the way: a document before a member, a role last.
+    # The subject that the fewest changes name comes first: a document before a member, a role last.
     for field in ("member", "group", "role"):
         if id_ := getattr(message, field):
             inspection.identifier(field, id_)

@@ -1,4 +1,4 @@
-"""The way between messages of the wire contract and the values of the core."""
+"""Checks on the wire: requests to questions, and decisions to responses."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Part(Enum):
     RESOURCE = "resource"
 
 
-class Codec:
-    """Reads requests, checking all of each, and writes answers."""
+class CheckCodec:
+    """Reads requests, checks every field of them, and writes responses."""
 
     def __init__(self, tokens: RevisionTokens, limits: Limits = DEFAULT_LIMITS) -> None:
         self._tokens = tokens
         self._limits = limits
-        # Unique across sidecars and restarts, and cheap: chance names the process, a counter the question.
+        # Unique across sidecars and restarts, and cheap: a random prefix for the process, a counter for the question.
         self._process = secrets.token_hex(5)
         self._count = itertools.count(1)
 
@@ -53,7 +53,7 @@ class Codec:
         return self.read_open(message, None)
 
     def read_open(self, message: Question, part: Part | None) -> Request:
-        """Return a question whose one part is left open, because it is asked for; that one is empty.
+        """Return a question with one part left empty, because the list asks for it.
 
         Raises:
             InvalidInput: names everything that is wrong with it.
@@ -149,7 +149,7 @@ def write_check(request: Request, *, revision: str = "") -> pb.CheckRequest:
 
 
 def read_decision(message: pb.CheckResponse) -> Decision:
-    """Return an answer as a client reads it: all but an allow is a deny, and the revision stays a secret."""
+    """Return an answer as a client reads it: all but an allow is a deny, and the revision is left out."""
     return Decision(
         allowed=message.decision == pb.DECISION_ALLOW,
         reason=message.reason,

@@ -1,4 +1,4 @@
-"""Lists of what is allowed on the wire, and the places at which their pages begin."""
+"""Lists of what is allowed, on the wire, and the cursors of their pages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Final
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.decision.search.search import ListQuery
 from sidegate.model.decision import AllowedPage, PartialReason
-from sidegate.server.wire.checks import Codec, Part, Question
-from sidegate.server.wire.tokens.pages import Page, Pages
+from sidegate.server.wire.checks import CheckCodec, Part, Question
+from sidegate.server.wire.tokens.pages import Page, PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.tokens.seals import Seals
 
@@ -26,13 +26,13 @@ _PARTIAL: Final[Mapping[PartialReason | None, pb.PartialReason.ValueType]] = {
 class ListCodec:
     """Reads the questions of lists, and writes where their pages end.
 
-    The token of a page holds the revision of the one before it, so that no page is made from older facts than that.
+    The token of a page holds the revision of the page before, so that no page is made from older facts.
     """
 
-    def __init__(self, codec: Codec, tokens: RevisionTokens, seals: Seals) -> None:
+    def __init__(self, codec: CheckCodec, tokens: RevisionTokens, seals: Seals) -> None:
         self._codec = codec
         self._tokens = tokens
-        self._pages = Pages(seals)
+        self._pages = PageTokens(seals)
 
     def read(self, message: Question, part: Part) -> tuple[ListQuery, Page]:
         """Return a question with the page that is asked for.
@@ -54,8 +54,8 @@ class ListCodec:
         """Return the token of the next page, "" where this is the last."""
         if found.reached is None:
             return ""
-        place = [found.reached, self._tokens.encode(asked.request.tenant, found.revision)]
-        return self._pages.after(page, json.dumps(place, ensure_ascii=False, separators=(",", ":")))
+        cursor = [found.reached, self._tokens.encode(asked.request.tenant, found.revision)]
+        return self._pages.after(page, json.dumps(cursor, ensure_ascii=False, separators=(",", ":")))
 
     def outcome(self, asked: ListQuery, found: AllowedPage) -> pb.ListOutcome:
         """Return how far a page reaches, and what it was made from."""

@@ -1,4 +1,4 @@
-"""Members on the wire: what the messages of MembershipService say, and how records are told."""
+"""Members on the wire: how requests of MembershipService are read, and how records are written."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sidegate.membership.command.etags import etag_of
 from sidegate.membership.invitation_files import from_csv, from_spreadsheet
 from sidegate.membership.invitation_rows import MAX_INVITEES, Invitee, from_addresses
 from sidegate.membership.invitations import DEFAULT_TTL, InviteOrder, InviteResult
-from sidegate.membership.members import Held, Leaving
+from sidegate.membership.members import DocumentsChoice, Offboarding
 from sidegate.model.entry import member_payload
 from sidegate.model.facts import MemberStatus
 from sidegate.model.page import MemberQuery, MemberRecord
 from sidegate.server.calls.status import status_of
 from sidegate.server.wire.names import MEMBERS, name_of
-from sidegate.server.wire.timestamps import write_moment
+from sidegate.server.wire.timestamps import write_timestamp
 from sidegate.server.wire.validation import Inspection
 
 _MAX_TTL: Final = timedelta(days=90)
@@ -31,11 +31,11 @@ _STATES: Final = {
     pb.MEMBER_STATE_INACTIVE: MemberStatus.INACTIVE,
     pb.MEMBER_STATE_PENDING: MemberStatus.PENDING,
 }
-_HELD: Final = {
-    pb.HELD_DOCUMENTS_UNSPECIFIED: Held.UNSAID,
-    pb.HELD_DOCUMENTS_KEEP: Held.KEPT,
-    pb.HELD_DOCUMENTS_TRANSFER: Held.TRANSFERRED,
-    pb.HELD_DOCUMENTS_DELETE: Held.DELETED,
+_CHOICES: Final = {
+    pb.HELD_DOCUMENTS_UNSPECIFIED: DocumentsChoice.UNSPECIFIED,
+    pb.HELD_DOCUMENTS_KEEP: DocumentsChoice.KEEP,
+    pb.HELD_DOCUMENTS_TRANSFER: DocumentsChoice.TRANSFER,
+    pb.HELD_DOCUMENTS_DELETE: DocumentsChoice.DELETE,
 }
 
 
@@ -52,17 +52,19 @@ def write_member(tenant: str, record: MemberRecord, *, token: str = "") -> pb.Me
         quota=member.quota,
         roles=record.roles,
         groups=record.groups,
-        create_time=write_moment(record.created_at),
-        last_access_time=write_moment(record.last_access_at),
+        create_time=write_timestamp(record.created_at),
+        last_access_time=write_timestamp(record.last_access_at),
         etag=etag_of(member_payload(member)),
     )
     if record.invitation is not None:
-        message.invitation.CopyFrom(pb.Invitation(expire_time=write_moment(record.invitation.expires_at), token=token))
+        message.invitation.CopyFrom(
+            pb.Invitation(expire_time=write_timestamp(record.invitation.expires_at), token=token)
+        )
     return message
 
 
 def write_result(tenant: str, result: InviteResult) -> pb.InvitationResult:
-    """Return what became of a row, the invitation's ID in the place of its token."""
+    """Return the result of a row; the invitation's ID is in the field of its token."""
     if result.record is not None and result.record.invitation is not None:
         member = write_member(tenant, result.record, token=result.record.invitation.id)
         return pb.InvitationResult(place=result.place, member=member)
@@ -113,19 +115,19 @@ def read_query(message: pb.ListMembersRequest) -> MemberQuery:
     return MemberQuery(_STATES.get(message.state), message.role, message.group, message.text)
 
 
-def read_leaving(member: str, message: pb.DeactivateMemberRequest | pb.DeleteMemberRequest) -> Leaving:
-    """Return who leaves, and what becomes of the documents.
+def read_offboarding(member: str, message: pb.DeactivateMemberRequest | pb.DeleteMemberRequest) -> Offboarding:
+    """Return which member leaves, and what happens to its documents.
 
     Raises:
         InvalidInput: the choice is not known, or names nobody to take them.
     """
-    if message.held_documents not in _HELD:
+    if message.held_documents not in _CHOICES:
         raise InvalidInput(Violation("held_documents", f"`{message.held_documents}` is no choice"))
-    held = _HELD[message.held_documents]
-    if (held is Held.TRANSFERRED) != bool(message.transfer_to):
+    held = _CHOICES[message.held_documents]
+    if (held is DocumentsChoice.TRANSFER) != bool(message.transfer_to):
         expected = "expected the ID of a member where documents are transferred, and nothing elsewhere"
         raise InvalidInput(Violation("transfer_to", expected))
-    return Leaving(member, held, message.transfer_to)
+    return Offboarding(member, held, message.transfer_to)
 
 
 def _forms(message: pb.InviteMembersRequest) -> Iterator[Iterator[Invitee]]:

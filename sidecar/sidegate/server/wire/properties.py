@@ -22,22 +22,22 @@ def read_properties(struct: Struct, field: str, inspection: Inspection) -> Prope
         return NO_PROPERTIES
     try:
         return _Reader(field, inspection).mapping(struct)
-    except _TooMuch as error:
+    except _TooLargeError as error:
         inspection.add(field, str(error))
         return NO_PROPERTIES
 
 
 def write_properties(properties: Mapping[str, Json]) -> Struct:
-    """Return plain values as a Struct; a whole number beyond 2^53 loses what a double can't hold."""
+    """Return plain values as a Struct; a whole number beyond 2^53 loses precision."""
     return Struct(fields={key: _value(value) for key, value in properties.items()})
 
 
-class _TooMuch(Exception):
-    """The field holds more than anyone needs to read."""
+class _TooLargeError(Exception):
+    """The field holds more than the limits allow."""
 
 
 class _Reader:
-    """Reads one field; its path is kept as parts, since most requests never need it as text."""
+    """Reads one field; its path is stored as parts, because most requests never need it as text."""
 
     def __init__(self, field: str, inspection: Inspection) -> None:
         self._field = field
@@ -51,7 +51,7 @@ class _Reader:
         fields = struct.fields
         self._keys += len(fields)
         if self._keys > self._limits.keys:
-            raise _TooMuch(f"holds too much: expected at most {self._limits.keys} keys in all")
+            raise _TooLargeError(f"holds too much: expected at most {self._limits.keys} keys in all")
         if self._too_deep():
             return {}
         values: dict[str, Json] = {}
@@ -66,7 +66,7 @@ class _Reader:
     def _sequence(self, items: ListValue) -> list[Json]:
         self._items += len(items.values)
         if self._items > self._limits.items:
-            raise _TooMuch(f"holds too much: expected at most {self._limits.items} list items in all")
+            raise _TooLargeError(f"holds too much: expected at most {self._limits.items} list items in all")
         if self._too_deep():
             return []
         values: list[Json] = []
@@ -112,15 +112,15 @@ class _Reader:
         return deep
 
     def _refuse(self, message: str) -> None:
-        self._inspection.add(place(self._field, self._path), message)
+        self._inspection.add(path_of(self._field, self._path), message)
 
 
-def place(field: str, path: Sequence[str | int]) -> str:
+def path_of(field: str, path: Sequence[str | int]) -> str:
     """Return the path of a value inside a field: `context.ips[2]`, `context["odd key"]`."""
-    return field + "".join(map(_step, path))
+    return field + "".join(map(_path_part, path))
 
 
-def _step(part: str | int) -> str:
+def _path_part(part: str | int) -> str:
     if isinstance(part, int):
         return f"[{part}]"
     return f".{part}" if _PLAIN_KEY.fullmatch(part) else f'["{quoted(part)[1:-1]}"]'

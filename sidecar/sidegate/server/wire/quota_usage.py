@@ -1,4 +1,4 @@
-"""The use of quota on the wire: what a request asks for, and how totals and entries are told."""
+"""The use of quota on the wire: what a request asks for, and how totals and entries are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.model.change import RecordedChange
 from sidegate.model.quota import Period, QuotaTotal, QuotaUse, UsageQuery, quota_use
 from sidegate.model.reference import ref, split_ref
-from sidegate.server.wire.timestamps import read_range, write_moment
+from sidegate.server.wire.timestamps import read_range, write_timestamp
 from sidegate.server.wire.validation import Inspection
 
 _PERIODS: Final = {
@@ -39,14 +39,14 @@ def read_usage_query(message: pb.ListQuotaUsageRequest) -> UsageQuery:
     return UsageQuery(holder, since, until, _PERIODS[message.step])
 
 
-def read_place(after: str) -> tuple[date, str]:
-    """Return the start and the holder that a page begins beyond."""
+def read_cursor(after: str) -> tuple[date, str]:
+    """Return the start and the holder of the last total before a page."""
     start, _, holder = after.partition(" ")
     return (date.fromisoformat(start) if start else date.min), holder
 
 
-def write_place(total: QuotaTotal) -> str:
-    """Return where the page beyond a total begins."""
+def write_cursor(total: QuotaTotal) -> str:
+    """Return the cursor of the page after a total."""
     return f"{total.start.isoformat()} {total.holder}"
 
 
@@ -69,7 +69,7 @@ def write_entry(recorded: RecordedChange) -> pb.QuotaUsage:
 def _usage(holder: str, at: datetime, use: QuotaUse) -> pb.QuotaUsage:
     kind, id_ = split_ref(holder)
     usage = pb.QuotaUsage(
-        start_time=write_moment(at), consumed=use.consumed, released=use.released, assigned=use.assigned
+        start_time=write_timestamp(at), consumed=use.consumed, released=use.released, assigned=use.assigned
     )
     setattr(usage, kind, id_)
     return usage

@@ -1,4 +1,4 @@
-"""Relations on the wire, and the places at which their pages begin."""
+"""Relations on the wire, and the cursors of their pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sidegate.membership.relations import HeldRole
 
 
 def write_relation(held: HeldRole) -> pb.Relation:
-    """Return a role that is held as clients see it."""
+    """Return a held role as clients see it."""
     return pb.Relation(
         role=held.role,
         scope=held.scope,
@@ -21,13 +21,13 @@ def write_relation(held: HeldRole) -> pb.Relation:
     )
 
 
-def write_place(held: HeldRole) -> str:
-    """Return the place of a role among those that are held, as text."""
+def write_cursor(held: HeldRole) -> str:
+    """Return the cursor of the page after a held role."""
     return json.dumps(astuple(held), ensure_ascii=False, separators=(",", ":"))
 
 
-def read_place(text: str) -> HeldRole | None:
-    """Return the place that a text tells, None for the beginning."""
+def read_cursor(text: str) -> HeldRole | None:
+    """Return the last held role before a page; None for the first page."""
     if not text:
         return None
     distance, scope, granted, role, grantee, through, holder = json.loads(text)

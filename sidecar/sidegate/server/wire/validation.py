@@ -1,4 +1,4 @@
-"""What a request may look like; every departure is found at once, with its field's path and what would be right."""
+"""The rules for requests: all violations are reported together, each with its field's path and what is expected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a request may be; lengths in characters, the others count what one field holds with all inside."""
+    """How large a request may be: lengths in characters, other limits count the contents of one field, all nested."""
 
     identifier_length: int = 256
     word_length: int = 64
@@ -38,11 +38,11 @@ class Inspection:
         self.found: list[Violation] = []
 
     def add(self, field: str, message: str) -> None:
-        """Note a violation."""
+        """Record a violation."""
         self.found.append(Violation(field, message))
 
     def identifier(self, field: str, value: str, *, any_allowed: bool = False) -> None:
-        """Check an identifier; `any_allowed` lets `*` alone stand for the type as a whole."""
+        """Check an identifier; `any_allowed` accepts `*` alone, which means the type as a whole."""
         if any_allowed and value == "*":
             return
         limit = self.limits.identifier_length
@@ -53,7 +53,7 @@ class Inspection:
         self.add(field, f"{_shown(value)}: expected {expected}")
 
     def empty(self, field: str, value: str) -> None:
-        """Check that nothing is given where the answer stands."""
+        """Check that a field is empty because the list fills it in."""
         if value:
             self.add(field, f"{quoted(value)} is not right: expected nothing, since the list finds it")
 
@@ -87,7 +87,7 @@ def quoted(value: str) -> str:
     return f"`{''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in short)}`"
 
 
-def inside(prefix: str, error: InvalidInput) -> InvalidInput:
+def within_field(prefix: str, error: InvalidInput) -> InvalidInput:
     """Return the error with its fields placed inside `prefix`, such as `checks[3]`."""
     return InvalidInput(*(replace(v, field=f"{prefix}.{v.field}" if v.field else prefix) for v in error.violations))
 

@@ -1,4 +1,4 @@
-"""WatchChanges on the wire: reads requests, and writes pages of changes with a sealed cursor."""
+"""WatchChanges on the wire: reads requests, and writes pages of changes with a signed cursor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sidegate.model.change import RecordedChange
 from sidegate.replica.recent_changes import ANY_TENANT
 from sidegate.server.wire.change_filters import read_conditions
 from sidegate.server.wire.names import tenant_of
-from sidegate.server.wire.timestamps import read_moment
+from sidegate.server.wire.timestamps import read_timestamp
 from sidegate.server.wire.tokens.seals import Seals
 from sidegate.server.wire.validation import Inspection
 
@@ -25,11 +25,11 @@ _PURPOSE: Final = "cursor"
 _EVERY_TENANT: Final = ("", "tenants/-")
 _HEARTBEATS: Final = (1.0, 300.0)
 _MAX_BYTES: Final = 1024 * 1024
-"""Of the changes in one response; common clients take no message above 4 MiB."""
+"""The size of the changes in one response; common clients accept no message above 4 MiB."""
 
 
-class Watches:
-    """Reads requests to watch, and writes responses; cursors are sealed, so that clients can't make them up."""
+class WatchCodec:
+    """Reads requests to watch, and writes responses; cursors are signed, so that clients can't invent them."""
 
     def __init__(self, seals: Seals) -> None:
         self._seals = seals
@@ -66,7 +66,7 @@ class Watches:
     def _start(self, message: pb.WatchChangesRequest, inspection: Inspection) -> Cursor | datetime | None:
         match message.WhichOneof("start"):
             case "start_time":
-                return read_moment(message.start_time, "start_time", inspection)
+                return read_timestamp(message.start_time, "start_time", inspection)
             case "from_beginning" if message.from_beginning:
                 return BEGINNING
             case "cursor" if message.cursor:

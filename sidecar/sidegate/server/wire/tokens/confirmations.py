@@ -14,21 +14,21 @@ _PURPOSE: Final = "deletion"
 
 
 class Confirmations:
-    """Makes the tokens of deletions and opens them again; each is of one name and of the etag of what would go."""
+    """Makes and opens the tokens that confirm deletions; each is for one name and one etag of what would be deleted."""
 
     def __init__(self, seals: Seals, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._seals = seals
         self._clock = clock
 
     def token(self, name: str, etag: str) -> str:
-        """Return the token that confirms the deletion of what bears the name and looks as the etag says."""
+        """Return the token that confirms the deletion of this name while its etag is this one."""
         return self._seals.seal(_PURPOSE, name, etag, (self._clock() + _WITHIN).isoformat())
 
     def etag(self, message: Any) -> str:
-        """Return the etag that a request's confirmation was given for, "" where it carries none yet.
+        """Return the etag that a request confirms, "" if it carries no confirmation.
 
         Raises:
-            InvalidInput: the token is none of ours, of something else, or too old.
+            InvalidInput: the token is not ours, for something else, or too old.
         """
         if not message.confirmation_token:
             return ""

@@ -1,4 +1,4 @@
-"""Pages of lists: how many, after which, and a token of the next that is bound to its question."""
+"""Pages of lists: their size, where they begin, and the token of the next page, which is bound to its question."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Page:
         return self.size + 1
 
 
-class Pages:
-    """Opens the tokens of pages and makes those of the next."""
+class PageTokens:
+    """Opens the token of a page and makes that of the next one."""
 
     def __init__(self, seals: Seals) -> None:
         self._seals = seals
@@ -53,9 +53,9 @@ class Pages:
             raise InvalidInput(Violation("page_token", f"belongs to another question: {expected}"))
         return Page(size, after, question)
 
-    def after(self, page: Page, place: str) -> str:
-        """Return the token of the page that begins at a place."""
-        return self._seals.seal(_PURPOSE, page.question, place)
+    def after(self, page: Page, cursor: str) -> str:
+        """Return the token of the page that begins after a cursor."""
+        return self._seals.seal(_PURPOSE, page.question, cursor)
 
     def cut(self, page: Page, found: Sequence[T], id_of: Callable[[T], str]) -> tuple[Sequence[T], str]:
         """Return the items of the page, and the token of the next one; "" where this is the last."""
@@ -65,7 +65,7 @@ class Pages:
 
 
 def _question(message: Any) -> str:
-    """Return all of a question but where its page is, and how large."""
+    """Return the digest of a question without the token and the size of its page."""
     question = type(message)()
     question.CopyFrom(message)
     question.ClearField("page_token")

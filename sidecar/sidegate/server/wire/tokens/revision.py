@@ -1,4 +1,4 @@
-"""Revisions as clients see them: a token says nothing to them, and none but ours is taken back."""
+"""Revisions as clients see them: opaque tokens, of which only our own are accepted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIELD: Final = "consistency.at_least_as_fresh"
 """The field of a request that carries a token, unless said otherwise."""
 _STORED: Final = struct.Struct(">qq")
 _KEY_BYTES: Final = 16
-# 33 bytes fill 44 characters without a spare bit, so that no two texts stand for one token.
+# 33 bytes fill 44 characters without a spare bit, so that each token has exactly one text.
 _MAC_BYTES: Final = 17
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{44}")
 
@@ -29,14 +29,14 @@ class RevisionTokens:
         self._key = key
 
     def encode(self, tenant: str, revision: Revision) -> str:
-        """Return the token of a revision; empty for that of a tenant that is not there."""
+        """Return the token of a revision; empty for a tenant that does not exist."""
         if revision.number == 0:
             return ""
         stored = _STORED.pack(revision.number, revision.time)
         return urlsafe_b64encode(stored + self._mac(tenant, stored)).decode("ascii")
 
     def decode(self, tenant: str, token: str, *, field: str = FIELD) -> Revision:
-        """Return the revision that a token of this tenant stands for, NO_REVISION for the empty one.
+        """Return the revision of a token of this tenant, NO_REVISION for the empty token.
 
         Raises:
             InvalidInput: it is not a token of this tenant.

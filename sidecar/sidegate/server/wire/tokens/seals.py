@@ -1,4 +1,4 @@
-"""Tokens that only a sidecar of this store can have made: of pages, of invitations, of deletions."""
+"""Signed tokens, which only a sidecar of this store can make: of pages, of invitations, of deletions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAC_BYTES = 16
 
 
 class Seals:
-    """Seals texts into a token and opens it again; a token of one purpose opens for no other."""
+    """Signs texts as a token and opens it again; a token of one purpose is refused for any other."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
