@@ -1,6 +1,6 @@
 """The packs in stock Casbin: model.conf and policy.csv load unchanged and decide as the packs' own tests say.
 
-The rows that facts give are derived here anew, so that Sidegate's own translation has something to agree with.
+This test derives the rows of facts by its own code, to compare Sidegate's translation with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The engines by name, and the two calls that use them."""
+"""The engines by name, and the functions that compile and evaluate programs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The reference engine: pycasbin itself, built anew for each evaluation, behind doors that it leaves open.
+"""The reference engine: pycasbin itself, with a new enforcer for each evaluation and its unsafe features closed off.
 
-It is slow, and obviously right: the indexed engine is tested against it.
+It is slow and simple: the indexed engine is tested against it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sidegate.errors import EngineError, EvaluationError
 from sidegate.model.rules import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
 
 for _name in ("casbin", "casbin.enforcer", "casbin.policy", "casbin.role"):
-    logging.getLogger(_name).disabled = True  # pycasbin logs whole requests, whatever they hold
+    logging.getLogger(_name).disabled = True  # pycasbin logs whole requests with personal data
 
 _MATCHERS: Final[Mapping[str, Callable[..., Any]]] = {
     "keyMatch": util.key_match,
@@ -76,27 +76,27 @@ class ReferenceEngine:
         role_match: Mapping[str, str] | None = None,
         domain_match: Mapping[str, str] | None = None,
     ) -> ReferenceProgram:
-        """Check model and rows, and keep them for pycasbin.
+        """Check model and rows, and store them for pycasbin.
 
         Raises:
             ModelError: the model is wrong.
             RowError: a row is wrong.
         """
-        setting = _Setting(model_text, functions or {}, role_match or {}, domain_match or {})
-        return ReferenceProgram(setting, checked_rows(setting.definition, rows))
+        model = _ReferenceModel(model_text, functions or {}, role_match or {}, domain_match or {})
+        return ReferenceProgram(model, checked_rows(model.definition, rows))
 
 
 class ReferenceProgram:
     """A model and its rows; see `ports.Program`."""
 
-    __slots__ = ("_originals", "_policies", "_rows", "_setting")
+    __slots__ = ("_model", "_originals", "_policies", "_rows")
 
-    def __init__(self, setting: _Setting, rows: Sequence[Row]) -> None:
-        self._setting = setting
+    def __init__(self, model: _ReferenceModel, rows: Sequence[Row]) -> None:
+        self._model = model
         self._rows = tuple(rows)
-        setting.check_graphs(self._rows)
-        setting.check_texts(self._rows)
-        self._policies, self._originals = setting.policies(self._rows)
+        model.check_graphs(self._rows)
+        model.check_texts(self._rows)
+        self._policies, self._originals = model.policies(self._rows)
 
     def evaluate(self, request: Sequence[object], links: RoleLinks = NO_LINKS) -> Answer:
         """Decide one request.
@@ -105,8 +105,8 @@ class ReferenceProgram:
             RequestError: the request does not fit the request definition.
             EvaluationError: pycasbin failed.
         """
-        context, values = split_request(request, self._setting.definition)
-        self._setting.matchers.chosen(context)
+        context, values = split_request(request, self._model.definition)
+        self._model.matchers.chosen(context)
         if not self._policies[context.policy]:
             raise EvaluationError(f"there is no `{context.policy}` row; an empty policy is never evaluated")
         enforcer = self._enforcer(context, links)
@@ -126,32 +126,32 @@ class ReferenceProgram:
             RowError: an added row is wrong, or a removed row is not there.
         """
         rows = [*rows_without(self._rows, removed), *added]
-        return ReferenceProgram(self._setting, checked_rows(self._setting.definition, rows))
+        return ReferenceProgram(self._model, checked_rows(self._model.definition, rows))
 
     def rows(self) -> Iterable[Row]:
         """Return every row."""
         return self._rows
 
     def _enforcer(self, context: EnforceContext, links: RoleLinks) -> Any:
-        """Build an enforcer that has seen no request yet: its role managers remember the names they are asked about."""
-        model = self._setting.model()
+        """Build a new enforcer: the role managers of a used one remember the names of earlier requests."""
+        model = self._model.casbin_model()
         for section, policy in self._policies.items():
             model["p"][section].policy = policy
         enforcer = _Enforcer(model)
         enforcer.eft = get_effector(model["e"][context.effect].value)
-        self._setting.register(enforcer)
-        for section in self._setting.definition.roles:
-            model["g"][section].policy = self._setting.links(section, self._rows)
+        self._model.register(enforcer)
+        for section in self._model.definition.roles:
+            model["g"][section].policy = self._model.links(section, self._rows)
         extra = [list(triple) for triple in links.triples()]
         if extra:
-            self._setting.graphs.check_links()
+            self._model.graphs.check_links()
             model["g"]["g"].policy += extra
-        self._setting.link(enforcer)
+        self._model.link(enforcer)
         return enforcer
 
 
-class _Setting:
-    """All of a program but its rows."""
+class _ReferenceModel:
+    """A model with its functions, as pycasbin needs them; programs that differ in their rows share it."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class _Setting:
         self._domain_match = dict(domain_match)
         self.graphs = RoleGraphs(self.definition.roles, role_match, domain_match)
 
-    def model(self) -> Any:
+    def casbin_model(self) -> Any:
         """Return a fresh Casbin model without rows."""
         model = Model()
         for section, names in [*self.definition.requests.items(), *self.definition.policies.items()]:
@@ -223,7 +223,7 @@ class _Setting:
                     raise pattern_error(row, row[column], error, ordinal) from error
 
     def policies(self, rows: Sequence[Row]) -> tuple[dict[str, list[list[str]]], dict[int, tuple[str, ...]]]:
-        """Return each section's rows as pycasbin holds them, in order, and what each of those was, by identity."""
+        """Return each section's rows as pycasbin reads them, in order, and the original of each by its identity."""
         sections: dict[str, list[list[str]]] = {}
         originals: dict[int, tuple[str, ...]] = {}
         links = [row for row in rows if row[0] == "g"]
@@ -241,24 +241,24 @@ class _Setting:
         return sections, originals
 
     def links(self, section: str, rows: Sequence[Row]) -> list[list[str]]:
-        """Return the links of a role section as pycasbin holds them, with windows that Python can read."""
+        """Return the links of a role section as pycasbin reads them, with windows that Python can parse."""
         window = self.definition.roles[section].window
         held = [list(row[1:]) for row in rows if row[0] == section]
         return [[*row[:-2], *map(readable, row[-2:])] for row in held] if window else held
 
     def register(self, enforcer: Any) -> None:
-        """Give an enforcer the functions of the model, and role managers that forget."""
+        """Add the functions of the model to an enforcer, and role managers that remember no names."""
         for name, function in self._functions.items():
             enforcer.fm.add_function(name, function)
         for section, manager in enforcer.rm_map.items():
-            enforcer.rm_map[section] = _Forgetful(
+            enforcer.rm_map[section] = _FreshRoleManager(
                 type(manager),
                 _MATCHERS.get(self._role_match.get(section, "")),
                 _MATCHERS.get(self._domain_match.get(section, "")),
             )
 
     def link(self, enforcer: Any) -> None:
-        """Build the role links; a window of time always counts, also where nobody asked for it."""
+        """Build the role links; a window of time always counts, which pycasbin needs a registered condition for."""
         model = enforcer.model
         if enforcer.rm_map:
             model.build_role_links(enforcer.rm_map)
@@ -266,7 +266,7 @@ class _Setting:
             return
         model.build_conditional_role_links(enforcer.cond_rm_map)
         for section in enforcer.rm_map:
-            # Where any definition has a window, pycasbin asks the manager with windows of each, and some have none.
+            # Where one definition has a window, pycasbin asks the conditional manager of every definition.
             model["g"][section].cond_rm = model["g"][section].rm
         for section, manager in enforcer.cond_rm_map.items():
             for row in model["g"][section].policy:
@@ -277,12 +277,12 @@ class _Setting:
 
 
 def _time_match(start: object, end: object) -> bool:
-    """Do as Casbin's `timeMatch`, for times that Python can read."""
+    """Evaluate Casbin's `timeMatch`, with times that Python can parse."""
     return bool(util.time_match_func(*(readable(time) if isinstance(time, str) else time for time in (start, end))))
 
 
-class _Forgetful(RoleManager):  # type: ignore[misc]
-    """Puts each question to a manager that has read the links and was asked nothing else: Casbin's remembers names."""
+class _FreshRoleManager(RoleManager):  # type: ignore[misc]
+    """Answers each query by a manager that has seen the links only: Casbin's own remembers the names of queries."""
 
     def __init__(self, kind: type[Any], match: Callable[..., Any] | None, domain: Callable[..., Any] | None) -> None:
         self._kind = kind
@@ -292,13 +292,13 @@ class _Forgetful(RoleManager):  # type: ignore[misc]
         self._fresh: Any = None
 
     def add_link(self, name1: str, name2: str, *domain: str) -> None:
-        """Keep a link."""
+        """Store a link."""
         self._links.append((name1, name2, *domain))
 
     def has_link(self, name1: object, name2: object, *domain: str) -> bool:
-        """Ask a manager that nobody asked before; without patterns any manager will do, since names change nothing."""
+        """Query a new manager; without patterns one manager serves all queries, since names change nothing."""
         if self._fresh is None or self._match is not None:
-            # Without a function Casbin compares by equality, at the square of the links, with the same answers.
+            # Without a function Casbin compares each pair of links by equality, with the same answers.
             self._fresh = self._kind(10)
             self._fresh.add_matching_func(self._match)
             if self._domain is not None:
@@ -312,11 +312,11 @@ class _Forgetful(RoleManager):  # type: ignore[misc]
 
 
 class _Enforcer(core_enforcer.CoreEnforcer):  # type: ignore[misc]
-    """A Casbin enforcer whose conditions reach declared properties only, and no substring."""
+    """A Casbin enforcer whose conditions read declared properties only and find no substrings."""
 
     @staticmethod
     def _get_expression(expr: str, functions: dict[str, Callable[..., Any]] | None = None) -> Any:
-        evaluator = core_enforcer.CoreEnforcer._get_expression(expr, functions)  # noqa: SLF001 - the one hook there is
+        evaluator = core_enforcer.CoreEnforcer._get_expression(expr, functions)  # noqa: SLF001 - the only hook
         evaluator.operators = {**evaluator.operators, **_OPERATORS}
         evaluate = evaluator._eval  # noqa: SLF001 - simpleeval's node handlers recurse through it
         evaluator.nodes[ast.Attribute] = lambda node: declared_property(evaluate(node.value), node.attr)

@@ -101,7 +101,7 @@ def test_conditions_are_taken_alone(engine):
 
 
 def test_conditions_that_differ_in_literals_only_stay_apart(engine):
-    """Each rule keeps its own literals, wherever they stand: choices, lists, patterns, comments, escapes."""
+    """Each rule has its own literals, in choices, lists, patterns, comments and escapes."""
     shapes = [
         "(r.env.n == {0} if r.sub == 'u{1}' else r.env.n == {2})",
         "r.env.n in ({0}, {2}) && r.sub == 'u{1}' # not {2} 'u{0}'",

@@ -51,7 +51,7 @@ def test_another_tenant_does_not_count(program):
 
 
 def test_links_of_one_evaluation_count_once(program):
-    """Links given to one evaluation decide there, also through a group, and are gone afterwards."""
+    """Links given to one evaluation count in it, also through a group, and in no other."""
     request = ask(member("uma"), OTHER_DOCUMENT, "sign")
     direct = RoleLinks.of([("member:uma", "owner", "document:d2")])
     grouped = RoleLinks.of([("group:sales", "owner", "document:d2")])

@@ -1,4 +1,4 @@
-"""How the indexed engine says it uses a matcher, and that its indexes hold what they say."""
+"""The plan that the indexed engine reports for a matcher, and that its indexes find what the plan says."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_the_packs_model_is_indexed():
     ],
 )
 def test_conjuncts_become_accesses(matcher, lines):
-    """Equality at once, then prefixes, roles and patterns, wherever the conjuncts stand."""
+    """Equality comes first, then prefixes, roles and patterns, in any order of the conjuncts."""
     plan = planned(matcher)
     assert plan.indexed
     assert str(plan).splitlines()[1:] == lines
@@ -66,8 +66,8 @@ def test_alternatives_are_planned_apart():
 
 
 @pytest.mark.parametrize("matcher", ["r.sub != p.sub", "!(r.sub == p.sub)", "keyMatch(p.obj, r.obj)", "p.sub == p.obj"])
-def test_what_no_index_serves_is_scanned(matcher):
-    """A model that can't be indexed still runs, and says so."""
+def test_conjuncts_without_an_index_are_scanned(matcher):
+    """A model that can't be indexed still runs, and its plan says so."""
     assert not planned(matcher).indexed
 
 

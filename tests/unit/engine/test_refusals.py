@@ -1,4 +1,4 @@
-"""What does not compile: everything that Casbin would take and let through."""
+"""Models, rows and requests that are refused, where Casbin would accept them."""
 
 import re
 
@@ -102,7 +102,7 @@ def test_deny_override_without_an_effect_field_is_refused(engine):
 
 
 def test_an_unknown_engine_is_refused(engine):
-    """The engines stand in one table."""
+    """The error lists the known engines."""
     with pytest.raises(ModelError, match=f"there is .*{engine}"):
         compile_program(MODEL, [ROW], engine="fast")
 

@@ -66,8 +66,8 @@ def test_a_chain_among_many_links_added_at_once_is_refused(engine, beside):
     assert whole.evaluate(["n0"]).allowed
 
 
-def test_a_short_cut_saves_a_long_chain(engine):
-    """What counts is the shortest way, so a chain of ten links is fine where each role has a shorter one."""
+def test_a_shorter_path_makes_a_long_chain_valid(engine):
+    """The shortest path counts, so a chain of ten links is fine where each role has a shorter one."""
     program = compile_program(PLAIN, [("p", "n10"), *chain(10), ("g", "n0", "n5")], engine=engine)
     assert program.evaluate(["n0"]).allowed
 
@@ -80,12 +80,12 @@ def test_cycles_end(engine):
 
 
 def test_everyone_holds_their_own_name(engine):
-    """`g(x, x)` is true, so a name that nobody granted holds what is given to it."""
+    """`g(x, x)` is true, so a name without any link holds what is granted to it."""
     assert compile_program(PLAIN, [("p", "alice")], engine=engine).evaluate(["alice"]).allowed
 
 
 def test_links_count_in_their_domain(engine):
-    """A link in one domain says nothing about another, and `*` is a domain like any other without a pattern."""
+    """A link in one domain does not count in another, and `*` is a domain like any other without a pattern."""
     rows = [("p", "admin", "-"), ("g", "alice", "admin", "d1"), ("g", "bob", "admin", "*")]
     program = compile_program(SCOPED, rows, engine=engine)
     asked = [("alice", "d1"), ("alice", "d2"), ("bob", "d1"), ("bob", "*")]
@@ -114,8 +114,8 @@ def test_numbers_as_domains_are_texts(engine):
     assert not program.evaluate(("alice", True)).allowed
 
 
-def test_a_question_leaves_nothing_behind(engine):
-    """Casbin's managers remember names they were asked about, which lets `a` in once `ab` was asked: not here."""
+def test_a_query_does_not_change_later_answers(engine):
+    """Casbin's managers remember the names of queries and then allow `a` after a query for `ab`; ours do not."""
     rows = [("p", "r"), ("g", "b", "o"), ("g", "o", "r"), ("g", "a", "a*"), ("g", "b", "*")]
     program = compile_program(PLAIN, rows, role_match={"g": "keyMatch"}, engine=engine)
     names = ["a", "b", "ab", "zz", "a", "*", "a*"]
@@ -148,7 +148,7 @@ def test_windows_of_time_always_count(engine):
     ],
 )
 def test_wrong_windows_are_refused(engine, roles, row, error):
-    """A time that can't be read would never hold, or always."""
+    """A time that can't be parsed does not load."""
     with pytest.raises(error):
         compile_program(model(roles, "g(r.sub, p.sub)", "sub"), [("p", "x"), row], engine=engine)
 
@@ -163,7 +163,7 @@ def test_a_pattern_that_is_none_is_refused(engine):
 
 
 def test_links_of_one_evaluation_need_a_domain(engine):
-    """They are given by domain; a definition without one has no place for them."""
+    """They have a domain, which the definition of `g` must have too."""
     program = compile_program(PLAIN, [("p", "admin")], engine=engine)
     with pytest.raises(RequestError, match="g = _, _, _"):
         program.evaluate(["alice"], RoleLinks.of([("alice", "admin", "")]))
@@ -188,7 +188,7 @@ def test_a_subject_that_is_no_text_holds_itself_only(engine):
         ("g2 = _, _\ng = _, _", "g(r.sub, p.sub) && g2(r.sub, p.sub)", ("g2", "n", "r"), {}),
     ],
 )
-def test_a_program_tells_its_rows(engine, roles, matcher, row, options):
+def test_a_program_returns_its_rows(engine, roles, matcher, row, options):
     """Whatever kind of links it has, and after changes, a program returns exactly the rows that it holds."""
     rows = [("p", "r", "d"), ("p", "r", "e"), row, (*row[:2], "q", *row[3:])]
     program = ENGINES[engine].compile(model(roles, matcher), rows, **options)

@@ -19,7 +19,7 @@ REQUESTS = [
 
 
 def test_eight_threads_see_one_version_or_the_other():
-    """Not one decision belongs to neither version, whatever the moment of the swap."""
+    """Every decision belongs to one of the two versions, at any time of the swap."""
     old = compile_pack(ROWS, "indexed")
     new = old.with_rows(ADDED)
     answers = [(old.evaluate(request), new.evaluate(request)) for request in REQUESTS]
@@ -49,7 +49,7 @@ def test_eight_threads_see_one_version_or_the_other():
 
 
 def test_a_changed_program_shares_what_did_not_change():
-    """A tenant's program holds its own rows beside the pack's, which are the same objects."""
+    """A tenant's program shares the objects of the pack's rows and adds its own rows."""
     base = compile_pack(ROWS, "indexed")
     tenants = [base.with_rows([("g", f"member:m{number}", "owner", "document:d1")]) for number in range(3)]
     for tenant in tenants:
@@ -59,27 +59,27 @@ def test_a_changed_program_shares_what_did_not_change():
     assert [tenant.evaluate(REQUESTS[0]).allowed for tenant in tenants] == [True] * 3
 
 
-def test_a_change_leaves_the_bulk_where_it_is():
-    """A rule or link more, or fewer, does not copy the index or the links of a large program."""
+def test_a_change_does_not_copy_a_large_program():
+    """Adding or removing a rule or link does not copy the index or the links of a large program."""
     rows = [("p", f"role{n}", "tenant", "document", f"act{n}", "True", "allow", "R") for n in range(200)]
     links = [("g", f"member:m{n}", f"role{n}", "tenant:acme") for n in range(200)]
     program = compile_pack([*rows, *links], "indexed")
     changed = program.with_rows([(*rows[0][:4], "new", *rows[0][5:])], [rows[7], links[7]])
     changed = changed.with_rows([("g", "member:m7", "role8", "tenant:acme")])
 
-    def bulk(each):
+    def large_parts(each):
         (index,) = each._parts.indexes["m"]
         return index._base, each._parts.rules["p"]._base, each._parts.graphs.by_section["g"]._base
 
-    assert all(mine is old for mine, old in zip(bulk(changed), bulk(program), strict=True))
+    assert all(mine is old for mine, old in zip(large_parts(changed), large_parts(program), strict=True))
     asked = [("m0", "new"), ("m7", "act7"), ("m7", "act8"), ("m8", "act8")]
     requests = [ask(entity(f"member:{who}", status="active"), entity("document:d1"), act) for who, act in asked]
     assert [program.evaluate(request).allowed for request in requests] == [False, True, False, True]
     assert [changed.evaluate(request).allowed for request in requests] == [True, False, True, True]
 
 
-def test_a_worn_program_is_built_anew():
-    """When most of its rules are gone, what stood for them goes too, and the answers stay."""
+def test_a_program_with_many_removed_rules_is_rebuilt():
+    """When most of its rules are removed, their memory is released, and the answers stay the same."""
     rows = [("p", f"role{n}", "tenant", "document", f"act{n}", "True", "allow", "R") for n in range(40)]
     program = compile_pack([*rows, ("g", "member:m", "role39", "tenant:acme")], "indexed")
     for row in rows[:30]:
@@ -92,8 +92,8 @@ def test_a_worn_program_is_built_anew():
     assert not program.with_rows(removed=[rows[39]]).evaluate(request).allowed
 
 
-def test_nothing_is_kept_about_names_that_were_asked():
-    """Thousands of unknown subjects, tenants and documents leave no object behind."""
+def test_names_of_requests_are_not_stored():
+    """Requests about thousands of unknown subjects, tenants and documents leave no objects in memory."""
     program = compile_pack(ROWS, "indexed")
 
     def ask_about(names):
@@ -107,8 +107,8 @@ def test_nothing_is_kept_about_names_that_were_asked():
     assert ask_about(f"unknown{number}" for number in range(3000)) - before < 500
 
 
-def test_the_collector_runs_again_after_a_large_build():
-    """It rests while many rows are compiled, by several threads at once or in vain, and goes on afterwards."""
+def test_garbage_collection_is_enabled_again_after_a_large_build():
+    """It pauses while many rows are compiled, also by several threads or with an error, and is enabled afterwards."""
     rows = [*ROWS, *(("g", f"member:m{n}", "owner", f"document:d{n}") for n in range(12_000))]
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: compile_pack(rows, "indexed"), range(3)))

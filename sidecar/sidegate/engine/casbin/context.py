@@ -1,4 +1,4 @@
-"""Which sections of a model one evaluation uses."""
+"""The sections of a model that one evaluation uses."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _BYTE_ORDER_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 @dataclass(frozen=True, slots=True)
 class NumberedRow:
-    """A row with the line (from 1) of the file it stands on."""
+    """A row with its line in the file, from 1."""
 
     line: int
     row: Row
@@ -53,12 +53,12 @@ def _row(line: str) -> Row:
     if line.startswith(_BYTE_ORDER_MARK):
         raise ValueError("the file starts with a byte order mark; save it as UTF-8 without one")
     if any(ord(character) < ord(" ") and character != "\t" for character in line):
-        raise ValueError("the line holds a control character")
+        raise ValueError("the line has a control character")
     row = tuple(_split(line))
     if not _SECTION.fullmatch(row[0]):
         raise ValueError(f"`{row[0][:40]}` is not a section; a line starts with `p`, `g`, `p2`, `g2`, …")
     if len(row) == 1:
-        raise ValueError(f"the line holds nothing but `{row[0]}`")
+        raise ValueError(f"the line has no values after `{row[0]}`")
     return row
 
 

@@ -12,7 +12,7 @@ from sidegate.errors import ModelError
 
 
 class Combination(Enum):
-    """How the effects of the rules that match become one answer; the value is Casbin's own spelling."""
+    """How the effects of the matching rules are combined; the value is Casbin's own spelling."""
 
     ALLOW_OVERRIDE = "some(where (p.eft == allow))"
     DENY_OVERRIDE = "!some(where (p.eft == deny))"
@@ -23,14 +23,14 @@ class Combination(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RoleDefinition:
-    """`g = _, _, _, (_, _)`: two names, a domain or none, and the window of time of a link or none."""
+    """`g = _, _, _, (_, _)`: two names, an optional domain, and an optional window of time."""
 
     domain: bool
     window: bool
 
     @property
     def width(self) -> int:
-        """How many values a row has."""
+        """The number of values of a row."""
         return 2 + self.domain + 2 * self.window
 
 
@@ -203,7 +203,7 @@ def _check_together(definition: Definition) -> None:
 
 
 def refuse_deny_without_effects(definition: Definition, effect: str, policy: str) -> None:
-    """Refuse an effect that only a deny rule can turn, over rules that have no effect.
+    """Refuse deny-override over rules that have no `eft` field and so can't deny.
 
     Raises:
         ModelError: it would allow everything.

@@ -1,4 +1,4 @@
-"""In which order the rows of a program are tried."""
+"""The order in which the rows of a program are evaluated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SortKey: TypeAlias = Callable[[Row], int]
 
 
 def sort_key_of(definition: Definition, section: str, links: Iterable[Row]) -> SortKey | None:
-    """Return the sort key of a policy section's rows, None where they are tried as given.
+    """Return the sort key of a policy section's rows, None where they are evaluated in the given order.
 
     A `priority` field orders them, the least number first; under subjectPriority the depth of the first
     field's name in the hierarchy of `links`, the rows of `g`, does. Both keep the given order of equals.
@@ -44,7 +44,7 @@ def _by_priority(column: int) -> SortKey:
 
 
 def subject_levels(links: Iterable[Row], *, domain: bool) -> Mapping[tuple[str, str], int]:
-    """Return (domain, name) -> height above the names that nobody holds; those stand at 0.
+    """Return (domain, name) -> level in the hierarchy; roles that nobody holds have level 0.
 
     Raises:
         RowError: the hierarchy has a cycle.

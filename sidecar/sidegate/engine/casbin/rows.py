@@ -1,4 +1,4 @@
-"""What makes a policy row acceptable; both engines refuse the same rows."""
+"""The checks of rows; both engines refuse the same rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_ROW_LENGTH: Final = 16_384
 
 
 class RowRules:
-    """The demands of one model on its rows."""
+    """The checks that one model makes on its rows."""
 
     def __init__(self, definition: Definition) -> None:
         self._widths = {section: len(names) for section, names in definition.policies.items()}
@@ -24,10 +24,10 @@ class RowRules:
         }
 
     def check(self, row: Row, ordinal: int) -> Row:
-        """Return the row if it is right.
+        """Return the row if it is valid.
 
         Raises:
-            RowError: unknown section, wrong number of values, a value that is no text, or an unknown effect.
+            RowError: unknown section, wrong number of values, a value that is not a text, or an unknown effect.
         """
         width = self._widths.get(row[0] if row else "")
         if width is None:
@@ -53,7 +53,7 @@ def checked_rows(definition: Definition, rows: Iterable[Row]) -> list[Row]:
     """Return the rows of a program as a list.
 
     Raises:
-        RowError: a row is wrong, or there is no policy row at all.
+        RowError: a row is wrong, or there is no policy row.
     """
     rules = RowRules(definition)
     found = [rules.check(tuple(row), ordinal) for ordinal, row in enumerate(rows)]
@@ -62,7 +62,7 @@ def checked_rows(definition: Definition, rows: Iterable[Row]) -> list[Row]:
 
 
 def require_policy(are_policies: Iterable[bool]) -> None:
-    """Refuse a program without policy rows: Casbin would decide on blank fields.
+    """Refuse a program without policy rows: Casbin would evaluate the matcher on blank fields.
 
     Raises:
         RowError: none of the rows is a policy row.

@@ -47,7 +47,7 @@ class _Path:
     runs: tuple[tuple[SegmentTest, ...], ...]
 
     def matches(self, value: str) -> bool:
-        """Match a whole path; runs of slashes count as one, and a slash at the end may be there or not."""
+        """Match a whole path; repeated slashes count as one, and a slash at the end is optional."""
         spanning = len(self.runs) > 1
         if not value:
             return not (self.rooted or self.folder or any(self.runs))
@@ -62,7 +62,7 @@ class _Path:
         return self._spans(segments, folder=folder)
 
     def _spans(self, segments: Sequence[str], *, folder: bool) -> bool:
-        """Place the first run at the start, the last at the end, and each between as early as it fits."""
+        """Match the first run at the start, the last at the end, and each run between them as early as it fits."""
         first, *middle, last = self.runs
         at, end = len(first), len(segments) - len(last)
         if at > end or not _fits(first, segments, 0) or not _fits(last, segments, end):
@@ -119,7 +119,7 @@ def _segment(pattern: str) -> SegmentTest:
 
 
 def _pieces(pattern: str) -> tuple[list[str], bool]:
-    """Return the pieces between stars, and whether the segment starts with a wildcard, which hides dot files."""
+    """Return the pieces between stars, and whether the segment starts with a wildcard, which matches no dot file."""
     pieces = [""]
     at = 0
     while at < len(pattern):
@@ -163,6 +163,6 @@ def _class(pattern: str, at: int) -> tuple[str, int] | None:
 
 
 def _length(piece: str) -> int:
-    """Return how many characters a piece of fixed length takes."""
+    """Return the number of characters that a piece of fixed length matches."""
     classes = re.sub(r"\[\^?(?:\\.|[^\]\\])+\]|\(\?!\)\.", ".", piece)
     return len(re.sub(r"\\.", ".", classes, flags=re.DOTALL))

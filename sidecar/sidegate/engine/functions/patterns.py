@@ -1,4 +1,4 @@
-"""Casbin's matching functions, one compiled pattern at a time; each matches in time linear in the value's length."""
+"""Casbin's matching functions, as compiled patterns; each matches in time linear in the value's length."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CURLY_WIDE: Final = re.compile(r"{[^/]+}")
 
 
 class Pattern:
-    """One pattern of one function, compiled; equal to any other of the same text and function."""
+    """A compiled pattern; two of the same text and function are equal."""
 
     __slots__ = ("__weakref__", "_function", "_test", "text")
 
@@ -47,7 +47,7 @@ class Pattern:
         """Match a request value.
 
         Raises:
-            EvaluationError: the value is no text, or longer than 64 kB.
+            EvaluationError: the value is not a text, or longer than 64 kB.
         """
         if not isinstance(value, str):
             raise EvaluationError(f"only texts match patterns, not a value of type `{type(value).__name__}`")
@@ -69,7 +69,7 @@ def key_match(value: object, pattern: object) -> bool:
     """Match as `keyMatch` does: equal, or equal up to the pattern's first `*`.
 
     Raises:
-        EvaluationError: a value that is no text.
+        EvaluationError: a value that is not a text.
     """
     if not isinstance(pattern, str):
         raise EvaluationError("keyMatch() needs a text as its pattern")
@@ -82,13 +82,13 @@ def key_match(value: object, pattern: object) -> bool:
 
 
 def key_get(value: str, pattern: str) -> str:
-    """Return what stands for the `*` of a `keyMatch` pattern, "" where it does not match."""
+    """Return the part of a value that matches the `*` of a `keyMatch` pattern, "" without a match."""
     star = pattern.find("*")
     return value[star:] if star >= 0 and len(value) > star and value.startswith(pattern[:star]) else ""
 
 
 def key_get2(value: str, pattern: str, name: str) -> str:
-    """Return what stands for `:name` in a `keyMatch2` pattern, "" where it does not match."""
+    """Return the part of a value that matches `:name` in a `keyMatch2` pattern, "" without a match."""
     starred = pattern.replace("/*", "/.*")
     names = [found[1:] for found in _NAMED.findall(starred)]
     expression = _NAMED_SEGMENT.sub(r"\g<1>([^\/]+)\g<2>", starred, count=0)
@@ -96,7 +96,7 @@ def key_get2(value: str, pattern: str, name: str) -> str:
 
 
 def key_get3(value: str, pattern: str, name: str) -> str:
-    """Return what stands for `{name}` in a `keyMatch3` pattern, "" where it does not match."""
+    """Return the part of a value that matches `{name}` in a `keyMatch3` pattern, "" without a match."""
     starred = pattern.replace("/*", "/.*")
     names = [found[1:-1] for found in _CURLY.findall(starred)]
     expression = _BRACED.sub(r"\g<1>([^/]+?)\g<2>", starred, count=0)
@@ -107,7 +107,7 @@ def linear(expression: str) -> Any:
     """Compile a regular expression that is matched in linear time.
 
     Raises:
-        ValueError: Python refuses the expression, or RE2 does: it has no look-around and no back-references.
+        ValueError: Python or RE2 refuses the expression; RE2 has no look-around and no back-references.
     """
     try:
         re.compile(expression)
@@ -162,7 +162,7 @@ def _key_match5(pattern: str) -> Test:
 
 
 def _whole(expression: str) -> Test:
-    """Match a whole value; as pycasbin anchors by `^…$`, an alternative at the top binds looser than the anchors."""
+    """Match a whole value as pycasbin does, by `^…$`: in `^a|b$` each alternative has one of the anchors."""
     if _PLAIN.fullmatch(expression):
         return partial(str.__eq__, expression)
     simple = _segments(expression)
@@ -170,13 +170,13 @@ def _whole(expression: str) -> Test:
 
 
 def _segments(expression: str) -> Test | None:
-    """Return a quick test for paths of plain and whole-segment parts with at most a `.*` at the end."""
+    """Return a fast test for paths of plain parts and whole `[^/]+` segments with at most a `.*` at the end."""
     rest = expression.endswith("/.*")
     parts = (expression[:-2] if rest else expression).replace(r"[^\/]+", "[^/]+").split("[^/]+")
     joined = all(part.startswith("/") for part in parts[1:] if part) and all(part.endswith("/") for part in parts[:-1])
     if not joined or not all(parts[:-1]) or not all(_PLAIN.fullmatch(part) for part in parts):
         return None
-    # Each [^/]+ stands between slashes, so there is one way to match, and Python's engine finds it at once.
+    # Each [^/]+ is between slashes, so there is one way to match, and Python's engine does not backtrack.
     source = "[^/]+".join(map(re.escape, parts)) + ("[^\\n]*" if rest else "")
     found = re.compile(source).fullmatch
     return lambda value: found(value) is not None

@@ -9,11 +9,11 @@ from typing import Final
 from sidegate.errors import EvaluationError
 
 YEAR_ZERO: Final = "0000-"
-"""How a time in the year 0 starts: Casbin for Go reads it, Python's calendar starts at year 1."""
+"""The start of a time in the year 0: Casbin for Go reads it, Python's calendar starts at year 1."""
 _ANCIENT_YEAR: Final = "0004-"
 """Another leap year of the distant past: a window that starts or ends there holds at the same times."""
 OPEN: Final = "_"
-"""The end of a window that does not end."""
+"""A window without start or end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Window:
         return cls(_time(start), _time(end))
 
     def holds(self, now: datetime) -> bool:
-        """Whether `now` is within."""
+        """Whether `now` is within the window."""
         return (self.start is None or now > self.start) and (self.end is None or now < self.end)
 
 
@@ -57,7 +57,7 @@ def current_time() -> datetime:
 
 
 def readable(text: str) -> str:
-    """Return a time of a window as Python's calendar can read it."""
+    """Return a time of a window in a form that Python's calendar can parse."""
     return _ANCIENT_YEAR + text.removeprefix(YEAR_ZERO) if text.startswith(YEAR_ZERO) else text
 
 

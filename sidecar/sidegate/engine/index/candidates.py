@@ -1,4 +1,4 @@
-"""How the rules that may match one request are found."""
+"""The rules that may match a request, found through the indexes of a matcher."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sidegate.engine.roles.resolver import RoleResolver
 
 
 class CandidateFinder:
-    """One matcher over the rules of its section, by the indexes of its alternatives. It never changes.
+    """Finds the candidates of one matcher among the rules of its section. Immutable.
 
-    `usual` says whether requests that name no context can use it: it reads `r` and `p`, and there are rules.
+    `serves_default` is true where requests without a context can use it: it reads `r` and `p`, and there are rules.
     """
 
     __slots__ = ("_indexes", "_matcher", "_only", "_remaining", "rules", "serves_default")
@@ -29,7 +29,7 @@ class CandidateFinder:
         self.serves_default = bool(rules) and (matcher.matcher.request, matcher.matcher.policy) == ("r", "p")
 
     def candidates(self, request: Values, resolver: RoleResolver) -> tuple[Closure | None, Iterable[IndexedRule]]:
-        """Return the rules that may match, in order, and what is still to be verified on each (None: nothing)."""
+        """Return the rules that may match, in order, and the function that verifies each (None: nothing to verify)."""
         index = self._only
         if index is None:
             return self._matcher.whole, self._of_alternatives(request, resolver)
@@ -42,7 +42,7 @@ class CandidateFinder:
         return self._remaining, found
 
     def _of_alternatives(self, request: Values, resolver: RoleResolver) -> Iterable[IndexedRule]:
-        """Return the candidates of all alternatives; all rules where one has no step and is not refuted."""
+        """Return the candidates of all alternatives; all rules where one has no step and its guard holds."""
         found: dict[int, IndexedRule] = {}
         try:
             for index, alternative in zip(self._indexes, self._matcher.alternatives, strict=True):

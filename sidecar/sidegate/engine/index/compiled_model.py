@@ -1,4 +1,4 @@
-"""All of a program that its rows do not change: the model, its matchers compiled, and how its rows are compiled."""
+"""A model with its compiled matchers and the compilers of its rows; it does not depend on the rows."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from sidegate.model.rules import MatchFunction, Row
 
 @dataclass(frozen=True, slots=True)
 class CompiledAlternative:
-    """A route: its steps, and what is verified on the rules that they leave over (None: nothing).
+    """An alternative: its steps, and the function that verifies the rules that pass them (None: nothing to verify).
 
-    `narrow` is what the steps make certain, as one function of a rule.
-    `guard` says, where there is no step and no field of a rule is read, whether the alternative matches.
+    `index_tests` is what the steps answer, as one function of a rule.
+    `guard` is set where there is no step and no field of a rule is read: whether the alternative matches a request.
     """
 
     steps: tuple[IndexStep, ...]
@@ -48,7 +48,7 @@ class CompiledAlternative:
 
 @dataclass(frozen=True, slots=True)
 class CompiledMatcher:
-    """A matcher: its whole function, and its routes, one for each alternative."""
+    """A matcher: the function of the whole, and its alternatives."""
 
     matcher: Matcher
     whole: Closure
@@ -112,7 +112,7 @@ class CompiledModel:
         return Scope(matcher.request, positions, self._functions, self.definition.roles)
 
     def _bind(self, matcher: Matcher) -> None:
-        """Give each condition and pattern that the matcher reads from a rule its place among those compiled for it."""
+        """Assign a position to each condition and pattern of a rule that the matcher reads."""
         scope = self._scope(matcher)
         positions = self._bindings[matcher.policy]
         for node in walk(matcher.tree):
@@ -140,7 +140,7 @@ class CompiledModel:
 
 
 class _RowCompiler:
-    """Compiles the conditions and patterns that the rows of one section hold."""
+    """Compiles the conditions and patterns in the rows of one section."""
 
     __slots__ = ("_bindings", "_compile", "needed")
 
@@ -150,7 +150,7 @@ class _RowCompiler:
         self.needed = bool(bindings)
 
     def compile(self, row: Row, ordinal: int) -> tuple[Any, ...]:
-        """Compile what a row holds.
+        """Compile the conditions and patterns of a row.
 
         Raises:
             RowError: a condition or pattern is wrong.

@@ -1,4 +1,4 @@
-"""From the rules that match to one answer, in the order of the rules, as far as the effect needs to look."""
+"""Combines the effects of the matching rules, in their order, until one of them decides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNMATCHED = (Answer(False), Answer(True))
 
 
 class EffectCombiner:
-    """Combines effects: `effect_column` is where a rule holds its effect, None where every rule allows."""
+    """Combines effects: `effect_column` is the position of a rule's effect, None where every rule allows."""
 
     __slots__ = ("_allow_ends", "_deny_ends", "_effect_column", "_otherwise")
 
@@ -31,7 +31,7 @@ class EffectCombiner:
     def of(
         self, entries: Iterable[IndexedRule], verify: Closure | None, request: Values, resolver: RoleResolver
     ) -> Answer:
-        """Verify rules in their order, and stop at the first that decides; the last that matched explains.
+        """Verify rules in their order and stop at the first that decides; the last that matched is the explanation.
 
         Raises:
             EvaluationError: the matcher's value is neither a truth value nor a float.
@@ -54,7 +54,7 @@ class EffectCombiner:
 
 
 def _matches(result: Any) -> bool:
-    """Return whether a matcher's value that is no plain truth value counts, as Casbin counts it."""
+    """Return whether a matcher's value that is not a bool is a match, as in Casbin."""
     if isinstance(result, float):
         return result != 0
     raise EvaluationError(f"the matcher's value must be a truth value, not of type `{type(result).__name__}`")

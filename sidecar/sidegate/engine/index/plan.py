@@ -1,4 +1,4 @@
-"""How a matcher is used: which conjuncts lead to the rules, and which are verified on those that are left."""
+"""The plan of a matcher: which conjuncts an index answers, and which are verified on the rules it finds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sidegate.engine.language.unparse import written
 
 @dataclass(frozen=True, slots=True)
 class ByValue:
-    """Rules whose fields equal values of the request, all looked up at once."""
+    """Rules whose fields equal values of the request, all in one look-up."""
 
     pairs: tuple[tuple[Field, Node], ...]
     how = "by value"
@@ -33,7 +33,7 @@ class ByPrefix:
 class ByRole:
     """Rules whose field names a role that the subject holds in a domain, or one of a few constants.
 
-    Where the domain depends on `given` fields of the rule, it is worked out once for each of their values.
+    Where the domain depends on `given` fields of the rule, it is computed once for each of their values.
     """
 
     field: Field
@@ -55,22 +55,22 @@ class ByPattern:
 
 
 TRUE: Final = Literal(value=True)
-"""What stands for a conjunct that is certain."""
+"""The value of a conjunct that the index has answered."""
 Access: TypeAlias = ByValue | ByPrefix | ByRole | ByPattern
 
 
 @dataclass(frozen=True, slots=True)
 class AlternativePlan:
-    """The way to the rules of one alternative: accesses in order, each with the conjuncts it makes certain."""
+    """How the rules of one alternative are found: accesses in order, each with the conjuncts that it answers."""
 
     conjuncts: tuple[Node, ...]
     steps: tuple[tuple[Access, frozenset[int]], ...]
 
     @property
     def remaining(self) -> tuple[Node, ...]:
-        """The conjuncts that no step makes certain, in their order.
+        """The conjuncts that no step answers, in their order.
 
-        Where the last conjunct is certain, True stands in its place, as the value of the whole.
+        Where a step answers the last conjunct, True replaces it, as the value of the whole.
         """
         covered = frozenset[int]().union(*(indexes for _, indexes in self.steps))
         left = [node for position, node in enumerate(self.conjuncts) if position not in covered]
@@ -78,20 +78,20 @@ class AlternativePlan:
 
     @property
     def covered(self) -> tuple[Node, ...]:
-        """The conjuncts that the steps make certain, in the order of the steps."""
+        """The conjuncts that the steps answer, in the order of the steps."""
         return tuple(self.conjuncts[position] for _, indexes in self.steps for position in sorted(indexes))
 
 
 @dataclass(frozen=True, slots=True)
 class MatcherPlan:
-    """The routes of one matcher, one for each alternative at its top."""
+    """The plans of one matcher, one for each alternative at its top."""
 
     matcher: Matcher
     alternatives: tuple[AlternativePlan, ...]
 
     @property
     def indexed(self) -> bool:
-        """Whether every alternative leads to its rules without a scan."""
+        """Whether every alternative finds its rules without a scan."""
         return all(alternative.steps for alternative in self.alternatives)
 
     def lines(self) -> Iterator[str]:
@@ -171,7 +171,7 @@ class _Planner:
         return ByPattern(field, node) if function in BOUND_PATTERNS else None
 
     def _by_role_or_constant(self, node: Or) -> ByRole | None:
-        """Take `p.role == "*" || g(…, p.role, …)`: one field, one role function, and values of the request."""
+        """Recognise `p.role == "*" || g(…, p.role, …)`: one field, one role function, and values of the request."""
         found = [self._access(part) for part in _flat(node, Or)]
         roles = [access for access in found if isinstance(access, ByRole) and not access.constants]
         values = [access for access in found if isinstance(access, ByValue)]
@@ -191,7 +191,7 @@ def _by_value(field: Node, value: Node) -> ByValue | None:
 
 
 def _of_request(node: Node) -> bool:
-    """Whether a value is known before any rule is looked at."""
+    """Whether a value depends on the request only."""
     return not isinstance(node, Series) and not any(field.of_rule for field in fields(node))
 
 

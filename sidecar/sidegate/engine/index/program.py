@@ -1,4 +1,4 @@
-"""An indexed program: a blueprint with rows, their indexes and role graphs."""
+"""An indexed program: a compiled model with rows, their indexes and role graphs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sidegate.runtime.garbage_collection import garbage_collection_paused
 
 @dataclass(frozen=True, slots=True)
 class ProgramParts:
-    """What a program is made of; `rows` are kept only where their order depends on the role links."""
+    """The parts of a program; `rows` is set only where the order of the rules depends on the role links."""
 
     model: CompiledModel
     rules: Mapping[str, Ruleset]
@@ -113,7 +113,7 @@ class IndexedProgram:
         return finder, EffectCombiner(model.definition.effects[context.effect], model.effect_columns[section])
 
     def _for_context(self, request: tuple[object, ...]) -> tuple[CandidateFinder, EffectCombiner, tuple[object, ...]]:
-        """Return what a request uses that names a context, or that the default context does not fit.
+        """Return finder, effects and values for a request that names a context, or does not fit the default one.
 
         Raises:
             RequestError: the request does not fit.
@@ -127,10 +127,10 @@ class IndexedProgram:
 
 
 def build(model: CompiledModel, graphs: RoleGraphs, rows: Sequence[Row]) -> IndexedProgram:
-    """Build a program from rows that were checked; `graphs` says how role sections match.
+    """Build a program from checked rows; `graphs` defines how names and domains of roles match.
 
     Raises:
-        RowError: what a row holds is wrong.
+        RowError: a condition, pattern, priority or role link is wrong.
     """
     definition = model.definition
     sections: dict[str, list[tuple[int, Row]]] = {name: [] for name in [*definition.policies, *definition.roles]}
@@ -159,7 +159,7 @@ def _indexes(model: CompiledModel, rules: Mapping[str, Ruleset]) -> dict[str, tu
 
 
 def _changed(parts: ProgramParts, added: Sequence[Row], removed: Sequence[Row]) -> ProgramParts:
-    """Return the parts after a change, sharing all that did not change."""
+    """Return the parts after a change; they share what did not change."""
     rules, indexes, graphs = dict(parts.rules), dict(parts.indexes), parts.graphs
     for section in dict.fromkeys(row[0] if row else "" for row in [*added, *removed]):
         plus = [(ordinal, row) for ordinal, row in enumerate(added) if row[0] == section]
@@ -177,7 +177,7 @@ def _changed(parts: ProgramParts, added: Sequence[Row], removed: Sequence[Row]) 
 def _change_rules(
     parts: ProgramParts, rules: dict[str, Ruleset], section: str, change: tuple[list[tuple[int, Row]], list[Row]]
 ) -> dict[str, tuple[Index | None, ...]]:
-    """Put the changed rules of a section into `rules`, and return its changed indexes."""
+    """Replace the rules of a section in `rules`, and return its changed indexes."""
     before = rules[section]
     plus = before.entries(change[0])
     if not change[1] and len(plus) >= len(before):
@@ -194,7 +194,7 @@ def _change_rules(
 
 
 def _entries(parts: ProgramParts, section: str, removed: Sequence[Row]) -> list[IndexedRule]:
-    """Return the first rule of each removed row, found by its own keys where an index has them.
+    """Return the first rule of each removed row, found through an index where there is one.
 
     Raises:
         RowError: a removed row is not there.

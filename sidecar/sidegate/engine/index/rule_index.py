@@ -1,7 +1,7 @@
-"""The index of one route: rules under the keys by which requests find them.
+"""The index of one alternative of a matcher: rules under the keys by which requests find them.
 
-A frozen base, built at once, and beside it a persistent part that grows and shrinks a rule at a time.
-Levels split only where there are more than a few rules: a bucket may stand at any depth.
+A frozen base, and a persistent map of the rules that were added later.
+A level is split only where it has more than a few rules, so a bucket can be at any depth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPLIT: Final = 4
 
 
 class Index:
-    """Finds the rules that the steps of one route leave over. It never changes."""
+    """Finds the rules that pass all steps of one alternative. Immutable."""
 
     __slots__ = ("_added", "_base", "_keys", "_steps")
 
@@ -31,7 +31,7 @@ class Index:
         self._added: Node = ()
 
     def find(self, request: Values, resolver: RoleResolver) -> Sequence[IndexedRule]:
-        """Return the rules that all steps leave over, in their order."""
+        """Return the rules that pass all steps, in their order."""
         levels: list[Level] = []
         bucket: list[IndexedRule] = []
         for node in (self._base, self._added):
@@ -55,7 +55,7 @@ class Index:
         return bucket if len(bucket) < 2 else sorted(bucket, key=itemgetter(0))  # noqa: PLR2004 - nothing to sort
 
     def changed(self, added: Sequence[IndexedRule], removed: Sequence[IndexedRule]) -> Index:
-        """Return an index with more rules, and without `removed`, which must stand in the grown part."""
+        """Return an index with `added`, and without `removed`, rules that were added after the base was built."""
         index = object.__new__(Index)
         node = self._added
         for entry in removed:
@@ -67,7 +67,7 @@ class Index:
         return index
 
     def rules_like(self, entry: IndexedRule) -> list[IndexedRule]:
-        """Return the rules of the buckets where a rule of the same keys stands."""
+        """Return the rules in the buckets of a rule's own keys."""
         return [*_bucket(self._base, entry, self._keys), *_bucket(self._added, entry, self._keys)]
 
 
@@ -102,7 +102,7 @@ def _put(
 
 
 def _less(node: Node, entry: IndexedRule, keys: tuple[Key, ...], depth: int) -> Node:
-    """Take a rule out; a level that becomes empty goes too."""
+    """Remove a rule; a level that becomes empty is removed too."""
     if isinstance(node, tuple):
         return tuple(other for other in node if other is not entry)
     assert isinstance(node, HashTrieMap)

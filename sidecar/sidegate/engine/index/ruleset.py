@@ -1,4 +1,4 @@
-"""The rules of one policy section: its rows in the order of decision, each with what was compiled for it."""
+"""The rules of one policy section: its rows in the order of evaluation, each with what was compiled for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ORDINAL_BITS: Final = 44
 
 
 class Ruleset:
-    """Rules by rank: a frozen base, those added since, and the ranks of base rules taken out. It never changes."""
+    """Rules by rank: a frozen base, rules added later, and the ranks of removed base rules. Immutable."""
 
     __slots__ = ("_added", "_base", "_compiler", "_key", "_next", "_removed")
 
@@ -52,12 +52,12 @@ class Ruleset:
 
     @property
     def removed(self) -> HashTrieSet[int]:
-        """The ranks of rules that still stand in indexes but were taken out."""
+        """The ranks of removed rules that the indexes still contain."""
         return self._removed
 
     @property
     def needs_rebuild(self) -> bool:
-        """Whether more than half of the base was taken out, so that building it anew is worth its time."""
+        """Whether more than half of the base was removed, so that building a new base pays off."""
         return 2 * len(self._removed) > len(self._base)
 
     def entries(self, rows: Iterable[tuple[int, Row]]) -> list[IndexedRule]:
@@ -76,7 +76,7 @@ class Ruleset:
         return found
 
     def rebuilt(self, entries: Sequence[IndexedRule]) -> Ruleset:
-        """Return a ruleset of these rules and `entries`, all in its base."""
+        """Return a ruleset of these rules and `entries`, all of them in its base."""
         ruleset = Ruleset(self._compiler, self._key)
         ruleset._base = tuple(sorted([*self, *entries], key=itemgetter(0)))
         ruleset._next = self._next + len(entries)
@@ -98,5 +98,5 @@ class Ruleset:
         return ruleset
 
     def is_added(self, entry: IndexedRule) -> bool:
-        """Whether a rule stands outside the base."""
+        """Whether a rule was added after the base was built."""
         return entry[0] in self._added

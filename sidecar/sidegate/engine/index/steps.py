@@ -1,4 +1,4 @@
-"""The compiled steps of an index: which key a rule stands under, and which keys a request opens."""
+"""The compiled steps of an index: under which key a rule is filed, and which keys a request looks up."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class IndexStep(Protocol):
         ...
 
     def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
-        """Return what lies behind the keys that the request opens."""
+        """Return the nodes under the keys that the request looks up."""
         ...
 
     def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
-        """Return the rules of a bucket that stand under keys that the request opens."""
+        """Return the rules of a bucket whose keys the request looks up."""
         ...
 
 
 class ValueStep:
-    """All of several fields equal values of the request."""
+    """Several fields of the rule, each of which equals a value of the request."""
 
     __slots__ = ("_key", "_request", "keys")
 
@@ -52,12 +52,12 @@ class ValueStep:
         return [] if found is None else [found]
 
     def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
-        """Compare each rule's values with those asked for."""
+        """Compare each rule's values with those of the request."""
         asked, key = self._asked(request, resolver), self._key
         return [entry for entry in bucket if key(entry[1]) == asked]
 
     def _asked(self, request: Values, resolver: RoleResolver) -> object:
-        """Return the key of a request, in which a value that is no text becomes None, which no rule holds."""
+        """Return the key of a request; a value that is not a text becomes None, which no rule has."""
         key = self._request(request, (), (), resolver)
         if key.__class__ is not tuple:
             return key if key.__class__ is str else text_or_none(key)
@@ -68,7 +68,7 @@ class ValueStep:
 
 
 class PrefixStep:
-    """A `keyMatch` pattern: the rule stands under its text, cut after the first `*`."""
+    """A `keyMatch` pattern: its text up to the first `*` is the rule's key."""
 
     __slots__ = ("_column", "_request", "keys", "lengths")
 
@@ -119,7 +119,7 @@ class PrefixStep:
 
 
 class RoleStep:
-    """The field names a role that the subject holds, or a constant; `request` gives subject, domain, constants."""
+    """A field that names a role of the subject, or a constant; `request` returns subject, domain and constants."""
 
     __slots__ = ("_column", "_request", "_section", "keys")
 
@@ -130,18 +130,18 @@ class RoleStep:
         self._request = request
 
     def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
-        """Look up each role of the subject, or try each role of the level, whichever are fewer."""
+        """Look up each role of the subject, or test each role of the level, whichever are fewer."""
         subject, domain, *constants = self._request(request, (), (), resolver)
         return _nodes_of_roles(level, resolver.roles_of(self._section, subject, domain), constants)
 
     def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
-        """Try each rule's role."""
+        """Test each rule's role."""
         subject, domain, *constants = self._request(request, (), (), resolver)
         return _rules_of_roles(bucket, self._column, resolver.roles_of(self._section, subject, domain), constants)
 
 
 class ScopedRoleStep:
-    """As `Held`, where the domain depends on other fields of the rule: those are the first of two levels."""
+    """As `RoleStep`, where the domain depends on other fields of the rule: those are the first of two levels."""
 
     __slots__ = ("_column", "_domain", "_given", "_request", "_section", "keys")
 
@@ -154,7 +154,7 @@ class ScopedRoleStep:
         self._domain = domain if len(given) > 1 else _of_one(domain)
 
     def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
-        """Do as `Held` does in each domain that the rules of this level name."""
+        """Do as `RoleStep` does, in each domain that the rules of this level name."""
         subject, _, *constants = self._request(request, (), (), resolver)
         found: list[Node] = []
         for given, inner in level.items():
@@ -166,7 +166,7 @@ class ScopedRoleStep:
         return found
 
     def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
-        """Try each rule's role in the domain that the rule names."""
+        """Test each rule's role in the domain that the rule names."""
         subject, _, *constants = self._request(request, (), (), resolver)
         column, given_of = self._column, self._given
         roles_by_given: dict[Any, Any] = {}
@@ -187,7 +187,7 @@ class ScopedRoleStep:
 
 
 class PatternStep:
-    """The rule holds a pattern, compiled at `slot`; each distinct one is matched once."""
+    """A field with a pattern, compiled at `slot`; each distinct pattern is matched once."""
 
     __slots__ = ("_request", "_slot", "keys")
 
@@ -212,7 +212,7 @@ class PatternStep:
 
 
 def text_or_none(value: object) -> str | None:
-    """Return a text as plain `str`, None for what is no text: it equals no field of a rule."""
+    """Return a text as plain `str`, None for any other value: it equals no field of a rule."""
     return str.__str__(value) if isinstance(value, str) else None
 
 

@@ -1,7 +1,7 @@
-"""From a tree to a Python function, built from Python's own syntax tree, so that no text is ever evaluated.
+"""Compiles a tree to a Python function, through Python's own syntax tree: no text of a policy is evaluated.
 
-Every function takes `r` (the request's values), `p` (the rule's values), `c` (what was compiled for the rule:
-its conditions and patterns) and `s` (the evaluation: its role links).
+Every function takes `r` (the request's values), `p` (the rule's values), `c` (the compiled conditions and patterns
+of the rule) and `s` (the role resolver of the evaluation).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ BOUND_PATTERNS: Final = frozenset(COMPILERS) - {"keyMatch"}
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What is compiled once for each rule: the condition or pattern that it holds in a column.
+    """A condition or pattern in a column, compiled once for each rule.
 
     `function` is that of the pattern, or `eval` with the request section that the condition reads.
     """
@@ -67,7 +67,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where names are found: field -> position in `r` and `p`, binding -> position in `c`, functions by name."""
+    """The names of a matcher: field -> position in `r` and `p`, binding -> position in `c`, functions by name."""
 
     request: str
     fields: Mapping[nodes.Field, int]
@@ -76,7 +76,7 @@ class Scope:
     bindings: Mapping[Binding, int] = field(default_factory=dict)
 
     def binding(self, node: nodes.Node) -> Binding | None:
-        """Return what a node needs compiled for each rule, if anything."""
+        """Return the binding of a node that is compiled for each rule, None for other nodes."""
         match node:
             case nodes.Condition(field=held):
                 return Binding(f"eval {self.request}", self.fields[held])
@@ -98,7 +98,7 @@ def compile_template(
 ) -> tuple[Callable[..., Closure], Closure]:
     """Compile a tree to a function that takes the values of `literals` and returns what `compile_tree` would.
 
-    Returns it with what it returns for the values that the tree holds.
+    Also returns the function for the values in the tree.
     """
     writer = _Writer(scope, literals)
     template = writer.template(writer.write(tree))
@@ -112,7 +112,7 @@ def compile_values(trees: Iterable[nodes.Node], scope: Scope) -> Closure:
 
 
 class _Writer:
-    """Writes one function; `_known` holds the objects that it names."""
+    """Writes one function; `_known` maps each name that it uses to an object."""
 
     def __init__(self, scope: Scope, literals: Sequence[nodes.Literal] = ()) -> None:
         self._scope = scope
@@ -132,7 +132,7 @@ class _Writer:
 
     def _evaluated(self, expression: ast.expr) -> Any:
         code = compile(ast.fix_missing_locations(ast.Expression(expression)), FILE, "eval")
-        return eval(code, self._known)  # noqa: S307 - of a tree that is written here, node by node
+        return eval(code, self._known)  # noqa: S307 - a syntax tree that this module builds node by node
 
     def write(self, node: nodes.Node) -> ast.expr:
         """Write a node on a line of its own, by which a traceback says what failed."""
@@ -230,7 +230,7 @@ def _element(name: str, position: int) -> ast.expr:
 
 
 def _match_request_pattern(function: str) -> Callable[[object, object], bool]:
-    """Return a function that compiles its pattern at each call, for patterns that only the request knows."""
+    """Return a function that compiles its pattern at each call, for patterns that come from the request."""
 
     def match(value: object, pattern: object) -> bool:
         if not isinstance(pattern, str):

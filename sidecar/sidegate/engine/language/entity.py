@@ -1,4 +1,4 @@
-"""What rule conditions see of a request: declared properties, and nothing else."""
+"""The values of a request as rule conditions read them: declared properties only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 class Entity:
     """A subject, resource, tenant or context as conditions see it: frozen, read by property name.
 
-    A missing property raises AttributeError; who builds an entity fills in every declared one.
-    `ancestors` is what registered functions such as `scope` may know beside the properties.
+    A missing property raises AttributeError; the code that builds an entity sets every declared one.
+    `ancestors` is for registered functions such as `scope`.
     """
 
     __slots__ = ("_ancestors", "_properties")
@@ -47,19 +47,19 @@ class Entity:
 
 
 def properties_of(entity: Entity) -> Mapping[str, object]:
-    """Return the declared properties; conditions can't reach this function."""
+    """Return the declared properties; conditions can't call this function."""
     return entity._properties  # noqa: SLF001 - this module owns the slot, conditions must not see it
 
 
 def ancestors_of(entity: Entity) -> Mapping[str, str]:
-    """Return type -> reference of what the entity stands in, itself among it; for registered functions."""
+    """Return type -> reference of the entity and its ancestors; for registered functions."""
     return entity._ancestors  # noqa: SLF001 - this module owns the slot, conditions must not see it
 
 
 def declared_property(value: object, name: str) -> object:
     """Return the property `name` of a request value: an entity's, a mapping's key, or an object's own attribute.
 
-    Methods, class attributes, computed properties and private names are out of reach.
+    Methods, class attributes, computed properties and private names can't be read.
 
     Raises:
         EvaluationError: the value declares no such property.
@@ -68,7 +68,7 @@ def declared_property(value: object, name: str) -> object:
         try:
             return value._properties[name]  # noqa: SLF001 - this module owns the slot
         except KeyError:
-            raise EvaluationError(f"`{name}` is no declared property") from None
+            raise EvaluationError(f"`{name}` is not a declared property") from None
     found = value if isinstance(value, Mapping) else _own_attributes(value, name)
     if name in found and not name.startswith("_"):
         return found[name]
@@ -76,7 +76,7 @@ def declared_property(value: object, name: str) -> object:
 
 
 def _own_attributes(value: object, name: str) -> Mapping[str, object]:
-    """Return what the instance itself holds under `name`, read past any overridden attribute access."""
+    """Return the instance's own attribute `name`, without calling any overridden attribute access."""
     if isinstance(value, (type, ModuleType)):
         return _NOTHING
     try:

@@ -1,4 +1,4 @@
-"""The matchers of a model, parsed and checked, and the conditions that rules hold for them."""
+"""The matchers of a model and the conditions of rules, parsed and checked."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Matcher:
 
     @property
     def conditions(self) -> frozenset[str]:
-        """The fields of the rule that hold conditions."""
+        """The fields of the rule that contain conditions."""
         return frozenset(node.field.name for node in walk(self.tree) if isinstance(node, Condition))
 
     @property
     def patterns(self) -> frozenset[tuple[str, str]]:
-        """Each built-in function whose pattern a field of the rule holds, with that field."""
+        """Each built-in function whose pattern is in a field of the rule, with that field."""
         found = set()
         for node in walk(self.tree):
             match node:
@@ -103,7 +103,7 @@ def read_matchers(definition: Definition, calls: Mapping[str, int | None]) -> Ma
 
 
 class ConditionReader:
-    """Parses the conditions that the rows of one matcher's policy section hold, each text alone."""
+    """Parses the conditions in the rows of one matcher's policy section, each text alone."""
 
     def __init__(self, matcher: Matcher, definition: Definition, calls: Mapping[str, int | None]) -> None:
         self._names = {

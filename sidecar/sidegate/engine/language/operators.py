@@ -1,4 +1,4 @@
-"""The operators of conditions, where Python's own would reach too far: into substrings, methods or endless texts."""
+"""The operators of conditions, without what is unsafe in Python's own: substrings, methods, unlimited texts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def item_of(collection: object, key: object) -> object:
     """Return an element of a list, mapping or text.
 
     Raises:
-        EvaluationError: no such element, or nothing that has elements.
+        EvaluationError: no such element, or a value without elements.
     """
     if not isinstance(collection, (list, tuple, str, Mapping)):
         raise EvaluationError(f"a value of type `{type(collection).__name__}` has no elements")

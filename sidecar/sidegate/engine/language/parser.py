@@ -1,4 +1,4 @@
-"""From the text of a matcher or condition to its tree.
+"""Parses the text of a matcher or condition to its tree.
 
 expression = or ["if" or "else" expression]       or = and {"||" and}       and = not {"&&" not}
 not = "!" not | comparison                        comparison = sum {operator sum}
@@ -46,11 +46,11 @@ _OTHER_LANGUAGES: Final = {"TRUE": "True", "FALSE": "False", "null": "None", "ni
 
 
 class Syntax(ValueError):
-    """The text is not of the matcher language; the message says what would be."""
+    """The text is not of the matcher language; the message says what is expected."""
 
 
 class Parser:
-    """Reads one text; `names` maps each section in reach to its fields, `functions` holds the callable names."""
+    """Parses one text; `names` maps each readable section to its fields, `functions` has the callable names."""
 
     def __init__(self, names: Mapping[str, Container[str]], functions: Container[str], *, conditions: bool) -> None:
         self._names = names
@@ -62,7 +62,7 @@ class Parser:
         self.literals: list[Literal] = []
 
     def parse(self, text: str, *, limit: int = MAX_MATCHER_LENGTH) -> Node:
-        """Return the tree of `text`; `literals` then holds its strings and numbers, in the order of the text.
+        """Return the tree of `text`; `literals` is set to its strings and numbers, in the order of the text.
 
         Raises:
             Syntax: the text is wrong, longer than `limit`, or nested too deep.
@@ -85,7 +85,7 @@ class Parser:
         return self._tokens[self._at]
 
     def _take(self, *marks: str) -> str | None:
-        """Step over the next word if it is one of `marks`."""
+        """Consume the next word if it is one of `marks`."""
         token = self._next
         if token.kind != "mark" or token.text not in marks:
             return None
@@ -156,7 +156,7 @@ class Parser:
                 _refuse_text(right)
             rest.append((operator, right))
         if len(rest) > 1 and any(operator.endswith("in") for operator, _ in rest):
-            raise Syntax("`in` can't stand in a chain of comparisons; put one of them in parentheses")
+            raise Syntax("`in` can't be part of a chain of comparisons; put one of them in parentheses")
         return Comparison(first, tuple(rest)) if rest else first
 
     def _comparison_operator(self) -> str | None:
@@ -194,7 +194,7 @@ class Parser:
         if token.kind != "name":
             raise self._unexpected("a property's name")
         if token.text.startswith("_"):
-            raise Syntax(f"`{token.text}`: private names are out of reach")
+            raise Syntax(f"`{token.text}`: private names can't be read")
         self._at += 1
         if self._next.text == "(" and self._next.kind == "mark":
             raise Syntax(f"`{token.text}(`: methods can't be called")
@@ -221,7 +221,7 @@ class Parser:
         return items[0] if len(items) == 1 and not comma else Series(items, tuple)
 
     def _items(self, closing: str) -> tuple[tuple[Node, ...], bool]:
-        """Read expressions up to `closing`; also say whether a comma followed the last."""
+        """Parse expressions up to `closing`; also return whether a comma followed the last."""
         items: list[Node] = []
         comma = False
         while self._take(closing) is None:
@@ -254,7 +254,7 @@ class Parser:
             match arguments:
                 case (Field(section=section) as field,) if self._conditions and section[0] == "p":
                     return Condition(field)
-            raise Syntax("eval() takes one field of the rule, as in eval(p.cond), and stands in matchers only")
+            raise Syntax("eval() takes one field of the rule, as in eval(p.cond), and is allowed in matchers only")
         if name not in self._functions:
             raise Syntax(f"unknown function `{name}`")
         return Call(name, arguments)
@@ -264,7 +264,7 @@ def literal_value(text: str) -> str | float:
     """Return the value of a string or number as written.
 
     Raises:
-        Syntax: it is none.
+        Syntax: the text is not a literal.
     """
     if text[0] in "'\"":
         return text[1:-1] if "\\" not in text else _string(text)
@@ -287,6 +287,6 @@ def _string(text: str) -> str:
 
 
 def _refuse_text(right: Node) -> None:
-    """Refuse `in` over a text, where it would look for a substring."""
+    """Refuse `in` over a text, where it would find substrings."""
     if (isinstance(right, Field) and right.of_rule) or (isinstance(right, Literal) and isinstance(right.value, str)):
         raise Syntax("`in` needs a list such as ('read', 'write') on its right; in a text it would find substrings")

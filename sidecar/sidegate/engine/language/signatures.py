@@ -1,4 +1,4 @@
-"""The functions that a matcher may call, by name, with how many arguments each takes."""
+"""The functions that a matcher may call, by name, with their numbers of arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OF_THE_CLOCK: Final = frozenset({"timeMatch"})
 
 
 def signatures(definition: Definition, functions: Mapping[str, MatchFunction]) -> dict[str, int | None]:
-    """Return name -> number of arguments, None for registered functions, which count their own."""
+    """Return name -> number of arguments, None for registered functions, which check their own."""
     roles = {name: 3 if role.domain else 2 for name, role in definition.roles.items()}
     return {**BUILT_INS, **dict.fromkeys(functions), **roles}
 

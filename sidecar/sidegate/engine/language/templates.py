@@ -20,7 +20,7 @@ _MAX_TEMPLATES: Final = 1_024
 
 
 class Templates:
-    """Compiles the conditions of one matcher's rules; remembers the shapes that it met last."""
+    """Compiles the conditions of one matcher's rules; caches the shapes of conditions."""
 
     def __init__(self, reader: ConditionReader, scope: Scope) -> None:
         self._reader = reader
@@ -50,5 +50,5 @@ class Templates:
 
 
 def _pattern_is_literal(node: Call) -> bool:
-    """Whether a pattern is compiled with the condition, so that its literal can't be exchanged."""
+    """Whether a pattern is compiled with the condition, so that another literal can't replace it."""
     return node.function in BOUND_PATTERNS and isinstance(node.arguments[1], Literal)

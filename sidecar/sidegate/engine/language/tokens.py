@@ -18,7 +18,7 @@ _WORD: Final = re.compile(
 )
 _SPELLINGS: Final = {"&&": "and", "||": "or", "!": "not"}
 _GO_SPELLINGS: Final = {"true": "True", "false": "False", "IN": "in"}
-"""Names that Casbin for Go reads as these; pycasbin knows no such names, so they can mean nothing else."""
+"""Names that Casbin for Go reads as these; pycasbin knows no such names, so they have one meaning."""
 _OPERATORS: Final = frozenset({"and", "or", "not", "in", "if", "else"})
 _REWRITTEN: Final = re.compile(r"[^\w\s'\"\\]")
 
@@ -58,7 +58,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def python_spelling(text: str) -> str:
-    """Spell a text so that Casbin reads it as we do: `and` for `&&`, and literals in which nothing can be rewritten."""
+    """Return a text in Python's spelling: `and` for `&&`, and literals that pycasbin does not rewrite."""
     pieces = []
     for token in tokenize(text):
         if token.kind == "string":

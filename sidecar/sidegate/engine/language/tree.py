@@ -16,14 +16,14 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of the request (`r.sub`) or of the rule (`p.obj`), with its section (`r`, `p2`)."""
+    """A field of the request (`r.sub`) or of the rule (`p.obj`), with its section, such as `r` or `p2`."""
 
     section: str
     name: str
 
     @property
     def of_rule(self) -> bool:
-        """Whether the rule, not the request, holds the field."""
+        """Whether the field is one of the rule, not of the request."""
         return self.section[0] == "p"
 
 
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`eval(p.cond)`: the condition that the rule holds in a field."""
+    """`eval(p.cond)`: the condition in a field of the rule."""
 
     field: Field
 

@@ -1,4 +1,4 @@
-"""A tree written out as a matcher is written."""
+"""Writes a tree as the text of a matcher."""
 
 from __future__ import annotations
 

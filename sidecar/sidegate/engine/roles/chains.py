@@ -1,4 +1,4 @@
-"""Chains of roles that are longer than Casbin follows: it would cut them without a word."""
+"""Refuses chains of roles that are longer than Casbin follows: it would silently ignore the end of the chain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_added(graph: LinkGraph, rows: Sequence[Row]) -> None:
     Raises:
         RowError: names the chain.
     """
-    # Where most links are new, one look at all of them is quicker than a walk for each.
+    # Where most links are new, one check of all links is quicker than a walk for each.
     if 2 * len(rows) >= len(graph) and _longest(_by_holder(graph.rows())) < MAX_HOPS:
         return
     for row in rows:
@@ -47,7 +47,7 @@ def check_chain(graph: LinkGraph, name: str, domain: str) -> None:
     chain = graph.chain_beyond(name, domain)
     if chain:
         path = "` -> `".join(chain)
-        raise RowError(f"the chain of roles `{path}` has {len(chain) - 1} links; Casbin follows {MAX_HOPS} and no more")
+        raise RowError(f"the chain of roles `{path}` has {len(chain) - 1} links; Casbin follows at most {MAX_HOPS}")
 
 
 def _by_holder(rows: Iterable[Row]) -> dict[str, set[str]]:
@@ -58,7 +58,7 @@ def _by_holder(rows: Iterable[Row]) -> dict[str, set[str]]:
 
 
 def _longest(links: Mapping[str, set[str]]) -> int:
-    """Return how many names that are both holder and role stand in the longest chain; all of those in a cycle."""
+    """Return the length of the longest chain of names that are both holder and role; in a cycle, their number."""
     held = set[str]().union(*links.values()) if links else set()
     between = {name: roles for name in held if (roles := links.get(name))}
     above = {name: {role for role in roles if role in between and role != name} for name, roles in between.items()}

@@ -1,4 +1,4 @@
-"""The role graphs of a program: who holds what in which domain, walked from the subject up."""
+"""The graph of plain role links: who holds which role in which domain, walked from the subject up."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sidegate.errors import EvaluationError, RowError
 from sidegate.model.rules import NO_LINKS, RoleLinks, Row
 
 MAX_HOPS: Final = 9
-"""How far Casbin follows a chain of roles: its manager counts ten levels, the subject's own among them."""
+"""How many links of a chain Casbin follows: its manager counts ten levels, the subject is the first."""
 _NEAR: Final = MAX_HOPS + 1
-"""So many names, the subject's own among them, can't stand in a chain that is too long."""
+"""Up to this number of names, with the subject's own, no chain can be too long."""
 _WITH_DOMAIN: Final = 4
 """Values of a row with a domain: section, holder, role, domain."""
 Lookup: TypeAlias = Callable[[str], "Sequence[str] | None"]
@@ -32,7 +32,7 @@ class RoleSet(Protocol):
 
 
 class RoleGraph(Protocol):
-    """The links of one role definition. It never changes."""
+    """The links of one role definition. Immutable."""
 
     def roles_of(self, name: str, domain: str, links: RoleLinks) -> RoleSet:
         """Return the roles that `name` holds in a domain ("" where the definition has none), itself among them."""
@@ -47,12 +47,12 @@ class RoleGraph(Protocol):
         ...
 
     def rows(self) -> Iterable[Row]:
-        """Return the row of each link, whatever their order; a domain is there also where the definition has none."""
+        """Return the row of each link in any order; each has a domain, also where the definition has none."""
         ...
 
 
 class DomainPatterns:
-    """Which stored domains hold in a domain, where a built-in function matches them."""
+    """The match of stored domains, which can be patterns of a built-in function, with the domain of a request."""
 
     __slots__ = ("_match",)
 
@@ -60,10 +60,10 @@ class DomainPatterns:
         self._match = match
 
     def compiled(self, stored: str) -> Pattern | None:
-        """Return a stored domain as a pattern, None where it holds in itself only.
+        """Return a stored domain as a pattern, None where it matches itself only.
 
         Raises:
-            RowError: it is no pattern of the function.
+            RowError: it is not a pattern of the function.
         """
         if self._match is None or (self._match == "keyMatch" and "*" not in stored):
             return None
@@ -85,7 +85,7 @@ class DomainPatterns:
 
 
 def matches(pattern: Pattern, domain: str) -> bool:
-    """Whether a domain matches; one that can't be matched, such as no IP address, does not."""
+    """Whether a domain matches; a domain that the function can't read, such as an invalid IP address, does not."""
     try:
         return pattern(domain)
     except EvaluationError:
@@ -93,10 +93,10 @@ def matches(pattern: Pattern, domain: str) -> bool:
 
 
 class LinkGraph:
-    """Links between plain names: a frozen base, and in front of it a persistent map of the holders that changed.
+    """Links between plain names: a frozen base, and a persistent map of the holders that changed.
 
-    `_changed` maps domain -> holder -> all its roles, which count instead of those in `_base`. Stored domains that
-    are patterns wait with their lookups, `*` and such apart, since it always holds.
+    `_changed` maps domain -> holder -> all its roles, which replace those in `_base`. Stored domains that are
+    patterns are held with their lookups; those that match every domain, such as `*`, are held apart.
     """
 
     __slots__ = ("_always", "_base", "_changed", "_domains", "_everywhere", "_patterns", "_size", "_sometimes")
@@ -166,7 +166,7 @@ class LinkGraph:
         return {**dict.fromkeys(self._base), **dict.fromkeys(self._changed)}
 
     def rows(self) -> Iterable[Row]:
-        """Yield all links as rows with a domain, without their order, which does not count."""
+        """Yield all links as rows with a domain, in any order."""
         for domain in self.domains():
             holders = {**self._base.get(domain, {}), **dict(self._changed.get(domain) or {})}
             for holder, roles in holders.items():
@@ -174,7 +174,7 @@ class LinkGraph:
                     yield ("g", holder, role, domain)
 
     def chain_beyond(self, name: str, domain: str) -> list[str]:
-        """Return a chain of links from `name` to a role that is too far for the walk, [] if there is none."""
+        """Return a chain of links from `name` to a role that is too far away, [] if there is none."""
         lookups = self._lookups(domain, NO_LINKS)
         before = {name: ""}
         frontier = [name]
@@ -256,7 +256,7 @@ def domain_of(row: Row) -> str:
 
 
 def _walked(name: str, lookups: Sequence[Lookup]) -> set[str]:
-    """Walk hop by hop, where so many names are reached that one of them might be too far."""
+    """Walk link by link, where so many names are found that one of them might be too far away."""
     found, frontier = {name}, [name]
     for _ in range(MAX_HOPS):
         further: list[str] = []
@@ -271,7 +271,7 @@ def _walked(name: str, lookups: Sequence[Lookup]) -> set[str]:
 
 
 def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, Sequence[str]]) -> Lookup:
-    """Look first among the holders that changed."""
+    """Return a lookup that prefers the changed holders."""
 
     def lookup(holder: str) -> Sequence[str] | None:
         roles = changed.get(holder)

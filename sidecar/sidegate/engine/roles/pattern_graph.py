@@ -1,7 +1,7 @@
-"""Role links whose names are patterns, as a Casbin manager sees them that has read the rows and nothing else.
+"""Role links whose names are patterns, as a Casbin manager reads them that has seen the rows only.
 
-Casbin's own manager adds every name that it is asked about to its graph, so its answers depend on earlier
-questions. Here each question meets the graph of the rows; the name asked about is added for that question.
+Casbin's own manager adds every name of a query to its graph, so its answers depend on earlier queries.
+Here each query reads the graph of the rows; its name is added for that query only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class PatternGraph:
         return (self._graph(domain) if graph is None else graph).ask(name)
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> PatternGraph:
-        """Return a graph with other links, built anew, since the order of the rows counts.
+        """Return a new graph with other links; it is built from all rows, since their order counts.
 
         Raises:
             RowError: a removed link is not there.
@@ -67,7 +67,7 @@ class PatternGraph:
 
 
 class _Graph:
-    """The graph that Casbin's manager has built when all links are read."""
+    """The graph that Casbin's manager has after it has read all links."""
 
     def __init__(self, links: _Links, match: str) -> None:
         self.roles: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""What one evaluation knows beside the request: the role links, each walk made once."""
+"""Resolves the roles of one evaluation; each walk is made once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sidegate.model.rules import NO_LINKS, RoleLinks
 
 
 class RoleResolver:
-    """The role links of a program, and those that only this evaluation sees; it ends with the answer."""
+    """The role links of a program and of one evaluation."""
 
     __slots__ = ("_graphs", "_links", "_walks")
 
@@ -45,7 +45,7 @@ class RoleResolver:
 
 
 def _domain(value: object) -> str:
-    """Return a domain as Casbin spells it: numbers as texts."""
+    """Return a domain as a text, as Casbin does."""
     if isinstance(value, str):
         return str.__str__(value)
     if value is None or isinstance(value, (bool, int, float)):

@@ -1,4 +1,4 @@
-"""The role graphs of a program by section, each of the kind that its definition asks for."""
+"""The role graphs of a program by section, each of the kind that its definition needs."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class WindowGraph:
         """Walk the links that hold now, at most ten hops.
 
         Raises:
-            RequestError: links of one evaluation, which have no window.
+            RequestError: links of one evaluation were given; they have no window.
         """
         if links.by_domain:
             raise RequestError("links of one evaluation need the role definition `g = _, _, _`")
