@@ -99,12 +99,12 @@ def check(action: str, *, machine: str = "::1", origin: str = "::1", **context: 
 )
 async def test_the_error_of_a_check_names_pack_rule_and_property(stub, failing, rule, name):
     """It is FAILED_PRECONDITION, with the names in the text and in ErrorInfo, and no value of the request."""
-    told = await failure(stub.Check(failing))
-    assert (told.code, told.info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EVALUATION_FAILED")
-    assert dict(told.info.metadata) == {"pack": "ranges", "rule": rule, "property": name}
+    error = await failure(stub.Check(failing))
+    assert (error.code, error.info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EVALUATION_FAILED")
+    assert dict(error.info.metadata) == {"pack": "ranges", "rule": rule, "property": name}
     for named in ("ranges", rule, name):
-        assert f"`{named}`" in told.message
-    assert SECRET not in str(told)
+        assert f"`{named}`" in error.message
+    assert SECRET not in str(error)
 
 
 async def test_a_rule_that_does_not_reach_the_value_does_not_fail(stub):
@@ -135,10 +135,10 @@ async def test_the_error_of_a_list_names_pack_rule_and_property(stub):
         stub.ListSubjects(pb.ListSubjectsRequest(action="view", resource=note, **common)),
         stub.ListActions(pb.ListActionsRequest(subject=subject, resource=note, **common)),
     ):
-        told = await failure(asking)
-        assert told.code is grpc.StatusCode.FAILED_PRECONDITION
-        assert dict(told.info.metadata) == {"pack": "ranges", "rule": "RG-01", "property": "context.ip"}
-        assert SECRET not in str(told)
+        error = await failure(asking)
+        assert error.code is grpc.StatusCode.FAILED_PRECONDITION
+        assert dict(error.info.metadata) == {"pack": "ranges", "rule": "RG-01", "property": "context.ip"}
+        assert SECRET not in str(error)
 
 
 async def test_however_often_a_rule_fails_it_is_logged_once_and_without_the_value(stub, log):

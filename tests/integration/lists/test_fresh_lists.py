@@ -18,7 +18,7 @@ from support.servers.faulty_link import faulty_link
 from support.servers.sidecar import TOKENS, Failure, failure, until
 
 CHANGED = FACTS.replace("      note:n2: {owner: cem}\n", "").replace("n1: {owner: bob}", "n1: {owner: cem}")
-"""bob loses his note, which goes to cem, whose own is gone."""
+"""bob loses his note, which goes to cem, whose own is deleted."""
 KINDS: dict[str, Callable[..., Any]] = {
     "resources": lambda lists, **more: lists.resources("bob", **more),
     "subjects": lambda lists, **more: lists.subjects(**more),
@@ -105,16 +105,16 @@ async def test_past_the_bound_there_is_no_list(pair, monkeypatch):
     follower = there.core.follower
     monkeypatch.setattr(follower, "_clock", lambda: follower.view_time + 60.5)
     for one in there.each():
-        told = await failure(one)
-        assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
-        assert told.info.metadata["staleness_seconds"] == "60.500"
+        error = await failure(one)
+        assert (error.code, error.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
+        assert error.info.metadata["staleness_seconds"] == "60.500"
     monkeypatch.undo()
     assert [found(await one) for one in there.each()] == [["n1", "n2", "n3"], ["ann", "bob"], BEFORE["actions"]]
 
 
 @pytest.mark.parametrize("way", ["cut", "silence"])
 async def test_without_the_database_no_list_is_empty(postgres, tmp_path, way):
-    """Lists that read the store end UNAVAILABLE in time; what somebody may do is told from memory within the bound."""
+    """Lists that read the store end UNAVAILABLE in time; lists of actions come from memory within the bound."""
     real, link_path = (place / ".s.PGSQL.5432" for place in (postgres.directory, tmp_path))
     async with postgres.database() as address, faulty_link(real, link_path) as link:
         through = address.replace(quote(str(postgres.directory), safe=""), quote(str(tmp_path), safe=""))
@@ -135,15 +135,15 @@ async def refusal(ask: Callable[..., Any]) -> Failure:
     """Ask, and return how that failed; again where the caller's clock was quicker than the server's answer."""
     for _ in range(_TRIALS):
         try:
-            told = await failure(ask(timeout=2))
+            error = await failure(ask(timeout=2))
         except AssertionError:  # the client's own deadline carries no details
             continue
-        return told
+        return error
     pytest.fail("no answer came in time")
 
 
 async def _answers(lists: Lists, whole: list[list[str]]) -> bool:
-    """Return whether lists are answered again; none may be told otherwise than they were."""
+    """Return whether lists are answered again; none may differ from what it was."""
     try:
         again = [found(await one) for one in lists.each()]
     except grpc.aio.AioRpcError:

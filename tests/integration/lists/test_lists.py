@@ -25,11 +25,11 @@ async def lists(tmp_path: Path) -> AsyncIterator[Lists]:
         yield started
 
 
-def invalid(told: Failure, field: str, *words: str) -> None:
+def invalid(error: Failure, field: str, *words: str) -> None:
     """Assert that a call was refused for one field, with these words."""
-    assert (told.code, told.info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT")
-    assert [*told.violations] == [field]
-    assert all(word in told.violations[field] for word in words), told.violations
+    assert (error.code, error.info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT")
+    assert [*error.violations] == [field]
+    assert all(word in error.violations[field] for word in words), error.violations
 
 
 async def test_every_field_of_an_answer(lists):
@@ -99,15 +99,15 @@ async def test_what_a_list_finds_is_not_given(lists):
     resource, subject = pb.Resource(type="note", id="n1"), pb.Subject(id="ann")
     invalid(await failure(lists.resources(resource=resource)), "resource.id", "`n1`", "expected nothing")
     invalid(await failure(lists.subjects(subject=subject)), "subject.id", "`ann`", "expected nothing")
-    told = await failure(lists.stub.ListResources(pb.ListResourcesRequest(page_size=1)))
-    assert {*told.violations} == {"tenant", "subject.id", "action", "resource.type"}
-    told = await failure(lists.stub.ListSubjects(pb.ListSubjectsRequest(page_size=1)))
-    assert {*told.violations} == {"tenant", "action", "resource.type", "resource.id"}
-    told = await failure(lists.stub.ListActions(pb.ListActionsRequest(page_size=1)))
-    assert {*told.violations} == {"tenant", "subject.id", "resource.type", "resource.id"}
+    error = await failure(lists.stub.ListResources(pb.ListResourcesRequest(page_size=1)))
+    assert {*error.violations} == {"tenant", "subject.id", "action", "resource.type"}
+    error = await failure(lists.stub.ListSubjects(pb.ListSubjectsRequest(page_size=1)))
+    assert {*error.violations} == {"tenant", "action", "resource.type", "resource.id"}
+    error = await failure(lists.stub.ListActions(pb.ListActionsRequest(page_size=1)))
+    assert {*error.violations} == {"tenant", "subject.id", "resource.type", "resource.id"}
 
 
-async def test_why_nothing_is_found_is_told_where_no_rule_is_asked(lists):
+async def test_a_list_says_why_it_is_empty_where_no_rule_is_evaluated(lists):
     """Unknown tenants, types, actions and those who are no active members: an empty list with reason and rule."""
     song, service = pb.Resource(type="song"), pb.Subject(type="service", id="ann")
     for call, reason, rule in (
@@ -207,11 +207,11 @@ async def test_a_rule_that_denies_takes_from_lists(lists):
 
 
 async def test_a_rule_that_cannot_be_evaluated_fails_the_list(tmp_path):
-    """One candidate that can't be decided about is no deny: the list ends with an error, and nothing of it is told."""
+    """One candidate that can't be decided about is no deny: the list ends with an error, and returns nothing."""
     model = f"{MODEL.rstrip()} && 9 / r.sub.quota > 1\n"
     facts = FACTS.replace("ann: {roles", "ann: {quota: 3, roles").replace("bob: {}", "bob: {quota: 0}")
     async with running(tmp_path, facts=facts, model=model) as lists:
         assert found(await lists.resources()) == ["n1", "n2", "n3"]
         for call in (lists.resources("bob"), lists.subjects(), lists.actions("bob")):
-            told = await failure(call)
-            assert (told.code, told.info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EVALUATION_FAILED")
+            error = await failure(call)
+            assert (error.code, error.info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EVALUATION_FAILED")

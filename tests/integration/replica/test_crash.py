@@ -86,7 +86,7 @@ def test_a_killed_apply_leaves_nothing(tmp_path, tenant, member):
 
 @pytest.mark.timeout(240)
 def test_an_apply_that_was_answered_outlives_its_server(tmp_path):
-    """What the client was told is written is there after a kill."""
+    """What a client got an answer for is stored after a kill."""
     database, facts = tmp_path / "facts.db", tmp_path / "facts.yaml"
     with served(database) as server:
         assert server.run("facts", "apply", document(facts, 0)).returncode == 0

@@ -1,4 +1,4 @@
-"""Redis killed, emptied, paused, slow, cut, full, refusing: never an error, a wrong answer or a hang for who asks."""
+"""Redis killed, emptied, paused, slow, cut, full, refusing: callers never get an error, a wrong answer or a hang."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ PATIENCE = 20
 
 
 class Sidecar:
-    """A chain whose every question goes through Redis, and what its cache told."""
+    """A chain whose every question goes through Redis, and what its cache counted."""
 
     def __init__(self, core: bootstrap.Core, counted: Counted) -> None:
         self.core = core
         self.counted = counted
 
     async def asks(self) -> list[Decision]:
-        """Ask about every member at once, anew: nothing is in memory."""
+        """Ask about every member together; nothing is in memory."""
         async with asyncio.timeout(PATIENCE):
             return await asyncio.gather(*(ask(self.core, f"{name} view document:d1") for name in MEMBERS))
 
@@ -65,7 +65,7 @@ class Sidecar:
         await self.until(lambda: "hit_shared" in self.counted.events)
 
     async def until_open(self) -> None:
-        """Ask until Redis is left alone."""
+        """Ask until the circuit is open."""
         await self.until(lambda: self.counted.states[-1] == "open")
 
 
@@ -76,7 +76,7 @@ async def sidecar(directory: Path, redis: str, **settings: object) -> AsyncItera
         "redis": redis,
         "cache": "always",
         "cache_entries": 1,
-        "redis_timeout": 0.25,  # a busy machine is no ailing Redis
+        "redis_timeout": 0.25,  # a busy machine must not look like a failing Redis
         **settings,
     }
     counted = Counted()
@@ -97,7 +97,7 @@ def kill_and_start(server: ValkeyServer) -> None:
     server.start()
 
 
-async def test_a_redis_that_is_killed_is_left_alone_until_it_is_back(redis, tmp_path):
+async def test_a_killed_redis_is_not_asked_until_it_is_back(redis, tmp_path):
     """Answers stay right while it is away; restarted, and empty, it is used again."""
     async with sidecar(tmp_path, redis.address) as asking:
         await asking.until_hit()
@@ -110,7 +110,7 @@ async def test_a_redis_that_is_killed_is_left_alone_until_it_is_back(redis, tmp_
         await asking.until_hit()
 
 
-async def test_a_redis_that_is_paused_is_left_alone_until_it_goes_on(redis, tmp_path):
+async def test_a_paused_redis_is_not_asked_until_it_resumes(redis, tmp_path):
     """Connections that take everything and answer nothing cost a few reads, then none, however many ask at once."""
     async with sidecar(tmp_path, redis.address) as asking:
         await asking.until_hit()
@@ -121,8 +121,8 @@ async def test_a_redis_that_is_paused_is_left_alone_until_it_goes_on(redis, tmp_
         await asking.until_hit()
 
 
-async def test_redis_too_far_away_is_left_alone(redis, tmp_path):
-    """Answers that come later than a request may wait are as good as none; a cut connection is made anew."""
+async def test_a_redis_that_is_too_slow_is_not_asked(redis, tmp_path):
+    """Answers that come later than a request may wait are as good as none; a cut connection is opened again."""
     async with faulty_link(("127.0.0.1", redis.port)) as link:
         address = f"redis://127.0.0.1:{link.place[1]}"
         async with sidecar(tmp_path, address) as asking:
@@ -167,13 +167,13 @@ async def test_a_redis_that_is_not_ours_to_use_is_as_none(tmp_path):
 
 
 async def test_a_sidecar_starts_without_its_redis_and_says_why(tmp_path, caplog):
-    """Nobody listens there, and everything is answered; the log tells the reason once, however often it is tried."""
+    """Nobody listens there, and everything is answered; the log says why once, however often it is tried."""
     async with sidecar(tmp_path, "redis://127.0.0.1:1") as asking:
         await asking.until_open()
         await asking.until(lambda: asking.counted.states.count("open") > 1)
         assert await asking.answers_rightly()
-    (told,) = [text for text in map(str, (record.msg for record in caplog.records)) if "redis circuit open" in text]
-    assert "ConnectionError" in told
+    (event,) = [text for text in map(str, (record.msg for record in caplog.records)) if "redis circuit open" in text]
+    assert "ConnectionError" in event
 
 
 async def test_a_full_redis_is_read_and_not_written(tmp_path):
@@ -209,7 +209,7 @@ async def test_what_is_poisoned_in_redis_is_never_an_answer(redis, tmp_path):
 
 
 async def test_many_at_once_never_wait_for_more_than_a_few_reads(redis):
-    """A paused Redis is asked a bounded number of questions; all others are told at once that there is nothing."""
+    """A paused Redis is asked a bounded number of questions; all others get a miss immediately."""
     states: list[str] = []
     client = connect(redis_address(redis.address), connections=CONNECTIONS)
     cache = RedisCache(client, prefix="sidegate", timeout=1, breaker=Breaker(observe=states.append))

@@ -54,7 +54,7 @@ def asked_until(right: Callable[[Done], bool], *words: object) -> Done:
 
 
 def test_two_sidecars_on_one_database_are_one(database, tmp_path):
-    """What one writes the other decides by, a revision of one is one to the other, and neither tells the password."""
+    """What one writes the other decides by, a revision of one is one to the other, and neither prints the password."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     document = tmp_path / "facts.yaml"
@@ -72,12 +72,12 @@ def test_two_sidecars_on_one_database_are_one(database, tmp_path):
         assert bob
         assert allowed(two, "bob", "--at-least-as-fresh", revision) == (True, revision)
         exports = {invoke("facts", "export", "acme", "--address", it.address).out for it in (one, two)}
-        told = "".join(it.announced for it in (one, two))
+        announced = "".join(it.announced for it in (one, two))
     assert len(exports) == 1
     assert "viewer" in exports.pop()
-    assert "  facts    postgresql:///facts" in told
+    assert "  facts    postgresql:///facts" in announced
     logs = "".join((tmp_path / name / "serve.err").read_text() for name in ("one", "two"))
-    assert PASSWORD not in told + logs
+    assert PASSWORD not in announced + logs
 
 
 def test_a_server_that_goes_away_is_a_bounded_loss(postgres, database, tmp_path):

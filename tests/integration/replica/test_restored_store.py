@@ -93,7 +93,7 @@ async def decided_cold(database: Database, redis: ValkeyServer) -> tuple[bool, s
         return allowed, counted.taken()[0]
 
 
-async def test_answers_of_a_lost_time_are_never_served(database: Database, redis: ValkeyServer) -> None:
+async def test_answers_of_rolled_back_revisions_are_never_served(database: Database, redis: ValkeyServer) -> None:
     """What Redis holds of a revision answers that revision alone, and not the one that bears its number by now."""
     async with deciding(database, redis, Counted()) as core:
         await apply(core, FACTS.replace("HOLDER", "uma"))
@@ -124,16 +124,16 @@ async def running(database: Database, **settings: object) -> AsyncIterator[grpc.
 
 
 async def lost(company: Company, token: str) -> bool:
-    """Require that a token answers no Check and tells no past; return whether waiting was said to be in vain."""
-    told = await refused(company.check("bob", "invite", "member", revision=token), "TOO_STALE")
-    assert told.code is grpc.StatusCode.UNAVAILABLE
+    """Require that no Check and no past state answers a token; return whether the error says not to wait."""
+    error = await refused(company.check("bob", "invite", "member", revision=token), "TOO_STALE")
+    assert error.code is grpc.StatusCode.UNAVAILABLE
     asked = facts.ExportFactsRequest(tenants=[company.tenant], at_revision=token)
     await refused(FactsServiceStub(company.channel).ExportFacts(asked), "INVALID_INPUT")
-    return told.info.metadata["revision"] == "lost" and told.retry is None
+    return error.info.metadata["revision"] == "lost" and error.retry is None
 
 
 @pytest.mark.parametrize("written_on", [0, 2, 3])
-async def test_no_token_of_a_lost_time_makes_an_answer(database: Database, written_on: int) -> None:
+async def test_no_token_of_a_rolled_back_revision_is_answered(database: Database, written_on: int) -> None:
     """However far the numbers have come again; tokens of before the backup, and of after it, are good as ever."""
     async with running(database) as wire:
         company = await create(wire, "engagelab")
@@ -143,8 +143,8 @@ async def test_no_token_of_a_lost_time_makes_an_answer(database: Database, writt
     await database.back_up()
     async with running(database) as wire:
         company = Company(wire, tenant, "ann")
-        gone = [await company.revoke("Admin", "member:bob"), await company.grant("Admin", "member:bob")]
-        gone.append(await token_of_an_answer(company))
+        lost_tokens = [await company.revoke("Admin", "member:bob"), await company.grant("Admin", "member:bob")]
+        lost_tokens.append(await token_of_an_answer(company))
     await database.restore()
     async with running(database) as wire:
         company = Company(wire, tenant, "ann")
@@ -152,7 +152,7 @@ async def test_no_token_of_a_lost_time_makes_an_answer(database: Database, writt
             await (company.grant if turn % 2 else company.revoke)("Admin", "member:bob") for turn in range(written_on)
         ]
         allowed = written_on % 2 == 0
-        assert [await lost(company, token) for token in gone] == [True] * 3
+        assert [await lost(company, token) for token in lost_tokens] == [True] * 3
         for token in ("", kept, *made):
             assert (await company.check("bob", "invite", "member", revision=token))[0] is allowed
 
@@ -168,7 +168,7 @@ async def token_of_an_answer(company: Company) -> str:
 
 @pytest.mark.parametrize("written_on", [0, 3])
 async def test_a_store_that_is_restored_under_a_sidecar_honours_no_lost_token(tmp_path: Any, written_on: int) -> None:
-    """A sidecar that goes on running, with all of the lost time in memory, tells the same once it has looked."""
+    """A sidecar that keeps running, with rolled-back revisions in memory, answers the same after its next poll."""
     place, backup = tmp_path / "facts.db", tmp_path / "backup.db"
     database = Database(f"sqlite:///{place}", no_backup, no_backup)
     async with running(database, poll_interval=0.05) as wire:
@@ -176,14 +176,14 @@ async def test_a_store_that_is_restored_under_a_sidecar_honours_no_lost_token(tm
         await company.join("bob")
         kept = await company.grant("Admin", "member:bob")
         await asyncio.to_thread(copied, place, backup)
-        gone = [await company.revoke("Admin", "member:bob"), await company.grant("Admin", "member:bob")]
+        lost_tokens = [await company.revoke("Admin", "member:bob"), await company.grant("Admin", "member:bob")]
         await asyncio.to_thread(copied, backup, place)
         for turn in range(written_on):
             await (company.grant if turn % 2 else company.revoke)("Admin", "member:bob")
         async with asyncio.timeout(PATIENCE):  # until then it answers from memory, within the bound
-            while not await refuses(company, gone[0]):
+            while not await refuses(company, lost_tokens[0]):
                 pass
-        assert [await lost(company, token) for token in gone] == [True] * 2
+        assert [await lost(company, token) for token in lost_tokens] == [True] * 2
         assert (await company.check("bob", "invite", "member", revision=kept))[0] is (written_on % 2 == 0)
 
 

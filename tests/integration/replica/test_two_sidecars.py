@@ -1,4 +1,4 @@
-"""Two sidecars on one PostgreSQL, asked for the same thing at the same moment, end in one right state."""
+"""Two sidecars on one PostgreSQL, asked for the same thing together, end in one right state."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def pair(addresses: tuple[str, str]) -> AsyncIterator[tuple[grpc.aio.Chann
 
 
 async def outcomes(*calls: Any) -> list[bool]:
-    """Await calls together; return which went through, and let only refusals stand for the others."""
+    """Await calls together; return which went through, and require refusals of all others."""
     ended = await asyncio.gather(*calls, return_exceptions=True)
     codes = [call.code() for call in ended if isinstance(call, grpc.aio.AioRpcError)]
     assert len(codes) == sum(isinstance(call, BaseException) for call in ended), ended
@@ -54,8 +54,8 @@ async def outcomes(*calls: Any) -> list[bool]:
     return [not isinstance(call, BaseException) for call in ended]
 
 
-async def test_delegation_at_the_same_moment(pair):
-    """EF-02: whoever wins, exactly one holds the position, and it is the winner's choice."""
+async def test_delegation_on_both_sidecars(pair):
+    """EF-02: whichever call wins, exactly one member holds the position, and it is the winner's choice."""
     here = await create(pair[0], "eformsign")
     there = replace(here, channel=pair[1])
     for member in ("bob", "cid"):
@@ -88,7 +88,7 @@ async def test_a_suspension_holds_on_the_other_sidecar(pair):
             suspended = "suspended" in change.change.after
 
 
-async def test_a_deletion_and_writes_at_the_same_moment(pair):
+async def test_a_deletion_and_writes_together(pair):
     """ST-02: a write on the other sidecar comes before the deletion, or finds no tenant; nothing is left between."""
     for number in range(ROUNDS):
         here = await create(pair[0], "standard")
@@ -98,7 +98,7 @@ async def test_a_deletion_and_writes_at_the_same_moment(pair):
             here.end(first.confirmation_token), there.invite(f"m{number}"), return_exceptions=True
         )
         codes = [one.code() for one in ended if isinstance(one, grpc.aio.AioRpcError)]
-        # Either the deletion came first, or another member would have gone than it was confirmed for.
+        # Either the deletion came first, or another member would have been deleted than was confirmed.
         assert codes in ([grpc.StatusCode.NOT_FOUND], [grpc.StatusCode.ABORTED])
         deleted = not isinstance(ended[0], BaseException)
         assert deleted == (codes == [grpc.StatusCode.NOT_FOUND])
@@ -120,7 +120,7 @@ async def test_invitations_for_the_last_seat(pair):
 
 
 async def test_invitations_of_the_same_person(pair):
-    """MS-02: whoever is invited on two sidecars at once is invited once, and the token that was handed out works."""
+    """MS-02: a member invited on two sidecars together is invited once, and the token that was handed out works."""
     here = await create(pair[0], "standard")
     there = replace(here, channel=pair[1])
     for number in range(ROUNDS):

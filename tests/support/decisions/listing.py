@@ -31,7 +31,7 @@ resources:
     properties: {urgent: {type: boolean, from: request}}
 rules:
   NT-01: {text: Owners may do everything., enforced_by: [rules, store]}
-  NT-02: {text: Whoever is cleared views from here.}
+  NT-02: {text: Members with clearance view from here.}
   NT-03: {text: What is urgent is signed by everyone.}
   NT-04: {text: Who lacks a second factor that the tenant requires edits nothing., reason: mfa_required}
   NT-05: {text: The invited wait., reason: member_pending, enforced_by: [membership]}

@@ -1,32 +1,32 @@
-"""A shared cache without a server: what is put is there at once, and a test can alter it."""
+"""A shared cache without a server: what is put is there immediately, and a test can alter it."""
 
 from __future__ import annotations
 
 
 class DictCache:
-    """A `SharedCache` in a dict; `kept` is what whoever can write to the cache can alter."""
+    """A `SharedCache` in a dict; `entries` is what anyone who can write to the cache can alter."""
 
     def __init__(self) -> None:
-        self.kept: dict[bytes, bytes] = {}
+        self.entries: dict[bytes, bytes] = {}
         self.asked = 0
 
     async def get(self, key: bytes) -> bytes | None:
-        """Return what is kept under a key."""
+        """Return what is stored under a key."""
         self.asked += 1
-        return self.kept.get(key)
+        return self.entries.get(key)
 
     def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
-        """Keep a value."""
+        """Store a value."""
         assert seconds > 0
-        self.kept[key] = value
+        self.entries[key] = value
 
     async def close(self) -> None:
-        """Let go of everything."""
-        self.kept.clear()
+        """Drop everything."""
+        self.entries.clear()
 
 
 class Counted:
-    """A `CacheObserver` that remembers what it was told."""
+    """A `CacheObserver` that records what it counts."""
 
     def __init__(self) -> None:
         self.events: list[str] = []

@@ -1,4 +1,4 @@
-"""A stream of WatchChanges, and what it has told so far."""
+"""A stream of WatchChanges, and what it has sent so far."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 
 PATIENCE = 30.0
-"""Seconds after which a stream that tells nothing fails its test; nothing here depends on how long it takes."""
+"""Seconds after which a stream that sends nothing fails its test; nothing here depends on how long it takes."""
 
 
 class Watch:
-    """Reads a stream; `changes` are all that it has told, `cursor` is the newest."""
+    """Reads a stream; `changes` are all that it has sent, `cursor` is the newest."""
 
     def __init__(self, channel: grpc.aio.Channel, *, heartbeat: float = 0, **request: Any) -> None:
         message = pb.WatchChangesRequest(**request)
@@ -39,13 +39,13 @@ class Watch:
         return response
 
     async def until_caught_up(self) -> Watch:
-        """Read until all that the sidecar knows of was told."""
+        """Read until all changes that the sidecar has seen were sent."""
         while not (await self.next()).caught_up:
             pass
         return self
 
     async def until(self, count: int) -> list[pb.RecordedChange]:
-        """Read until so many changes were told, and return them all."""
+        """Read until this number of changes was sent, and return them all."""
         while len(self.changes) < count:
             await self.next()
         return self.changes
@@ -68,7 +68,7 @@ async def watching(channel: grpc.aio.Channel, **request: Any) -> AsyncIterator[W
 
 
 async def listed(channel: grpc.aio.Channel, parent: str, **query: Any) -> list[pb.RecordedChange]:
-    """Return what ListChanges tells, the oldest first."""
+    """Return what ListChanges returns, the oldest first."""
     found: list[pb.RecordedChange] = []
     request = pb.ListChangesRequest(parent=parent, oldest_first=True, page_size=1000, **query)
     while True:

@@ -119,7 +119,7 @@ async def test_errors_are_never_remembered(start, counted, cache):
         with pytest.raises(InvalidInput, match="clearance"):
             await ask(core, "vic view note:n1", subject={"clearance": "high"})
     assert counted.taken() == ["miss", "miss"]
-    assert cache.kept == {}
+    assert cache.entries == {}
 
 
 @pytest.mark.parametrize("question", ["zed edit note:n1", "pia edit note:n1", "uma fly note:n1", "uma view ship:s1"])
@@ -130,7 +130,7 @@ async def test_what_no_rule_decides_is_not_remembered(start, counted, cache, que
         assert not (await ask(core, question)).allowed
     assert "hit_memory" not in counted.taken()
     await asyncio.sleep(0)
-    assert cache.kept == {}
+    assert cache.entries == {}
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ async def test_a_pack_that_looks_at_the_clock_is_never_cached(tmp_path, start, c
     for _ in range(2):
         assert (await ask(core, "vic edit note:n1")).allowed
     assert counted.taken() == ["bypass", "bypass"]
-    assert cache.kept == {}
+    assert cache.entries == {}
 
 
 async def test_in_the_cold_the_shared_cache_spares_the_store(start, cache, monkeypatch):
     """A second sidecar answers from what the first decided, without reading the document."""
     first, second = await start(), await start()
-    told = await ask(first, "vic edit note:n1")
+    answer = await ask(first, "vic edit note:n1")
     await second.snapshots.tenant("acme")
     await asyncio.sleep(0)
 
@@ -160,8 +160,8 @@ async def test_in_the_cold_the_shared_cache_spares_the_store(start, cache, monke
         pytest.fail("the store was asked")
 
     monkeypatch.setattr(second.snapshots._store, "load_resource", unread)
-    assert await ask(second, "vic edit note:n1") == told
-    assert len(cache.kept) == 1
+    assert await ask(second, "vic edit note:n1") == answer
+    assert len(cache.entries) == 1
 
 
 @pytest.mark.parametrize(("mode", "asked"), [("cold", 1), ("always", 3)])
@@ -175,25 +175,25 @@ async def test_the_mode_says_when_the_shared_cache_is_asked(start, cache, mode, 
 
 
 async def test_a_forged_allow_is_a_miss(start, cache, counted):
-    """Whoever writes to the shared cache writes no decisions: what they alter is decided anew."""
+    """Writing to the shared cache makes no decisions: what was altered there is decided again."""
     core, other = await start(), await start(observer=counted)
     allowed = await ask(core, "vic edit note:n1")
     await asyncio.sleep(0)
-    ((name, value),) = cache.kept.items()
-    cache.kept[name] = value.replace(b"true", b"null")
+    ((name, value),) = cache.entries.items()
+    cache.entries[name] = value.replace(b"true", b"null")
     assert await ask(other, "vic edit note:n1") == allowed
     assert counted.taken() == ["rejected", "miss"]
     denied = await ask(core, "vic view note:n1")
     assert not denied.allowed
     await asyncio.sleep(0)
-    for forged in cache.kept:
-        cache.kept[forged] = value
+    for forged in cache.entries:
+        cache.entries[forged] = value
     assert await ask(other, "vic view note:n2") == replace(denied, rule="")
 
 
 @pytest.fixture
 def held_back(monkeypatch):
-    """Hold back the reading of whole tenants until told otherwise; what is read before them is read."""
+    """Hold back the loads of tenants until a test sets the event; their heads are read."""
 
     def hold(core) -> asyncio.Event:
         store, goes_on = core.snapshots._store, asyncio.Event()
@@ -218,12 +218,12 @@ async def decided_elsewhere(start, *questions: str) -> list[Decision]:
 
 
 async def test_a_cold_tenant_is_answered_from_the_shared_cache_before_it_is_read(start, held_back, counted):
-    """One row tells where the tenant stands; what was decided there is told at once, while the tenant is read."""
-    told = await decided_elsewhere(start, "vic edit note:n1", "vic view note:n1")
+    """One row holds the tenant's revision; what was decided at it is answered while the tenant is loaded."""
+    first_answers = await decided_elsewhere(start, "vic edit note:n1", "vic view note:n1")
     core = await start(observer=counted)
     goes_on = held_back(core)
-    assert [await ask(core, "vic edit note:n1"), await ask(core, "vic view note:n1")] == told
-    assert await ask(core, "vic edit note:n1") == told[0]
+    assert [await ask(core, "vic edit note:n1"), await ask(core, "vic view note:n1")] == first_answers
+    assert await ask(core, "vic edit note:n1") == first_answers[0]
     assert counted.taken() == ["hit_shared", "hit_shared", "hit_memory"]
     unread = asyncio.create_task(ask(core, "uma edit note:n1"))
     goes_on.set()
@@ -233,7 +233,7 @@ async def test_a_cold_tenant_is_answered_from_the_shared_cache_before_it_is_read
 
 @pytest.mark.parametrize("requirement", Requirement)
 async def test_a_write_that_was_seen_ends_what_a_cold_tenant_was_answered_from(start, held_back, requirement):
-    """While the tenant is still being read, a revocation that the feed told makes the row of before worthless."""
+    """While the tenant is still being read, a revocation in the feed makes the row that was read before worthless."""
     other = await start()
     assert (await ask(other, "vic edit note:n1")).allowed
     await asyncio.sleep(0)
@@ -305,7 +305,7 @@ async def test_many_who_ask_a_cold_tenant_cost_one_row_and_one_reading(start, mo
     await ask(core, "uma view note:n1", tenant="nowhere")
     assert sorted(calls) == ["load_core", "load_core", "tenant_head", "tenant_head"]
     await asyncio.sleep(0)
-    assert len(cache.kept) == 4  # of those who are active members
+    assert len(cache.entries) == 4  # of those who are active members
 
 
 class Slow:
@@ -344,12 +344,12 @@ async def test_a_cold_question_is_decided_once_however_many_ask(start, counted, 
     assert (slow.reads, sorted(counted.taken())) == (1, ["join"] * 4 + ["miss"])
 
 
-async def test_all_who_wait_are_told_the_error_and_the_next_tries_again(start, monkeypatch):
+async def test_all_who_wait_get_the_error_and_the_next_tries_again(start, monkeypatch):
     """A store that fails fails everyone who waited, and nobody later."""
     core = await start(shared=None)
     await ask(core, "ada view note:*")
     slow = Slow(monkeypatch, core.snapshots._store)
-    slow.failure = StoreUnavailable("gone")
+    slow.failure = StoreUnavailable("away")
     asking = [asyncio.create_task(ask(core, "vic edit note:n1")) for _ in range(3)]
     await slow.begun.wait()
     slow.goes_on.set()
@@ -381,8 +381,8 @@ async def test_a_write_while_the_shared_cache_is_asked_is_seen_by_the_next(start
     assert (after.allowed, after.revision.number) == (False, 2)
 
 
-async def test_a_tenant_that_is_read_anew_finds_nothing_of_before(start, counted):
-    """Memory that was let go, as after a restored backup, takes along what was decided from it."""
+async def test_a_tenant_that_is_loaded_again_finds_nothing_from_before(start, counted):
+    """Memory that was dropped, as after a restored backup, takes along what was decided from it."""
     core = await start(observer=counted, shared=None)
     first = await ask(core, "vic edit note:n1")
     core.snapshots.invalidate_all()

@@ -35,7 +35,7 @@ ASKED = Request("acme", Subject("uma"), "view", Resource("document", "d1"))
 
 
 def typed(value: object) -> object:
-    """Return a value as what `repr` tells of it, type by type, with the order of maps undone."""
+    """Return a value by the `repr` of its parts, type by type, whatever the order of maps."""
     if isinstance(value, dict):
         return "map", sorted((name, repr(typed(inner))) for name, inner in value.items())
     if isinstance(value, list):
@@ -136,7 +136,7 @@ LOOKALIKES: list[object] = [
         lambda value: replace(ASKED, resource=Resource("document", "d1", {"x": [value]})),
     ],
 )
-def test_values_that_look_alike_are_told_apart(place):
+def test_values_that_look_alike_are_different(place):
     """No type is taken for another, no nesting for another, and no letter for another form of it."""
     asked = [place(value) for value in LOOKALIKES]
     assert len({question_of(request) for request in asked}) == len(asked)

@@ -88,7 +88,7 @@ def sidecars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio
             runner.run(stack.aclose())
 
 
-async def told(core: object, request: Request) -> Decision | str:
+async def answer_of(core: object, request: Request) -> Decision | str:
     try:
         return await core.decider.decide(request)
     except InvalidInput as error:
@@ -112,13 +112,13 @@ def test_every_cache_answers_as_no_cache_does(sidecars, steps):
         for number, (document, oddities, random) in enumerate(steps):
             await apply(cores[number % len(cores)], f"tenants: {{{tenant}: {document}}}")
             for core in cores:
-                await told(core, replace(QUESTIONS[0], tenant=tenant, consistency=LATEST))
+                await answer_of(core, replace(QUESTIONS[0], tenant=tenant, consistency=LATEST))
             asked = [replace(request, tenant=tenant) for request in (*QUESTIONS, *oddities)]
             random.shuffle(asked)
             for request in asked:
-                expected = await told(cores[0], request)
+                expected = await answer_of(cores[0], request)
                 for core in cores[1:]:
-                    assert await told(core, request) == expected
-                    assert await told(core, request) == expected
+                    assert await answer_of(core, request) == expected
+                    assert await answer_of(core, request) == expected
 
     runner.run(run())

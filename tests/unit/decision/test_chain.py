@@ -90,7 +90,7 @@ async def test_every_decision_is_measured_an_unknown_tenant_and_a_stale_view_too
     ]
 
 
-async def test_a_write_here_is_in_force_when_it_returns(core):
+async def test_a_write_here_is_effective_when_it_returns(core):
     """After a revocation returned, no Check here allows from before it."""
     assert (await ask(core, "vic view document:d1")).allowed
     await apply(core, WITHOUT_VIC)
@@ -117,8 +117,8 @@ async def test_a_fully_consistent_check_asks_the_store(core, tmp_path, consisten
     assert not (await ask(core, "vic view document:d1", consistency=consistency)).allowed
 
 
-async def test_a_suspension_elsewhere_is_in_force_from_its_revision_on(core, tmp_path):
-    """ST-24: another sidecar's suspension denies whoever asks for its revision, and its resumption allows again."""
+async def test_a_suspension_elsewhere_is_effective_from_its_revision_on(core, tmp_path):
+    """ST-24: another sidecar's suspension denies questions that name its revision, and its resumption allows again."""
     assert (await ask(core, "vic view document:d1")).allowed
     async with deciding(tmp_path / "facts.db") as other:
         suspended = (await apply(other, FACTS.replace("acme:", "acme:\n    suspended: true")))["acme"]
@@ -130,17 +130,17 @@ async def test_a_suspension_elsewhere_is_in_force_from_its_revision_on(core, tmp
 
 
 async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
-    """Whoever asks for the revision that a deletion made learns that there is no such tenant, at the first call."""
+    """A question that names the revision of a deletion gets that there is no such tenant, at the first call."""
     assert (await ask(core, "vic view document:d1")).allowed
     async with deciding(tmp_path / "facts.db") as other:
-        gone = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
-        made = await other.store.write({"acme": gone}, expected={"acme": 1}, actor="platform")
+        deletion = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
+        made = await other.store.write({"acme": deletion}, expected={"acme": 1}, actor="platform")
     fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=made["acme"])
     assert (await ask(core, "vic view document:d1", consistency=fresh)).reason == "tenant_unknown"
 
 
 async def test_a_revision_from_the_future_is_not_answered(core):
-    """Once all is seen that was told of before the question, what is not there is lost, and nothing older answers."""
+    """A revision that a poll after the question does not find is lost, and nothing older answers."""
     assert (await ask(core, "vic view document:d1")).allowed
     looks = core.follower.view_time
     future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=Revision(99, 2**60))
@@ -151,7 +151,7 @@ async def test_a_revision_from_the_future_is_not_answered(core):
 
 
 async def test_who_is_merely_behind_does_not_call_a_revision_lost(core, tmp_path, monkeypatch):
-    """While the store is silent nobody knows whether a revision is there: it is waited for, then told how many lack."""
+    """While the store is silent the error says how far behind this sidecar is."""
     assert (await ask(core, "vic view document:d1")).allowed
     async with deciding(tmp_path / "facts.db") as other:
         fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=(await apply(other, WITHOUT_VIC))["acme"])
@@ -180,8 +180,8 @@ async def test_an_older_revision_of_this_history_is_answered(core):
     assert [first.number, second.number, third.number] == [1, 2, 3]
     for _ in ("followed", "asked of the store"):
         for revision in (first, second, third):
-            told = await ask(core, "vic view document:d1", consistency=at_least(revision))
-            assert (told.allowed, told.revision) == (True, third)
+            decision = await ask(core, "vic view document:d1", consistency=at_least(revision))
+            assert (decision.allowed, decision.revision) == (True, third)
         core.snapshots.invalidate_all()
 
 
@@ -198,11 +198,11 @@ async def test_a_revision_of_another_history_is_never_answered(core):
         core.snapshots.invalidate_all()
 
 
-async def test_a_lost_revision_of_a_tenant_that_is_gone_is_no_answer(core):
+async def test_a_lost_revision_of_a_deleted_tenant_is_no_answer(core):
     """That a tenant is unknown answers the revisions it had, and no others."""
     (made,) = (await apply(core, FACTS)).values()
-    gone = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
-    await core.store.write({"acme": gone}, expected={"acme": 1}, actor="platform")
+    deletion = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
+    await core.store.write({"acme": deletion}, expected={"acme": 1}, actor="platform")
     assert (await ask(core, "vic view document:d1", consistency=at_least(made))).reason == "tenant_unknown"
     with pytest.raises(LostRevision):
         await ask(core, "vic view document:d1", consistency=at_least(replace(made, time=made.time + 1)))
@@ -230,7 +230,7 @@ async def test_a_token_of_a_tenant_that_was_unknown_here_is_answered(core, tmp_p
     ],
 )
 @pytest.mark.parametrize("silent", [True, False])
-async def test_a_store_that_ails_is_waited_for_as_long_as_the_caller_waits(
+async def test_a_failing_store_is_waited_for_as_long_as_the_caller_waits(
     core, tmp_path, monkeypatch, consistency_of, silent
 ):
     """A store that fails or is silent costs the caller's patience, then an error; who waits on is answered."""
@@ -239,13 +239,13 @@ async def test_a_store_that_ails_is_waited_for_as_long_as_the_caller_waits(
         (revision,) = (await apply(other, WITHOUT_VIC)).values()
     consistency = consistency_of(revision)
     answer = core.store.feed
-    ailing = asyncio.Event()
+    recovered = asyncio.Event()
 
     async def ail(sequence, *, limit):
-        if ailing.is_set():
+        if recovered.is_set():
             return await answer(sequence, limit=limit)
         if silent:
-            await ailing.wait()
+            await recovered.wait()
         raise StoreUnavailable("the store does not answer")
 
     monkeypatch.setattr(core.store, "feed", ail)
@@ -254,12 +254,12 @@ async def test_a_store_that_ails_is_waited_for_as_long_as_the_caller_waits(
     waiting = asyncio.create_task(ask(core, "vic view document:d1", consistency=consistency))
     await asyncio.sleep(0)
     monkeypatch.setattr(core.store, "feed", answer)
-    ailing.set()
+    recovered.set()
     assert (await waiting).revision == revision
 
 
 async def test_a_cold_tenant_of_a_silent_store_is_an_error_in_time(core, monkeypatch):
-    """A first touch ends with the caller's patience, and the next one finds what was loaded meanwhile."""
+    """A first use ends with the caller's patience, and the next one finds what was loaded meanwhile."""
     load = core.store.load_core
     silence = asyncio.Event()
 

@@ -35,7 +35,7 @@ CASES = [
     ("postgresql", "deep", 0),
 ]
 NARROW, WIDE = 64, 1
-"""How much may be held: there are walks along all of it, or one through everything where it is more."""
+"""How much may be held: candidates come from indexes, or are everything where it is more."""
 NO_IDS = ("*", "~")
 """The type as a whole, and what is not there."""
 _NUMBERS = count()
@@ -194,8 +194,8 @@ tenants:
 """
 
 
-async def test_a_role_far_above_gives_rights_on_all_that_stands_below(policies, tmp_path):
-    """What is held on a group, or by standing in one, reaches each type below it in both directions of the lists."""
+async def test_a_role_on_an_ancestor_gives_rights_on_all_descendants(policies, tmp_path):
+    """What is held on a group, or by belonging to one, reaches each type below it in both directions of the lists."""
     async with deciding(tmp_path / "facts.db", policies=policies, default_pack="deep") as core:
         await apply(core, FAR_ABOVE)
         for member, action, type_, ids in (

@@ -1,4 +1,4 @@
-"""Packs that change while the server runs: in force at one moment, or not at all."""
+"""Packs that change while the server runs: all take effect together, or none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shut(packs: Path) -> None:
         policy.write(SHUT)
 
 
-async def test_a_changed_pack_is_in_force_when_it_is_reloaded(core, packs):
+async def test_a_changed_pack_takes_effect_when_it_is_reloaded(core, packs):
     """Before the reload the old rules decide, after it the new ones, and the digest says which."""
     before = await ask(core, QUESTION)
     shut(packs)
@@ -51,7 +51,7 @@ async def test_a_changed_pack_is_in_force_when_it_is_reloaded(core, packs):
 
 
 async def test_a_pack_with_a_fault_leaves_all_as_it_is(core, packs):
-    """Where one pack has a fault none of them changes, and the next reload without a fault is in force."""
+    """Where one pack has a fault none of them changes, and the next reload without a fault takes effect."""
     before = await ask(core, QUESTION)
     shut(packs)
     model = packs / "eformsign" / "model.conf"
@@ -65,7 +65,7 @@ async def test_a_pack_with_a_fault_leaves_all_as_it_is(core, packs):
 
 
 async def test_tenants_of_other_packs_stay_in_memory(core, packs):
-    """Only what was compiled for a pack that changed is compiled anew."""
+    """Only what was compiled for a pack that changed is compiled again."""
     assert (await ask(core, "rep view company:*", tenant="globex")).allowed
     assert (await ask(core, QUESTION)).allowed
     held = core.snapshots.peek("globex")
@@ -75,7 +75,7 @@ async def test_tenants_of_other_packs_stay_in_memory(core, packs):
     assert core.snapshots.peek("acme") is None
 
 
-async def test_a_pack_that_is_gone_decides_no_more(core, packs):
+async def test_a_removed_pack_decides_no_more(core, packs):
     """Tenants of a pack that was taken away get no answer, least of all by another pack's rules."""
     assert (await ask(core, "rep view company:*", tenant="globex")).allowed
     shutil.rmtree(packs / "eformsign")

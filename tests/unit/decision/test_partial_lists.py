@@ -22,7 +22,7 @@ from support.packs.packs import write_pack
 DOCUMENTS = [f"d{number:02}" for number in range(30)]
 PEOPLE = [f"m{number:02}" for number in range(30)]
 ALLOWED = ("06", "08", "24", "27")
-"""What stands first and last where candidates are decided about by threes."""
+"""The first and the last of each batch, where candidates are decided by threes."""
 FACTS = "\n".join(
     [
         "tenants:",
@@ -40,7 +40,7 @@ FACTS = "\n".join(
 REVOKED = FACTS.replace("'document:d24', to: member:m07", "'document:d25', to: member:m07").replace(
     "'document:d07', to: member:m24", "'document:d07', to: member:m25"
 )
-"""What stood far on goes to the next one."""
+"""A grant near the end moves to the next one."""
 SCHEMA = """\
 name: open
 description: Documents that their viewers see, and everyone while they are shown.
@@ -91,10 +91,10 @@ class Listing:
 
     async def pages(self, size: int = 50) -> list[AllowedPage]:
         """Return all pages to the end."""
-        told = [await self.page(size=size)]
-        while told[-1].reached is not None:
-            told.append(await self.page(told[-1].reached, size))
-        return told
+        pages = [await self.page(size=size)]
+        while pages[-1].reached is not None:
+            pages.append(await self.page(pages[-1].reached, size))
+        return pages
 
     async def checked(self) -> list[str]:
         """Return whom or what Checks allow now."""
@@ -102,7 +102,7 @@ class Listing:
         return [one for one in self.candidates if (await ask(self.core, question.format(one))).allowed]
 
     def before_reads(self, monkeypatch: pytest.MonkeyPatch, act: Callable[[int], Awaitable[object]]) -> None:
-        """Let something happen before each read of candidates, which is told the number of the read."""
+        """Let something happen before each read of candidates, which gets the number of the read."""
         read, count = getattr(self.core.store, self.read), 0
 
         async def acting(*arguments: Any, **more: Any) -> Any:
@@ -124,16 +124,16 @@ async def test_what_the_time_did_not_reach_is_on_the_next_page(listing, monkeypa
     expected = await listing.checked()
     assert len(expected) == 4
     monkeypatch.setattr(search, "SECONDS", 0.0)
-    told = await listing.pages(size)
-    assert ids(*told) == expected
-    spent = [page for page in told if page.partial is PartialReason.TIME_SPENT]
+    pages = await listing.pages(size)
+    assert ids(*pages) == expected
+    spent = [page for page in pages if page.partial is PartialReason.TIME_SPENT]
     assert any(not page.found for page in spent)
-    assert {page.partial for page in told} <= {None, PartialReason.TIME_SPENT}
-    assert (told[-1].partial, told[-1].reached) == (None, None)
+    assert {page.partial for page in pages} <= {None, PartialReason.TIME_SPENT}
+    assert (pages[-1].partial, pages[-1].reached) == (None, None)
 
 
 async def test_a_write_between_two_looks_ends_the_page(listing, monkeypatch):
-    """What was decided before it is told with its revision; the next page goes on from there, of a later one."""
+    """What was decided before it is returned with its revision; the next page continues from there, at a later one."""
 
     async def revoke(number: int) -> None:
         if number == 6:
@@ -148,7 +148,7 @@ async def test_a_write_between_two_looks_ends_the_page(listing, monkeypatch):
     assert ids(first, second) == await listing.checked()
 
 
-async def test_a_write_before_anything_is_decided_begins_the_page_anew(listing, monkeypatch):
+async def test_a_write_before_anything_is_decided_starts_the_page_again(listing, monkeypatch):
     """Where nothing was decided yet the page is not ended but made again, from the newer facts."""
 
     async def revoke(number: int) -> None:
@@ -185,9 +185,9 @@ async def test_a_writer_between_all_looks_holds_nobody_up(listing, monkeypatch):
 
     expected = await listing.checked()
     listing.before_reads(monkeypatch, write)
-    told = await listing.pages()
-    assert ids(*told) == expected
-    assert len(told) > 3
-    assert {page.partial for page in told[:-1]} == {PartialReason.FACTS_CHANGED}
-    numbers = [page.revision.number for page in told]
+    pages = await listing.pages()
+    assert ids(*pages) == expected
+    assert len(pages) > 3
+    assert {page.partial for page in pages[:-1]} == {PartialReason.FACTS_CHANGED}
+    numbers = [page.revision.number for page in pages]
     assert numbers == sorted(numbers)

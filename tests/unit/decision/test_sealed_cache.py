@@ -18,7 +18,7 @@ from support.decisions.shared_cache import Counted, DictCache
 from support.facts.any_facts import properties, texts
 from support.unhurried import unhurried
 
-STANDING = {"revision": Revision(7, 70), "policy_digest": "sha256:pack"}
+FACTS_AND_RULES = {"revision": Revision(7, 70), "policy_digest": "sha256:pack"}
 UMA = question_of(Request("acme", Subject("uma"), "view", Resource("document", "d1")))
 VIC = question_of(Request("acme", Subject("vic"), "view", Resource("document", "d1")))
 ALLOW = Decision(True, Reason.ALLOWED_BY_RULE, "ST-14", "sha256:pack", Revision(7, 70))
@@ -41,7 +41,7 @@ async def test_what_was_put_comes_back_whole(decision):
     """Every field of a decision survives, to the parameters of its obligations."""
     there = decisions(DictCache())
     there.put(UMA, decision)
-    assert await there.get(UMA, **STANDING) == decision
+    assert await there.get(UMA, **FACTS_AND_RULES) == decision
 
 
 @given(texts, texts, st.lists(st.builds(Obligation, texts, properties), max_size=2).map(tuple))
@@ -66,27 +66,27 @@ async def test_a_decision_of_other_facts_or_rules_is_not_found(other):
     """Number and time of the revision, and the policy digest, are part of the name: an old decision can't be hit."""
     there = decisions(DictCache())
     there.put(UMA, ALLOW)
-    assert await there.get(UMA, **STANDING | other) is None
+    assert await there.get(UMA, **FACTS_AND_RULES | other) is None
 
 
 async def test_another_engine_version_or_deployment_finds_nothing(monkeypatch):
     """What decided is part of the name, and so is the deployment's secret: two databases on one Redis never meet."""
     cache, counted = DictCache(), Counted()
     decisions(cache).put(UMA, ALLOW)
-    assert await decisions(cache, engine="reference", observer=counted).get(UMA, **STANDING) is None
-    assert await decisions(cache, b"t" * 32, observer=counted).get(UMA, **STANDING) is None
+    assert await decisions(cache, engine="reference", observer=counted).get(UMA, **FACTS_AND_RULES) is None
+    assert await decisions(cache, b"t" * 32, observer=counted).get(UMA, **FACTS_AND_RULES) is None
     monkeypatch.setattr(sealed, "__version__", "0.0.0")
-    assert await decisions(cache, observer=counted).get(UMA, **STANDING) is None
+    assert await decisions(cache, observer=counted).get(UMA, **FACTS_AND_RULES) is None
     assert counted.events == []
 
 
-async def test_names_tell_nothing_of_the_question():
+async def test_names_reveal_nothing_of_the_question():
     """Who reads Redis can't even try out guesses: the name is not a plain digest of what was asked."""
     one, other = DictCache(), DictCache()
     decisions(one).put(UMA, ALLOW)
     decisions(other, b"t" * 32).put(UMA, ALLOW)
-    assert not one.kept.keys() & other.kept.keys()
-    assert not any(text in content for text, content in product((b"uma", b"acme", b"d1"), one.kept.values()))
+    assert not one.entries.keys() & other.entries.keys()
+    assert not any(text in content for text, content in product((b"uma", b"acme", b"d1"), one.entries.values()))
 
 
 def flipped(value: bytes, place: int) -> bytes:
@@ -98,16 +98,16 @@ async def test_each_altered_or_missing_byte_makes_it_a_miss():
     cache, counted = DictCache(), Counted()
     there = decisions(cache, observer=counted)
     there.put(UMA, DENY)
-    ((name, value),) = cache.kept.items()
+    ((name, value),) = cache.entries.items()
     forgeries = [flipped(value, place) for place in range(len(value))]
     forgeries += [value[:length] for length in range(len(value))]
     forgeries += [value + b" ", b"\0" + value, value * 2]
     for forged in forgeries:
-        cache.kept[name] = forged
-        assert await there.get(UMA, **STANDING) is None
+        cache.entries[name] = forged
+        assert await there.get(UMA, **FACTS_AND_RULES) is None
     assert counted.events == ["rejected"] * len(forgeries)
-    cache.kept[name] = value
-    assert await there.get(UMA, **STANDING) == DENY
+    cache.entries[name] = value
+    assert await there.get(UMA, **FACTS_AND_RULES) == DENY
 
 
 async def test_a_decision_moved_to_another_question_or_revision_is_a_miss():
@@ -115,14 +115,14 @@ async def test_a_decision_moved_to_another_question_or_revision_is_a_miss():
     cache, counted = DictCache(), Counted()
     there = decisions(cache, observer=counted)
     there.put(UMA, ALLOW)
-    ((uma, allowed),) = cache.kept.items()
+    ((uma, allowed),) = cache.entries.items()
     there.put(VIC, DENY)
     later = Decision(False, "no_matching_rule", "", "sha256:pack", Revision(8, 80))
     there.put(UMA, later)
-    for name in cache.kept.keys() - {uma}:
-        cache.kept[name] = allowed
-    assert await there.get(VIC, **STANDING) is None
-    assert await there.get(UMA, **STANDING | {"revision": Revision(8, 80)}) is None
+    for name in cache.entries.keys() - {uma}:
+        cache.entries[name] = allowed
+    assert await there.get(VIC, **FACTS_AND_RULES) is None
+    assert await there.get(UMA, **FACTS_AND_RULES | {"revision": Revision(8, 80)}) is None
     assert counted.events == ["rejected"] * 2
 
 
@@ -132,6 +132,6 @@ async def test_who_lacks_the_secret_can_seal_nothing():
     here = decisions(ours, observer=counted)
     here.put(UMA, DENY)
     decisions(theirs, b"t" * 32).put(UMA, ALLOW)
-    ours.kept = dict(zip(ours.kept, theirs.kept.values(), strict=True))
-    assert await here.get(UMA, **STANDING) is None
+    ours.entries = dict(zip(ours.entries, theirs.entries.values(), strict=True))
+    assert await here.get(UMA, **FACTS_AND_RULES) is None
     assert counted.events == ["rejected"]

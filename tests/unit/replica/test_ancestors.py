@@ -1,4 +1,4 @@
-"""What a resource stands in, where two ways lead to things of one type."""
+"""The ancestors of a resource that has two of one type."""
 
 from __future__ import annotations
 

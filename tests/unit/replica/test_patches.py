@@ -1,4 +1,4 @@
-"""A snapshot that followed changes decides as one that was loaded anew."""
+"""A snapshot that followed changes decides as one that was loaded again."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def facts(draw: st.DrawFn) -> TenantFacts:
     return TenantFacts("acme", "", wanted, members, groups, roles, kept, grants, suspended=suspended)
 
 
-class Told(FixedFacts):
+class ChangedFacts(FixedFacts):
     """Facts that move on: the same reader at the revision of the newest."""
 
     def __init__(self) -> None:
@@ -94,12 +94,12 @@ async def answers(snapshots: Snapshots) -> list[tuple[bool, str, str]]:
     return [(decision.allowed, decision.reason, decision.rule) for decision in decisions]
 
 
-def opened(reader: Told) -> Snapshots:
+def opened(reader: ChangedFacts) -> Snapshots:
     return Snapshots(reader, PACKS, max_tenants=2, max_resources=10)
 
 
 async def followed_as_loaded(states: list[TenantFacts]) -> None:
-    reader = Told()
+    reader = ChangedFacts()
     at = datetime(2026, 1, 1, tzinfo=UTC)
     reader.move(states[0], Revision.made(1, at))
     following = opened(reader)
@@ -120,6 +120,6 @@ async def followed_as_loaded(states: list[TenantFacts]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(facts(), min_size=2, max_size=4))
-def test_following_changes_equals_loading_anew(states):
+def test_following_changes_equals_loading_again(states):
     """Whatever changes, decisions, reasons and rules are those of a fresh load."""
     asyncio.run(followed_as_loaded(states))

@@ -21,54 +21,54 @@ def changes(*tenants: str, after: int = 0) -> dict[str, list[RecordedChange]]:
     return found
 
 
-def sequences(arrivals: RecentChanges, after: int) -> list[int] | None:
-    known = arrivals.after(after)
+def sequences(recent: RecentChanges, after: int) -> list[int] | None:
+    known = recent.after(after)
     return None if known is None else [recorded.sequence for recorded in known]
 
 
 def test_only_who_waits_for_the_tenant_is_woken():
     """News of a tenant wakes those who wait for it and those who wait for any, and nobody else."""
-    arrivals = RecentChanges()
-    with arrivals.awaited("acme") as acme, arrivals.awaited("globex") as globex, arrivals.awaited(ANY_TENANT) as every:
-        arrivals.seen(1, changes("acme"))
+    recent = RecentChanges()
+    with recent.awaited("acme") as acme, recent.awaited("globex") as globex, recent.awaited(ANY_TENANT) as every:
+        recent.seen(1, changes("acme"))
         assert (acme.is_set(), globex.is_set(), every.is_set()) == (True, False, True)
         every.clear()
-        arrivals.seen(1, {})
+        recent.seen(1, {})
         assert not every.is_set()
-    assert arrivals.sequence == 1
+    assert recent.sequence == 1
 
 
 def test_the_newest_changes_are_kept_in_their_order():
-    """Who waits is told from memory, as far as that reaches back; beyond it memory says that it can't tell."""
-    arrivals = RecentChanges(limit=4)
-    with arrivals.awaited("acme"):
-        arrivals.seen(3, changes("acme", "globex", "acme"))
-        assert [sequences(arrivals, after) for after in range(4)] == [[1, 2, 3], [2, 3], [3], []]
-        arrivals.seen(6, changes("globex", "acme", "globex", after=3))
-        assert [sequences(arrivals, after) for after in range(1, 4)] == [None, [3, 4, 5, 6], [4, 5, 6]]
+    """Waiting streams read memory as far as it reaches back; beyond that memory says that it does not know."""
+    recent = RecentChanges(limit=4)
+    with recent.awaited("acme"):
+        recent.seen(3, changes("acme", "globex", "acme"))
+        assert [sequences(recent, after) for after in range(4)] == [[1, 2, 3], [2, 3], [3], []]
+        recent.seen(6, changes("globex", "acme", "globex", after=3))
+        assert [sequences(recent, after) for after in range(1, 4)] == [None, [3, 4, 5, 6], [4, 5, 6]]
 
 
 def test_a_feed_that_does_not_go_on_is_another_epoch():
-    """After a gap nothing is told from memory that was seen before it, and places are known to be of before."""
-    arrivals = RecentChanges()
-    with arrivals.awaited("acme"):
-        arrivals.seen(2, changes("acme", "acme"))
-        before = arrivals.epoch
-        arrivals.seen(1, None)
-        assert arrivals.epoch != before
-        assert (sequences(arrivals, 0), sequences(arrivals, 1)) == (None, [])
-        arrivals.seen(2, changes("acme", after=1))
-        assert sequences(arrivals, 1) == [2]
+    """After a gap memory returns nothing that was seen before it, and cursors are known to be from before."""
+    recent = RecentChanges()
+    with recent.awaited("acme"):
+        recent.seen(2, changes("acme", "acme"))
+        before = recent.epoch
+        recent.seen(1, None)
+        assert recent.epoch != before
+        assert (sequences(recent, 0), sequences(recent, 1)) == (None, [])
+        recent.seen(2, changes("acme", after=1))
+        assert sequences(recent, 1) == [2]
 
 
 def test_nothing_is_kept_for_nobody():
     """Who waits no more leaves nothing behind, and while nobody waits no change is kept."""
-    arrivals = RecentChanges()
-    with arrivals.awaited("acme"), arrivals.awaited("acme"):
-        arrivals.seen(1, changes("acme"))
-    arrivals.seen(2, changes("acme", after=1))
-    assert repr(arrivals) == "RecentChanges(sequence=2, held=0, awaited=[])"
-    assert sequences(arrivals, 1) is None
+    recent = RecentChanges()
+    with recent.awaited("acme"), recent.awaited("acme"):
+        recent.seen(1, changes("acme"))
+    recent.seen(2, changes("acme", after=1))
+    assert repr(recent) == "RecentChanges(sequence=2, held=0, awaited=[])"
+    assert sequences(recent, 1) is None
 
 
 class Ignoring:
@@ -79,8 +79,8 @@ class Ignoring:
         """Do nothing: there is nothing to forget."""
 
 
-async def test_the_follower_tells_how_far_it_has_seen(tmp_path):
-    """The first look tells where the feed stands, each later one what it found, if anything."""
+async def test_the_follower_reports_how_far_it_has_seen(tmp_path):
+    """The first poll reports where the feed ends, each later one what it found, if anything."""
     store = await open_store(f"sqlite:///{tmp_path}/facts.db")
     follower = Follower(store, Ignoring(), poll_interval=60)
     await store.write({"acme": changes_between(None, TenantFacts("acme"))}, expected={"acme": 0}, actor="platform")

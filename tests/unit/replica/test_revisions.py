@@ -51,7 +51,7 @@ def revisions(book: Book) -> RevisionHistory:
         (Revision(8, 901), False),
     ],
 )
-async def test_what_times_and_numbers_tell_is_asked_of_nobody(revisions, book, wanted, reached):
+async def test_what_times_and_numbers_prove_needs_no_read(revisions, book, wanted, reached):
     """The revision itself is reached; one of its number or later, and one that is not older, can't have been."""
     assert await revisions.reached("acme", wanted, here=HERE) is reached
     assert book.asked == []
@@ -67,7 +67,7 @@ async def test_what_was_followed_is_known(revisions, book):
 
 
 async def test_what_is_older_is_asked_once(revisions, book):
-    """The store tells whether a revision was there; it is believed until the history is another one."""
+    """The store knows whether a revision existed; its answer is used until the history is another one."""
     for _ in range(3):
         assert await revisions.reached("acme", Revision(2, 200), here=HERE)
         assert not await revisions.reached("acme", Revision(2, 201), here=HERE)
@@ -88,7 +88,7 @@ async def test_what_is_not_there_may_come(revisions, book):
 
 
 async def test_what_was_asked_before_all_was_forgotten_is_asked_again(revisions, book):
-    """An answer from the history of before, which comes after another one was noticed, tells nobody anything."""
+    """An answer from the old history, which arrives after another one was noticed, is not used."""
     book.open.clear()
     asking = asyncio.create_task(revisions.contains("acme", Revision(2, 200)))
     await asyncio.sleep(0)

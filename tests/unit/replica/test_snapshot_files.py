@@ -84,7 +84,7 @@ async def test_a_restart_loads_nothing_and_decides_alike(tmp_path, kept, loads):
 
 
 async def test_what_changed_meanwhile_is_followed_before_the_first_answer(tmp_path, kept, loads):
-    """A revocation while this sidecar was away is in force at its first answer, and loads nothing."""
+    """A revocation while this sidecar was away is effective at its first answer, and loads nothing."""
     async with deciding(tmp_path / "facts.db") as other:
         await apply(other, WITHOUT_VIC)
     loads.clear()
@@ -128,7 +128,7 @@ def swapped(kept):
     ],
 )
 async def test_files_that_are_not_its_own_are_not_used(tmp_path, kept, loads, harm):
-    """Cut, altered, signed by another key, put in another's place or gone: the tenant is loaded as on a first start."""
+    """Cut, altered, signed by another key, exchanged or deleted: the tenant is loaded as on a first start."""
     harm(kept)
     async with started(tmp_path) as core:
         assert core.snapshots.tenants() == []
@@ -207,8 +207,8 @@ async def test_a_disk_that_fails_is_no_fault_of_the_sidecar(tmp_path, kept):
 def test_a_change_is_read_as_it_was_kept(payload, cause):
     """The anchor is compared whole, so nothing of it may be lost."""
     change = Change(EntryKind.MEMBER, ("uma", "x"), payload, payload, cause=cause)
-    told = RecordedChange(7, "acme", 3, change, "member:uma", datetime(2026, 1, 1, 2, 3, 4, 567, tzinfo=UTC))
-    assert change_from_json(json.loads(json.dumps(change_to_json(told)))) == told
+    recorded = RecordedChange(7, "acme", 3, change, "member:uma", datetime(2026, 1, 1, 2, 3, 4, 567, tzinfo=UTC))
+    assert change_from_json(json.loads(json.dumps(change_to_json(recorded)))) == recorded
 
 
 def test_a_directory_that_others_can_write_is_refused(tmp_path):

@@ -60,18 +60,18 @@ class SlowReader(FixedFacts):
         return resource, grants, at(self.number)
 
 
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def at(number: int) -> Revision:
     """The revision of a number, whose time is that of `change`."""
-    return Revision.made(number, MOMENT)
+    return Revision.made(number, TIME)
 
 
 def change(revision: int, entity: EntryKind = EntryKind.MEMBER, key: tuple[str, ...] = ("vic",)) -> RecordedChange:
     """A change that makes the member vic, or touches something else."""
     after = {"status": "active", "name": "", "email": "", "mfa": False, "quota": None}
-    return RecordedChange(revision, "acme", revision, Change(entity, key, None, after), "test", MOMENT)
+    return RecordedChange(revision, "acme", revision, Change(entity, key, None, after), "test", TIME)
 
 
 def tenant(name: str) -> TenantFacts:
@@ -101,7 +101,7 @@ async def during_load(snapshots: Snapshots, reader: SlowReader, name: str) -> As
 
 
 async def test_a_tenant_is_loaded_once_however_many_wait(snapshots, reader):
-    """A first touch by many at once is one load, and the next touch is none."""
+    """A first use by many together is one load, and the next use is none."""
     found = await asyncio.gather(*(snapshots.tenant("acme") for _ in range(20)))
     assert len({id(snapshot) for snapshot in found}) == 1
     assert await snapshots.tenant("acme") is found[0]
@@ -156,7 +156,7 @@ async def test_what_was_read_before_a_gap_is_never_held(snapshots, reader):
 
 
 async def test_an_unknown_tenant_is_asked_for_once_until_it_is_made(snapshots, reader):
-    """That there is no such tenant is remembered until a change tells of it, also of one seen while it was read."""
+    """That there is no such tenant is remembered until a change of it is seen, also one seen while it was read."""
     for _ in range(5):
         assert await snapshots.tenant("hooli") is None
     assert reader.asked["hooli"] == 1
@@ -171,7 +171,7 @@ async def test_an_unknown_tenant_is_asked_for_once_until_it_is_made(snapshots, r
     assert reader.asked["pied"] == 2
 
 
-async def test_a_flood_of_first_touches_leaves_the_store_room(snapshots):
+async def test_a_flood_of_first_uses_leaves_connections_free(snapshots):
     """However many tenants are asked for at once, only a few wait for the store together."""
     together = []
 
@@ -199,7 +199,7 @@ async def test_a_change_is_followed_without_a_load(snapshots, reader):
     assert reader.asked["acme"] == 1
 
 
-async def test_a_missing_revision_makes_it_load_anew(snapshots, reader):
+async def test_a_missing_revision_makes_it_load_again(snapshots, reader):
     """Where changes leave a gap nothing is guessed."""
     await snapshots.tenant("acme")
     reader.number = 3
@@ -208,7 +208,7 @@ async def test_a_missing_revision_makes_it_load_anew(snapshots, reader):
     assert reader.asked["acme"] == 2
 
 
-async def test_very_many_changes_at_once_are_read_anew(snapshots, reader):
+async def test_very_many_changes_make_it_load_again(snapshots, reader):
     """What would hold up all others while it is followed is loaded beside them instead, also while it is loaded."""
     await snapshots.tenant("acme")
     reader.number = 2
@@ -266,7 +266,7 @@ async def test_unregistered_resources_push_no_registered_one_out(snapshots, read
     ],
 )
 async def test_a_resource_is_read_again_once_a_change_is_about_it(snapshots, reader, entity, key, asked):
-    """A change of the resource, of its grants, or of what others stand in, makes it be read again; no other does."""
+    """A change of the resource, of its grants, or of one of its ancestors, makes it be read again; no other does."""
     snapshot = await snapshots.tenant("acme")
     document = snapshot.pack.pack.schema.resources["document"]
     await snapshots.resource(snapshot, document, "d1")
@@ -344,7 +344,7 @@ class ScriptedStore:
         return 0, []
 
 
-async def test_those_who_catch_up_together_share_a_look(snapshots):
+async def test_callers_that_catch_up_together_share_a_poll(snapshots):
     """Many waiters cost at most the look under way and one that begins after they asked."""
     store = ScriptedStore()
     store.goes_on.clear()
@@ -358,8 +358,8 @@ async def test_those_who_catch_up_together_share_a_look(snapshots):
     assert store.polls == 2
 
 
-async def test_a_hint_that_another_look_has_answered_leads_to_none(snapshots, monkeypatch):
-    """A look that a write asked for finds what was hinted at before it began, and nobody looks again for that."""
+async def test_a_hint_that_another_poll_has_answered_leads_to_none(snapshots, monkeypatch):
+    """A look that a write asked for finds what was hinted at before it began, and nobody polls again for that."""
     store = ScriptedStore()
     follower = Follower(store, snapshots, poll_interval=59)
     pause, pausing = follower._pause, asyncio.Event()
@@ -382,7 +382,7 @@ async def test_a_hint_that_another_look_has_answered_leads_to_none(snapshots, mo
     running.cancel()
 
 
-async def test_staleness_counts_from_the_beginning_of_the_last_good_look(snapshots):
+async def test_staleness_counts_from_the_beginning_of_the_last_good_poll(snapshots):
     """A failed look leaves the view as old as it was; nothing was ever seen before the first."""
     now = [100.0]
     store = ScriptedStore()
@@ -406,8 +406,8 @@ async def test_staleness_counts_from_the_beginning_of_the_last_good_look(snapsho
     assert follower.staleness() == 2.0
 
 
-async def test_a_look_that_hangs_gives_way_to_another(snapshots, monkeypatch):
-    """A page that never comes is an ailing store, and the next look asks anew."""
+async def test_a_poll_that_hangs_gives_way_to_another(snapshots, monkeypatch):
+    """A page that never arrives is a failing store, and the next poll reads again."""
     store = ScriptedStore()
     answer = store.feed
     follower = Follower(store, snapshots, poll_interval=1)
@@ -427,22 +427,22 @@ async def test_a_look_that_hangs_gives_way_to_another(snapshots, monkeypatch):
     assert follower.staleness() < 60
 
 
-async def test_an_ailing_store_is_told_once_and_once_when_it_is_well(snapshots, caplog):
+async def test_a_failing_store_is_logged_once_and_once_when_it_is_back(snapshots, caplog):
     """However often it is asked in vain, the log has one line when the store goes away and one when it is back."""
     caplog.set_level("INFO", logger="sidegate")
     store = ScriptedStore()
     follower = Follower(store, snapshots, poll_interval=0.001)
     running = asyncio.create_task(follower.run())
 
-    async def looks(count: int) -> None:
+    async def polls(count: int) -> None:
         for _ in range(count):
             await follower.poll_ended()
 
-    await looks(2)
+    await polls(2)
     store.failing = True
-    await looks(5)
+    await polls(5)
     store.failing = False
-    await looks(5)
+    await polls(5)
     running.cancel()
-    told = [record.msg["event"] for record in caplog.records]
-    assert told == ["store unavailable", "store available again"]
+    events = [record.msg["event"] for record in caplog.records]
+    assert events == ["store unavailable", "store available again"]
