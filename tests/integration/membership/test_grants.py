@@ -79,8 +79,8 @@ async def test_permissions_can_be_given_before_joining(company):
 @pytest.mark.parametrize("role", ["company_admin", "template_admin"])
 async def test_only_the_representative_makes_administrators(company, role):
     """EF-03, EF-05: company admins change members, and give and take neither of the two roles."""
-    told = await refused(company.grant(role, "member:uma", actor="member:cam"), "NOT_PERMITTED")
-    assert told.info.metadata["reason"] == "no_authority"
+    refusal = await refused(company.grant(role, "member:uma", actor="member:cam"), "NOT_PERMITTED")
+    assert refusal.info.metadata["reason"] == "no_authority"
     await company.grant(role, "member:uma", actor="member:ann")
     await refused(company.revoke(role, "member:uma", actor="member:cam"), "NOT_PERMITTED")
     await company.revoke(role, "member:uma", actor="member:ann")
@@ -147,13 +147,13 @@ async def test_the_position_goes_to_one_who_can_act(company):
 async def test_the_one_position_is_neither_granted_nor_revoked(company):
     """EF-01, EF-02: a second holder, or none, can't come about."""
     await refused(company.grant("representative_admin", "member:uma"), "INVALID_INPUT")
-    told = await refused(company.revoke("representative_admin", "member:ann"), "LAST_HOLDER")
-    assert told.code is grpc.StatusCode.FAILED_PRECONDITION
+    refusal = await refused(company.revoke("representative_admin", "member:ann"), "LAST_HOLDER")
+    assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
     await refused(company.revoke("owner", "member:tina", "template:nda"), "LAST_HOLDER")
 
 
 async def test_many_delegations_at_once_leave_one_holder(company):
-    """EF-02: of delegations at the same moment, each by the holder at its turn, exactly one holder is left."""
+    """EF-02: after delegations at the same time, each by the holder of that time, there is exactly one holder."""
     tries = [company.delegate(to, actor="member:ann") for to in ("uma", "dan", "cam", "tina")]
     ended = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(not isinstance(outcome, BaseException) for outcome in ended) == 1
@@ -184,9 +184,9 @@ async def test_where_a_member_holds_one_role_the_two_exchange_theirs(found):
     ],
 )
 async def test_what_is_wrong_with_a_grant_names_its_part(company, role, holder, scope, field):
-    """EF-08: unknown roles, holders and scopes, and one holder too many, are told by field."""
-    told = await refused(company.grant(role, holder, scope), "INVALID_INPUT")
-    assert set(told.violations) == {field}
+    """EF-08: unknown roles, holders and scopes, and one holder too many, are reported by field."""
+    refusal = await refused(company.grant(role, holder, scope), "INVALID_INPUT")
+    assert set(refusal.violations) == {field}
 
 
 async def test_grants_come_in_pages(company):
@@ -230,7 +230,7 @@ async def test_grants_are_listed_by_holder_scope_and_role(company):
 
 
 async def test_groups_are_made_filled_emptied_and_deleted(company):
-    """MS-06, EF-03: a group's life, each step in force at once."""
+    """MS-06, EF-03: a group's life, each step effective when its call returns."""
     made = await company.make_group("emea", "member:dan", "group:sales", display_name="EMEA", actor="member:cam")
     assert (made.display_name, list(made.members)) == ("EMEA", ["group:sales", "member:dan"])
     await company.grant("template_user", "group:emea", "template:nda")
@@ -250,26 +250,26 @@ async def test_groups_are_made_filled_emptied_and_deleted(company):
     assert [group.name for group in groups] == [company.group("admins")]
 
 
-async def test_no_group_stands_in_itself(company):
+async def test_no_group_contains_itself(company):
     """MS-06: a cycle of groups is refused, however long."""
     await company.make_group("emea", "group:sales")
     await company.make_group("world", "group:emea")
     for group, inside in (("sales", "group:world"), ("sales", "group:sales"), ("sales", "group:emea")):
         add = role_pb2.AddGroupMembersRequest(name=company.group(group), members=[inside])
-        told = await refused(company.groups.AddGroupMembers(add), "INVALID_INPUT")
-        assert set(told.violations) == {"members[0]"}
+        refusal = await refused(company.groups.AddGroupMembers(add), "INVALID_INPUT")
+        assert set(refusal.violations) == {"members[0]"}
 
 
-async def test_what_is_wrong_with_a_group_is_told(company):
-    """MS-06: groups that are there or not, and members that are not, are told apart."""
+async def test_errors_of_groups(company):
+    """MS-06: existing and absent groups, and absent members, get different errors."""
     await refused(company.make_group("sales"), "ALREADY_EXISTS")
     await refused(company.make_group("*"), "INVALID_INPUT")
     await refused(company.make_group("new", "member:nobody"), "INVALID_INPUT")
     await refused(company.make_group("new", actor="member:uma"), "NOT_PERMITTED")
-    gone = role_pb2.RemoveGroupMembersRequest(name=company.group("sales"), members=["member:dan"])
-    await refused(company.groups.RemoveGroupMembers(gone), "NOT_FOUND")
-    gone.name = company.group("none")
-    await refused(company.groups.RemoveGroupMembers(gone), "NOT_FOUND")
+    removal = role_pb2.RemoveGroupMembersRequest(name=company.group("sales"), members=["member:dan"])
+    await refused(company.groups.RemoveGroupMembers(removal), "NOT_FOUND")
+    removal.name = company.group("none")
+    await refused(company.groups.RemoveGroupMembers(removal), "NOT_FOUND")
 
 
 async def test_a_team_whose_folder_holds_documents_stays(found):
@@ -278,10 +278,10 @@ async def test_a_team_whose_folder_holds_documents_stays(found):
     await company.make_group("sales", "member:ann")
     exported = await company.export()
     await company.apply(exported + "    resources:\n      document:d1: {parents: [group:sales], owner: ann}\n")
-    told = await refused(
+    refusal = await refused(
         company.groups.DeleteGroup(role_pb2.DeleteGroupRequest(name=company.group("sales"))), "DOCUMENTS_HELD"
     )
-    assert told.info.metadata["documents"] == "1"
+    assert refusal.info.metadata["documents"] == "1"
 
 
 async def test_a_repeated_write_is_done_once(company):

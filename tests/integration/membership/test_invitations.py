@@ -23,7 +23,7 @@ Pia,PIA@acme.example,member;company_admin,
 
 
 async def test_an_invitation_carries_details_and_role(found):
-    """MS-02: the pending member has the details and the role, and the feed tells it for the notification e-mail."""
+    """MS-02: the pending member has the details and the role, and the feed has it for the notification e-mail."""
     company = await found("mekari-sign")
     uma = pb.Invitee(email="uma@acme.example", display_name="Uma", roles=["admin"])
     answer = await company.invite(invitees=[uma], actor="member:ann")
@@ -34,10 +34,10 @@ async def test_an_invitation_carries_details_and_role(found):
     assert member.invitation.token == ""
     assert member.invitation.expire_time == answer.results[0].member.invitation.expire_time
     changes = await listed(company.channel, company.parent, member="uma@acme.example")
-    told = {one.change.entity: dict(one.change.after) for one in changes}
-    assert told.keys() == {"member", "invitation", "grant"}
-    assert (told["member"]["email"], told["member"]["status"]) == ("uma@acme.example", "pending")
-    assert told["invitation"]["expires_at"]
+    found = {one.change.entity: dict(one.change.after) for one in changes}
+    assert found.keys() == {"member", "invitation", "grant"}
+    assert (found["member"]["email"], found["member"]["status"]) == ("uma@acme.example", "pending")
+    assert found["invitation"]["expires_at"]
     assert {(one.actor, one.revision) for one in changes} == {("member:ann", answer.revision)}
 
 
@@ -77,7 +77,7 @@ async def test_a_token_works_once_and_only_the_newest(found):
 
 
 async def test_an_expired_token_is_refused(found):
-    """EL-14: after its time to live an invitation can only be made anew."""
+    """EL-14: after its time to live an invitation must be made again."""
     company = await found()
     answer = await company.invite("uma@acme.example", ttl=Duration(nanos=1))
     await refused(company.accept(answer.results[0].member.invitation.token), "WRONG_STATE")
@@ -88,10 +88,10 @@ async def test_the_account_that_signs_in_must_be_the_invited_one(found):
     """EL-14: by signing in, only the invited account joins."""
     company = await found()
     token = (await company.invite("uma@acme.example")).results[0].member.invitation.token
-    told = await refused(company.accept(token, signed_in_account="eve@acme.example"), "NOT_PERMITTED")
+    refusal = await refused(company.accept(token, signed_in_account="eve@acme.example"), "NOT_PERMITTED")
 
-    assert told.code is grpc.StatusCode.PERMISSION_DENIED
-    assert told.info.metadata["reason"] == "invitation_of_another"
+    assert refusal.code is grpc.StatusCode.PERMISSION_DENIED
+    assert refusal.info.metadata["reason"] == "invitation_of_another"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ async def test_who_invites(found, actor, allowed):
     if allowed:
         await company.invite("uma@acme.example", actor=actor)
     else:
-        told = await refused(company.invite("uma@acme.example", actor=actor), "NOT_PERMITTED")
-        assert dict(told.info.metadata) == {"reason": "no_matching_rule"}
+        refusal = await refused(company.invite("uma@acme.example", actor=actor), "NOT_PERMITTED")
+        assert dict(refusal.info.metadata) == {"reason": "no_matching_rule"}
     assert ("uma@acme.example" in await company.list()) is allowed
 
 
@@ -137,13 +137,13 @@ async def test_a_table_is_invited(found):
     ]
 
 
-async def test_bad_rows_are_told_by_row_and_nothing_is_half_done(found):
+async def test_bad_rows_are_reported_by_row_and_nothing_is_written(found):
     """EF-12, EL-10: all or nothing: every bad row is named, and no good one is invited."""
     company = await found("eformsign")
     rows = "good@acme.example; bad@; uma@acme.example; ugo; UMA@acme.example"
-    told = await refused(company.invite(rows, csv="email,roles\nx@acme.example,boss\n"), "INVALID_INPUT")
+    refusal = await refused(company.invite(rows, csv="email,roles\nx@acme.example,boss\n"), "INVALID_INPUT")
 
-    assert set(told.violations) == {"addresses[1].email", "addresses[4]", "csv:2.roles"}
+    assert set(refusal.violations) == {"addresses[1].email", "addresses[4]", "csv:2.roles"}
     assert await company.list() == ["ann"]
 
 
@@ -172,8 +172,8 @@ async def test_a_result_per_row(found):
 async def test_a_table_that_is_none_names_its_line(found, table, field):
     """EF-12: a wrong column, a row too long, an open quote: the line is named."""
     company = await found()
-    told = await refused(company.invite(csv=table), "INVALID_INPUT")
-    assert [*told.violations] == [field or "invitees"]
+    refusal = await refused(company.invite(csv=table), "INVALID_INPUT")
+    assert [*refusal.violations] == [field or "invitees"]
 
 
 async def test_seats_are_active_and_invited_members(found):
@@ -226,8 +226,8 @@ async def test_roles_and_grants_on_the_invited_hold_from_the_acceptance(found):
 async def test_unknown_roles_are_refused_with_the_nearest(found):
     """MS-01: a role outside the pack's is refused with a clear error, and so is a second one a member."""
     company = await found("mekari-sign")
-    told = await refused(company.invite("uma", roles=["admn"]), "INVALID_INPUT")
-    assert told.violations == {"addresses[0].roles": "unknown role `admn` on the tenant: did you mean `admin`?"}
+    refusal = await refused(company.invite("uma", roles=["admn"]), "INVALID_INPUT")
+    assert refusal.violations == {"addresses[0].roles": "unknown role `admn` on the tenant: did you mean `admin`?"}
     await refused(company.invite("uma", roles=["admin", "member"]), "INVALID_INPUT")
     assert "is delegated" in str((await refused(company.invite("uma", roles=["owner"]), "INVALID_INPUT")).violations)
 
@@ -238,14 +238,14 @@ async def test_nobody_gives_a_role_without_authority_over_it(found):
     await company.join("cam", roles=["company_admin"])
 
     for role in ("company_admin", "template_admin"):
-        told = await refused(company.invite("uma", roles=[role], actor="member:cam"), "NOT_PERMITTED")
-        assert told.info.metadata["reason"] == "no_authority"
+        refusal = await refused(company.invite("uma", roles=[role], actor="member:cam"), "NOT_PERMITTED")
+        assert refusal.info.metadata["reason"] == "no_authority"
         await company.invite(f"{role}@acme.example", roles=[role], actor="member:ann")
     await company.invite("uma", roles=["member"], actor="member:cam")
 
 
 async def test_checking_an_invitation_invites_nobody(found):
-    """validate_only tells the same errors, and gives no token that works."""
+    """validate_only reports the same errors, and returns no valid token."""
     company = await found()
     answer = await company.invite("uma@acme.example", validate_only=True)
 
@@ -281,7 +281,7 @@ async def test_a_facts_document_takes_invitations_along(found):
     await company.apply(document)
     await refused(company.accept(token), "WRONG_STATE")
 
-    async def gone() -> bool:
+    async def deleted() -> bool:
         return await company.check("uma@acme.example", "open", "workspace:uma@acme.example") == (False, "not_a_member")
 
-    await until(gone)
+    await until(deleted)

@@ -46,16 +46,16 @@ def deactivation(company: Company, **request: object) -> pb.DeactivateMemberRequ
 
 async def written(company: Company, revision: str) -> list[facts_pb2.FactChange]:
     """Return the changes of one revision."""
-    told = await HistoryServiceStub(company.channel).ListChanges(
+    answer = await HistoryServiceStub(company.channel).ListChanges(
         history_pb2.ListChangesRequest(parent=company.parent, page_size=100)
     )
-    return [one.change for one in told.changes if one.revision == revision]
+    return [one.change for one in answer.changes if one.revision == revision]
 
 
 async def test_documents_go_with_who_leaves_only_by_choice(company):
     """MS-12, EF-01: unsaid nothing goes; by choice all the leaver owned goes in one revision, nothing of others."""
-    told = await refused(company.members.DeactivateMember(deactivation(company)), "DOCUMENTS_HELD")
-    assert told.info.metadata["documents"] == "3"
+    refusal = await refused(company.members.DeactivateMember(deactivation(company)), "DOCUMENTS_HELD")
+    assert refusal.info.metadata["documents"] == "3"
 
     left = await company.members.DeactivateMember(deactivation(company, held_documents=DELETE, actor="member:ann"))
     assert (left.member.state, left.documents) == (INACTIVE, 3)
@@ -67,12 +67,12 @@ async def test_documents_go_with_who_leaves_only_by_choice(company):
     assert "document:d3: {parents: [template:nda], owner: ugo}" in document
 
     changes = await written(company, left.revision)
-    gone = {tuple(change.key) for change in changes if change.entity == "resource" and not change.HasField("after")}
-    assert gone == {("template:own",), ("document:d1",), ("document:d2",)}
+    deleted = {tuple(change.key) for change in changes if change.entity == "resource" and not change.HasField("after")}
+    assert deleted == {("template:own",), ("document:d1",), ("document:d2",)}
     assert ["viewer", "document:d1", "group:sales"] in [list(change.key) for change in changes]
 
 
-async def test_a_deletion_of_documents_is_confirmed_for_those_it_told(company):
+async def test_a_confirmation_is_only_for_the_documents_that_were_shown(company):
     """MS-12, EL-09: a token deletes the documents that its call counted, and no others; nor without its choice."""
     name = company.name("uma")
 
@@ -95,15 +95,15 @@ async def test_a_deletion_of_documents_is_confirmed_for_those_it_told(company):
     assert "uma" not in await company.export()
 
 
-async def test_what_others_stand_in_is_not_deleted(company):
+async def test_a_resource_with_others_inside_is_not_deleted(company):
     """A template that holds a document of another stays, and with it all else; nothing is half done."""
     await company.register("document:d5", "template:own", owner="ugo")
     before = await company.export()
-    told = await refused(
+    refusal = await refused(
         company.members.DeactivateMember(deactivation(company, held_documents=DELETE)), "DOCUMENTS_HELD"
     )
-    assert told.info.metadata["documents"] == "1"
-    assert "`template:own`" in told.message
+    assert refusal.info.metadata["documents"] == "1"
+    assert "`template:own`" in refusal.message
     await refused(company.delete("uma", held_documents=DELETE), "DOCUMENTS_HELD")
     assert await company.export() == before
 
@@ -129,8 +129,8 @@ async def test_who_may_not_delete_documents_deletes_none_by_way_of_a_leaver(foun
     await signers.join("mia", roles=["member"])
     await signers.register("document:w1", "workspace:mia", actor="member:mia")
     leaving = pb.DeactivateMemberRequest(name=signers.name("mia"), held_documents=DELETE, actor="member:ann")
-    told = await refused(signers.members.DeactivateMember(leaving), "NOT_PERMITTED")
-    assert told.info.metadata["reason"] == "no_operation"
+    refusal = await refused(signers.members.DeactivateMember(leaving), "NOT_PERMITTED")
+    assert refusal.info.metadata["reason"] == "no_operation"
     leaving.actor = ""
     assert (await signers.members.DeactivateMember(leaving)).documents == 1
 

@@ -80,7 +80,7 @@ async def test_the_list_is_filtered_and_paged(found):
 
 
 async def test_a_group_filters_the_list(signers):
-    """MS-06: who stands in a team can be listed."""
+    """MS-06: the members of a team can be listed."""
     assert await signers.list(group="sales") == ["mia"]
 
 
@@ -93,8 +93,8 @@ async def test_a_pages_token_belongs_to_its_question(found):
 
     for query in ({"text": "a"}, {"page_token": "x"}, {"page_token": token.swapcase()}):
         asked = pb.ListMembersRequest(parent=company.parent, **{"page_token": token, **query})
-        told = await refused(company.members.ListMembers(asked), "INVALID_INPUT")
-        assert set(told.violations) == {"page_token"}
+        refusal = await refused(company.members.ListMembers(asked), "INVALID_INPUT")
+        assert set(refusal.violations) == {"page_token"}
 
 
 async def test_an_update_sets_what_its_mask_names(found):
@@ -135,13 +135,13 @@ async def test_only_the_platform_sets_the_second_factor(found):
     assert await company.check("ann", "invite", "member") == (True, "allowed_by_rule")
 
 
-async def test_a_denied_write_tells_the_rule(found):
+async def test_a_denied_write_names_the_rule(found):
     """EL-12: a write that a rule denies carries that rule and its reason, and changes nothing."""
     company = await found("engagelab", require_mfa=True)
-    told = await refused(company.invite("uma", actor="member:ann"), "NOT_PERMITTED")
+    refusal = await refused(company.invite("uma", actor="member:ann"), "NOT_PERMITTED")
 
-    assert told.code is grpc.StatusCode.PERMISSION_DENIED
-    assert dict(told.info.metadata) == {"reason": "mfa_required", "rule": "EL-12"}
+    assert refusal.code is grpc.StatusCode.PERMISSION_DENIED
+    assert dict(refusal.info.metadata) == {"reason": "mfa_required", "rule": "EL-12"}
     assert await company.list() == ["ann"]
 
 
@@ -162,9 +162,9 @@ async def test_a_deactivated_member_is_denied_and_keeps_its_roles(found):
 
 async def test_who_still_holds_documents_is_not_deactivated_without_a_choice(signers):
     """MS-12: the refusal says how many documents there are; with a choice the member goes inactive."""
-    told = await refused(signers.members.DeactivateMember(deactivation(signers, "leo")), "DOCUMENTS_HELD")
-    assert told.code is grpc.StatusCode.FAILED_PRECONDITION
-    assert told.info.metadata["documents"] == "2"
+    refusal = await refused(signers.members.DeactivateMember(deactivation(signers, "leo")), "DOCUMENTS_HELD")
+    assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
+    assert refusal.info.metadata["documents"] == "2"
     assert (await signers.get("leo")).state == ACTIVE
 
     kept = deactivation(signers, "leo", held_documents=pb.HELD_DOCUMENTS_KEEP, actor="member:bob")
@@ -267,12 +267,12 @@ async def test_a_member_manages_nobody(signers, actor):
 
 
 async def test_an_older_access_changes_nothing(found):
-    """EL-11: the last access is the latest one told, in whatever order they come; nobody unknown is noted."""
+    """EL-11: the last access is the latest one reported, in whatever order; an unknown member is refused."""
     company = await found()
     for year in (2022, 2024, 2023):
-        moment = Timestamp()
-        moment.FromDatetime(datetime(year, 1, 1, tzinfo=UTC))
-        await company.members.RecordAccess(pb.RecordAccessRequest(name=company.name("ann"), access_time=moment))
+        timestamp = Timestamp()
+        timestamp.FromDatetime(datetime(year, 1, 1, tzinfo=UTC))
+        await company.members.RecordAccess(pb.RecordAccessRequest(name=company.name("ann"), access_time=timestamp))
     assert (await company.get("ann")).last_access_time.ToDatetime().year == 2024
     await refused(company.members.RecordAccess(pb.RecordAccessRequest(name=company.name("eve"))), "NOT_FOUND")
 

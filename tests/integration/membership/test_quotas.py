@@ -59,8 +59,8 @@ async def test_quota_is_taken_never_below_zero_and_given_back(company):
     """MS-08: taking more than is left is refused and takes nothing; at zero the pack denies sending."""
     await allocate(company, 8)
     assert await company.consume("mia") == 1
-    told = await refused(company.consume("mia", 2), "QUOTA_EXHAUSTED")
-    assert told.code is grpc.StatusCode.FAILED_PRECONDITION
+    refusal = await refused(company.consume("mia", 2), "QUOTA_EXHAUSTED")
+    assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
     assert await company.consume("mia") == 0
     assert await company.check("mia", "send", "document:d1") == (False, "quota_exhausted")
 
@@ -87,7 +87,7 @@ async def test_a_repeated_sending_takes_once(company):
 
 
 async def test_many_at_once_take_what_is_there_and_no_more(company):
-    """MS-08: of twelve that take from a quota of five at the same moment, five succeed."""
+    """MS-08: of twelve calls that consume from a quota of five at the same time, five succeed."""
     await company.quotas.SetQuota(pb.SetQuotaRequest(name=company.name("mia"), quota=5))
     ended = await asyncio.gather(*(company.consume("mia") for _ in range(12)), return_exceptions=True)
 
@@ -120,36 +120,36 @@ async def spend(company):
     await company.consume("bob")
 
 
-async def test_the_use_of_quota_is_told_by_day(company):
+async def test_the_use_of_quota_by_day(company):
     """MS-08, MS-13: what each member and each team consumed, got back and was assigned, on the day."""
     await spend(company)
-    told = await usage(company)
-    assert sums(told) == [
+    used = await usage(company)
+    assert sums(used) == [
         ("sales", 2, 1, 2),
         ("ann", 0, 0, 2),
         ("bob", 1, 0, 2),
         ("leo", 0, 0, 2),
         ("mia", 2, 1, 2),
     ]
-    assert {one.start_time.seconds % 86400 for one in told} == {0}
+    assert {one.start_time.seconds % 86400 for one in used} == {0}
     for step in (pb.QUOTA_STEP_DAY, pb.QUOTA_STEP_WEEK, pb.QUOTA_STEP_MONTH):
-        assert sums(await usage(company, step=step)) == sums(told)
+        assert sums(await usage(company, step=step)) == sums(used)
         assert sums(await usage(company, step=step, member="mia")) == [("mia", 2, 1, 2)]
         assert sums(await usage(company, step=step, group="sales")) == [("sales", 2, 1, 2)]
-    assert await usage(company, end_time=told[0].start_time) == []
-    assert await usage(company, start_time=told[0].start_time) == told
+    assert await usage(company, end_time=used[0].start_time) == []
+    assert await usage(company, start_time=used[0].start_time) == used
 
 
-async def test_the_use_of_quota_is_told_entry_by_entry(company):
+async def test_the_use_of_quota_entry_by_entry(company):
     """MS-08: each change of a quota by itself, the oldest first, with who made it and what was left."""
     await spend(company)
-    told = await usage(company, step=pb.QUOTA_STEP_ENTRY, member="mia")
-    assert sums(told) == [("mia", 0, 0, 2), ("mia", 2, 0, 0), ("mia", 0, 1, 0)]
-    assert [one.quota for one in told] == [2, 0, 1]
-    assert {one.actor for one in told} == {"platform"}
-    assert await usage(company, step=pb.QUOTA_STEP_ENTRY, group="sales") == told
+    used = await usage(company, step=pb.QUOTA_STEP_ENTRY, member="mia")
+    assert sums(used) == [("mia", 0, 0, 2), ("mia", 2, 0, 0), ("mia", 0, 1, 0)]
+    assert [one.quota for one in used] == [2, 0, 1]
+    assert {one.actor for one in used} == {"platform"}
+    assert await usage(company, step=pb.QUOTA_STEP_ENTRY, group="sales") == used
     assert len(await usage(company, step=pb.QUOTA_STEP_ENTRY)) == 7
-    assert await usage(company, step=pb.QUOTA_STEP_ENTRY, start_time=told[1].start_time, member="mia") == told[1:]
+    assert await usage(company, step=pb.QUOTA_STEP_ENTRY, start_time=used[1].start_time, member="mia") == used[1:]
 
 
 READERS = {
@@ -177,8 +177,8 @@ async def test_wrong_conditions_of_usage_are_named(company):
     """Each wrong field at once; a tenant that never was is NOT_FOUND, and a token belongs to its question."""
     wrong = pb.ListQuotaUsageRequest(parent=company.parent, member="*", step=9, page_size=1)
     wrong.start_time.seconds = 2**60
-    told = await refused(company.quotas.ListQuotaUsage(wrong), "INVALID_INPUT")
-    assert set(told.violations) == {"member", "step", "start_time"}
+    refusal = await refused(company.quotas.ListQuotaUsage(wrong), "INVALID_INPUT")
+    assert set(refusal.violations) == {"member", "step", "start_time"}
     never = pb.ListQuotaUsageRequest(parent="tenants/never")
     await refused(company.quotas.ListQuotaUsage(never), "NOT_FOUND")
     assert await usage(company) == []

@@ -1,4 +1,4 @@
-"""Who holds which role on a resource, over gRPC: on it, on what it stands in, and through groups."""
+"""Who holds which role on a resource, over gRPC: on it, on its ancestors, and through groups."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def related(
             return seen, hidden
 
 
-def told(relations: list[pb.Relation]) -> list[tuple[str, str, str, str]]:
+def rows(relations: list[pb.Relation]) -> list[tuple[str, str, str, str]]:
     return [(one.role, one.scope, one.holder, " ".join(one.through)) for one in relations]
 
 
@@ -91,38 +91,38 @@ async def company(found) -> Company:
     return made
 
 
-async def test_every_way_to_a_role_is_told_and_marked(company):
+async def test_every_path_to_a_role_is_listed_and_marked(company):
     """ST-13, ST-16, ST-17: what is held on the document comes first, then what it inherits, each through its groups."""
     relations, hidden = await related(company, actor="member:ann")
-    assert told(relations) == ON_IT + ABOVE
+    assert rows(relations) == ON_IT + ABOVE
     assert [one.inherited for one in relations] == [False] * len(ON_IT) + [True] * len(ABOVE)
     assert not any(one.implied for one in relations)
     assert hidden == set()
-    assert told((await related(company, "document:d2"))[0]) == [("viewer", "document:d2", "member:vic", "")]
+    assert rows((await related(company, "document:d2"))[0]) == [("viewer", "document:d2", "member:vic", "")]
 
 
-async def test_pages_of_any_size_tell_the_same(company):
+async def test_pages_of_any_size_list_the_same(company):
     """However small the pages, each relation comes once and in order, also where one ends amid a group."""
     for size in (1, 2, 3, 7):
-        assert told((await related(company, size=size))[0]) == ON_IT + ABOVE
+        assert rows((await related(company, size=size))[0]) == ON_IT + ABOVE
 
 
 async def test_a_page_goes_on_where_things_have_changed(company):
     """A page after a grant or a group member that went meanwhile begins after the place where it was."""
     request = pb.ListRelationsRequest(name=company.resource("document:d1"), page_size=6)
     first = await company.resources.ListRelations(request)
-    assert told(list(first.relations)) == ON_IT[:6]
+    assert rows(list(first.relations)) == ON_IT[:6]
     await company.revoke("viewer", "group:all", "document:d1")
     request.page_token = first.next_page_token
     rest = await company.resources.ListRelations(request)
-    assert told(list(rest.relations)) == [ON_IT[-1], *ABOVE]
+    assert rows(list(rest.relations)) == [ON_IT[-1], *ABOVE]
 
 
 async def test_who_views_a_document_sees_what_is_held_on_it_alone(company):
     """ST-04, ST-07, ST-14: a viewer sees into neither its template nor groups, which are named as hidden."""
     for actor in ("member:uma", "member:vic"):
         relations, hidden = await related(company, actor=actor)
-        assert told(relations) == [row for row in ON_IT if not row[3]]
+        assert rows(relations) == [row for row in ON_IT if not row[3]]
         assert hidden == {"template:nda", "group:all", "group:empty"}
     for actor in ("member:adam", "member:dan", "member:stranger"):
         await refused(related(company, actor=actor), "NOT_PERMITTED")
@@ -147,7 +147,7 @@ async def test_what_a_pack_gives_without_a_grant_is_marked(found):
     await company.register("document:w1", "workspace:mia", "group:sales", owner="sal")
     for size in (1, 50):
         relations, _ = await related(company, "document:w1", size)
-        assert told(relations) == [
+        assert rows(relations) == [
             ("owner", "document:w1", "member:sal", ""),
             ("group_member", "group:sales", "group:sales", ""),
             ("group_member", "group:sales", "member:sal", "group:sales"),
@@ -156,7 +156,7 @@ async def test_what_a_pack_gives_without_a_grant_is_marked(found):
         assert [(one.inherited, one.implied) for one in relations] == [(False, False)] + [(True, True)] * 3
 
 
-async def test_a_group_of_thousands_is_told_page_by_page(company):
+async def test_a_group_of_thousands_is_listed_page_by_page(company):
     """Members of a large group come in pages, none twice and none left out."""
     people = [f"p{n:04}" for n in range(1200)]
     members = "".join(f"      {name}: {{}}\n" for name in people)

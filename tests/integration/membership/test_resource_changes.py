@@ -41,7 +41,7 @@ async def company(found) -> Company:
 
 
 async def update(company: Company, *paths: str, etag: str = "", **request: object) -> pb.RegisteredResource:
-    """Update document:d1 by a mask; `parents` and `properties` are what stands there."""
+    """Update document:d1 by a mask; `parents` and `properties` are the new values."""
     resource = pb.RegisteredResource(
         name=company.resource(request.pop("reference", "document:d1")),
         parents=request.pop("parents", ()),
@@ -77,8 +77,8 @@ async def test_properties_are_set_one_by_one_and_as_a_whole(company):
     before = await shown(company)
     await refused(update(company, "properties", actor="member:dan"), "NOT_PERMITTED")
     await refused(update(company, "properties.status", properties={"status": 7}), "INVALID_INPUT")
-    told = await refused(update(company, "properties.colour", properties={"colour": "red"}), "INVALID_INPUT")
-    assert set(told.violations) == {"resource.properties.colour"}
+    refusal = await refused(update(company, "properties.colour", properties={"colour": "red"}), "INVALID_INPUT")
+    assert set(refusal.violations) == {"resource.properties.colour"}
     for paths in ((), ("owner",), ("etag",), ("properties.status", "name")):
         assert set((await refused(update(company, *paths), "INVALID_INPUT")).violations) == {"update_mask"}
     assert await shown(company) == before
@@ -98,8 +98,8 @@ async def test_a_moved_document_is_under_its_new_template_at_once(company):
 async def test_who_moves_may_share_the_document_and_make_some_there(company):
     """ST-13, ST-14: an editor moves nothing; its owner moves it only where it may create documents."""
     await refused(update(company, "parents", parents=["template:offer"], actor="member:eddy"), "NOT_PERMITTED")
-    told = await refused(update(company, "parents", parents=["template:offer"], actor="member:uma"), "NOT_PERMITTED")
-    assert told.info.metadata["reason"] == "no_matching_rule"
+    refusal = await refused(update(company, "parents", parents=["template:offer"], actor="member:uma"), "NOT_PERMITTED")
+    assert refusal.info.metadata["reason"] == "no_matching_rule"
     await refused(update(company, "parents", parents=["template:offer"], actor="member:adam"), "NOT_PERMITTED")
     await refused(update(company, "parents", "properties", actor="member:eddy"), "NOT_PERMITTED")
     assert list((await shown(company)).parents) == ["template:nda"]
@@ -112,7 +112,7 @@ async def test_who_moves_may_share_the_document_and_make_some_there(company):
     ]
 
 
-async def test_nothing_stands_in_itself_or_nowhere(company):
+async def test_wrong_parents_are_refused(company):
     """A parent that is not there, of a wrong type, doubled in type or below the resource is refused."""
     before = await shown(company)
     for parents in (
@@ -123,8 +123,8 @@ async def test_nothing_stands_in_itself_or_nowhere(company):
         ["template:nda", "template:offer"],
         ["member:uma"],
     ):
-        told = await refused(update(company, "parents", parents=parents), "INVALID_INPUT")
-        assert set(told.violations) <= {f"resource.parents[{position}]" for position in range(len(parents))}, told
+        refusal = await refused(update(company, "parents", parents=parents), "INVALID_INPUT")
+        assert set(refusal.violations) <= {f"resource.parents[{position}]" for position in range(len(parents))}, refusal
     await refused(update(company, "parents", parents=["document:d1"], reference="template:nda"), "INVALID_INPUT")
     assert await shown(company) == before
 
@@ -135,8 +135,8 @@ async def test_an_update_is_of_what_was_read(company):
     first = await update(company, "properties", etag=etag, request_id="u1")
     assert first.etag != etag
     assert await update(company, "properties", etag=etag, request_id="u1") == first
-    told = await refused(update(company, "properties", properties={"status": "y"}, etag=etag), "STALE_ETAG")
-    assert told.code is grpc.StatusCode.ABORTED
+    refusal = await refused(update(company, "properties", properties={"status": "y"}, etag=etag), "STALE_ETAG")
+    assert refusal.code is grpc.StatusCode.ABORTED
     await refused(update(company, "properties", reference="document:none"), "NOT_FOUND")
     await refused(update(company, "properties", reference="member:uma"), "INVALID_INPUT")
 
@@ -152,8 +152,8 @@ async def test_a_form_is_processed_and_stays_in_its_template(found):
     done = await update(company, "properties", properties={"status": "done"}, actor="member:uma")
     assert dict(done.properties) == {"status": "done"}
     for actor in ("member:uma", "member:ann"):
-        told = await refused(update(company, "parents", parents=["template:offer"], actor=actor), "NOT_PERMITTED")
-        assert told.info.metadata["reason"] == "no_operation"
+        refusal = await refused(update(company, "parents", parents=["template:offer"], actor=actor), "NOT_PERMITTED")
+        assert refusal.info.metadata["reason"] == "no_operation"
     assert list((await update(company, "parents", parents=["template:offer"])).parents) == ["template:offer"]
 
 

@@ -1,4 +1,4 @@
-"""Registered resources over gRPC: listed by type, by what they stand in and by who owns them."""
+"""Registered resources over gRPC: listed by type, by parent and by owner."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def company(found) -> Company:
 
 
 async def listed(company: Company, size: int = 50, **query: object) -> list[str]:
-    """Return the references that all pages of a list tell, in their order."""
+    """Return the references on all pages of a list, in their order."""
     seen: list[str] = []
     token = ""
     while True:
@@ -49,7 +49,7 @@ async def listed(company: Company, size: int = 50, **query: object) -> list[str]
 
 
 @pytest.mark.parametrize("size", [1, 4, 1000])
-async def test_pages_tell_each_resource_once_and_in_order(company, size):
+async def test_pages_list_each_resource_once_and_in_order(company, size):
     """ST-01: the owner lists all there is, page by page, and each condition that is given holds."""
     assert await listed(company, size, actor="member:ann") == ALL
     assert await listed(company, size, type="document") == ALL[:4]
@@ -59,11 +59,11 @@ async def test_pages_tell_each_resource_once_and_in_order(company, size):
     assert await listed(company, size, owner="member:ann", type="document") == []
 
 
-async def test_a_list_tells_what_a_resource_is(company):
-    """Each is told as GetResource tells it, with parents, properties, owner and etag."""
+async def test_a_list_returns_whole_resources(company):
+    """Each is as GetResource returns it, with parents, properties, owner and etag."""
     request = pb.ListRegisteredResourcesRequest(parent=company.parent)
-    for told in (await company.resources.ListRegisteredResources(request)).resources:
-        assert told == (await company.resources.GetResource(pb.GetResourceRequest(name=told.name))).resource
+    for listed in (await company.resources.ListRegisteredResources(request)).resources:
+        assert listed == (await company.resources.GetResource(pb.GetResourceRequest(name=listed.name))).resource
 
 
 async def test_a_token_is_of_its_question(company):
@@ -72,20 +72,20 @@ async def test_a_token_is_of_its_question(company):
     token = (await company.resources.ListRegisteredResources(request)).next_page_token
     for other in ({"type": "document"}, {"owner": "member:uma"}, {"actor": "member:ann"}, {"inside": "template:nda"}):
         again = pb.ListRegisteredResourcesRequest(parent=company.parent, page_token=token, **other)
-        told = await refused(company.resources.ListRegisteredResources(again), "INVALID_INPUT")
-        assert set(told.violations) == {"page_token"}
+        refusal = await refused(company.resources.ListRegisteredResources(again), "INVALID_INPUT")
+        assert set(refusal.violations) == {"page_token"}
     wrong = {"type": "Docu ment", "inside": "nda", "owner": "uma:"}
-    told = await refused(
+    refusal = await refused(
         company.resources.ListRegisteredResources(pb.ListRegisteredResourcesRequest(parent=company.parent, **wrong)),
         "INVALID_INPUT",
     )
-    assert set(told.violations) == {"type", "inside", "owner"}
+    assert set(refusal.violations) == {"type", "inside", "owner"}
     nowhere = pb.ListRegisteredResourcesRequest(parent="tenants/nowhere")
     await refused(company.resources.ListRegisteredResources(nowhere), "NOT_FOUND")
 
 
 async def test_who_may_not_see_every_document_lists_none(company):
-    """ST-04, ST-09: an admin, a member and a stranger are refused, whatever they ask for."""
+    """ST-04, ST-09: an admin, a member and a non-member are refused, whatever they ask for."""
     for actor in ("member:adam", "member:uma", "member:stranger"):
         await refused(listed(company, actor=actor, owner=actor), "NOT_PERMITTED")
 

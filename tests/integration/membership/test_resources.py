@@ -35,7 +35,7 @@ async def held(company, **by):
 
 
 async def test_who_registers_a_template_is_its_owner(company):
-    """EF-05, EF-06: a template admin registers and owns it, in force at once; a member can't, nor for another."""
+    """EF-05, EF-06: a template admin registers and owns it, effective immediately; a member can't, nor for another."""
     shown = await company.resources.GetResource(pb.GetResourceRequest(name=company.resource("template:nda")))
     assert shown.resource.owner == "member:tina"
     assert await company.check("tina", "update", "template:nda") == (True, "allowed_by_rule")
@@ -78,8 +78,8 @@ async def test_a_deleted_resource_leaves_nothing(company):
     """EF-06: its owner deletes a template without documents; a new one of its ID is held by nobody from before."""
     await company.register("document:d1", "template:nda", actor="member:uma")
     name = company.resource("template:nda")
-    told = await refused(company.resources.DeleteResource(pb.DeleteResourceRequest(name=name)), "DOCUMENTS_HELD")
-    assert told.info.metadata["documents"] == "1"
+    refusal = await refused(company.resources.DeleteResource(pb.DeleteResourceRequest(name=name)), "DOCUMENTS_HELD")
+    assert refusal.info.metadata["documents"] == "1"
     await company.resources.DeleteResource(pb.DeleteResourceRequest(name=company.resource("document:d1")))
 
     theirs = pb.DeleteResourceRequest(name=name, actor="member:theo")
@@ -115,7 +115,7 @@ async def test_all_three_relations_move_at_once(busy):
 
 
 async def test_what_the_recipient_holds_already_is_held_once(busy):
-    """EF-10: where the recipient stands in the relation already, the former only leaves it."""
+    """EF-10: where the recipient has the relation already, the former only loses it."""
     await busy.hand_over("ugo", "uma")
     assert await held(busy, holder="member:uma") >= {("viewer", "document:d3"), ("processor", "document:d3")}
     assert await busy.check("ugo", "view", "document:d3") == (False, "no_matching_rule")

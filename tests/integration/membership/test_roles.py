@@ -1,4 +1,4 @@
-"""Roles that tenants make, over gRPC: made, changed, copied, and in force without a restart."""
+"""Roles that tenants make, over gRPC: created, changed, copied, and effective without a restart."""
 
 import grpc
 import pytest
@@ -26,7 +26,7 @@ async def test_a_new_organisation_has_the_admin_role_alone(found):
 
 
 async def test_a_role_allows_exactly_what_it_was_given_at_once(company):
-    """EL-01: permissions granted and revoked are in force when the call returns, without a restart."""
+    """EL-01: permissions granted and revoked are effective when the call returns, without a restart."""
     assert await company.check("uma", "view", "sms") == (True, "allowed_by_rule")
     assert await company.check("uma", "send", "sms") == (False, "no_matching_rule")
 
@@ -98,7 +98,7 @@ async def test_the_members_of_a_role_are_listed_by_page_and_taken_out(company):
 
 
 async def test_a_role_is_copied_to_several_organisations(company, found):
-    """EL-05: each target has a result; where the caller is no Admin, or the role stands, nothing changes there."""
+    """EL-05: each target has a result; nothing changes where the caller is no Admin or the role exists already."""
     mine, foreign, taken = await found("engagelab"), await found("engagelab", founder="eve"), await found("engagelab")
     await taken.make_role("Reader", "otp:view")
     names = [one.parent for one in (mine, foreign, taken)]
@@ -149,8 +149,8 @@ async def test_permissions_are_of_the_packs_making(company, permission):
 @pytest.mark.parametrize("name", ["", "a:b", "a,b", "*", " a", "x" * 65])
 async def test_a_wrong_name_is_refused(company, name):
     """EL-01: a role's name is one that facts documents take too."""
-    told = await refused(company.make_role(name, "sms:view"), "INVALID_INPUT")
-    assert set(told.violations) == {"role_id"}
+    refusal = await refused(company.make_role(name, "sms:view"), "INVALID_INPUT")
+    assert set(refusal.violations) == {"role_id"}
 
 
 async def test_a_change_of_what_was_altered_since_is_refused(company):

@@ -51,14 +51,14 @@ async def test_only_the_platform_writes_in_a_suspended_tenant(found):
     token = (await company.invite("pia")).results[0].member.invitation.token
     await company.suspend()
 
-    told = await refused(company.invite("uma", actor="member:ann"), "TENANT_SUSPENDED")
-    assert told.code is grpc.StatusCode.FAILED_PRECONDITION
+    refusal = await refused(company.invite("uma", actor="member:ann"), "TENANT_SUSPENDED")
+    assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
     await refused(company.accept(token, signed_in_account="pia"), "TENANT_SUSPENDED")
     await refused(company.resume(actor="member:ann"), "TENANT_SUSPENDED")
     await refused(company.end(actor="member:ann"), "TENANT_SUSPENDED")
     for reading in (company.list(actor="member:ann"), shown(company, actor="member:ann")):
-        told = await refused(reading, "NOT_PERMITTED")
-        assert (told.info.metadata["reason"], told.info.metadata["rule"]) == ("tenant_suspended", "ST-24")
+        refusal = await refused(reading, "NOT_PERMITTED")
+        assert (refusal.info.metadata["reason"], refusal.info.metadata["rule"]) == ("tenant_suspended", "ST-24")
     assert await company.list() == ["ann", "pia"]
 
     await company.grant("admin", "member:pia")
@@ -69,7 +69,7 @@ async def test_only_the_platform_writes_in_a_suspended_tenant(found):
 
 
 async def test_settings_are_set_while_suspended_and_keep_it_so(found):
-    """An update of settings is none of the state, and the etag tells one state from the other."""
+    """An update of settings does not change the state, and each state has its own etag."""
     company = await found("standard", seats=5)
     before = await shown(company)
     await company.suspend()
@@ -116,7 +116,7 @@ async def test_facts_documents_carry_the_suspension(found):
 
 
 async def test_a_tenant_is_deleted_in_two_calls(found):
-    """ST-02: the first call tells what goes and deletes nothing; the owner's second one leaves a tenant unknown."""
+    """ST-02: the first call shows what would be deleted; the owner's second one leaves a tenant unknown."""
     company = await found("standard")
     await company.join("uma", roles=["member"])
     await company.register("template:nda", owner="uma")
@@ -140,18 +140,18 @@ async def test_a_tenant_is_deleted_in_two_calls(found):
 async def test_where_the_pack_says_nothing_only_the_platform_deletes(found, pack):
     """EF-01, MS-01, EL-03: who may do everything else in these packs does not end the company."""
     company = await found(pack)
-    told = await refused(company.end(actor="member:ann"), "NOT_PERMITTED")
-    assert told.info.metadata["reason"] == "no_operation"
+    refusal = await refused(company.end(actor="member:ann"), "NOT_PERMITTED")
+    assert refusal.info.metadata["reason"] == "no_operation"
     assert (await company.end((await company.end()).confirmation_token)).deleted
 
 
-async def test_a_confirmation_is_of_what_was_told(found):
-    """Another number of members or resources than was told, and another tenant's token, delete nothing."""
+async def test_a_confirmation_is_only_for_what_was_shown(found):
+    """Another number of members or resources than was shown, and another tenant's token, delete nothing."""
     company, other = await found("standard"), await found("standard")
     first = await company.end()
     await company.invite("uma")
-    told = await refused(company.end(first.confirmation_token), "STALE_ETAG")
-    assert told.code is grpc.StatusCode.ABORTED
+    refusal = await refused(company.end(first.confirmation_token), "STALE_ETAG")
+    assert refusal.code is grpc.StatusCode.ABORTED
     second = await company.end()
     await company.register("template:nda")
     await refused(company.end(second.confirmation_token), "STALE_ETAG")
@@ -165,30 +165,30 @@ async def test_a_confirmation_is_of_what_was_told(found):
     assert await company.list() == ["ann", "uma"]
 
 
-async def test_a_deleted_id_begins_anew(found):
+async def test_a_deleted_id_can_be_used_again(found):
     """A tenant made again has nothing left over, goes on counting, keeps its history, and no old token ends it."""
     company = await found("standard")
     await company.join("uma", roles=["admin"])
     await company.register("template:nda", owner="uma")
     spare = (await company.end()).confirmation_token
-    gone = await company.end(spare)
+    deletion = await company.end(spare)
 
     again = pb.CreateTenantRequest(
         tenant_id=company.tenant, tenant=pb.Tenant(pack="standard"), founder=pb.Founder(member_id="uma")
     )
     made = await company.tenants.CreateTenant(again)
-    assert made.revision != gone.revision
-    assert await company.check("uma", "delete", "tenant", revision=gone.revision) == (True, "allowed_by_rule")
+    assert made.revision != deletion.revision
+    assert await company.check("uma", "delete", "tenant", revision=deletion.revision) == (True, "allowed_by_rule")
     assert await company.check("ann", "delete", "tenant") == (False, "not_a_member")
     await company.join("ann", roles=["member"])
     await company.register("template:nda")
     await refused(company.end(spare), "STALE_ETAG")
     assert await company.holders("admin") == []
 
-    told = await HistoryServiceStub(company.channel).ListChanges(
+    answer = await HistoryServiceStub(company.channel).ListChanges(
         history_pb2.ListChangesRequest(parent=company.parent, kind="tenant", oldest_first=True)
     )
-    kinds = [(one.change.HasField("before"), one.change.HasField("after")) for one in told.changes]
+    kinds = [(one.change.HasField("before"), one.change.HasField("after")) for one in answer.changes]
     assert kinds == [(False, True), (True, False), (False, True)]
 
 

@@ -30,7 +30,7 @@ async def test_a_new_tenant_has_its_packs_roles_and_one_first_member(found, pack
     assert list((await company.get("ann")).roles) == [role]
 
 
-async def test_a_founder_is_in_force_at_once(found):
+async def test_a_founder_is_allowed_immediately(found):
     """EF-01: the answer's revision is one that a Check waits for, and the founder is allowed by it."""
     company = await found("eformsign")
     assert await company.check("ann", "invite", "member") == (True, "allowed_by_rule")
@@ -39,34 +39,34 @@ async def test_a_founder_is_in_force_at_once(found):
 async def test_a_tenant_is_made_once(found):
     """A second one of the same ID is ALREADY_EXISTS, and leaves the first as it is."""
     company = await found()
-    told = await refused(company.tenants.CreateTenant(founding(company.tenant)), "ALREADY_EXISTS")
+    refusal = await refused(company.tenants.CreateTenant(founding(company.tenant)), "ALREADY_EXISTS")
 
-    assert told.code is grpc.StatusCode.ALREADY_EXISTS
+    assert refusal.code is grpc.StatusCode.ALREADY_EXISTS
     assert await company.list() == ["ann"]
 
 
 async def test_only_the_platform_makes_tenants(found):
     """A member of one company can't make another."""
     company = await found()
-    told = await refused(company.tenants.CreateTenant(founding("other", actor="member:ann")), "NOT_PERMITTED")
+    refusal = await refused(company.tenants.CreateTenant(founding("other", actor="member:ann")), "NOT_PERMITTED")
 
-    assert told.code is grpc.StatusCode.PERMISSION_DENIED
+    assert refusal.code is grpc.StatusCode.PERMISSION_DENIED
     await refused(company.tenants.GetTenant(pb.GetTenantRequest(name="tenants/other")), "NOT_FOUND")
 
 
-async def test_all_that_is_wrong_with_a_new_tenant_is_told_at_once(found):
+async def test_all_errors_of_a_new_tenant_are_reported_together(found):
     """Bad IDs, e-mails and phone numbers each have their field."""
     company = await found()
     founder = pb.Founder(member_id="", email="nobody", phone="12")
-    told = await refused(
+    refusal = await refused(
         company.tenants.CreateTenant(pb.CreateTenantRequest(tenant_id="*", founder=founder)), "INVALID_INPUT"
     )
-    assert set(told.violations) == {"tenant_id", "founder.member_id", "founder.email", "founder.phone"}
+    assert set(refusal.violations) == {"tenant_id", "founder.member_id", "founder.email", "founder.phone"}
 
-    told = await refused(
+    refusal = await refused(
         company.tenants.CreateTenant(founding("other", tenant=pb.Tenant(pack="standart"))), "INVALID_INPUT"
     )
-    assert told.violations == {"tenant.pack": "unknown pack `standart`: did you mean `standard`?"}
+    assert refusal.violations == {"tenant.pack": "unknown pack `standart`: did you mean `standard`?"}
 
 
 async def test_settings_are_set_one_by_one_and_as_a_whole(found):
@@ -109,12 +109,12 @@ async def test_a_repeated_request_is_done_once_and_answered_alike(found):
 async def test_a_wrong_name_names_its_field(found, name):
     """What is no tenant's name is refused before anything is read."""
     company = await found()
-    told = await refused(company.tenants.GetTenant(pb.GetTenantRequest(name=name)), "INVALID_INPUT")
-    assert set(told.violations) == {"name"}
+    refusal = await refused(company.tenants.GetTenant(pb.GetTenantRequest(name=name)), "INVALID_INPUT")
+    assert set(refusal.violations) == {"name"}
 
 
 async def test_an_actor_is_the_platform_or_a_member(found):
     """Any other text is refused, with what would be right."""
     company = await found()
-    told = await refused(company.tenants.CreateTenant(founding("x", actor="ann")), "INVALID_INPUT")
-    assert told.violations == {"actor": "`ann` is not right: expected `platform` or `member:ann`"}
+    refusal = await refused(company.tenants.CreateTenant(founding("x", actor="ann")), "INVALID_INPUT")
+    assert refusal.violations == {"actor": "`ann` is not right: expected `platform` or `member:ann`"}

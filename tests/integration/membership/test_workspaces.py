@@ -23,7 +23,7 @@ async def allowed(company, action, resource):
 
 
 async def test_a_workspace_is_there_from_the_joining_on_and_is_ones_own(company):
-    """MS-09: nobody but its member uses a workspace, an admin neither; whose member is gone is nobody's."""
+    """MS-09: nobody but its member uses a workspace, an admin neither; that of a deleted member is nobody's."""
     for action, resource in (("open", "workspace:mia"), ("edit", "document:w1"), ("delete", "document:w1")):
         assert await allowed(company, action, resource) == {"mia"}, action
     invited = await company.invite("pia", roles=["member"])

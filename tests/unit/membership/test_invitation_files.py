@@ -50,7 +50,7 @@ def test_a_spreadsheet_says_what_its_csv_says(written):
 
 
 def test_rows_have_the_numbers_that_the_spreadsheet_shows():
-    """EF-12: rows are told by their own numbers, whatever is blank between them and above the header."""
+    """EF-12: rows are reported by their own numbers, whatever is blank between them and above the header."""
     made = xlsx(row(3, "account"), row(4, "uma"), row(5, " "), row(9, "ugo"))
     assert [(one.place, one.account) for one in from_spreadsheet(made)] == [
         ("spreadsheet:4", "uma"),
@@ -117,7 +117,7 @@ def test_a_hidden_row_is_not_invited():
     ],
 )
 def test_the_header_must_be_one(header, message):
-    """EF-12: a column that is not known, doubled or missing is told with its row, before anybody is looked at."""
+    """EF-12: a column that is not known, doubled or missing is reported with its row, before any invitee is read."""
     with pytest.raises(InvalidInput) as caught:
         [*from_spreadsheet(xlsx(header, row(3, "a@b.c")[: 99 * bool(header)]))]
     assert str(caught.value).startswith(message)

@@ -19,7 +19,7 @@ def asked(token: str, name: str = "tenants/acme") -> pb.DeleteTenantRequest:
 
 
 def test_a_token_confirms_within_ten_minutes_what_it_was_made_for() -> None:
-    """Of the same name and in time a token tells the etag; without one there is none; else it is refused."""
+    """Of the same name and in time a token gives the etag; without one there is none; else it is refused."""
     now = NOW
     confirmations = Confirmations(Seals(b"k" * 32), clock=lambda: now)
     token = confirmations.token("tenants/acme", "e1")

@@ -12,7 +12,7 @@ METHODS = {
     for method in service.methods
 }
 FOR_THE_APPLICATION = {
-    "MembershipService.AcceptInvitation",  # whoever has the token accepts
+    "MembershipService.AcceptInvitation",  # the bearer of the token accepts
     "MembershipService.RecordAccess",  # no change of the facts
     "HistoryService.WatchChanges",  # members are answered by ListChanges
 }

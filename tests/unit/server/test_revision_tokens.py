@@ -20,7 +20,7 @@ TOKEN_CHARACTERS = string.ascii_letters + string.digits + "-_"
 
 
 @given(TENANTS, REVISIONS)
-def test_a_token_stands_for_its_revision(tenant: str, revision: Revision) -> None:
+def test_a_token_decodes_to_its_revision(tenant: str, revision: Revision) -> None:
     """Every revision comes back from its token with number and time; the token is safe in a URL."""
     token = TOKENS.encode(tenant, revision)
 
@@ -80,7 +80,7 @@ def test_a_token_of_another_key_is_refused() -> None:
 
 
 def test_a_token_of_a_number_alone_is_refused() -> None:
-    """A number without its time, sealed as a revision with it is, stands for nothing."""
+    """A number without its time, signed as a revision with it is, is refused."""
     stored = (41).to_bytes(8, "big")
     sealed = hmac.digest(b"0123456789abcdef", b"sidegate revision\0" + stored + b"acme", "sha256")
     for length in (16, 17, 25):

@@ -1,4 +1,4 @@
-"""Sealed tokens: whoever carries one can change nothing in it."""
+"""Signed tokens: their bearer can change nothing in them."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ def test_what_is_sealed_is_opened(texts):
 
 @given(parts, st.integers(0), st.sampled_from("AZaz09-_"))
 def test_a_changed_token_is_refused(texts, position, character):
-    """No other text of the same length opens, but for bits that stand for nothing."""
+    """No other text of the same length opens, except for unused bits."""
     token = SEALS.seal("page", *texts)
     position %= len(token) - 1
     changed = token[:position] + character + token[position + 1 :]

@@ -1,4 +1,4 @@
-"""The table from errors to what clients are told."""
+"""The table from errors to what clients get."""
 
 from google.rpc.code_pb2 import FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, UNAVAILABLE, Code
 from hypothesis import given
@@ -35,14 +35,14 @@ def test_every_error_has_a_code_a_reason_and_the_domain() -> None:
     """Whatever error a room raises, a client gets a failing code, a stable reason and our domain."""
     for kind in kinds():
         status = status_of(kind("x") if issubclass(kind, EngineError) else kind())
-        told = taken_apart(status)
+        parts = taken_apart(status)
         assert status.code != Code.Value("OK"), kind
-        assert told.info.domain == "sidegate", kind
-        assert told.info.reason in {kind.reason, "INTERNAL"}, kind
+        assert parts.info.domain == "sidegate", kind
+        assert parts.info.reason in {kind.reason, "INTERNAL"}, kind
 
 
-def test_a_kind_without_an_entry_is_told_as_its_parent() -> None:
-    """The nearest entry up the tree decides, so a new kind of error is never told as a success."""
+def test_a_kind_without_an_entry_is_reported_as_its_parent() -> None:
+    """The nearest entry up the tree decides, so a new kind of error is never reported as a success."""
     assert status_of(EvaluationError("x")).code == FAILED_PRECONDITION
     assert status_of(RowError("x")).code == status_of(EngineError("x")).code
     assert status_of(TooStale("x")).code == status_of(Unavailable("x")).code == UNAVAILABLE

@@ -30,5 +30,5 @@ def test_nothing_is_one_empty_part():
 
 
 def test_parts_are_as_long_as_they_may_be():
-    """Whole revisions are told together while they fit."""
+    """Whole revisions are sent together while they fit."""
     assert list(cut("aabbccd", [30, 30, 20, 20, 30, 30, 30], LIMIT)) == [slice(0, 4), slice(4, 7)]
