@@ -18,7 +18,7 @@ from sidegate.policy.pack.registry import PackRegistry
 from sidegate.replica.checksum import checksum
 from sidegate.replica.patches import TenantSnapshot
 
-Kept: TypeAlias = Mapping[str, Any]
+Saved: TypeAlias = Mapping[str, Any]
 
 
 def snapshot_to_json(snapshot: TenantSnapshot) -> Iterator[object]:
@@ -39,17 +39,17 @@ def snapshot_to_json(snapshot: TenantSnapshot) -> Iterator[object]:
     yield from rows.elements()
 
 
-def snapshot_from_json(kept: Iterator[Any], packs: PackRegistry) -> TenantSnapshot | None:
-    """Return the snapshot that was kept; None where its pack is another one by now.
+def snapshot_from_json(saved: Iterator[Any], packs: PackRegistry) -> TenantSnapshot | None:
+    """Return the snapshot that was saved; None where its pack is another one by now.
 
     Raises:
         RowError: a row does not fit the pack.
     """
-    head = next(kept)
+    head = next(saved)
     pack = packs.get(head["pack"])
     if pack is None or pack.pack.digest != head["digest"]:
         return None
-    members = {id_: member_from_entry(id_, payload) for id_, payload in islice(kept, head["members"])}
+    members = {id_: member_from_entry(id_, payload) for id_, payload in islice(saved, head["members"])}
     snapshot = TenantSnapshot(
         tenant=head["tenant"],
         revision=Revision(*head["revision"]),
@@ -57,13 +57,13 @@ def snapshot_from_json(kept: Iterator[Any], packs: PackRegistry) -> TenantSnapsh
         suspended=head["suspended"],
         entity=Entity(head["entity"]),
         members=HashTrieMap(members),
-        program=pack.program.with_rows(added=map(tuple, kept)),
+        program=pack.program.with_rows(added=map(tuple, saved)),
         lineage=object(),
     )
     return snapshot if checksum(snapshot) == head["checksum"] else None
 
 
-def change_to_json(recorded: RecordedChange) -> Kept:
+def change_to_json(recorded: RecordedChange) -> Saved:
     """Return a change as a plain value."""
     change = recorded.change
     return {
@@ -80,16 +80,16 @@ def change_to_json(recorded: RecordedChange) -> Kept:
     }
 
 
-def change_from_json(kept: Kept) -> RecordedChange:
+def change_from_json(saved: Saved) -> RecordedChange:
     """Return the change that a plain value holds."""
     change = Change(
-        EntryKind(kept["entity"]), tuple(kept["key"]), kept["before"], kept["after"], cause=Cause(kept["cause"])
+        EntryKind(saved["entity"]), tuple(saved["key"]), saved["before"], saved["after"], cause=Cause(saved["cause"])
     )
     return RecordedChange(
-        sequence=kept["sequence"],
-        tenant=kept["tenant"],
-        revision=kept["revision"],
+        sequence=saved["sequence"],
+        tenant=saved["tenant"],
+        revision=saved["revision"],
         change=change,
-        actor=kept["actor"],
-        at=datetime.fromisoformat(kept["at"]),
+        actor=saved["actor"],
+        at=datetime.fromisoformat(saved["at"]),
     )

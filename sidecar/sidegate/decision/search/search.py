@@ -77,7 +77,7 @@ class Search:
     def __repr__(self) -> str:
         return f"Search({self._freshness!r})"
 
-    async def resources(self, asked: ListQuery) -> AllowedPage:
+    async def resources(self, query: ListQuery) -> AllowedPage:
         """Return a page of the resources of a type on which the subject may do the action.
 
         Raises:
@@ -85,9 +85,9 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._resources, slot=self._reading)
+        return await self._answered(query, self._resources, slot=self._reading)
 
-    async def subjects(self, asked: ListQuery) -> AllowedPage:
+    async def subjects(self, query: ListQuery) -> AllowedPage:
         """Return a page of the members that may do the action on the resource.
 
         Raises:
@@ -95,9 +95,9 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._subjects, slot=self._reading)
+        return await self._answered(query, self._subjects, slot=self._reading)
 
-    async def actions(self, asked: ListQuery) -> AllowedPage:
+    async def actions(self, query: ListQuery) -> AllowedPage:
         """Return a page of the actions that the subject may do on the resource.
 
         Raises:
@@ -105,11 +105,11 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(asked, self._actions, slot=nullcontext())
+        return await self._answered(query, self._actions, slot=nullcontext())
 
     async def _answered(
         self,
-        asked: ListQuery,
+        query: ListQuery,
         make_page: Callable[[ListQuery, TenantSnapshot], Awaitable[AllowedPage]],
         *,
         slot: AbstractAsyncContextManager[object],
@@ -124,21 +124,21 @@ class Search:
                     if snapshot is None:
                         return None
                     with suppress(RevisionConflict):
-                        return await make_page(asked, snapshot)
+                        return await make_page(query, snapshot)
                     await self._catch_up()
                     snapshot = None
             raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
         try:
-            page = await self._freshness.answered(asked.request, attempted)
+            page = await self._freshness.answered(query.request, attempted)
         except RuleFailed as error:
             if self._failures is not None:
                 self._failures.failed(error)
             raise
         return AllowedPage(reason=Reason.TENANT_UNKNOWN) if page is None else page
 
-    async def _resources(self, asked: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
-        request = asked.request
+    async def _resources(self, query: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
+        request = query.request
         reason = _refusal(request, snapshot, refused_subject, refused_type, refused_action)
         if reason is not None:
             return _refused(reason, snapshot)
@@ -153,10 +153,10 @@ class Search:
                 for id_, facts in existing
             ]
 
-        return await _page(asked, snapshot, source(asked.after), decide)
+        return await _page(query, snapshot, source(query.after), decide)
 
-    async def _subjects(self, asked: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
-        request = asked.request
+    async def _subjects(self, query: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
+        request = query.request
         reason = _refusal(request, snapshot, _refused_kind, refused_type, refused_action)
         if reason is not None:
             return _refused(reason, snapshot)
@@ -169,10 +169,10 @@ class Search:
             active = (one for one in each if refused_subject(one, snapshot) is None)
             return [(one.subject.id, decided(one, snapshot, facts)) for one in active]
 
-        return await _page(asked, snapshot, source(asked.after), decide)
+        return await _page(query, snapshot, source(query.after), decide)
 
-    async def _actions(self, asked: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
-        request = asked.request
+    async def _actions(self, query: ListQuery, snapshot: TenantSnapshot) -> AllowedPage:
+        request = query.request
         reason = _refusal(request, snapshot, refused_subject, refused_type)
         if reason is not None:
             return _refused(reason, snapshot)
@@ -182,7 +182,7 @@ class Search:
             return [(action, decided(replace(request, action=action), snapshot, facts)) for action in actions]
 
         actions = sorted(snapshot.pack.actions[request.resource.type])
-        return await _page(asked, snapshot, known_ids(actions, asked.after), decide)
+        return await _page(query, snapshot, known_ids(actions, query.after), decide)
 
     async def _facts(self, request: Request, snapshot: TenantSnapshot) -> ResourceFacts:
         facts = await self._snapshots.resource(snapshot, _claimed(request, snapshot), request.resource.id)
@@ -191,16 +191,16 @@ class Search:
         return facts
 
 
-async def _page(asked: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: Decide) -> AllowedPage:
+async def _page(query: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: Decide) -> AllowedPage:
     """Decide about candidates until the page is full, they end, or the time does.
 
     Raises:
         RevisionConflict: the tenant changed before any candidate was decided about.
     """
     page = AllowedPage(policy_digest=snapshot.pack.pack.digest, revision=snapshot.revision)
-    ends = monotonic() + min(SECONDS, patience_of(asked.request) / 2)
+    ends = monotonic() + min(SECONDS, patience_of(query.request) / 2)
     found: list[Allowed] = []
-    reached, size = "", min(asked.limit + 1, BATCH)
+    reached, size = "", min(query.limit + 1, BATCH)
     async with aclosing(ids):
         while True:
             try:
@@ -211,9 +211,9 @@ async def _page(asked: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: De
                     raise
                 return replace(page, found=tuple(found), reached=reached, partial=PartialReason.FACTS_CHANGED)
             found += (Allowed(id_, decision.rule) for id_, decision in decisions if decision.allowed)
-            if len(found) > asked.limit:
-                kept = found[: asked.limit]
-                return replace(page, found=tuple(kept), reached=kept[-1].id)
+            if len(found) > query.limit:
+                returned = found[: query.limit]
+                return replace(page, found=tuple(returned), reached=returned[-1].id)
             if len(batch) < size:
                 return replace(page, found=tuple(found))
             reached, size = batch[-1], min(2 * size, BATCH)
