@@ -75,7 +75,7 @@ FORMS = {
     ),
     "comments": Form(
         (
-            RBAC.replace("act\n", "act # what\n").replace("_, _\n", "_, _ # user_, role_\n").replace("]\n", "] # x\n"),
+            RBAC.replace("obj, act\n[", "obj, act ; what\n[").replace("_, _\n", "_, _ # user_, role_\n"),
             "p, admin, data1, read\ng, alice, admin",
         ),
         (RBAC, ["p|admin|data1|read", "g|alice|admin"]),

@@ -97,7 +97,7 @@ def test_a_matcher_of_two_policy_sections_is_never_evaluated(engine):
 
 
 COMMENTED = """[request_definition] # who asks
-r = sub, obj # for what, and how
+r = sub, obj ; for what, and how
 [policy_definition]
 p = sub, obj, eft  # allow | deny
 p2 = obj # unused_ here
@@ -107,15 +107,20 @@ g = _, _ # member, role_with_blanks
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny)) # deny wins
 [matchers]
 m = g(r.sub, p.sub) \\
-    && r.obj == p.obj && p.obj != "#1" # it's the object's "name"
+    && r.obj == p.obj && p.obj != "#;1" # it's the object's "name"
 """
 
 
 def test_a_comment_may_end_a_line_of_the_model(engine):
-    """`#` outside of a text starts a comment in every section, in a section's title, and after a continued line."""
-    rows = [("p", "admin", "a", "allow"), ("p", "bob", "a", "deny"), ("p", "bob", "#1", "allow"), ("g", "bob", "admin")]
+    """`#` or `;` outside of a text starts a comment: in each section, in a title, and after a continued line."""
+    rows = [
+        ("p", "admin", "a", "allow"),
+        ("p", "bob", "a", "deny"),
+        ("p", "bob", "#;1", "allow"),
+        ("g", "bob", "admin"),
+    ]
     program = compile_program(COMMENTED, rows, engine=engine)
-    asked = [("admin", "a"), ("bob", "a"), ("carol", "a"), ("bob", "#1")]
+    asked = [("admin", "a"), ("bob", "a"), ("carol", "a"), ("bob", "#;1")]
     assert [program.evaluate(request).allowed for request in asked] == [True, False, False, False]
 
 

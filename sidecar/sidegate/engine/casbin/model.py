@@ -68,7 +68,7 @@ _ROLES: Final = {
     "_,_,_,(_,_)": RoleDefinition(domain=True, window=True),
 }
 _FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_LITERAL_OR_COMMENT: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\#""")
+_LITERAL_OR_COMMENT: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\#;]""")
 _MAX_LENGTH: Final = 65_536
 
 
@@ -150,9 +150,9 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_comment(line: str) -> str:
-    """Return a line up to the first `#` outside of a string literal."""
+    """Return a line up to the first `#` or `;` outside of a string literal."""
     for found in _LITERAL_OR_COMMENT.finditer(line):
-        if found[0] == "#":
+        if found[0] in "#;":
             return line[: found.start()].rstrip()
     return line
 

@@ -44,7 +44,8 @@ def tokenize(text: str) -> list[Token]:
         word = _WORD.match(text, at)
         if word is None or word.lastgroup is None:
             rest = text[at:].strip()
-            raise ValueError(f"unexpected `{rest[:20]}`")
+            hint = "; write `==` to compare" if rest.startswith("=") else ""
+            raise ValueError(f"unexpected `{rest[:20]}`{hint}")
         kind, word_text = word.lastgroup, word[word.lastgroup]
         if kind == "end":
             found.append(Token("end", "", len(text)))
