@@ -62,7 +62,7 @@ class Grants:
         return await self._reads.run(tenant, caller, read)
 
     async def grant(self, tenant: str, grant: Grant, caller: Caller) -> Written[Grant]:
-        """Let a member or a group hold a role on a scope.
+        """Grant a role on a scope to a member or a group.
 
         Raises:
             NotPermitted: the pack denies it, or the actor has no authority over the role.
@@ -85,7 +85,7 @@ class Grants:
         return await self._commands.run(tenant, caller, plan=plan, needs=needs, field_of=_grant_field)
 
     async def revoke(self, tenant: str, grant: Grant, caller: Caller) -> Written[None]:
-        """Take a role from a member or a group (EL-13).
+        """Revoke a role from a member or a group (EL-13).
 
         Raises:
             NotPermitted: the pack denies it, or the actor has no authority over the role.

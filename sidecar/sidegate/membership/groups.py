@@ -98,7 +98,7 @@ class Groups:
         return await self._commands.run(tenant, caller, plan=plan, field_of=_members_field(group.members))
 
     async def rename(self, tenant: str, group: GroupState, caller: Caller) -> Written[GroupState]:
-        """Give a group another name for people.
+        """Rename a group: its display name changes, its ID does not.
 
         Raises:
             NotPermitted: the pack denies it.

@@ -25,7 +25,7 @@ ACCOUNT_ID: Final = r"(?=.*[^\W\d])[^\s@*;,]+"
 class Invitee:
     """A person to invite; `place` is the position in the request, for errors.
 
-    `faults` are what is wrong with the place itself, such as a cell that holds no text.
+    `faults` are errors of the row itself, such as a cell that holds no text.
     """
 
     place: str

@@ -72,7 +72,7 @@ class Quotas:
         return await self._commands.run(tenant, caller, plan=plan, field_of=fixed("parent"))
 
     async def consume(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
-        """Take from what a member has left, never below zero (MS-08).
+        """Consume from what a member has left, never below zero (MS-08).
 
         No pack lets a member do it: the application consumes quota when it sends for a member. A member that could
         consume or release quota by itself would meter itself.
@@ -100,7 +100,7 @@ class Quotas:
         return await self._commands.run(tenant, caller, plan=plan)
 
     async def release(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
-        """Give back what was taken (MS-08).
+        """Release what was consumed (MS-08).
 
         Raises:
             NotPermitted: the caller is not the platform.
@@ -122,7 +122,7 @@ class Quotas:
 
 def _require_platform(context: CommandContext) -> None:
     if not context.caller.is_platform:
-        raise NotPermitted("only the platform takes and gives back quota", why="no_operation")
+        raise NotPermitted("only the platform consumes and releases quota", why="no_operation")
 
 
 def _require_amount(amount: int, field: str, *, least: int) -> None:

@@ -68,8 +68,8 @@ async def require_registering(context: CommandContext, type_: ResourceType, pare
 async def require_moving(context: CommandContext, type_: ResourceType, reference: str, added: Collection[str]) -> None:
     """Require that the actor may change a resource's parents: by an action on it, and one on each added parent.
 
-    Without the second, somebody who may register nothing in a template could show a document to its managers by moving
-    it there.
+    Without the second, an actor that may register nothing in a template could show a document to its managers by
+    moving it there.
 
     Raises:
         NotPermitted: the pack denies it.

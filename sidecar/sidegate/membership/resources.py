@@ -176,11 +176,11 @@ class Resources:
                 raise NotFound(f"there is no `{update.reference}` in tenant `{context.tenant}`")
             require_etag(update.etag, stored, name=update.reference)
             merged = {**({} if update.whole else stored["properties"]), **(update.properties or {})}
-            kept = {name: value for name, value in merged.items() if value is not None}
+            properties = {name: value for name, value in merged.items() if value is not None}
             parents = before if after is None else {*after}
-            context.draft.put(EntryKind.RESOURCE, update.reference, payload=_payload(parents, kept))
+            context.draft.put(EntryKind.RESOURCE, update.reference, payload=_payload(parents, properties))
             owner = await _owner(context, update.reference)
-            return ResourceState(update.reference, tuple(sorted(parents)), kept, owner)
+            return ResourceState(update.reference, tuple(sorted(parents)), properties, owner)
 
         return await self._commands.run(
             tenant, caller, plan=plan, field_of=_content_field([*(update.parents or ())], update.properties or {})

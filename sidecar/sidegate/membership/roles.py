@@ -98,7 +98,7 @@ class Roles:
     async def create(
         self, tenant: str, role: str, permissions: Collection[tuple[str, str]], caller: Caller
     ) -> Written[RoleState]:
-        """Make a role (EL-01).
+        """Create a role (EL-01).
 
         Raises:
             NotPermitted: the pack denies it.

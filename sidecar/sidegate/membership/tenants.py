@@ -132,8 +132,8 @@ class Tenants:
             stored = await context.draft.entry(EntryKind.TENANT) or {}
             require_etag(update.etag, stored, name=tenant)
             merged = {**({} if update.whole else stored["settings"]), **update.settings}
-            kept = {name: value for name, value in merged.items() if value is not None}
-            return await _put(context, {**stored, "settings": kept})
+            settings = {name: value for name, value in merged.items() if value is not None}
+            return await _put(context, {**stored, "settings": settings})
 
         return await self._commands.run(tenant, caller, plan=plan, field_of=_settings_field(update.settings))
 
@@ -153,7 +153,7 @@ class Tenants:
         return await self._commands.run(tenant, caller, plan=plan)
 
     async def resume(self, tenant: str, caller: Caller) -> Written[TenantState]:
-        """Let a suspended tenant decide as before.
+        """Resume a suspended tenant, which decides as before.
 
         No pack lets a member do it: everything in a suspended tenant is denied, and a tenant that the platform has
         suspended must not resume itself.

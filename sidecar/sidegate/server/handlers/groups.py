@@ -25,7 +25,7 @@ class GroupHandler:
         self._pages = PageTokens(seals)
 
     async def create_group(self, message: pb.CreateGroupRequest) -> pb.CreateGroupResponse:
-        """Make a group.
+        """Create a group.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -68,7 +68,7 @@ class GroupHandler:
         return pb.ListGroupsResponse(groups=[_group(tenant, one) for one in groups], next_page_token=token)
 
     async def rename_group(self, message: pb.RenameGroupRequest) -> pb.RenameGroupResponse:
-        """Give a group another name for people.
+        """Rename a group: its display name changes, its ID does not.
 
         Raises:
             SidegateError: it is refused; nothing was written.

@@ -97,7 +97,7 @@ class MemberHandler:
         )
 
     async def resend_invitation(self, message: pb.ResendInvitationRequest) -> pb.ResendInvitationResponse:
-        """Make a new token for a pending member.
+        """Make a new invitation for a pending member.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -195,7 +195,7 @@ class MemberHandler:
         return pb.RecordAccessResponse()
 
     async def deactivate_member(self, message: pb.DeactivateMemberRequest) -> pb.DeactivateMemberResponse:
-        """Pause an active member.
+        """Deactivate an active member.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -217,7 +217,7 @@ class MemberHandler:
         )
 
     async def activate_member(self, message: pb.ActivateMemberRequest) -> pb.ActivateMemberResponse:
-        """Let an inactive member in again.
+        """Activate an inactive member.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -232,7 +232,7 @@ class MemberHandler:
         )
 
     async def delete_member(self, message: pb.DeleteMemberRequest) -> pb.DeleteMemberResponse:
-        """Ask for a deletion, or confirm it.
+        """Request a deletion, or confirm it.
 
         Raises:
             SidegateError: it is refused; nothing was written.

@@ -59,7 +59,7 @@ class QuotaHandler:
         )
 
     async def consume_quota(self, message: pb.ConsumeQuotaRequest) -> pb.ConsumeQuotaResponse:
-        """Take from what a member has left.
+        """Consume from what a member has left.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -74,7 +74,7 @@ class QuotaHandler:
         )
 
     async def release_quota(self, message: pb.ReleaseQuotaRequest) -> pb.ReleaseQuotaResponse:
-        """Give back what was taken.
+        """Release what was consumed.
 
         Raises:
             SidegateError: it is refused; nothing was written.

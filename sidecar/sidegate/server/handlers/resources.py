@@ -47,7 +47,7 @@ class ResourceHandler:
         self._pages = PageTokens(seals)
 
     async def register_resource(self, message: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:
-        """Make a resource known.
+        """Register a resource.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -122,7 +122,7 @@ class ResourceHandler:
         return pb.ListRelationsResponse(relations=relations, next_page_token=token, hidden=held.hidden)
 
     async def clone_resource(self, message: pb.CloneResourceRequest) -> pb.CloneResourceResponse:
-        """Make a resource like another.
+        """Register a copy of a resource.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -171,7 +171,7 @@ class ResourceHandler:
         )
 
     async def hand_over(self, message: pb.HandOverRequest) -> pb.HandOverResponse:
-        """Let one member take over what another holds.
+        """Hand over what one member holds to another.
 
         Raises:
             SidegateError: it is refused; nothing was written.

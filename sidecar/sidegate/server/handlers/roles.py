@@ -37,7 +37,7 @@ class RoleHandler:
         self._pages = PageTokens(seals)
 
     async def create_role(self, message: pb.CreateRoleRequest) -> pb.CreateRoleResponse:
-        """Make a role.
+        """Create a role.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -95,7 +95,7 @@ class RoleHandler:
         )
 
     async def revoke_permissions(self, message: pb.RevokePermissionsRequest) -> pb.RevokePermissionsResponse:
-        """Take permissions from a role.
+        """Remove permissions from a role.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -161,7 +161,7 @@ class RoleHandler:
         return pb.CopyRoleResponse(results=results)
 
     async def grant_role(self, message: pb.GrantRoleRequest) -> pb.GrantRoleResponse:
-        """Let a member or a group hold a role on a scope.
+        """Grant a role on a scope to a member or a group.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -176,7 +176,7 @@ class RoleHandler:
         )
 
     async def revoke_role(self, message: pb.RevokeRoleRequest) -> pb.RevokeRoleResponse:
-        """Take a role from a member or a group.
+        """Revoke a role from a member or a group.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -191,7 +191,7 @@ class RoleHandler:
         )
 
     async def list_grants(self, message: pb.ListGrantsRequest) -> pb.ListGrantsResponse:
-        """Return a page of who holds what.
+        """Return a page of grants.
 
         Raises:
             InvalidInput: none or several of holder, scope and role are given, or one or the page's token is not right.
@@ -218,7 +218,7 @@ class RoleHandler:
         return pb.ListGrantsResponse(grants=[_grant(tenant, grant) for grant in grants], next_page_token=token)
 
     async def delegate_role(self, message: pb.DelegateRoleRequest) -> pb.DelegateRoleResponse:
-        """Hand the role that exactly one holds to another member.
+        """Delegate the role that exactly one member holds to another member.
 
         Raises:
             SidegateError: it is refused; nothing was written.

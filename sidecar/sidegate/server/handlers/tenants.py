@@ -37,7 +37,7 @@ class TenantHandler:
         self._confirmations = Confirmations(seals)
 
     async def create_tenant(self, message: pb.CreateTenantRequest) -> pb.CreateTenantResponse:
-        """Make a tenant.
+        """Create a tenant.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -76,7 +76,7 @@ class TenantHandler:
 
         Raises:
             InvalidInput: a condition or the page's token is wrong.
-            NotPermitted: somebody else than the platform asks for it.
+            NotPermitted: the caller is not the platform.
         """
         page = self._pages.open(message)
         if message.state not in (pb.TENANT_STATE_UNSPECIFIED, *_SUSPENDED):
@@ -87,7 +87,7 @@ class TenantHandler:
         return pb.ListTenantsResponse(tenants=map(_tenant, tenants), next_page_token=token)
 
     async def update_tenant(self, message: pb.UpdateTenantRequest) -> pb.UpdateTenantResponse:
-        """Set settings.
+        """Update settings.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -102,7 +102,7 @@ class TenantHandler:
         )
 
     async def suspend_tenant(self, message: pb.SuspendTenantRequest) -> pb.SuspendTenantResponse:
-        """Let nobody in a tenant be allowed anything.
+        """Suspend a tenant: everything in it is denied.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -117,7 +117,7 @@ class TenantHandler:
         )
 
     async def resume_tenant(self, message: pb.ResumeTenantRequest) -> pb.ResumeTenantResponse:
-        """Let a suspended tenant decide as before.
+        """Resume a suspended tenant.
 
         Raises:
             SidegateError: it is refused; nothing was written.
@@ -132,7 +132,7 @@ class TenantHandler:
         )
 
     async def delete_tenant(self, message: pb.DeleteTenantRequest) -> pb.DeleteTenantResponse:
-        """Ask for a deletion, or confirm it.
+        """Request a deletion, or confirm it.
 
         Raises:
             SidegateError: it is refused; nothing was written.

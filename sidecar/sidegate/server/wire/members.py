@@ -119,7 +119,7 @@ def read_offboarding(member: str, message: pb.DeactivateMemberRequest | pb.Delet
     """Return which member leaves, and what happens to its documents.
 
     Raises:
-        InvalidInput: the choice is not known, or names nobody to take them.
+        InvalidInput: the choice is not known, or a transfer names no new owner.
     """
     if message.held_documents not in _CHOICES:
         raise InvalidInput(Violation("held_documents", f"`{message.held_documents}` is no choice"))
