@@ -62,7 +62,7 @@ class StockTenant:
         return active and check["action"] in declared.get("actions", ())
 
     def answer(self, check: Document) -> dict[str, str]:
-        """What Casbin says, in the words of a policy test file."""
+        """Casbin's answer, in the terms of a policy test file."""
         request = (self._subject(check), self._tenant(), self._resource(check), check["action"], self._context(check))
         allowed, row = self._enforcer.enforce_ex(*request)
         rule = row[-1] if row else ""
@@ -183,7 +183,7 @@ def _holder(name: str) -> str:
 
 
 def _values(declared: Document, *, stored: Document, claimed: Document | None = None) -> dict[str, Any]:
-    """A stored property never takes a claim; a missing one has its default."""
+    """A stored property ignores the request's value; a missing one has its default."""
     sources = {"stored": stored, "request": claimed or {}}
     return {
         name: sources[property_.get("from", "stored")].get(name, property_.get("default", DEFAULTS[property_["type"]]))

@@ -16,7 +16,7 @@ from support.paths import ROOT
 RULES = ROOT.parent / "shared/rules.md"
 TESTS = ROOT / "tests"
 BOTH = "sidecar_address"
-"""The fixture that starts a sidecar per database; who asks for it goes through gRPC on both."""
+"""The fixture that starts a sidecar per database; a test that uses it calls both through gRPC."""
 _ID = re.compile(r"\b(?:MS|EL|EF|ST)-\d\d\b")
 _ROW = re.compile(r"^\| (?P<id>[A-Z]{2}-\d\d) \|(?P<rule>[^|]*)\|(?P<decision>[^|]*)\|(?P<store>[^|]*)\|$")
 
@@ -46,7 +46,7 @@ def functions(path: Path) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def reaches(name: str, known: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> bool:
-    """Return whether a function asks for the sidecars on both databases, itself or by a fixture."""
+    """Return whether a function uses the sidecars on both databases, directly or through a fixture."""
     if name == BOTH:
         return True
     asked = [argument.arg for argument in known[name].args.args] if name in known else []
@@ -92,7 +92,7 @@ def test_every_decision_side_has_checks(published):
 
 
 def test_the_shared_sidecars_run_on_both_databases():
-    """What the tests below take for both databases is SQLite and PostgreSQL."""
+    """The two databases of the tests below are SQLite and PostgreSQL."""
     fixture = functions(TESTS / "integration/conftest.py")[BOTH]
     (params,) = [
         ast.literal_eval(keyword.value)
@@ -105,13 +105,13 @@ def test_the_shared_sidecars_run_on_both_databases():
 
 
 def test_every_published_rule_goes_through_grpc_on_both_databases(published):
-    """A rule counts as working when a test that names its ID passes through the running service, on either store."""
+    """Each rule has a test that names its ID and calls the running service on both databases."""
     named = {id_ for _, docstring in on_both_databases() for id_ in _ID.findall(docstring)}
     assert sorted(set(published) - named) == []
 
 
-def test_no_test_names_a_rule_that_is_none(published):
-    """A test that names an unknown ID proves something else than it says."""
+def test_every_rule_named_by_a_test_exists(published):
+    """A test that names an unknown ID tests no published rule."""
     known = set(published) | declared_rules()
     named = {
         (path.name, id_)

@@ -61,7 +61,7 @@ def test_a_quote_that_is_never_closed_is_refused(line):
         read_rows(line, "policy.csv")
 
 
-def test_all_wrong_lines_are_named_at_once():
+def test_all_wrong_lines_are_named_together():
     """Byte order mark, unknown section, brackets that do not match, control characters, an empty rule."""
     lines = ["\ufeffp, a", "q, a", ", a", "p, a)", "p, (a]", "p, (a, b", "p", "p, a\x00", "p, fine", "p0, a", "P, a"]
     with pytest.raises(PackError) as error:

@@ -1,4 +1,4 @@
-"""What conditions can reach of a request value."""
+"""The parts of a request value that conditions can read."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Hidden:
         raise AssertionError
 
 
-def test_an_entity_is_frozen_and_hides_what_is_not_declared():
+def test_an_entity_is_frozen_and_has_declared_properties_only():
     """Only properties are attributes; ancestors are for registered functions."""
     entity = Entity({"age": 1}, {"template": "template:nda"})
     assert entity.age == 1
@@ -78,14 +78,14 @@ def test_declared_properties_are_read(value):
         (Slotted, "age"),
     ],
 )
-def test_all_else_is_out_of_reach(value, name):
-    """Methods, class attributes, computed and private ones raise, and nothing of the object runs."""
+def test_other_attributes_cannot_be_read(value, name):
+    """Methods, class attributes, computed and private ones are errors, and no code of the object runs."""
     with pytest.raises(EvaluationError, match=name):
         declared_property(value, name)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_matchers_reach_declared_properties_only(engine):
+def test_matchers_read_declared_properties_only(engine):
     """The same holds through a whole evaluation."""
     program = compile_program(MODEL, [("p", "7", "r.sub.age == 7 && r.sub.tags[0] in ['a', 'b']")], engine=engine)
     assert program.evaluate([SimpleNamespace(age=7, tags=["b"])]).allowed

@@ -1,4 +1,4 @@
-"""A fuzzer of matchers, conditions and lines: whatever the text, an answer or an error of ours, and no side effect."""
+"""A fuzzer of matchers, conditions and lines: each text gives an answer or an EngineError, and no side effect."""
 
 import random
 
@@ -80,7 +80,7 @@ fuzzed = settings(settings.get_profile("texts"))
 
 
 class Guarded:
-    """Counts every way of reaching it that a condition must not have."""
+    """Counts each use that a condition must not be able to make of it."""
 
     touched = 0
     secret = "class attribute"
@@ -122,8 +122,8 @@ def texts(seed, count):
 
 @fuzzed
 @given(seed=st.integers(0, 2**64))
-def test_no_text_gets_out(seed):
-    """Generated matchers and conditions compile or are refused, decide or fail, and touch nothing."""
+def test_no_condition_has_side_effects(seed):
+    """Generated matchers and conditions compile or are refused, decide or fail, and call no code of a value."""
     for text in texts(seed, 12):
         attempt(text, "True")
         attempt("r.sub == p.sub && eval(p.cond)", text)
@@ -135,7 +135,7 @@ def test_no_text_gets_out(seed):
 @example("\ufeff")
 @example("p, \ud800")
 def test_any_text_is_read_or_refused(text):
-    """Models, matchers, conditions and policy lines of any characters end in a result or an error of ours."""
+    """Models, matchers, conditions and policy lines of any characters give a result or an EngineError."""
     attempt(text, text)
     for read in (read_definition, lambda given: read_rows(given, "policy.csv")):
         try:

@@ -45,7 +45,7 @@ def asked(engine, matcher, sub="alice", obj="data", **env):
     ],
 )
 def test_matchers_that_hold(engine, matcher, sub):
-    """Literals stay as written, operators mean what Casbin makes of them, nested properties are read."""
+    """Literals are not rewritten, operators have Casbin's meaning, nested properties are read."""
     assert asked(engine, matcher, sub, n=2, box={"list": ["x", "y"]}, one=1.0, pattern="/u/:id")
 
 
@@ -71,7 +71,7 @@ def test_matchers_that_hold(engine, matcher, sub):
     ],
 )
 def test_matchers_that_fail(engine, matcher):
-    """What has no truth value, no property or no sense is an error, never an allow."""
+    """A value that is not a bool, a missing property or a wrong operand is an error, never an allow."""
     compiled = program(engine, matcher, functions={"fails": lambda _: 1 // 0})
     env = {"n": 2, "text": "alice", "list": [], "huge": 1 << 4000, "broken": "/(", "one": 1.0}
     with pytest.raises(EvaluationError):
@@ -83,7 +83,7 @@ class Name(StrEnum):
 
 
 def test_only_texts_equal_fields(engine):
-    """A text equals a field that spells the same, also as an enumeration's member; nothing else does."""
+    """A text, also a member of a StrEnum, equals a field with the same characters; no other value does."""
     rows = [("p", "alice", "1", "True"), ("p", "True", "None", "True")]
     compiled = program(engine, "r.sub == p.sub && (r.obj == p.obj || p.obj == 'None')", rows)
     assert compiled.evaluate((Name.ALICE, "1", {})).allowed
@@ -91,7 +91,7 @@ def test_only_texts_equal_fields(engine):
         assert not compiled.evaluate((sub, obj, {})).allowed
 
 
-def test_conditions_are_taken_alone(engine):
+def test_a_condition_is_parsed_alone(engine):
     """A rule's condition is one operand, however it is written."""
     rows = [("p", "alice", "data", "False || r.sub == 'bob'"), ("p", "alice", "data", "r.env.age > 18 # grown up")]
     compiled = program(engine, "r.sub == p.sub && eval(p.cond) && r.obj == p.obj", rows)
@@ -128,13 +128,13 @@ def test_the_last_rule_that_matched_explains(engine):
 
 @pytest.mark.parametrize("matcher", ["r.sub in ('alice',) == True", "1 < 2 in (2, 3)", "1 in (1,) in ((True,),)"])
 def test_membership_in_a_chain_is_refused(engine, matcher):
-    """A chain with `in` reads differently than it looks."""
+    """A chain of comparisons with `in` is easily misread."""
     with pytest.raises(ModelError, match="chain of comparisons"):
         program(engine, matcher)
 
 
-def test_a_rule_that_cannot_match_keeps_its_failure(engine):
-    """One rule with a missing property fails the requests that reach it; those of others are decided."""
+def test_the_failure_of_a_rule_that_cannot_match_is_ignored(engine):
+    """A rule with a missing property fails the requests that it could match; other requests are decided."""
     rows = [("p", "alice", "data", "r.env.missing == 1"), ("p", "bob", "data", "True")]
     compiled = program(engine, "r.sub == p.sub && eval(p.cond)", rows)
     assert compiled.evaluate(("bob", "data", {})).allowed
@@ -142,7 +142,7 @@ def test_a_rule_that_cannot_match_keeps_its_failure(engine):
         compiled.evaluate(("alice", "data", {}))
 
 
-def test_a_failing_rule_is_never_passed_over(engine):
+def test_a_failing_rule_fails_the_evaluation(engine):
     """A rule that fails before the one that would allow makes the whole evaluation fail."""
     rows = [("p", "alice", "data", "r.env.missing == 1"), ("p", "alice", "data", "True")]
     compiled = program(engine, "r.sub == p.sub && eval(p.cond)", rows)
@@ -151,7 +151,7 @@ def test_a_failing_rule_is_never_passed_over(engine):
 
 
 def test_registered_functions_get_the_values_of_the_request(engine):
-    """They receive what the request holds, and may replace a built-in function."""
+    """They receive the values of the request, and may replace a built-in function."""
     seen = []
     functions = {"known": lambda value, name: seen.append((value, name)) or True, "keyMatch": lambda *_: False}
     box = SimpleNamespace(age=3)
@@ -177,7 +177,7 @@ m2 = eval(p2.rule)
 
 
 def test_a_context_chooses_the_sections(engine):
-    """Request, policy, effect and matcher by number; `e2` counts too, which pycasbin reads and forgets."""
+    """Request, policy, effect and matcher by number; `e2` counts too, which pycasbin ignores."""
     rows = [("p", "alice", "data"), ("p2", "r2.age < 18", "deny")]
     compiled = compile_program(CONTEXTS, rows, engine=engine)
     second = EnforceContext("r2", "p2", "e2", "m2")
@@ -191,7 +191,7 @@ def test_a_context_chooses_the_sections(engine):
 
 
 def test_priorities_are_whole_numbers(engine):
-    """The least number first, as numbers; anything else does not load, where Casbin would sort it as text."""
+    """The smallest number is first; other priorities do not load, where Casbin would sort them as texts."""
     text = CONTEXTS.split("[request", maxsplit=1)[0] + (
         "[request_definition]\nr = sub\n[policy_definition]\np = priority, sub, eft\n"
         "[policy_effect]\ne = priority(p.eft) || deny\n[matchers]\nm = r.sub == p.sub\n"

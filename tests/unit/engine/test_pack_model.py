@@ -1,4 +1,4 @@
-"""The packs' model: scoped roles, groups, a deny with its reason, and links that one evaluation sees."""
+"""The packs' model: scoped roles, groups, a deny with its reason, and links of one evaluation."""
 
 import pytest
 
@@ -32,12 +32,12 @@ def program(request):
     ],
 )
 def test_roles_count_in_their_scope(program, who, what, action, rule):
-    """A role counts on what it was granted on, directly or through a group, and nowhere else."""
+    """A role counts on the scope of its grant only, given directly or through a group."""
     answer = evaluate(program, ask(member(who), what, action))
     assert (answer.allowed, answer.rule and answer.rule[-1]) == (rule is not None, rule)
 
 
-def test_a_deny_beats_an_allow_and_names_itself(program):
+def test_a_deny_overrides_an_allow_and_is_the_explanation(program):
     """The row that denied is the explanation, where an allow matched too."""
     answer = evaluate(program, ask(member("rep", status="inactive"), NDA_DOCUMENT, "view"))
     assert not answer.allowed
@@ -50,7 +50,7 @@ def test_another_tenant_does_not_count(program):
     assert not evaluate(program, ask(member("rep"), NDA_DOCUMENT, "view", tenant="other")).allowed
 
 
-def test_links_of_one_evaluation_count_once(program):
+def test_links_of_one_evaluation_count_in_it_only(program):
     """Links given to one evaluation count in it, also through a group, and in no other."""
     request = ask(member("uma"), OTHER_DOCUMENT, "sign")
     direct = RoleLinks.of([("member:uma", "owner", "document:d2")])

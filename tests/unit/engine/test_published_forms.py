@@ -1,4 +1,4 @@
-"""Forms that published Casbin files use and that pycasbin can't read: each has one safe meaning, or none is guessed."""
+"""Forms of published Casbin files that pycasbin can't read: each loads with its one safe meaning, or is refused."""
 
 import pytest
 
@@ -52,7 +52,7 @@ WINDOWS = [
 
 
 @pytest.mark.parametrize(("start", "end", "holds"), WINDOWS)
-def test_the_year_0000_is_long_past(engine, start, end, holds):
+def test_the_year_0000_is_in_the_distant_past(engine, start, end, holds):
     """A window that starts there has started, one that ends there has ended: of links, of rules, and of literals."""
     linked = model("m = g(r.sub, p.sub)", policies="p = sub", roles="g = _, _, (_, _)")
     rows = [("p", "admin"), ("g", "alice", "admin", start, end)]
@@ -66,8 +66,8 @@ def test_the_year_0000_is_long_past(engine, start, end, holds):
 
 
 @pytest.mark.parametrize("time", ["0000-13-01 00:00:00", "0000-02-30 00:00:00", "0000-00-00 00:00:00", "0000-"])
-def test_a_time_of_the_year_0000_is_a_time(engine, time):
-    """What no calendar has is refused in this year too."""
+def test_invalid_dates_of_the_year_0000_are_refused(engine, time):
+    """Dates that do not exist are refused in this year too."""
     text = model("m = g(r.sub, p.sub)", policies="p = sub", roles="g = _, _, (_, _)")
     with pytest.raises(RowError, match=f"`{time}` is no time"):
         compile_program(text, [("p", "admin"), ("g", "alice", "admin", time, "_")], engine=engine)

@@ -123,7 +123,7 @@ def test_a_section_without_rows_is_never_evaluated(engine):
 
 
 def test_removing_the_last_policy_row_is_refused(engine):
-    """A program can't become empty, nor lose a row that it does not have."""
+    """A program can't become empty, and only rows that it has can be removed."""
     program = compile_program(MODEL, [ROW, ("g", "alice", "admin")], engine=engine)
     with pytest.raises(RowError, match="no policy row"):
         program.with_rows(removed=[ROW])

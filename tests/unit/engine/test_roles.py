@@ -48,7 +48,7 @@ def test_a_chain_that_would_be_cut_is_refused(engine, extra):
 
 
 def test_a_chain_made_too_long_later_is_refused(engine):
-    """Adding the link that makes a chain too long from its holder fails; the old program is as it was."""
+    """Adding the link that makes a chain too long from its holder fails; the old program does not change."""
     program = compile_program(PLAIN, [("p", "n9"), *chain(9)], engine=engine)
     with pytest.raises(RowError, match="10 links"):
         program.with_rows([("g", "n", "n0")])
@@ -57,7 +57,7 @@ def test_a_chain_made_too_long_later_is_refused(engine):
 
 @pytest.mark.parametrize("beside", [0, 50])
 def test_a_chain_among_many_links_added_at_once_is_refused(engine, beside):
-    """Where most links come at once, a chain that would be cut is found all the same, and a cycle is no such chain."""
+    """Where most links are added together, a chain that is too long is still found; a cycle is not one."""
     program = compile_program(PLAIN, [("p", "n9")], engine=engine)
     others = [("g", f"m{number}", "n3") for number in range(beside)]
     with pytest.raises(RowError, match="10 links"):
@@ -72,14 +72,14 @@ def test_a_shorter_path_makes_a_long_chain_valid(engine):
     assert program.evaluate(["n0"]).allowed
 
 
-def test_cycles_end(engine):
+def test_cycles_of_roles_are_safe(engine):
     """A cycle of roles makes them one another's roles, and the walk ends."""
     rows = [("p", "c"), ("g", "a", "b"), ("g", "b", "c"), ("g", "c", "a"), ("g", "x", "x")]
     program = compile_program(PLAIN, rows, engine=engine)
     assert [program.evaluate([name]).allowed for name in "abcx"] == [True, True, True, False]
 
 
-def test_everyone_holds_their_own_name(engine):
+def test_every_name_holds_itself(engine):
     """`g(x, x)` is true, so a name without any link holds what is granted to it."""
     assert compile_program(PLAIN, [("p", "alice")], engine=engine).evaluate(["alice"]).allowed
 
@@ -153,8 +153,8 @@ def test_wrong_windows_are_refused(engine, roles, row, error):
         compile_program(model(roles, "g(r.sub, p.sub)", "sub"), [("p", "x"), row], engine=engine)
 
 
-def test_a_pattern_that_is_none_is_refused(engine):
-    """Casbin swallows the failure of a matching function; a stored domain that is no pattern does not load."""
+def test_an_invalid_pattern_is_refused(engine):
+    """Casbin swallows the failure of a matching function; a stored domain that is not a pattern does not load."""
     rows = [("p", "x", "-"), ("g", "a", "b", "office")]
     with pytest.raises(RowError, match="not an IP address"):
         compile_program(SCOPED, rows, domain_match={"g": "ipMatch"}, engine=engine)
@@ -169,8 +169,8 @@ def test_links_of_one_evaluation_need_a_domain(engine):
         program.evaluate(["alice"], RoleLinks.of([("alice", "admin", "")]))
 
 
-def test_a_subject_that_is_no_text_holds_itself_only(engine):
-    """Numbers equal no role; what can't be a name fails."""
+def test_a_subject_that_is_not_a_text_holds_itself_only(engine):
+    """Numbers equal no role; a list can't be a name and is an error."""
     program = compile_program(PLAIN, [("p", "1")], engine=engine)
     assert not program.evaluate([1]).allowed
     with pytest.raises(EvaluationError):
