@@ -116,8 +116,8 @@ class Company:
     async def revoke(self, role: str, holder: str, on: str = "tenant", **request: Any) -> str:
         """Revoke a role; return the revision."""
         grant = roles.Grant(role=role, scope=on, holder=holder)
-        gone = await self.roles.RevokeRole(roles.RevokeRoleRequest(parent=self.parent, grant=grant, **request))
-        return gone.revision
+        answer = await self.roles.RevokeRole(roles.RevokeRoleRequest(parent=self.parent, grant=grant, **request))
+        return answer.revision
 
     async def delegate(self, to: str, **request: Any) -> roles.DelegateRoleResponse:
         return await self.roles.DelegateRole(roles.DelegateRoleRequest(parent=self.parent, to=to, **request))
@@ -195,7 +195,7 @@ class Company:
         return answer.decision == authz.DECISION_ALLOW, answer.reason
 
     async def apply(self, text: str) -> None:
-        """Apply a facts document about this tenant, whose ID stands in it as TENANT."""
+        """Apply a facts document about this tenant, whose ID is written in it as TENANT."""
         document = text.replace("TENANT", self.tenant)
         await FactsServiceStub(self.channel).ApplyFacts(facts.ApplyFactsRequest(document=document))
 
@@ -233,6 +233,6 @@ async def founding(address: str) -> AsyncIterator[Callable[..., Any]]:
 
 async def refused(call: Any, reason: str) -> Failure:
     """Await a call that must be refused for a reason, and return what the client learns."""
-    told = await failure(call)
-    assert told.info.reason == reason, told
-    return told
+    refusal = await failure(call)
+    assert refusal.info.reason == reason, refusal
+    return refusal
