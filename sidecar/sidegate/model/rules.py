@@ -1,4 +1,4 @@
-"""Casbin rows and role links, and what an engine answers from them."""
+"""Casbin rows and role links, and the answers of an engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MatchFunction: TypeAlias = Callable[..., object]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the engine says: `rule` is the row that decided, without its section; None where no row matched."""
+    """An engine's answer: `rule` is the row that decided, without its section; None where no row matched."""
 
     allowed: bool
     rule: tuple[str, ...] | None = None
@@ -22,9 +22,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class RoleLinks:
-    """Links of `g` that one evaluation sees beside those of its program, such as a document's grants.
+    """Links of `g` of one evaluation, in addition to those of its program, such as a document's grants.
 
-    `by_domain` maps domain -> holder -> roles. Links of the program hold beside them.
+    `by_domain` maps domain -> holder -> roles.
     """
 
     by_domain: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=lambda: MappingProxyType({}))

@@ -9,10 +9,10 @@ from sidegate.model.rules import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
 
 
 class Program(Protocol):
-    """A compiled model with its rows. It never changes; any number of threads may evaluate it."""
+    """A compiled model with its rows. Immutable; any number of threads may evaluate it."""
 
     def evaluate(self, request: Sequence[object], links: RoleLinks = NO_LINKS) -> Answer:
-        """Decide one request, whose values stand in the order of the request definition.
+        """Decide one request, whose values are in the order of the request definition.
 
         `links` are links of `g` that only this evaluation sees. Memory only, no clock, starts at deny.
 
@@ -23,11 +23,11 @@ class Program(Protocol):
         ...
 
     def rows(self) -> Iterable[Row]:
-        """Return every row, whatever their order."""
+        """Return every row, in any order."""
         ...
 
     def with_rows(self, added: Iterable[Row] = (), removed: Iterable[Row] = ()) -> Program:
-        """Return a program with `removed` taken out and `added` appended; this one stays as it is.
+        """Return a program without `removed` and with `added` at its end; this one does not change.
 
         Raises:
             RowError: an added row is wrong, or a removed row is not there.

@@ -9,6 +9,7 @@ from typing import Final
 from sidegate.errors import Fault, PackError
 from sidegate.model.rules import Row
 
+_MARK: Final = re.compile(r'["\[\]()]')
 _BREAK: Final = re.compile(r"[,\[\]()]")
 _QUOTED: Final = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:,|$)')
 """A whole field in quotes, with the comma after it."""
@@ -64,11 +65,12 @@ def _row(line: str) -> Row:
 
 def _split(line: str) -> list[str]:
     """Return the fields of a line."""
+    if not _MARK.search(line):
+        return [value.strip() for value in line.split(",")]
     values: list[str] = []
     at = 0
-    has_quotes = '"' in line
     while True:
-        value, end = (has_quotes and _quoted_field(line, at)) or _plain_field(line, at)
+        value, end = _quoted_field(line, at) or _plain_field(line, at)
         values.append(value)
         if end is None:
             return values

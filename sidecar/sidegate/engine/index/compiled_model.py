@@ -65,8 +65,8 @@ class CompiledModel:
         self._functions = dict(functions)
         self._conditions: WeakValueDictionary[tuple[str, str, str], Any] = WeakValueDictionary()
         self._patterns: WeakValueDictionary[tuple[str, str], Pattern] = WeakValueDictionary()
-        self.read = read_matchers(definition, self._calls)
-        matchers = self.read.usable
+        self.parsed_matchers = read_matchers(definition, self._calls)
+        matchers = self.parsed_matchers.usable
         plans = tuple(plan_matcher(matcher, functions, definition.roles) for matcher in matchers.values())
         self.plan = Plan(plans)
         self._bindings: dict[str, dict[Binding, int]] = {section: {} for section in definition.policies}

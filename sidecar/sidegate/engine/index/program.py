@@ -85,7 +85,7 @@ class IndexedProgram:
             return self._with(plus, minus)
 
     def rows(self) -> Iterator[Row]:
-        """Yield every row, whatever their order."""
+        """Yield every row, in any order."""
         roles = self._parts.model.definition.roles
         for section, rules in self._parts.rules.items():
             for _, row, _ in rules:
@@ -120,7 +120,7 @@ class IndexedProgram:
             EvaluationError: the policy section has no row.
         """
         context, values = split_request(request, self._parts.model.definition)
-        self._parts.model.read.chosen(context)
+        self._parts.model.parsed_matchers.chosen(context)
         if not self._parts.rules[context.policy]:
             raise EvaluationError(f"there is no `{context.policy}` row; an empty policy is never evaluated")
         return *self._chosen_by(context), values
