@@ -193,8 +193,8 @@ Global___Resource: _TypeAlias = Resource  # noqa: Y015
 class Consistency(_message.Message):
     """Consistency says how fresh the facts behind a decision must be.
 
-    What must be waited for is waited for until shortly before the call's deadline, for ten seconds where it has none.
-    Then the call ends as UNAVAILABLE with the reason TOO_STALE, which tells the lag: never with an older answer.
+    A call waits for such facts until shortly before its deadline, for ten seconds if it has none. Then it ends as
+    UNAVAILABLE with the reason TOO_STALE, which reports the lag: never with an older answer.
     So it ends at once, with `revision: lost` in the error's metadata, where a revision is not in the store's history any
     more, since the store was restored to an earlier state: ask without the token then.
     """
@@ -461,7 +461,7 @@ class ListResourcesResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page begins; empty where everything was told."""
+    """Where the next page begins; empty on the last page."""
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllowedResource]:
         """Those that the subject may do the action on."""
@@ -579,7 +579,7 @@ class ListSubjectsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page begins; empty where everything was told."""
+    """Where the next page begins; empty on the last page."""
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllowedSubject]:
         """Those who may do the action on the resource."""
@@ -693,7 +693,7 @@ class ListActionsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page begins; empty where everything was told."""
+    """Where the next page begins; empty on the last page."""
     @_builtins.property
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllowedAction]:
         """Those that the subject may do on the resource."""

@@ -74,7 +74,7 @@ class AuthorizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchCheck(self, request, context):
-        """BatchCheck decides several questions; results stand in the order of the checks, and a bad item fails alone.
+        """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

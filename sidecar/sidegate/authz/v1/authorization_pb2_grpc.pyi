@@ -24,7 +24,7 @@ class AuthorizationServiceStub:
     Check: _aio.UnaryUnaryMultiCallable[_authorization_pb2.CheckRequest, _authorization_pb2.CheckResponse]
     """Check decides one question."""
     BatchCheck: _aio.UnaryUnaryMultiCallable[_authorization_pb2.BatchCheckRequest, _authorization_pb2.BatchCheckResponse]
-    """BatchCheck decides several questions; results stand in the order of the checks, and a bad item fails alone."""
+    """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone."""
     ListResources: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ListResourcesRequest, _authorization_pb2.ListResourcesResponse]
     """ListResources finds on which resources of a type a subject may do an action."""
     ListSubjects: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ListSubjectsRequest, _authorization_pb2.ListSubjectsResponse]
@@ -49,7 +49,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_pb2.BatchCheckRequest,
         context: _aio.ServicerContext[_authorization_pb2.BatchCheckRequest, _abc.Awaitable[_authorization_pb2.BatchCheckResponse]],
     ) -> _abc.Awaitable[_authorization_pb2.BatchCheckResponse]:
-        """BatchCheck decides several questions; results stand in the order of the checks, and a bad item fails alone."""
+        """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone."""
 
     @_abc_1.abstractmethod
     def ListResources(

@@ -113,7 +113,7 @@ class ListChangesRequest(_message.Message):
     for_report: _builtins.bool
     """The answer goes into a report that leaves the application: the pack's `export_report` must allow that too."""
     actor_group: _builtins.str
-    """The ID of a group: changes made by a member that stood in it then, or in a group inside it."""
+    """The ID of a group: changes made by a member that belonged to it then, or to a group inside it."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Not before this time."""
@@ -197,7 +197,7 @@ class WatchChangesRequest(_message.Message):
     parent: _builtins.str
     """The tenant, such as "tenants/acme", which may be deleted by now; empty or "tenants/-" means all."""
     cursor: _builtins.str
-    """After all that the response with this cursor told, whatever its conditions were."""
+    """After everything in the response with this cursor, whatever its conditions were."""
     from_beginning: _builtins.bool
     """With the first change that there ever was."""
     member: _builtins.str
@@ -247,7 +247,7 @@ Global___WatchChangesRequest: _TypeAlias = WatchChangesRequest  # noqa: Y015
 
 @_typing.final
 class WatchChangesResponse(_message.Message):
-    """WatchChangesResponse tells changes, or by its cursor alone that there are none."""
+    """WatchChangesResponse carries changes, or a cursor alone if there are none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,11 +257,11 @@ class WatchChangesResponse(_message.Message):
     cursor: _builtins.str
     """The cursor to go on from after this response, an opaque token. It moves on with what the conditions leave out, too."""
     caught_up: _builtins.bool
-    """Whether all that this sidecar knew of was told then."""
+    """Whether this response ends with the newest change that this sidecar knew of."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedChange]:
-        """The changes, in the order in which they were written. Changes of one revision stand in one response, but for a
-        revision of several hundred changes or about a megabyte, which may go on in the next.
+        """The changes, in the order in which they were written. Changes of one revision are in one response, except for
+        a revision of several hundred changes or about a megabyte, which may continue in the next.
         """
 
     def __init__(

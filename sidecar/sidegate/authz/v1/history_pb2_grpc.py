@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class HistoryServiceStub:
-    """HistoryService tells the changes of tenants; they outlive their tenant.
+    """HistoryService returns the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
     wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
@@ -51,7 +51,7 @@ class HistoryServiceStub:
 
 
 class HistoryServiceServicer:
-    """HistoryService tells the changes of tenants; they outlive their tenant.
+    """HistoryService returns the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
     wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
@@ -67,11 +67,11 @@ class HistoryServiceServicer:
     def WatchChanges(self, request, context):
         """WatchChanges streams changes as they are written: each at least once, in their order, from a cursor on.
 
-        What it tells is in force: this sidecar answers no Check from before it. The stream never ends by itself. It ends
-        UNAVAILABLE, with the time after which to call again, where the server stops or its view of the store is older than
-        its bound; a new call with the last cursor goes on without a gap, on any sidecar of the store. It ends
-        INVALID_ARGUMENT where the cursor is not of this store, or of a state that the store was taken back from.
-        RESOURCE_EXHAUSTED: this sidecar has as many watchers as it may.
+        A streamed change is effective here: this sidecar answers no Check from before it. The stream never ends by itself.
+        It ends UNAVAILABLE, with the time after which to call again, if the server stops or its view of the store is older
+        than its bound; a new call with the last cursor continues without a gap, on any sidecar of the store. It ends
+        INVALID_ARGUMENT if the cursor is not of this store, or of a state that the store was taken back from.
+        RESOURCE_EXHAUSTED: this sidecar has as many watchers as its limit allows.
 
         It is for the application itself: members of a tenant are asked about, and answered, by ListChanges.
         """
@@ -101,7 +101,7 @@ def add_HistoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HistoryService:
-    """HistoryService tells the changes of tenants; they outlive their tenant.
+    """HistoryService returns the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
     wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.

@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HistoryServiceStub:
-    """HistoryService tells the changes of tenants; they outlive their tenant.
+    """HistoryService returns the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
     wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
@@ -25,17 +25,17 @@ class HistoryServiceStub:
     WatchChanges: _aio.UnaryStreamMultiCallable[_history_pb2.WatchChangesRequest, _history_pb2.WatchChangesResponse]
     """WatchChanges streams changes as they are written: each at least once, in their order, from a cursor on.
 
-    What it tells is in force: this sidecar answers no Check from before it. The stream never ends by itself. It ends
-    UNAVAILABLE, with the time after which to call again, where the server stops or its view of the store is older than
-    its bound; a new call with the last cursor goes on without a gap, on any sidecar of the store. It ends
-    INVALID_ARGUMENT where the cursor is not of this store, or of a state that the store was taken back from.
-    RESOURCE_EXHAUSTED: this sidecar has as many watchers as it may.
+    A streamed change is effective here: this sidecar answers no Check from before it. The stream never ends by itself.
+    It ends UNAVAILABLE, with the time after which to call again, if the server stops or its view of the store is older
+    than its bound; a new call with the last cursor continues without a gap, on any sidecar of the store. It ends
+    INVALID_ARGUMENT if the cursor is not of this store, or of a state that the store was taken back from.
+    RESOURCE_EXHAUSTED: this sidecar has as many watchers as its limit allows.
 
     It is for the application itself: members of a tenant are asked about, and answered, by ListChanges.
     """
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """HistoryService tells the changes of tenants; they outlive their tenant.
+    """HistoryService returns the changes of tenants; they outlive their tenant.
 
     A member is asked about by the tenant's own pack: `view_history` of a member where the changes name one, or where one
     wrote them; else `view_activity` of a group whose members wrote them; `view_audit` for all others.
@@ -57,11 +57,11 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_history_pb2.WatchChangesResponse]:
         """WatchChanges streams changes as they are written: each at least once, in their order, from a cursor on.
 
-        What it tells is in force: this sidecar answers no Check from before it. The stream never ends by itself. It ends
-        UNAVAILABLE, with the time after which to call again, where the server stops or its view of the store is older than
-        its bound; a new call with the last cursor goes on without a gap, on any sidecar of the store. It ends
-        INVALID_ARGUMENT where the cursor is not of this store, or of a state that the store was taken back from.
-        RESOURCE_EXHAUSTED: this sidecar has as many watchers as it may.
+        A streamed change is effective here: this sidecar answers no Check from before it. The stream never ends by itself.
+        It ends UNAVAILABLE, with the time after which to call again, if the server stops or its view of the store is older
+        than its bound; a new call with the last cursor continues without a gap, on any sidecar of the store. It ends
+        INVALID_ARGUMENT if the cursor is not of this store, or of a state that the store was taken back from.
+        RESOURCE_EXHAUSTED: this sidecar has as many watchers as its limit allows.
 
         It is for the application itself: members of a tenant are asked about, and answered, by ListChanges.
         """

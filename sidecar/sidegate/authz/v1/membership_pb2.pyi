@@ -64,7 +64,7 @@ class _HeldDocumentsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeldDoc
     HELD_DOCUMENTS_TRANSFER: _HeldDocuments.ValueType  # 2
     """They become another member's."""
     HELD_DOCUMENTS_DELETE: _HeldDocuments.ValueType  # 3
-    """They are deleted, for whom the pack lets; where others stand in one of them the call fails with DOCUMENTS_HELD."""
+    """They are deleted, if the pack allows it; if other resources are in one of them the call fails with DOCUMENTS_HELD."""
 
 class HeldDocuments(_HeldDocuments, metaclass=_HeldDocumentsEnumTypeWrapper):
     """HeldDocuments is what becomes of the documents that a leaving member holds: those it owns, and those in its place."""
@@ -76,7 +76,7 @@ HELD_DOCUMENTS_KEEP: HeldDocuments.ValueType  # 1
 HELD_DOCUMENTS_TRANSFER: HeldDocuments.ValueType  # 2
 """They become another member's."""
 HELD_DOCUMENTS_DELETE: HeldDocuments.ValueType  # 3
-"""They are deleted, for whom the pack lets; where others stand in one of them the call fails with DOCUMENTS_HELD."""
+"""They are deleted, if the pack allows it; if other resources are in one of them the call fails with DOCUMENTS_HELD."""
 Global___HeldDocuments: _TypeAlias = HeldDocuments  # noqa: Y015
 
 @_typing.final
@@ -120,7 +120,7 @@ class Member(_message.Message):
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Output only: the IDs of the groups that the member itself stands in, sorted."""
+        """Output only: the IDs of the groups that the member itself belongs to, sorted."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -218,7 +218,7 @@ class Invitee(_message.Message):
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """IDs of groups to stand in; whoever invites may change these groups."""
+        """IDs of groups to join; the actor must be allowed to change these groups."""
 
     def __init__(
         self,
@@ -264,7 +264,7 @@ class InviteMembersRequest(_message.Message):
     csv: _builtins.str
     """A table as CSV with a header, of the columns email, phone, account, name, roles and groups, in any order."""
     partial: _builtins.bool
-    """Invite the rows that are right and tell what is wrong with the others; otherwise all are invited or none."""
+    """Invite the valid rows and report what is wrong with the others; otherwise all are invited or none."""
     validate_only: _builtins.bool
     """Check everything and write nothing."""
     actor: _builtins.str
@@ -351,7 +351,7 @@ class InvitationResult(_message.Message):
     MEMBER_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     place: _builtins.str
-    """Where the row stands, such as "invitees[0]", "addresses[2]", "csv:4" for line 4 or "spreadsheet:4" for row 4."""
+    """The position of the row, such as "invitees[0]", "addresses[2]", "csv:4" for line 4 or "spreadsheet:4" for row 4."""
     @_builtins.property
     def member(self) -> Global___Member:
         """The pending member, with its invitation."""
@@ -421,7 +421,7 @@ Global___AcceptInvitationRequest: _TypeAlias = AcceptInvitationRequest  # noqa: 
 
 @_typing.final
 class Registration(_message.Message):
-    """Registration is what a new account told of itself; it fills in, and takes nothing away."""
+    """Registration is the details of a new account; given details replace stored ones, empty ones change nothing."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -573,7 +573,7 @@ Global___CancelInvitationRequest: _TypeAlias = CancelInvitationRequest  # noqa: 
 
 @_typing.final
 class CancelInvitationResponse(_message.Message):
-    """CancelInvitationResponse says that the member is gone."""
+    """CancelInvitationResponse says that the member is deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -669,9 +669,9 @@ class ListMembersRequest(_message.Message):
     role: _builtins.str
     """A role held on the tenant."""
     group: _builtins.str
-    """The ID of a group that the member itself stands in."""
+    """The ID of a group that the member itself belongs to."""
     text: _builtins.str
-    """A text that stands in the ID, name, e-mail address or mobile number, whatever the case of its letters."""
+    """A text inside the ID, name, e-mail address or mobile number, whatever the case of its letters."""
     actor: _builtins.str
     """Who asks: "platform" or "member:<id>"; empty means the platform."""
     for_report: _builtins.bool
@@ -821,7 +821,7 @@ Global___RecordAccessRequest: _TypeAlias = RecordAccessRequest  # noqa: Y015
 
 @_typing.final
 class RecordAccessResponse(_message.Message):
-    """RecordAccessResponse says that the time is kept."""
+    """RecordAccessResponse says that the time is stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

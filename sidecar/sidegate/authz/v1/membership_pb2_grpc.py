@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class MembershipServiceStub:
-    """MembershipService keeps the members of tenants.
+    """MembershipService reads and writes the members of tenants.
 
     Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    nothing, and a read that is refused reveals nothing, not even whether the thing exists. Codes: PERMISSION_DENIED with
     the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
     SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
@@ -98,10 +98,10 @@ class MembershipServiceStub:
 
 
 class MembershipServiceServicer:
-    """MembershipService keeps the members of tenants.
+    """MembershipService reads and writes the members of tenants.
 
     Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    nothing, and a read that is refused reveals nothing, not even whether the thing exists. Codes: PERMISSION_DENIED with
     the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
     SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
@@ -121,14 +121,14 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResendInvitation(self, request, context):
-        """ResendInvitation makes a new token for a pending member; the old one works no more.
+        """ResendInvitation makes a new token for a pending member; the old one no longer works.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelInvitation(self, request, context):
-        """CancelInvitation withdraws an invitation; the pending member is gone then.
+        """CancelInvitation withdraws an invitation, which deletes the pending member.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,21 +156,21 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordAccess(self, request, context):
-        """RecordAccess notes when a member was last seen; this makes no revision.
+        """RecordAccess records when a member was last seen; this makes no revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeactivateMember(self, request, context):
-        """DeactivateMember pauses an active member, who keeps its roles; documents that it holds need a choice.
+        """DeactivateMember pauses an active member, which keeps its roles; documents that it holds need a choice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ActivateMember(self, request, context):
-        """ActivateMember lets an inactive member in again, with the roles it has kept.
+        """ActivateMember activates an inactive member again, with the roles it had.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -250,10 +250,10 @@ def add_MembershipServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MembershipService:
-    """MembershipService keeps the members of tenants.
+    """MembershipService reads and writes the members of tenants.
 
     Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    nothing, and a read that is refused reveals nothing, not even whether the thing exists. Codes: PERMISSION_DENIED with
     the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
     SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """

@@ -13,10 +13,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MembershipServiceStub:
-    """MembershipService keeps the members of tenants.
+    """MembershipService reads and writes the members of tenants.
 
     Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    nothing, and a read that is refused reveals nothing, not even whether the thing exists. Codes: PERMISSION_DENIED with
     the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
     SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
@@ -27,9 +27,9 @@ class MembershipServiceStub:
     AcceptInvitation: _aio.UnaryUnaryMultiCallable[_membership_pb2.AcceptInvitationRequest, _membership_pb2.AcceptInvitationResponse]
     """AcceptInvitation makes a pending member active; an invitation's token works once, until it expires."""
     ResendInvitation: _aio.UnaryUnaryMultiCallable[_membership_pb2.ResendInvitationRequest, _membership_pb2.ResendInvitationResponse]
-    """ResendInvitation makes a new token for a pending member; the old one works no more."""
+    """ResendInvitation makes a new token for a pending member; the old one no longer works."""
     CancelInvitation: _aio.UnaryUnaryMultiCallable[_membership_pb2.CancelInvitationRequest, _membership_pb2.CancelInvitationResponse]
-    """CancelInvitation withdraws an invitation; the pending member is gone then."""
+    """CancelInvitation withdraws an invitation, which deletes the pending member."""
     GetMember: _aio.UnaryUnaryMultiCallable[_membership_pb2.GetMemberRequest, _membership_pb2.GetMemberResponse]
     """GetMember returns a member."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_membership_pb2.ListMembersRequest, _membership_pb2.ListMembersResponse]
@@ -37,19 +37,19 @@ class MembershipServiceStub:
     UpdateMember: _aio.UnaryUnaryMultiCallable[_membership_pb2.UpdateMemberRequest, _membership_pb2.UpdateMemberResponse]
     """UpdateMember sets fields of a member."""
     RecordAccess: _aio.UnaryUnaryMultiCallable[_membership_pb2.RecordAccessRequest, _membership_pb2.RecordAccessResponse]
-    """RecordAccess notes when a member was last seen; this makes no revision."""
+    """RecordAccess records when a member was last seen; this makes no revision."""
     DeactivateMember: _aio.UnaryUnaryMultiCallable[_membership_pb2.DeactivateMemberRequest, _membership_pb2.DeactivateMemberResponse]
-    """DeactivateMember pauses an active member, who keeps its roles; documents that it holds need a choice."""
+    """DeactivateMember pauses an active member, which keeps its roles; documents that it holds need a choice."""
     ActivateMember: _aio.UnaryUnaryMultiCallable[_membership_pb2.ActivateMemberRequest, _membership_pb2.ActivateMemberResponse]
-    """ActivateMember lets an inactive member in again, with the roles it has kept."""
+    """ActivateMember activates an inactive member again, with the roles it had."""
     DeleteMember: _aio.UnaryUnaryMultiCallable[_membership_pb2.DeleteMemberRequest, _membership_pb2.DeleteMemberResponse]
     """DeleteMember deletes a member in two calls: the first returns a token, the second carries it and deletes."""
 
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
-    """MembershipService keeps the members of tenants.
+    """MembershipService reads and writes the members of tenants.
 
     Every call names its actor; the tenant's own pack decides whether that member may. A write that is refused changes
-    nothing, and a read that is refused tells nothing, not even whether the thing is there. Codes: PERMISSION_DENIED with
+    nothing, and a read that is refused reveals nothing, not even whether the thing exists. Codes: PERMISSION_DENIED with
     the reason and the rule, NOT_FOUND, ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION with a reason such as
     SEATS_TAKEN, LAST_HOLDER, DOCUMENTS_HELD, TENANT_SUSPENDED or WRONG_STATE.
     """
@@ -76,7 +76,7 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _membership_pb2.ResendInvitationRequest,
         context: _aio.ServicerContext[_membership_pb2.ResendInvitationRequest, _abc.Awaitable[_membership_pb2.ResendInvitationResponse]],
     ) -> _abc.Awaitable[_membership_pb2.ResendInvitationResponse]:
-        """ResendInvitation makes a new token for a pending member; the old one works no more."""
+        """ResendInvitation makes a new token for a pending member; the old one no longer works."""
 
     @_abc_1.abstractmethod
     def CancelInvitation(
@@ -84,7 +84,7 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _membership_pb2.CancelInvitationRequest,
         context: _aio.ServicerContext[_membership_pb2.CancelInvitationRequest, _abc.Awaitable[_membership_pb2.CancelInvitationResponse]],
     ) -> _abc.Awaitable[_membership_pb2.CancelInvitationResponse]:
-        """CancelInvitation withdraws an invitation; the pending member is gone then."""
+        """CancelInvitation withdraws an invitation, which deletes the pending member."""
 
     @_abc_1.abstractmethod
     def GetMember(
@@ -116,7 +116,7 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _membership_pb2.RecordAccessRequest,
         context: _aio.ServicerContext[_membership_pb2.RecordAccessRequest, _abc.Awaitable[_membership_pb2.RecordAccessResponse]],
     ) -> _abc.Awaitable[_membership_pb2.RecordAccessResponse]:
-        """RecordAccess notes when a member was last seen; this makes no revision."""
+        """RecordAccess records when a member was last seen; this makes no revision."""
 
     @_abc_1.abstractmethod
     def DeactivateMember(
@@ -124,7 +124,7 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _membership_pb2.DeactivateMemberRequest,
         context: _aio.ServicerContext[_membership_pb2.DeactivateMemberRequest, _abc.Awaitable[_membership_pb2.DeactivateMemberResponse]],
     ) -> _abc.Awaitable[_membership_pb2.DeactivateMemberResponse]:
-        """DeactivateMember pauses an active member, who keeps its roles; documents that it holds need a choice."""
+        """DeactivateMember pauses an active member, which keeps its roles; documents that it holds need a choice."""
 
     @_abc_1.abstractmethod
     def ActivateMember(
@@ -132,7 +132,7 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _membership_pb2.ActivateMemberRequest,
         context: _aio.ServicerContext[_membership_pb2.ActivateMemberRequest, _abc.Awaitable[_membership_pb2.ActivateMemberResponse]],
     ) -> _abc.Awaitable[_membership_pb2.ActivateMemberResponse]:
-        """ActivateMember lets an inactive member in again, with the roles it has kept."""
+        """ActivateMember activates an inactive member again, with the roles it had."""
 
     @_abc_1.abstractmethod
     def DeleteMember(

@@ -73,7 +73,7 @@ class RegisteredResource(_message.Message):
     """What it looked like, but for its owner; an update that carries it fails where the resource has changed since."""
     @_builtins.property
     def parents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it stands in, such as "template:nda", at most one of each type."""
+        """Its parents, such as "template:nda", at most one of each type."""
 
     @_builtins.property
     def properties(self) -> _struct_pb2.Struct:
@@ -212,7 +212,7 @@ Global___GetResourceResponse: _TypeAlias = GetResourceResponse  # noqa: Y015
 
 @_typing.final
 class CountResourcesRequest(_message.Message):
-    """CountResourcesRequest names what resources stand in."""
+    """CountResourcesRequest names the container."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -246,7 +246,7 @@ class CountResourcesResponse(_message.Message):
     LAST_CHANGE_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResourceCount]:
-        """How many stand in it themselves, by type; types without any are left out."""
+        """How many have it as a parent, by type; types without any are left out."""
 
     @_builtins.property
     def last_change_time(self) -> _timestamp_pb2.Timestamp:
@@ -314,7 +314,7 @@ class ListRegisteredResourcesRequest(_message.Message):
     type: _builtins.str
     """The type, such as "document"."""
     inside: _builtins.str
-    """What they stand in themselves, such as "template:nda"."""
+    """A parent of them, such as "template:nda"."""
     owner: _builtins.str
     """Who owns them: "member:<id>" or "group:<id>"."""
     actor: _builtins.str
@@ -413,12 +413,12 @@ class ListRelationsResponse(_message.Message):
     """The token of the next page; empty where this is the last one."""
     @_builtins.property
     def relations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Relation]:
-        """The relations: those on the resource itself first, then those on what it stands in, nearest first."""
+        """The relations: those on the resource itself first, then those on its ancestors, nearest first."""
 
     @_builtins.property
     def hidden(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the actor may not look into: parents, whose relations are not told, and groups that this page came by, of
-        which no more is told than that they hold a role.
+        """What the actor may not view: ancestors, whose relations are left out, and groups on this page, whose members are
+        left out.
         """
 
     def __init__(
@@ -451,17 +451,17 @@ class Relation(_message.Message):
     role: _builtins.str
     """The role's ID."""
     scope: _builtins.str
-    """What it is held on: the resource, or what it stands in."""
+    """What it is held on: the resource, or an ancestor of it."""
     holder: _builtins.str
     """Who holds it: "member:<id>" or "group:<id>"."""
     inherited: _builtins.bool
-    """Whether it is inherited from what the resource stands in."""
+    """Whether it is inherited from an ancestor of the resource."""
     implied: _builtins.bool
     """Whether the pack gives it without a grant, as to the members of a group on the group's folder."""
     @_builtins.property
     def through(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The groups through which it is held, from the one that holds it itself to the one that the holder stands in; empty
-        where the holder holds it itself.
+        """The groups through which it is held, from the one that holds it itself to the one that the holder belongs to;
+        empty if the holder holds it itself.
         """
 
     def __init__(
@@ -550,7 +550,7 @@ Global___CloneResourceResponse: _TypeAlias = CloneResourceResponse  # noqa: Y015
 
 @_typing.final
 class UpdateResourceRequest(_message.Message):
-    """UpdateResourceRequest sets what a resource is and where it stands."""
+    """UpdateResourceRequest sets the properties and the parents of a resource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -648,7 +648,7 @@ Global___DeleteResourceRequest: _TypeAlias = DeleteResourceRequest  # noqa: Y015
 
 @_typing.final
 class DeleteResourceResponse(_message.Message):
-    """DeleteResourceResponse says that the resource is gone."""
+    """DeleteResourceResponse says that the resource is deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -695,7 +695,7 @@ class HandOverRequest(_message.Message):
 
     @_builtins.property
     def resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Which resources, such as "document:d1"; empty means all documents: all of the types that nothing else stands in."""
+        """Which resources, such as "document:d1"; empty means all documents: all of the types that are no parents of others."""
 
     def __init__(
         self,
@@ -1014,7 +1014,7 @@ class ListQuotaUsageRequest(_message.Message):
     member: _builtins.str
     """The ID of a member."""
     group: _builtins.str
-    """The ID of a group: what members used while they stood in it, or in a group inside it."""
+    """The ID of a group: what members used while they belonged to it, or to a group inside it."""
     step: Global___QuotaStep.ValueType
     """Over what it is added up."""
     actor: _builtins.str
@@ -1110,7 +1110,7 @@ class QuotaUsage(_message.Message):
     assigned: _builtins.int
     """How much was set, shared out or applied with facts, less what was taken away by the same; so it can be negative."""
     actor: _builtins.str
-    """Of an entry: who did it, as history tells it."""
+    """Of an entry: who did it, as in the history."""
     quota: _builtins.int
     """Of an entry: what the member had left after it; unset where it had no quota any more."""
     @_builtins.property

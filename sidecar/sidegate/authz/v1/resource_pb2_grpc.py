@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ResourceServiceStub:
-    """ResourceService keeps registered resources. Who holds what on one is told by RoleService.ListGrants.
+    """ResourceService reads and writes registered resources. RoleService.ListGrants lists who holds what on one.
     """
 
     def __init__(self, channel):
@@ -83,7 +83,7 @@ class ResourceServiceStub:
 
 
 class ResourceServiceServicer:
-    """ResourceService keeps registered resources. Who holds what on one is told by RoleService.ListGrants.
+    """ResourceService reads and writes registered resources. RoleService.ListGrants lists who holds what on one.
     """
 
     def RegisterResource(self, request, context):
@@ -108,7 +108,7 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountResources(self, request, context):
-        """CountResources returns how many resources stand in a thing, and when whose it is was last active, but not which.
+        """CountResources returns how many resources are in a container and when its owner was last active, but not which ones.
 
         A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
         """
@@ -117,8 +117,8 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRelations(self, request, context):
-        """ListRelations returns who holds which role on a resource, page by page: on it, on what it stands in, and through
-        groups. Roles on the tenant, which are held on everything, are told by RoleService.ListGrants alone.
+        """ListRelations returns who holds which role on a resource, page by page: on it, on its ancestors, and through
+        groups. Roles on the tenant, which are held on everything, are listed only by RoleService.ListGrants.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,14 +132,14 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateResource(self, request, context):
-        """UpdateResource sets properties of a resource, and what it stands in.
+        """UpdateResource sets properties of a resource, and its parents.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteResource(self, request, context):
-        """DeleteResource deletes a resource with all that is held on it; one that others stand in stays.
+        """DeleteResource deletes a resource with all grants on it; a resource with others inside is not deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,7 +209,7 @@ def add_ResourceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ResourceService:
-    """ResourceService keeps registered resources. Who holds what on one is told by RoleService.ListGrants.
+    """ResourceService reads and writes registered resources. RoleService.ListGrants lists who holds what on one.
     """
 
     @staticmethod
@@ -457,7 +457,7 @@ class ResourceService:
 
 
 class QuotaServiceStub:
-    """QuotaService keeps how much each member may still send.
+    """QuotaService reads and writes how much each member may still send.
     """
 
     def __init__(self, channel):
@@ -494,7 +494,7 @@ class QuotaServiceStub:
 
 
 class QuotaServiceServicer:
-    """QuotaService keeps how much each member may still send.
+    """QuotaService reads and writes how much each member may still send.
     """
 
     def SetQuota(self, request, context):
@@ -572,7 +572,7 @@ def add_QuotaServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QuotaService:
-    """QuotaService keeps how much each member may still send.
+    """QuotaService reads and writes how much each member may still send.
     """
 
     @staticmethod

@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ResourceServiceStub:
-    """ResourceService keeps registered resources. Who holds what on one is told by RoleService.ListGrants."""
+    """ResourceService reads and writes registered resources. RoleService.ListGrants lists who holds what on one."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.RegisterResourceRequest, _resource_pb2.RegisterResourceResponse]
@@ -23,25 +23,25 @@ class ResourceServiceStub:
     ListRegisteredResources: _aio.UnaryUnaryMultiCallable[_resource_pb2.ListRegisteredResourcesRequest, _resource_pb2.ListRegisteredResourcesResponse]
     """ListRegisteredResources returns the registered resources of a tenant by type and ID, page by page."""
     CountResources: _aio.UnaryUnaryMultiCallable[_resource_pb2.CountResourcesRequest, _resource_pb2.CountResourcesResponse]
-    """CountResources returns how many resources stand in a thing, and when whose it is was last active, but not which.
+    """CountResources returns how many resources are in a container and when its owner was last active, but not which ones.
 
     A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
     """
     ListRelations: _aio.UnaryUnaryMultiCallable[_resource_pb2.ListRelationsRequest, _resource_pb2.ListRelationsResponse]
-    """ListRelations returns who holds which role on a resource, page by page: on it, on what it stands in, and through
-    groups. Roles on the tenant, which are held on everything, are told by RoleService.ListGrants alone.
+    """ListRelations returns who holds which role on a resource, page by page: on it, on its ancestors, and through
+    groups. Roles on the tenant, which are held on everything, are listed only by RoleService.ListGrants.
     """
     CloneResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.CloneResourceRequest, _resource_pb2.CloneResourceResponse]
     """CloneResource makes a resource like another; it belongs to who cloned it."""
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.UpdateResourceRequest, _resource_pb2.UpdateResourceResponse]
-    """UpdateResource sets properties of a resource, and what it stands in."""
+    """UpdateResource sets properties of a resource, and its parents."""
     DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_pb2.DeleteResourceRequest, _resource_pb2.DeleteResourceResponse]
-    """DeleteResource deletes a resource with all that is held on it; one that others stand in stays."""
+    """DeleteResource deletes a resource with all grants on it; a resource with others inside is not deleted."""
     HandOver: _aio.UnaryUnaryMultiCallable[_resource_pb2.HandOverRequest, _resource_pb2.HandOverResponse]
     """HandOver lets one member take over what another holds on resources, all of it or some, in one transaction."""
 
 class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ResourceService keeps registered resources. Who holds what on one is told by RoleService.ListGrants."""
+    """ResourceService reads and writes registered resources. RoleService.ListGrants lists who holds what on one."""
 
     @_abc_1.abstractmethod
     def RegisterResource(
@@ -73,7 +73,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_pb2.CountResourcesRequest,
         context: _aio.ServicerContext[_resource_pb2.CountResourcesRequest, _abc.Awaitable[_resource_pb2.CountResourcesResponse]],
     ) -> _abc.Awaitable[_resource_pb2.CountResourcesResponse]:
-        """CountResources returns how many resources stand in a thing, and when whose it is was last active, but not which.
+        """CountResources returns how many resources are in a container and when its owner was last active, but not which ones.
 
         A member is asked about by `monitored_with` of the thing's type in the tenant's own pack.
         """
@@ -84,8 +84,8 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_pb2.ListRelationsRequest,
         context: _aio.ServicerContext[_resource_pb2.ListRelationsRequest, _abc.Awaitable[_resource_pb2.ListRelationsResponse]],
     ) -> _abc.Awaitable[_resource_pb2.ListRelationsResponse]:
-        """ListRelations returns who holds which role on a resource, page by page: on it, on what it stands in, and through
-        groups. Roles on the tenant, which are held on everything, are told by RoleService.ListGrants alone.
+        """ListRelations returns who holds which role on a resource, page by page: on it, on its ancestors, and through
+        groups. Roles on the tenant, which are held on everything, are listed only by RoleService.ListGrants.
         """
 
     @_abc_1.abstractmethod
@@ -102,7 +102,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_pb2.UpdateResourceRequest,
         context: _aio.ServicerContext[_resource_pb2.UpdateResourceRequest, _abc.Awaitable[_resource_pb2.UpdateResourceResponse]],
     ) -> _abc.Awaitable[_resource_pb2.UpdateResourceResponse]:
-        """UpdateResource sets properties of a resource, and what it stands in."""
+        """UpdateResource sets properties of a resource, and its parents."""
 
     @_abc_1.abstractmethod
     def DeleteResource(
@@ -110,7 +110,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_pb2.DeleteResourceRequest,
         context: _aio.ServicerContext[_resource_pb2.DeleteResourceRequest, _abc.Awaitable[_resource_pb2.DeleteResourceResponse]],
     ) -> _abc.Awaitable[_resource_pb2.DeleteResourceResponse]:
-        """DeleteResource deletes a resource with all that is held on it; one that others stand in stays."""
+        """DeleteResource deletes a resource with all grants on it; a resource with others inside is not deleted."""
 
     @_abc_1.abstractmethod
     def HandOver(
@@ -123,7 +123,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_ResourceServiceServicer_to_server(servicer: ResourceServiceServicer, server: _aio.Server) -> None: ...
 
 class QuotaServiceStub:
-    """QuotaService keeps how much each member may still send."""
+    """QuotaService reads and writes how much each member may still send."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetQuota: _aio.UnaryUnaryMultiCallable[_resource_pb2.SetQuotaRequest, _resource_pb2.SetQuotaResponse]
@@ -143,7 +143,7 @@ class QuotaServiceStub:
     """
 
 class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
-    """QuotaService keeps how much each member may still send."""
+    """QuotaService reads and writes how much each member may still send."""
 
     @_abc_1.abstractmethod
     def SetQuota(

@@ -100,7 +100,7 @@ class Group(_message.Message):
     """The name for people."""
     @_builtins.property
     def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Output only: who stands in it, each "member:<id>" or "group:<id>", sorted."""
+        """Output only: its members, each "member:<id>" or "group:<id>", sorted."""
 
     def __init__(
         self,
@@ -527,7 +527,7 @@ Global___DeleteRoleRequest: _TypeAlias = DeleteRoleRequest  # noqa: Y015
 
 @_typing.final
 class DeleteRoleResponse(_message.Message):
-    """DeleteRoleResponse says that the role is gone."""
+    """DeleteRoleResponse says that the role is deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -775,7 +775,7 @@ Global___RevokeRoleResponse: _TypeAlias = RevokeRoleResponse  # noqa: Y015
 class ListGrantsRequest(_message.Message):
     """ListGrantsRequest asks for grants by exactly one of holder, scope and role.
 
-    Who may view a resource sees who holds what on it. To a member, what a holder holds on documents is told by scope alone.
+    An actor that may view a resource sees who holds what on it. Members see grants on documents only by scope.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -944,7 +944,7 @@ class CreateGroupRequest(_message.Message):
     """A unique ID of the request: the same request with the same ID is done once, and answered alike for a day."""
     @_builtins.property
     def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who stands in it from the start, each "member:<id>" or "group:<id>"."""
+        """Its first members, each "member:<id>" or "group:<id>"."""
 
     def __init__(
         self,
@@ -1184,7 +1184,7 @@ class AddGroupMembersRequest(_message.Message):
     """A unique ID of the request: the same request with the same ID is done once, and answered alike for a day."""
     @_builtins.property
     def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who shall stand in it, each "member:<id>" or "group:<id>"."""
+        """The members to add, each "member:<id>" or "group:<id>"."""
 
     def __init__(
         self,
@@ -1248,7 +1248,7 @@ class RemoveGroupMembersRequest(_message.Message):
     """A unique ID of the request: the same request with the same ID is done once, and answered alike for a day."""
     @_builtins.property
     def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who shall stand in it no more, each "member:<id>" or "group:<id>"."""
+        """The members to remove, each "member:<id>" or "group:<id>"."""
 
     def __init__(
         self,
@@ -1326,7 +1326,7 @@ Global___DeleteGroupRequest: _TypeAlias = DeleteGroupRequest  # noqa: Y015
 
 @_typing.final
 class DeleteGroupResponse(_message.Message):
-    """DeleteGroupResponse says that the group is gone."""
+    """DeleteGroupResponse says that the group is deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RoleServiceStub:
-    """RoleService keeps the roles that tenants make, and who holds which role on what.
+    """RoleService reads and writes the roles that tenants make, and who holds which role on what.
 
     Built-in roles are those of the tenant's pack: they are listed, and neither changed, renamed, deleted nor copied
     (BUILT_IN_ROLE).
@@ -101,7 +101,7 @@ class RoleServiceStub:
 
 
 class RoleServiceServicer:
-    """RoleService keeps the roles that tenants make, and who holds which role on what.
+    """RoleService reads and writes the roles that tenants make, and who holds which role on what.
 
     Built-in roles are those of the tenant's pack: they are listed, and neither changed, renamed, deleted nor copied
     (BUILT_IN_ROLE).
@@ -129,7 +129,7 @@ class RoleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GrantPermissions(self, request, context):
-        """GrantPermissions adds permissions to a role; they are in force when it returns.
+        """GrantPermissions adds permissions to a role; they are effective when it returns.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,7 +185,7 @@ class RoleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DelegateRole(self, request, context):
-        """DelegateRole hands the role that exactly one holds to another member; at no moment none or two hold it.
+        """DelegateRole moves the role that exactly one member holds to another; there is never no holder, and never two.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +263,7 @@ def add_RoleServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RoleService:
-    """RoleService keeps the roles that tenants make, and who holds which role on what.
+    """RoleService reads and writes the roles that tenants make, and who holds which role on what.
 
     Built-in roles are those of the tenant's pack: they are listed, and neither changed, renamed, deleted nor copied
     (BUILT_IN_ROLE).
@@ -595,7 +595,7 @@ class RoleService:
 
 
 class GroupServiceStub:
-    """GroupService keeps groups: teams, divisions, departments, and groups inside groups.
+    """GroupService reads and writes groups: teams, divisions, departments, and groups inside groups.
     """
 
     def __init__(self, channel):
@@ -642,7 +642,7 @@ class GroupServiceStub:
 
 
 class GroupServiceServicer:
-    """GroupService keeps groups: teams, divisions, departments, and groups inside groups.
+    """GroupService reads and writes groups: teams, divisions, departments, and groups inside groups.
     """
 
     def CreateGroup(self, request, context):
@@ -741,7 +741,7 @@ def add_GroupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GroupService:
-    """GroupService keeps groups: teams, divisions, departments, and groups inside groups.
+    """GroupService reads and writes groups: teams, divisions, departments, and groups inside groups.
     """
 
     @staticmethod

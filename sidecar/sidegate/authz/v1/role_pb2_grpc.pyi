@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RoleServiceStub:
-    """RoleService keeps the roles that tenants make, and who holds which role on what.
+    """RoleService reads and writes the roles that tenants make, and who holds which role on what.
 
     Built-in roles are those of the tenant's pack: they are listed, and neither changed, renamed, deleted nor copied
     (BUILT_IN_ROLE).
@@ -27,7 +27,7 @@ class RoleServiceStub:
     ListRoles: _aio.UnaryUnaryMultiCallable[_role_pb2.ListRolesRequest, _role_pb2.ListRolesResponse]
     """ListRoles returns the built-in roles, then those of the tenant's own by name, page by page."""
     GrantPermissions: _aio.UnaryUnaryMultiCallable[_role_pb2.GrantPermissionsRequest, _role_pb2.GrantPermissionsResponse]
-    """GrantPermissions adds permissions to a role; they are in force when it returns."""
+    """GrantPermissions adds permissions to a role; they are effective when it returns."""
     RevokePermissions: _aio.UnaryUnaryMultiCallable[_role_pb2.RevokePermissionsRequest, _role_pb2.RevokePermissionsResponse]
     """RevokePermissions takes permissions from a role; they are out of force when it returns."""
     RenameRole: _aio.UnaryUnaryMultiCallable[_role_pb2.RenameRoleRequest, _role_pb2.RenameRoleResponse]
@@ -43,10 +43,10 @@ class RoleServiceStub:
     ListGrants: _aio.UnaryUnaryMultiCallable[_role_pb2.ListGrantsRequest, _role_pb2.ListGrantsResponse]
     """ListGrants returns who holds what, by holder, by scope, or by role on the tenant."""
     DelegateRole: _aio.UnaryUnaryMultiCallable[_role_pb2.DelegateRoleRequest, _role_pb2.DelegateRoleResponse]
-    """DelegateRole hands the role that exactly one holds to another member; at no moment none or two hold it."""
+    """DelegateRole moves the role that exactly one member holds to another; there is never no holder, and never two."""
 
 class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
-    """RoleService keeps the roles that tenants make, and who holds which role on what.
+    """RoleService reads and writes the roles that tenants make, and who holds which role on what.
 
     Built-in roles are those of the tenant's pack: they are listed, and neither changed, renamed, deleted nor copied
     (BUILT_IN_ROLE).
@@ -82,7 +82,7 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _role_pb2.GrantPermissionsRequest,
         context: _aio.ServicerContext[_role_pb2.GrantPermissionsRequest, _abc.Awaitable[_role_pb2.GrantPermissionsResponse]],
     ) -> _abc.Awaitable[_role_pb2.GrantPermissionsResponse]:
-        """GrantPermissions adds permissions to a role; they are in force when it returns."""
+        """GrantPermissions adds permissions to a role; they are effective when it returns."""
 
     @_abc_1.abstractmethod
     def RevokePermissions(
@@ -146,12 +146,12 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _role_pb2.DelegateRoleRequest,
         context: _aio.ServicerContext[_role_pb2.DelegateRoleRequest, _abc.Awaitable[_role_pb2.DelegateRoleResponse]],
     ) -> _abc.Awaitable[_role_pb2.DelegateRoleResponse]:
-        """DelegateRole hands the role that exactly one holds to another member; at no moment none or two hold it."""
+        """DelegateRole moves the role that exactly one member holds to another; there is never no holder, and never two."""
 
 def add_RoleServiceServicer_to_server(servicer: RoleServiceServicer, server: _aio.Server) -> None: ...
 
 class GroupServiceStub:
-    """GroupService keeps groups: teams, divisions, departments, and groups inside groups."""
+    """GroupService reads and writes groups: teams, divisions, departments, and groups inside groups."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateGroup: _aio.UnaryUnaryMultiCallable[_role_pb2.CreateGroupRequest, _role_pb2.CreateGroupResponse]
@@ -170,7 +170,7 @@ class GroupServiceStub:
     """DeleteGroup deletes a group with all that it holds; one whose folder holds documents stays."""
 
 class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
-    """GroupService keeps groups: teams, divisions, departments, and groups inside groups."""
+    """GroupService reads and writes groups: teams, divisions, departments, and groups inside groups."""
 
     @_abc_1.abstractmethod
     def CreateGroup(

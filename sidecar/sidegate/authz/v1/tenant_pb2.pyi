@@ -513,8 +513,8 @@ class DeleteTenantRequest(_message.Message):
     name: _builtins.str
     """The tenant, such as "tenants/acme"."""
     confirmation_token: _builtins.str
-    """The token of the first call; without it nothing is deleted, and the answer carries one. It confirms the deletion of
-    as many members and resources as that answer told: where others have come since, the call fails with ABORTED.
+    """The token of the first call; without it nothing is deleted, and the answer carries one. It is valid for the
+    number of members and resources in that answer: if that has changed since, the call fails with ABORTED.
     """
     actor: _builtins.str
     """Who asks: "platform" or "member:<id>"; empty means the platform."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TenantServiceStub:
-    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+    """TenantService creates, updates, suspends, resumes and deletes tenants.
 
     In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
     TENANT_SUSPENDED; the platform goes on reading and writing.
@@ -76,7 +76,7 @@ class TenantServiceStub:
 
 
 class TenantServiceServicer:
-    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+    """TenantService creates, updates, suspends, resumes and deletes tenants.
 
     In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
     TENANT_SUSPENDED; the platform goes on reading and writing.
@@ -179,7 +179,7 @@ def add_TenantServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TenantService:
-    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+    """TenantService creates, updates, suspends, resumes and deletes tenants.
 
     In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
     TENANT_SUSPENDED; the platform goes on reading and writing.

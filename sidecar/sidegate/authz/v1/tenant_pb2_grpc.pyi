@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TenantServiceStub:
-    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+    """TenantService creates, updates, suspends, resumes and deletes tenants.
 
     In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
     TENANT_SUSPENDED; the platform goes on reading and writing.
@@ -38,7 +38,7 @@ class TenantServiceStub:
     """
 
 class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
-    """TenantService makes tenants, keeps their settings, and sees them through to their end.
+    """TenantService creates, updates, suspends, resumes and deletes tenants.
 
     In a suspended tenant nobody is allowed anything, and its members' writes fail with FAILED_PRECONDITION,
     TENANT_SUSPENDED; the platform goes on reading and writing.
