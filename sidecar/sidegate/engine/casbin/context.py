@@ -30,7 +30,7 @@ def split_request(request: Sequence[object], definition: Definition) -> tuple[En
     """
     values = tuple(request)
     if not values or not isinstance(values[0], EnforceContext):
-        return DEFAULT_CONTEXT, _sized(values, "r", definition)
+        return DEFAULT_CONTEXT, _checked_size(values, "r", definition)
     context, values = values[0], values[1:]
     sections = (
         (context.request, definition.requests),
@@ -45,10 +45,10 @@ def split_request(request: Sequence[object], definition: Definition) -> tuple[En
         refuse_deny_without_effects(definition, context.effect, context.policy)
     except ModelError as error:
         raise RequestError(str(error)) from error
-    return context, _sized(values, context.request, definition)
+    return context, _checked_size(values, context.request, definition)
 
 
-def _sized(values: tuple[object, ...], section: str, definition: Definition) -> tuple[object, ...]:
+def _checked_size(values: tuple[object, ...], section: str, definition: Definition) -> tuple[object, ...]:
     fields = definition.requests[section]
     if len(values) != len(fields):
         raise RequestError(f"{len(values)} values; `{section}` is defined with {len(fields)}")

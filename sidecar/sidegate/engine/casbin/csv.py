@@ -90,16 +90,16 @@ def _quoted_field(line: str, start: int) -> tuple[str, int | None] | None:
 
 def _plain_field(line: str, start: int) -> tuple[str, int | None]:
     """Return the value of a field up to the next comma outside of all brackets, and where the next one starts."""
-    opened: list[str] = []
+    open_brackets: list[str] = []
     for found in _BREAK.finditer(line, start):
         mark = found[0]
         if mark in "([":
-            opened.append(mark)
+            open_brackets.append(mark)
         elif mark in ")]":
-            if not opened or opened.pop() != _OPENER[mark]:
+            if not open_brackets or open_brackets.pop() != _OPENER[mark]:
                 raise ValueError(f"`{mark}` at column {found.start() + 1} closes no `{_OPENER[mark]}`")
-        elif not opened:
+        elif not open_brackets:
             return line[start : found.start()].strip(), found.end()
-    if opened:
-        raise ValueError(f"`{opened[-1]}` is never closed; it would hide the commas after it")
+    if open_brackets:
+        raise ValueError(f"`{open_brackets[-1]}` is never closed; it would hide the commas after it")
     return line[start:].strip(), None

@@ -89,7 +89,7 @@ def read_definition(text: str) -> Definition:
         raise ModelError(f"the model has {len(text)} characters; at most {_MAX_LENGTH} are allowed")
     kinds: dict[str, dict[str, _Entry]] = {letter: {} for letter in _TITLES.values()}
     for letter, entry in _entries(text):
-        _place(kinds[letter], letter, entry)
+        _add_entry(kinds[letter], letter, entry)
     for title, letter in _TITLES.items():
         _check_numbering(title, letter, kinds[letter])
     definition = Definition(
@@ -103,7 +103,7 @@ def read_definition(text: str) -> Definition:
     return definition
 
 
-def _place(section: dict[str, _Entry], letter: str, entry: _Entry) -> None:
+def _add_entry(section: dict[str, _Entry], letter: str, entry: _Entry) -> None:
     if not re.fullmatch(letter + r"([2-9]|[1-9]\d+)?", entry.key):
         raise ModelError(f"`{entry.key}` is not `{letter}`, `{letter}2`, …", line=entry.line)
     if entry.key in section:
@@ -130,10 +130,10 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield each line without its comment and with its number, continued lines joined; blank lines are skipped."""
     if text.startswith("\N{ZERO WIDTH NO-BREAK SPACE}"):
         raise ModelError("the file starts with a byte order mark; save it as UTF-8 without one", line=1)
-    waiting, started = "", 0
+    continued, started = "", 0
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
-        if not waiting and (not line or line[0] in "#;"):
+        if not continued and (not line or line[0] in "#;"):
             continue
         started = started or number
         content = _without_comment(line)
@@ -141,12 +141,12 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
             message = "a comment can't be inside a line that `\\` continues; write it on a line of its own above"
             raise ModelError(message, line=number)
         if content.endswith("\\"):
-            waiting += content[:-1].strip() + " "
+            continued += content[:-1].strip() + " "
             continue
-        yield started, waiting + content
-        waiting, started = "", 0
-    if waiting:
-        yield started, waiting.strip()
+        yield started, continued + content
+        continued, started = "", 0
+    if continued:
+        yield started, continued.strip()
 
 
 def _without_comment(line: str) -> str:

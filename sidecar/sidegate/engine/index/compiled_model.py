@@ -80,9 +80,9 @@ class CompiledModel:
 
     def compiler(self, section: str) -> RowCompiler:
         """Return what compiles the rows of a policy section."""
-        return _RowCompiler(tuple(self._bindings[section]), self._text)
+        return _RowCompiler(tuple(self._bindings[section]), self._compile_text)
 
-    def _text(self, binding: Binding, row: Row, ordinal: int) -> Any:
+    def _compile_text(self, binding: Binding, row: Row, ordinal: int) -> Any:
         text = row[binding.column + 1]
         if binding.function.startswith("eval "):
             return self._condition((row[0], binding.function[5:], text), row, ordinal)

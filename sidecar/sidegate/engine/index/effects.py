@@ -28,7 +28,7 @@ class EffectCombiner:
         self._otherwise = combination is Combination.DENY_OVERRIDE
         self._effect_column = effect_column
 
-    def of(
+    def combine(
         self, entries: Iterable[IndexedRule], verify: Closure | None, request: Values, resolver: RoleResolver
     ) -> Answer:
         """Verify rules in their order and stop at the first that decides; the last that matched is the explanation.

@@ -38,13 +38,13 @@ class ProgramParts:
 class IndexedProgram:
     """A compiled program; see `ports.Program`."""
 
-    __slots__ = ("_effects", "_finder", "_graphs", "_parts", "_size")
+    __slots__ = ("_combiner", "_finder", "_graphs", "_parts", "_size")
 
     def __init__(self, parts: ProgramParts) -> None:
         self._parts = parts
         self._graphs = parts.graphs.by_section
         self._size = len(parts.model.definition.requests["r"])
-        self._finder, self._effects = self._chosen_by(DEFAULT_CONTEXT)
+        self._finder, self._combiner = self._chosen_by(DEFAULT_CONTEXT)
 
     def plan(self) -> Plan:
         """Return how each conjunct of the matchers is used."""
@@ -58,15 +58,15 @@ class IndexedProgram:
             EvaluationError: the matcher or a condition that it reached can't be evaluated.
         """
         values = tuple(request)
-        finder, effects = self._finder, self._effects
+        finder, combiner = self._finder, self._combiner
         if len(values) != self._size or not finder.serves_default or values[0].__class__ is EnforceContext:
-            finder, effects, values = self._for_context(values)
+            finder, combiner, values = self._for_context(values)
         if links.by_domain:
             self._parts.graphs.check_links()
         resolver = RoleResolver(self._graphs, links)
         try:
             verify, entries = finder.candidates(values, resolver)
-            return effects.of(entries, verify, values, resolver)
+            return combiner.combine(entries, verify, values, resolver)
         except RowError as error:
             raise RequestError(f"a link of this evaluation: {error}") from error
         except RequestError:
@@ -113,7 +113,7 @@ class IndexedProgram:
         return finder, EffectCombiner(model.definition.effects[context.effect], model.effect_columns[section])
 
     def _for_context(self, request: tuple[object, ...]) -> tuple[CandidateFinder, EffectCombiner, tuple[object, ...]]:
-        """Return finder, effects and values for a request that names a context, or does not fit the default one.
+        """Return finder, combiner and values for a request that names a context, or does not fit the default one.
 
         Raises:
             RequestError: the request does not fit.

@@ -27,7 +27,7 @@ class Index:
     def __init__(self, steps: Sequence[IndexStep], entries: Sequence[IndexedRule]) -> None:
         self._steps = tuple(step.with_lengths_of(entries) if isinstance(step, PrefixStep) else step for step in steps)
         self._keys = tuple(key for step in self._steps for key in step.keys)
-        self._base = _built(entries, self._keys, 0)
+        self._base = _build(entries, self._keys, 0)
         self._added: Node = ()
 
     def find(self, request: Values, resolver: RoleResolver) -> Sequence[IndexedRule]:
@@ -59,9 +59,9 @@ class Index:
         index = object.__new__(Index)
         node = self._added
         for entry in removed:
-            node = _less(node, entry, self._keys, 0)
+            node = _without_rule(node, entry, self._keys, 0)
         for entry in added:
-            node = _more(node, entry, self._keys, 0)
+            node = _with_rule(node, entry, self._keys, 0)
         steps = tuple(step.with_lengths_of(added) if isinstance(step, PrefixStep) else step for step in self._steps)
         index._base, index._keys, index._steps, index._added = self._base, self._keys, steps, node
         return index
@@ -71,17 +71,17 @@ class Index:
         return [*_bucket(self._base, entry, self._keys), *_bucket(self._added, entry, self._keys)]
 
 
-def _built(entries: Sequence[IndexedRule], keys: tuple[Key, ...], depth: int) -> Node:
+def _build(entries: Sequence[IndexedRule], keys: tuple[Key, ...], depth: int) -> Node:
     if len(entries) <= SPLIT or depth == len(keys):
         return tuple(entries)
     key = keys[depth]
     groups: dict[object, list[IndexedRule]] = {}
     for entry in entries:
         groups.setdefault(key(entry), []).append(entry)
-    return {value: _built(group, keys, depth + 1) for value, group in groups.items()}
+    return {value: _build(group, keys, depth + 1) for value, group in groups.items()}
 
 
-def _more(node: Node, entry: IndexedRule, keys: tuple[Key, ...], depth: int) -> Node:
+def _with_rule(node: Node, entry: IndexedRule, keys: tuple[Key, ...], depth: int) -> Node:
     if isinstance(node, tuple):
         if len(node) < SPLIT or depth == len(keys):
             ordered = not node or node[-1][0] < entry[0]
@@ -98,16 +98,16 @@ def _put(
     level: HashTrieMap[object, Node], entry: IndexedRule, keys: tuple[Key, ...], depth: int
 ) -> HashTrieMap[object, Node]:
     key = keys[depth](entry)
-    return level.insert(key, _more(level.get(key) or (), entry, keys, depth + 1))
+    return level.insert(key, _with_rule(level.get(key) or (), entry, keys, depth + 1))
 
 
-def _less(node: Node, entry: IndexedRule, keys: tuple[Key, ...], depth: int) -> Node:
+def _without_rule(node: Node, entry: IndexedRule, keys: tuple[Key, ...], depth: int) -> Node:
     """Remove a rule; a level that becomes empty is removed too."""
     if isinstance(node, tuple):
         return tuple(other for other in node if other is not entry)
     assert isinstance(node, HashTrieMap)
     key = keys[depth](entry)
-    left = _less(node[key], entry, keys, depth + 1)
+    left = _without_rule(node[key], entry, keys, depth + 1)
     smaller: HashTrieMap[object, Node] = node.insert(key, left) if left else node.remove(key)
     return smaller or ()
 

@@ -48,15 +48,15 @@ class ValueStep:
 
     def descend(self, level: Level, request: Values, resolver: RoleResolver) -> list[Node]:
         """Look up the one key."""
-        found = level.get(self._asked(request, resolver))
+        found = level.get(self._request_key(request, resolver))
         return [] if found is None else [found]
 
     def narrow(self, bucket: Sequence[IndexedRule], request: Values, resolver: RoleResolver) -> list[IndexedRule]:
         """Compare each rule's values with those of the request."""
-        asked, key = self._asked(request, resolver), self._key
-        return [entry for entry in bucket if key(entry[1]) == asked]
+        wanted, key = self._request_key(request, resolver), self._key
+        return [entry for entry in bucket if key(entry[1]) == wanted]
 
-    def _asked(self, request: Values, resolver: RoleResolver) -> object:
+    def _request_key(self, request: Values, resolver: RoleResolver) -> object:
         """Return the key of a request; a value that is not a text becomes None, which no rule has."""
         key = self._request(request, (), (), resolver)
         if key.__class__ is not tuple:

@@ -44,7 +44,7 @@ def check_chain(graph: LinkGraph, name: str, domain: str) -> None:
     Raises:
         RowError: names the chain.
     """
-    chain = graph.chain_beyond(name, domain)
+    chain = graph.chain_too_long(name, domain)
     if chain:
         path = "` -> `".join(chain)
         raise RowError(f"the chain of roles `{path}` has {len(chain) - 1} links; Casbin follows at most {MAX_HOPS}")

@@ -15,7 +15,7 @@ from sidegate.model.rules import NO_LINKS, RoleLinks, Row
 
 MAX_HOPS: Final = 9
 """How many links of a chain Casbin follows: its manager counts ten levels, the subject is the first."""
-_NEAR: Final = MAX_HOPS + 1
+_MAX_NAMES_NEARBY: Final = MAX_HOPS + 1
 """Up to this number of names, with the subject's own, no chain can be too long."""
 _WITH_DOMAIN: Final = 4
 """Values of a row with a domain: section, holder, role, domain."""
@@ -134,8 +134,8 @@ class LinkGraph:
                         if role not in found:
                             found.add(role)
                             waiting.append(role)
-                    if len(waiting) > _NEAR:
-                        return _walked(name, lookups)
+                    if len(waiting) > _MAX_NAMES_NEARBY:
+                        return _walk_by_hops(name, lookups)
         return found
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> LinkGraph:
@@ -156,7 +156,7 @@ class LinkGraph:
         for row in plus:
             if (domain := domain_of(row)) not in patterns and (pattern := self._domains.compiled(domain)):
                 patterns[domain] = pattern
-            graph._put(domain, row[1], (*graph._roles(domain, row[1]), row[2]))
+            graph._set_roles(domain, row[1], (*graph._roles(domain, row[1]), row[2]))
         graph._size += len(plus)
         graph._set_patterns(patterns.values())
         return graph
@@ -173,7 +173,7 @@ class LinkGraph:
                 for role in roles:
                     yield ("g", holder, role, domain)
 
-    def chain_beyond(self, name: str, domain: str) -> list[str]:
+    def chain_too_long(self, name: str, domain: str) -> list[str]:
         """Return a chain of links from `name` to a role that is too far away, [] if there is none."""
         lookups = self._lookups(domain, NO_LINKS)
         before = {name: ""}
@@ -216,7 +216,7 @@ class LinkGraph:
         changed = None if self._changed is _UNCHANGED else self._changed.get(stored)
         if changed is None:
             return None if base is None else base.get
-        return changed.get if base is None else _front(changed, base)
+        return changed.get if base is None else _changed_first(changed, base)
 
     def _set_patterns(self, patterns: Iterable[Pattern]) -> None:
         found = [(pattern, lookup) for pattern in patterns if (lookup := self._lookup(pattern.text))]
@@ -230,7 +230,7 @@ class LinkGraph:
         roles = None if changed is None else changed.get(holder)
         return self._base.get(domain, {}).get(holder, ()) if roles is None else roles
 
-    def _put(self, domain: str, holder: str, roles: tuple[str, ...]) -> None:
+    def _set_roles(self, domain: str, holder: str, roles: tuple[str, ...]) -> None:
         holders = self._changed.get(domain)
         empty: HashTrieMap[str, tuple[str, ...]] = HashTrieMap()
         holders = empty if holders is None else holders
@@ -246,7 +246,7 @@ class LinkGraph:
         if row[2] not in roles:
             raise RowError(f"row {quoted(row)} can't be removed; it is not there")
         roles.remove(row[2])
-        self._put(domain_of(row), row[1], tuple(roles))
+        self._set_roles(domain_of(row), row[1], tuple(roles))
         self._size -= 1
 
 
@@ -255,7 +255,7 @@ def domain_of(row: Row) -> str:
     return row[3] if len(row) == _WITH_DOMAIN else ""
 
 
-def _walked(name: str, lookups: Sequence[Lookup]) -> set[str]:
+def _walk_by_hops(name: str, lookups: Sequence[Lookup]) -> set[str]:
     """Walk link by link, where so many names are found that one of them might be too far away."""
     found, frontier = {name}, [name]
     for _ in range(MAX_HOPS):
@@ -270,7 +270,7 @@ def _walked(name: str, lookups: Sequence[Lookup]) -> set[str]:
     return found
 
 
-def _front(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, Sequence[str]]) -> Lookup:
+def _changed_first(changed: HashTrieMap[str, tuple[str, ...]], base: Mapping[str, Sequence[str]]) -> Lookup:
     """Return a lookup that prefers the changed holders."""
 
     def lookup(holder: str) -> Sequence[str] | None:

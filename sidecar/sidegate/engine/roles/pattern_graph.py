@@ -35,7 +35,7 @@ class PatternGraph:
         self._links = links
         self._graphs = {domain: self._graph(domain) for domain in links}
 
-    def roles_of(self, name: str, domain: str, links: RoleLinks) -> _Asked:
+    def roles_of(self, name: str, domain: str, links: RoleLinks) -> _RolesOfName:
         """Return the roles of `name`, known names and names that match a reached pattern.
 
         Raises:
@@ -44,7 +44,7 @@ class PatternGraph:
         if links.by_domain:
             raise RequestError("links of one evaluation can't be given where names are patterns")
         graph = self._graphs.get(domain)
-        return (self._graph(domain) if graph is None else graph).ask(name)
+        return (self._graph(domain) if graph is None else graph).roles_of(name)
 
     def changed(self, added: Iterable[Row], removed: Iterable[Row]) -> PatternGraph:
         """Return a new graph with other links; it is built from all rows, since their order counts.
@@ -75,15 +75,15 @@ class _Graph:
         self._patterns: dict[str, Pattern] = {}
         self._match = match
         for holder, role in links:
-            self._know(holder)
-            self._know(role)
+            self._add_name(holder)
+            self._add_name(role)
             self._link(holder, role)
             for name in self._matching(holder):
                 self._link(name, role)
             for name in self._matching(role):
                 self._link(role, name)
 
-    def ask(self, name: str) -> _Asked:
+    def roles_of(self, name: str) -> _RolesOfName:
         """Walk up from `name`, which takes over the links of the patterns it matches if it is new."""
         own: Mapping[str, set[str]] = {}
         if name not in self.roles:
@@ -98,13 +98,13 @@ class _Graph:
             entered |= further
             frontier = further - found
             found |= frontier
-        return _Asked(self, found, entered)
+        return _RolesOfName(self, found, entered)
 
     def patterns_of(self, name: str) -> list[str]:
         """Return the known names that `name` matches as a pattern."""
-        return [text for text, pattern in self._patterns.items() if _tested(pattern, name)]
+        return [text for text, pattern in self._patterns.items() if _matches(pattern, name)]
 
-    def _know(self, name: str) -> None:
+    def _add_name(self, name: str) -> None:
         if name in self.roles:
             return
         matched = self.patterns_of(name)
@@ -129,10 +129,10 @@ class _Graph:
         pattern = self._patterns.get(name)
         if pattern is None:
             return []
-        return [other for other in self.roles if other != name and _tested(pattern, other)]
+        return [other for other in self.roles if other != name and _matches(pattern, other)]
 
 
-class _Asked:
+class _RolesOfName:
     """The roles of one name: `found` with itself, `entered` those that a link led to."""
 
     __slots__ = ("_entered", "_found", "_graph")
@@ -150,7 +150,7 @@ class _Asked:
         return any(pattern in self._entered for pattern in self._graph.patterns_of(role))
 
 
-def _tested(pattern: Pattern, name: str) -> bool:
+def _matches(pattern: Pattern, name: str) -> bool:
     try:
         return pattern(name)
     except Exception:  # noqa: BLE001 - a name that can't be matched, such as no IP address, does not match
