@@ -205,7 +205,7 @@ class LinkGraph:
         elif own is not None:
             lookups.append(own.get)
         if self._sometimes:
-            lookups += [look for p, look in self._sometimes if p.text != domain and matches(p, domain)]
+            lookups += [lookup for p, lookup in self._sometimes if p.text != domain and matches(p, domain)]
         if links.by_domain:
             holds = self._domains.holds
             lookups += [holders.get for stored, holders in links.by_domain.items() if holds(stored, domain)]
