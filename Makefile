@@ -25,7 +25,7 @@ run: $(STAMP) ## start the sidecar on its embedded default, with a demo tenant
 	@mkdir -p .sidegate
 	@$(BIN)/sidegate serve --database sqlite:///.sidegate/demo.db --demo
 
-lint: $(STAMP) proto/.googleapis ## check style, types, architecture and contract
+lint: $(STAMP) ## check style, types, architecture and contract
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -55,22 +55,17 @@ bench: $(STAMP) ## measure the engine beside pycasbin; takes ten minutes
 
 proto: $(STAMP) ## generate the Python code of the wire contract (CHECK=1 compares instead)
 	@out=$(if $(CHECK),$(OUT),sidecar); mkdir -p $$out; \
-	$(BIN)/python -m grpc_tools.protoc -I proto -I $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
-	  --python_out=$$out --grpc_python_out=$$out \
+	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=$$out --grpc_python_out=$$out \
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --mypy_out=quiet:$$out \
 	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --mypy_grpc_out=quiet,only_async:$$out $(PROTOS); \
 	$(if $(CHECK),diff -r -x __init__.py -x __pycache__ -x py.typed $$out/sidegate/authz/v1 $(GENERATED) && echo "generated code is current",true)
-
-proto/.googleapis: $(STAMP)
-	@mkdir -p $@/google/rpc
-	@cp $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/google/rpc/status.proto $@/google/rpc/
 
 docs: $(STAMP) ## write the pages that are made from code: settings, and each pack's table
 	$(BIN)/python -m sidegate.cli.configuration_page > docs/configuration.md
 	$(BIN)/python -m sidegate.policy.describe.readme policies/*
 
-proto-baseline: proto/.googleapis ## accept today's wire contract as the one that must not break
+proto-baseline: $(STAMP) ## accept today's wire contract as the one that must not break
 	cd proto && ../$(BIN)/buf build --path sidegate -o baseline.binpb
 
 clean: ## remove everything that can be made again
-	rm -rf $(VENV) .sidegate dist build proto/.googleapis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .sidegate dist build .mypy_cache .ruff_cache .pytest_cache

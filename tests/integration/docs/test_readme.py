@@ -40,9 +40,9 @@ def steady(output: str) -> str:
 
 @pytest.fixture
 def home(tmp_path) -> Path:
-    """A working directory in which the project's virtual environment is called as the README calls it."""
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv/bin").symlink_to(BIN)
+    """A working directory with the project's virtual environment and its contract, named as the README names them."""
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    (tmp_path / "proto").symlink_to(ROOT / "proto")
     return tmp_path
 
 
