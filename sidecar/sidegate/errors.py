@@ -22,7 +22,7 @@ SidegateError
 ├── NotFound                what the request names is not there
 ├── AlreadyExists           what the request would make is there
 ├── StaleEtag               what the request would alter was altered since it was read
-├── NotPossible             the state of the tenant stands against it
+├── NotPossible             the state of the tenant forbids it
 │   ├── WrongState          the member's status, the invitation's or the tenant's
 │   ├── TenantSuspended     the tenant is suspended, and only the platform works on it
 │   ├── SeatsTaken          all seats are taken
@@ -53,7 +53,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in a file: where it stands (`line` counts from 1, 0 where unknown) and what would be right."""
+    """One error in a file: where it is (`line` counts from 1, 0 where unknown) and what is expected."""
 
     file: str
     line: int
@@ -73,7 +73,7 @@ class SidegateError(Exception):
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What clients are told beside the reason, by name."""
+        """What clients receive besides the reason, by name."""
         return MappingProxyType({})
 
 
@@ -279,7 +279,7 @@ class StaleEtag(SidegateError):
 
 
 class NotPossible(SidegateError):
-    """The state of the tenant stands against it; the same call can't succeed until that changes."""
+    """The state of the tenant forbids the call; it can't succeed until that state changes."""
 
     reason = "NOT_POSSIBLE"
 

@@ -1,7 +1,7 @@
 """YAML documents whose every value knows its line.
 
 The YAML read here is the 1.2 core schema without tags and aliases: `on`, `no` and dates are strings,
-a key stands once, and a document can't grow while it is read.
+a key occurs once, and a document can't expand while it is read.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Document:
         return Fault(self.file, self.line(path), ".".join(map(str, path)), message)
 
     def part(self, key: str) -> Document:
-        """Return what stands under a top-level key as a document of its own, lines as in this file."""
+        """Return the value of a top-level key as a document of its own, with the lines of this file."""
         assert isinstance(self.value, dict)
         lines = {path[1:]: line for path, line in self.lines.items() if path[:1] == (key,)}
         return Document(self.file, self.value[key], lines)

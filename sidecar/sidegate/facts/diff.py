@@ -28,8 +28,8 @@ _OPEN = frozenset({"settings", "properties"})
 def difference(old: TenantFacts | None, new: TenantFacts) -> tuple[Change, ...]:
     """Return the changes that make `old` (None: not there yet) into `new`; none where the two are equal.
 
-    What is made or altered comes first, kinds that others refer to before those that refer to them; then what
-    is removed, the other way round. So no change meets a holder, group or scope that is gone already.
+    Created and updated entries come first, the kinds that others refer to before the kinds that refer to them; then
+    the deleted ones, in reverse order. So no change refers to a holder, group or scope that is already deleted.
     """
     return between({} if old is None else to_entries(old), to_entries(new))
 
@@ -37,8 +37,8 @@ def difference(old: TenantFacts | None, new: TenantFacts) -> tuple[Change, ...]:
 def between(before: Entries, after: Entries) -> tuple[Change, ...]:
     """Return the changes from some entries to others, in the same order."""
     put = [entry for entry, payload in after.items() if entry not in before or _differs(before[entry], payload)]
-    gone = [entry for entry in before if entry not in after]
-    ordered = (*sorted(put, key=_rank), *sorted(gone, key=_rank, reverse=True))
+    deleted = [entry for entry in before if entry not in after]
+    ordered = (*sorted(put, key=_rank), *sorted(deleted, key=_rank, reverse=True))
     return tuple(Change(*entry, before=before.get(entry), after=after.get(entry)) for entry in ordered)
 
 
@@ -52,7 +52,7 @@ def _differs(left: Payload, right: Payload) -> bool:
 
 
 def _is_other_kind(left: Json, right: Json) -> bool:
-    """Return whether two equal values differ as JSON: unlike Python, it tells true from 1."""
+    """Return whether two equal values differ as JSON: `true` and `1` differ here, unlike in Python."""
     if isinstance(left, dict) and isinstance(right, dict):
         return any(_is_other_kind(value, right[name]) for name, value in left.items())
     if isinstance(left, list) and isinstance(right, list):

@@ -1,4 +1,4 @@
-"""A facts document that was read: the facts of its tenants, and where in the file each of them stands."""
+"""A facts document that was read: the facts of its tenants, and the path of each in the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sidegate.model.entry import EntryKey
 from sidegate.model.facts import Grant, TenantFacts
 
 Places: TypeAlias = Mapping[EntryKey, Path]
-"""Where the grants and group members of one tenant stand, in the order of the document."""
+"""The paths of the grants and group members of one tenant, in the order of the document."""
 
 _SECTIONS: Mapping[EntryKind, str] = {
     EntryKind.MEMBER: "members",

@@ -51,7 +51,7 @@ def facts_of(document: Document) -> FactsDocument:
 
 
 class _TenantReader:
-    """Reads one tenant and notes where its grants and group members stand."""
+    """Reads one tenant and records the paths of its grants and group members."""
 
     def __init__(self, tenant: str, written: Mapping[str, Any]) -> None:
         self._tenant = tenant

@@ -51,7 +51,7 @@ def _tenant(facts: TenantFacts) -> Iterator[str]:
 
 
 def _sort_grants(facts: TenantFacts) -> tuple[Mapping[str, Sequence[str]], Mapping[str, str], Sequence[Grant]]:
-    """Return the grants that stand at a member, those that stand at a resource, and all others."""
+    """Return the grants written with a member, those written with a resource, and all others."""
     scope = ref(TENANT, facts.id)
     roles: defaultdict[str, list[str]] = defaultdict(list)
     owners: defaultdict[str, list[Grant]] = defaultdict(list)

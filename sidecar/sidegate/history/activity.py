@@ -26,21 +26,21 @@ _KEPT_AS: Final[Mapping[InstanceOf, EntryKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Monitored:
-    """How many resources of each type stand in a thing, and when those whose it is last changed anything, if ever."""
+    """How many resources of each type an instance holds, and when its owners last changed anything, if ever."""
 
     counts: Mapping[str, int]
     last_change_at: datetime | None = None
 
 
 class Monitoring:
-    """Tells how much there is in a thing, and never what."""
+    """Counts what is in an instance, without listing it."""
 
     def __init__(self, store: HistoryStore, reader: ReadRunner) -> None:
         self._store = store
         self._reader = reader
 
     async def count(self, tenant: str, reference: str, caller: Caller) -> Monitored:
-        """Return how much stands in a thing, such as a workspace.
+        """Return how many resources an instance, such as a workspace, holds.
 
         Raises:
             NotPermitted: the pack denies it.

@@ -1,4 +1,4 @@
-"""What changed in a tenant, also in one that is gone."""
+"""The changes of a tenant, also of a deleted one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sidegate.ports.history_store import HistoryStore
 
 
 class History:
-    """Tells the recorded changes of tenants; of one that is gone to the platform alone."""
+    """Lists the recorded changes of tenants; those of a deleted tenant are for the platform only."""
 
     def __init__(self, store: HistoryStore, reader: ReadRunner) -> None:
         self._store = store

@@ -14,7 +14,7 @@ from sidegate.ports.history_store import HistoryStore
 
 
 class Past:
-    """Exports tenants as they were, also those that are gone."""
+    """Exports tenants as they were, also deleted ones."""
 
     def __init__(self, store: HistoryStore, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
@@ -35,7 +35,7 @@ class Past:
 
     async def _at_revision(self, tenant: str, revision: Revision) -> TenantFacts:
         if revision != await self._store.revision(tenant, revision.number):
-            message = f"tenant `{tenant}` has no such revision: expected one that a write here told"
+            message = f"tenant `{tenant}` has no such revision: expected one that a write returned"
             raise InvalidInput(Violation("at_revision", message))
         facts = await self._store.load_at(tenant, revision.number)
         if facts is None:

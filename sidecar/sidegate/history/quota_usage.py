@@ -18,7 +18,7 @@ from sidegate.ports.history_store import HistoryStore
 
 
 class Usage:
-    """Tells the use of quota; of a tenant that is gone to the platform alone."""
+    """Reports the use of quota; that of a deleted tenant is for the platform only."""
 
     def __init__(self, store: HistoryStore, reader: ReadRunner) -> None:
         self._store = store
@@ -66,7 +66,7 @@ class Usage:
 
 
 async def _require_right(step: CommandContext, holder: str) -> None:
-    """Ask about the one member, else about the quota of all: what a group used tells of each that stands in it."""
+    """Ask about the one member, else about the quota of all: a group's usage reveals that of each of its members."""
     if step.caller.is_platform:
         return
     type_, id_ = split_ref(holder)

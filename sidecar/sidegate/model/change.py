@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RecordedChange:
-    """A change as the feed tells it; `sequence` only grows, across all tenants, and `revision` is a number."""
+    """A change as the feed reports it; `sequence` only grows, across all tenants, and `revision` is a number."""
 
     sequence: int
     tenant: str
@@ -62,10 +62,10 @@ class RecordedChange:
 
 @dataclass(frozen=True, slots=True)
 class ChangeQuery:
-    """Which changes of a tenant to tell: every condition that is given must hold.
+    """Which changes of a tenant to list: every given condition must hold.
 
-    `subjects` are references that a change must all name; `actor_group` is a group in which its actor stood when it was
-    made, or in a group inside it; `until` is the first moment that is too late.
+    `subjects` are references that a change must all name; `actor_group` is a group that the actor belonged to when
+    the change was made, directly or through a group inside it; `until` is exclusive.
     """
 
     subjects: tuple[str, ...] = ()

@@ -43,7 +43,7 @@ def to_entries(facts: TenantFacts) -> dict[EntryKey, Payload]:
 
 
 def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
-    """Return the facts that `to_entries` made these entries of, in whatever order they stand.
+    """Return the facts that `to_entries` made these entries of, in any order.
 
     Raises:
         InvalidInput: the tenant's own entry is missing, or the group of a group member.
@@ -70,7 +70,7 @@ def from_entries(tenant_id: str, entries: Entries) -> TenantFacts:
 
 
 def actor_subject(group: str) -> str:
-    """Return what the changes are found by whose actor stood in a group, given by its reference."""
+    """Return the index value of changes whose actor belonged to a group, given by its reference."""
     return f"actor/{group}"
 
 
@@ -123,12 +123,12 @@ def resource_payload(resource: StoredResource) -> Payload:
 
 
 def resource_from_entry(reference: str, payload: Payload) -> StoredResource:
-    """Return the resource that one entry of it tells."""
+    """Return the resource that its entry describes."""
     return _resource(reference, payload)
 
 
 def member_from_entry(id_: str, payload: Payload) -> Member:
-    """Return the member that one entry of it tells."""
+    """Return the member that its entry describes."""
     return _member(id_, payload)
 
 

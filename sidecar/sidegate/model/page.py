@@ -50,7 +50,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """A member as lists show it: `roles` are those held on the tenant itself, `groups` those it stands in itself.
+    """A member as lists show it: `roles` are those held on the tenant itself, `groups` the direct ones.
 
     `created_at` is None of one that is only about to be written.
     """
@@ -65,7 +65,7 @@ class MemberRecord:
 
 @dataclass(frozen=True, slots=True)
 class MemberQuery:
-    """Which members to list: every condition that is given must hold; `text` stands in ID, name, e-mail or phone."""
+    """Which members to list: every given condition must hold; ID, name, e-mail or phone contains `text`."""
 
     status: MemberStatus | None = None
     role: str = ""
@@ -97,7 +97,7 @@ class Relation(StrEnum):
     GRANTS_OF = "grants_of"  # grants by their holder
     GRANTS_ON = "grants_on"  # grants by their scope
     GRANTS_AS = "grants_as"  # grants on the tenant by their role
-    GROUPS_OF = "groups_of"  # group members by who stands in the group
+    GROUPS_OF = "groups_of"  # group members by the member or group that belongs
     INSIDE = "inside"  # group members by the group's ID
     CHILDREN = "children"  # resources by a parent
     EMAIL = "email"  # members by their case-folded e-mail

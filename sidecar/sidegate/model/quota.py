@@ -58,9 +58,9 @@ class QuotaUse:
 
 @dataclass(frozen=True, slots=True)
 class UsageQuery:
-    """Whose use of quota to tell and when; `until` is the first moment, or day, that is too late.
+    """Whose use of quota to report, and from when until when; `until` is exclusive.
 
-    `holder` is the reference of a member, or of a group for those that stood in it; "" is every one of both.
+    `holder` is the reference of a member, or of a group for those that belonged to it; "" means every member and group.
     """
 
     holder: str = ""

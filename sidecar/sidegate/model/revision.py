@@ -23,7 +23,7 @@ class Revision:
 
     @classmethod
     def made(cls, number: int, at: datetime | None) -> Revision:
-        """Return the revision of a number that was made at a moment; None where its change is not kept any more."""
+        """Return the revision of a number and its time; `at` is None if its change is no longer stored."""
         return cls(number, 0 if at is None else (at - _EPOCH) // _MICROSECOND)
 
 

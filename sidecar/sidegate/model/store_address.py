@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:,/?#@\s]*)(?::[0-9]{1,5})?"
 _FILE = re.compile(r"sqlite:///.+", re.DOTALL)
-# What would separate parts of the address stands escaped in a password, or no reader could tell where it ends.
+# A password must escape the characters that separate the parts of an address; else its end would be ambiguous.
 _SERVER = re.compile(
     rf"(?P<scheme>postgresql://)(?:[^@/?#\s]*@)?(?P<place>{_HOST}(?:,{_HOST})*(?:/[^?#@\s]*)?)(?:\?[^#@\s]*)?"
 )
@@ -30,7 +30,7 @@ _MAX_PORT: Final = 65_535
 
 
 class RedisKind(StrEnum):
-    """How the servers behind an address of Redis stand together."""
+    """How the servers behind an address of Redis are organized."""
 
     STANDALONE = "standalone"
     SENTINEL = "sentinel"
@@ -139,7 +139,7 @@ def _node(node: str, port: int) -> tuple[str, int]:
 
 
 def _within(kind: RedisKind, path: str) -> tuple[str, int]:
-    """Return the master's name and the number of the database that a path tells."""
+    """Return the master's name and the number of the database that a path contains."""
     if kind is RedisKind.CLUSTER:
         if path:
             raise ValueError("a cluster has neither a master's name nor numbered databases")
@@ -148,7 +148,7 @@ def _within(kind: RedisKind, path: str) -> tuple[str, int]:
         return "", _numbered(path)
     master, _, number = path.partition("/")
     if not master:
-        raise ValueError("the master's name stands behind the sentinels, as in `/mymaster`")
+        raise ValueError("the master's name comes after the sentinels, as in `/mymaster`")
     return unquote(master), _numbered(number)
 
 

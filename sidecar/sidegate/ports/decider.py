@@ -9,7 +9,7 @@ from sidegate.model.question import Request
 
 
 class Decider(Protocol):
-    """One step on the way of a Check; each step wraps the next, their order stands in `bootstrap`."""
+    """One step on the path of a Check; each step wraps the next, and `bootstrap` defines their order."""
 
     async def decide(self, request: Request) -> Decision:
         """Answer a request.

@@ -1,4 +1,4 @@
-"""The port of the store of facts: read on first touch, written all or nothing, followed by its feed."""
+"""The port of the store of facts: read on first use, written all or nothing, followed by its feed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sidegate.model.revision import Revision
 
 
 class RevisionReader(Protocol):
-    """Tells which revisions there are and were."""
+    """Looks up the current and past revisions."""
 
     async def revision(self, tenant: str, number: int) -> Revision | None:
-        """Return the revision that bears a number in a tenant's history, also of one that is gone; None for none.
+        """Return the revision of a number in a tenant's history, also of a deleted tenant; None if there is none.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -23,7 +23,7 @@ class RevisionReader(Protocol):
 
 
 class FactsReader(RevisionReader, Protocol):
-    """Reads facts on first touch."""
+    """Reads facts on first use."""
 
     async def tenant_head(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant.
@@ -53,7 +53,7 @@ class FactsReader(RevisionReader, Protocol):
 
 
 class FactsStore(FactsReader, Protocol):
-    """Keeps the facts durably: current state, the changes that led there, and a revision per tenant."""
+    """Stores the facts durably: current state, the changes that led there, and a revision per tenant."""
 
     async def tenants(self) -> Sequence[str]:
         """Return the IDs of all tenants, sorted."""
@@ -79,10 +79,10 @@ class FactsStore(FactsReader, Protocol):
 
         A tenant without changes keeps its revision and is not in the answer. `expected` holds the number of the
         revision from which each tenant's changes were computed, 0 for a tenant that is not there yet; a tenant without
-        changes may stand there too, so that the write depends on what was read of it. Changes hold in their order;
+        changes may be listed there too, so that the write depends on what was read of it. Changes hold in their order;
         removing a tenant (`after` None) removes all of it but its changes, and its revisions are never used again.
         Each revision of a tenant is later than the one before, whatever clocks say.
-        `receipt` is kept with each changed tenant for at least a day.
+        `receipt` is stored with each changed tenant for at least a day.
 
         Raises:
             InvalidInput: the changes don't fit together, or hold what can't be stored; nothing was written.

@@ -7,22 +7,22 @@ from typing import Protocol
 
 
 class Hints(Protocol):
-    """Tells sidecars that something was written, best effort: who misses a hint only sees the write later."""
+    """Notifies sidecars of writes, best effort: a sidecar that misses a hint only sees the write later."""
 
     def listen(self) -> AsyncGenerator[None]:
         """Yield whenever there may be something new, and whenever it begins to listen: hints until then were missed.
 
-        Several hints may come as one. It connects anew by itself, with growing pauses, and never ends nor raises.
+        Several hints may come as one. It reconnects by itself, with growing pauses, and never ends nor raises.
         """
         ...
 
     def publish(self) -> None:
-        """Tell all who listen, without waiting for it and without raising."""
+        """Notify all listeners, without waiting and without raising."""
         ...
 
     @property
     def connected(self) -> bool:
-        """Whether hints would be heard now."""
+        """Whether hints would be received now."""
         ...
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from sidegate.ports.facts_store import RevisionReader
 
 
 class HistoryStore(RevisionReader, Protocol):
-    """Reads what was, also of tenants that are gone.
+    """Reads past states, also of deleted tenants.
 
     All raise StoreUnavailable where the store does not answer.
     """
@@ -31,7 +31,7 @@ class HistoryStore(RevisionReader, Protocol):
     ) -> tuple[Sequence[QuotaTotal], Revision]:
         """Return up to `limit` totals by period and holder, beyond a start and a holder; and the tenant's revision.
 
-        A period has only what the query's days have of it, and is told only where something was used.
+        A period counts only the days of the query, and is returned only if something was used in it.
         """
         ...
 

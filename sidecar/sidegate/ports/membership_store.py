@@ -27,7 +27,7 @@ from sidegate.ports.facts_store import FactsStore
 class MembershipStore(FactsStore, Protocol):
     """Reads what one step of the membership needs, never a whole tenant.
 
-    Each read comes from one consistent view and tells the tenant's revision, NO_REVISION where there is no such tenant.
+    Each read comes from one consistent view and returns the tenant's revision, NO_REVISION for an unknown tenant.
     All raise StoreUnavailable where the store does not answer.
     """
 
@@ -38,7 +38,7 @@ class MembershipStore(FactsStore, Protocol):
     async def related(
         self, tenant: str, relation: Relation, values: Iterable[str]
     ) -> tuple[Mapping[EntryKey, Payload], Revision]:
-        """Return the entries that stand in a relation to any of the values."""
+        """Return the entries that a relation links to any of the values."""
         ...
 
     async def seats(self, tenant: str) -> tuple[int, Revision]:
@@ -72,7 +72,7 @@ class MembershipStore(FactsStore, Protocol):
         ...
 
     async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], Revision]:
-        """Return how many resources of each type stand in a parent themselves."""
+        """Return how many resources of each type have this parent directly."""
         ...
 
     async def grant_page(
@@ -82,7 +82,7 @@ class MembershipStore(FactsStore, Protocol):
         ...
 
     async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], Revision]:
-        """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""
+        """Return up to `limit` direct members of a group, beyond `after`, as references: groups first."""
         ...
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
@@ -90,5 +90,5 @@ class MembershipStore(FactsStore, Protocol):
         ...
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
-        """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
+        """Return what a request was answered, with the revision it made; None if nothing is stored for it."""
         ...

@@ -9,14 +9,14 @@ class SharedCache(Protocol):
     """Remembers bytes for all sidecars on one database. It may forget at any time, and others may write to it, too."""
 
     async def get(self, key: bytes) -> bytes | None:
-        """Return what is kept under a key; None where nothing is, or where that can't be told within the time given.
+        """Return the value of a key; None if there is none, or if the cache does not answer in time.
 
-        It never raises, and it never takes longer than its time.
+        It never raises, and never takes longer than its timeout.
         """
         ...
 
     def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
-        """Keep a value for so long, beginning after this returns; where that is not to be done it is let go.
+        """Store a value for `seconds`, in the background; a value that can't be stored is dropped.
 
         It never raises, and it never waits.
         """

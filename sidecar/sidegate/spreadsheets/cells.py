@@ -44,7 +44,7 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell that is not empty; `value` is what stands in it, of a shared text its number."""
+    """A cell that is not empty; `value` is its text, or the number of a shared text."""
 
     kind: Kind
     value: str
@@ -104,16 +104,16 @@ class Cells(Texts):
                 super().closed(name)
 
     def _open_row(self, attributes: Attributes) -> None:
-        told = attributes.get("r", str(self._number + 1))
-        number = int(told) if _INDEX.fullmatch(told) else 0
+        written = attributes.get("r", str(self._number + 1))
+        number = int(written) if _INDEX.fullmatch(written) else 0
         if not self._number < number <= LAST_ROW:
-            raise refused(f"has a row {shown(told)} after row {self._number}: expected rows in their order")
+            raise refused(f"has a row {shown(written)} after row {self._number}: expected rows in their order")
         self._number, self._hidden, self._column = number, is_true(attributes.get("hidden", "")), 0
         self._cells = {}
 
     def _open_cell(self, attributes: Attributes) -> None:
-        told = attributes.get("r")
-        self._column = self._column + 1 if told is None else self._placed(told)
+        written = attributes.get("r")
+        self._column = self._column + 1 if written is None else self._placed(written)
         if self._column > LAST_COLUMN:
             raise refused(f"row {self._number} has more than {LAST_COLUMN} columns: expected a table")
         address = f"`{column_letters(self._column)}{self._number}`"
@@ -125,10 +125,10 @@ class Cells(Texts):
         self._kind = _KINDS[kind]
         self.begin()
 
-    def _placed(self, told: str) -> int:
-        found = _REFERENCE.fullmatch(told)
+    def _placed(self, written: str) -> int:
+        found = _REFERENCE.fullmatch(written)
         if found is None or int(found[2]) != self._number:
-            raise refused(f"has a cell {shown(told)} in row {self._number}: expected cells in their rows")
+            raise refused(f"has a cell {shown(written)} in row {self._number}: expected cells in their rows")
         return column_number(found[1])
 
     def _take_formula(self, attributes: Attributes) -> None:
@@ -180,7 +180,7 @@ def is_within(ranges: Sequence[tuple[int, int]], column: int) -> bool:
 
 
 def _column_in(attributes: Attributes, name: str) -> int:
-    told = attributes.get(name, "")
-    if not _INDEX.fullmatch(told):
-        raise refused(f"has columns from or to {shown(told)}: expected a number")
-    return int(told)
+    written = attributes.get(name, "")
+    if not _INDEX.fullmatch(written):
+        raise refused(f"has columns from or to {shown(written)}: expected a number")
+    return int(written)

@@ -1,4 +1,4 @@
-"""How much of a file from a stranger is read, and how its faults are told."""
+"""How much of an untrusted file is read, and how its errors are reported."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def refused(message: str, *, field: str = FIELD) -> InvalidInput:
 
 
 def mebibytes(size: int) -> str:
-    """Return a size as messages tell it."""
+    """Return a size as shown in messages."""
     return f"{size / _MIB:.1f} MiB"
 
 

@@ -1,4 +1,4 @@
-"""A sheet of an .xlsx file from anybody, as rows of texts.
+"""A sheet of an untrusted .xlsx file, as rows of texts.
 
 The package is read as a stream within bounds, so that no file can take more memory or time than they allow.
 """
@@ -49,7 +49,7 @@ def read_sheet(
         read_part(archive, workbook.texts, shared)
     if missing := wanted - shared.found.keys():
         raise refused(f"has no shared text `{min(missing)}`: expected a whole .xlsx file")
-    rows = [row for row in (_told(row, shared.found) for row in cells.rows) if row.cells]
+    rows = [row for row in (_with_texts(row, shared.found) for row in cells.rows) if row.cells]
     if sum(len(cell.value) for cell in _cells(rows)) > bounds.texts:
         raise refused(f"holds more than {bounds.texts} characters: split it")
     return Sheet(entry.name, rows, cells.hidden_columns)
@@ -59,7 +59,7 @@ def _cells(rows: Sequence[Row]) -> list[Cell]:
     return [cell for row in rows for cell in row.cells.values()]
 
 
-def _told(row: Row, texts: dict[int, str]) -> Row:
+def _with_texts(row: Row, texts: dict[int, str]) -> Row:
     """Return a row with its shared texts, without the cells that they leave blank."""
     cells = {
         column: Cell(Kind.TEXT, texts[int(cell.value)]) if cell.kind is Kind.SHARED else cell

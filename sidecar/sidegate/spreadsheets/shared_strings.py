@@ -13,7 +13,7 @@ _SURROGATES: Final = range(0xD800, 0xE000)
 
 
 class Texts(Target):
-    """Gathers a text from its runs, without the hints of how to read it that stand beside some."""
+    """Gathers a text from its runs, without the phonetic hints that some runs have."""
 
     def __init__(self, bounds: Bounds = DEFAULT_BOUNDS) -> None:
         super().__init__(bounds)
@@ -78,7 +78,7 @@ class SharedTexts(Texts):
 
 
 def unescaped(text: str) -> str:
-    """Return a text with `_x000D_` and the like as the characters that they stand for."""
+    """Return a text with `_x000D_` and the like as the characters that they encode."""
     return _ESCAPED.sub(_character, text) if "_x" in text else text
 
 

@@ -13,7 +13,7 @@ from sidegate.spreadsheets.xml import RELATIONSHIPS, Attributes, Target, read_pa
 
 _ROOT: Final = "_rels/.rels"
 _OPEN_DOCUMENT: Final = "META-INF/manifest.xml"
-_TOLD: Final = 5
+_LISTED_NAMES: Final = 5
 """How many names an error lists."""
 
 
@@ -119,5 +119,5 @@ def _relationships(archive: Archive, part: str) -> Mapping[str, tuple[str, str]]
 
 
 def _names(sheets: Sequence[SheetEntry]) -> str:
-    more = f" and {len(sheets) - _TOLD} more" if len(sheets) > _TOLD else ""
-    return ", ".join(shown(sheet.name) for sheet in sheets[:_TOLD]) + more if sheets else "a visible one"
+    more = f" and {len(sheets) - _LISTED_NAMES} more" if len(sheets) > _LISTED_NAMES else ""
+    return ", ".join(shown(sheet.name) for sheet in sheets[:_LISTED_NAMES]) + more if sheets else "a visible one"

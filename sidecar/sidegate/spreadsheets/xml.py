@@ -83,7 +83,7 @@ def read_part(archive: Archive, name: str, target: Target) -> None:
         for piece in archive.pieces(name):
             parser.feed(piece)
             fed += len(piece)
-            # Each piece has the parser look anew at a token that does not end: that grows with its square.
+            # The parser reads an unfinished token again with each piece: the time grows with its square.
             if fed - parser.parser.CurrentByteIndex > archive.bounds.token:
                 limit = mebibytes(archive.bounds.token)
                 raise refused(f"has a piece of more than {limit} at {shown(name)}: expected a plain table")

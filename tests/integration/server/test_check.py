@@ -86,7 +86,7 @@ async def test_the_callers_deadline_reaches_the_decider() -> None:
     assert all(0 < request.patience < 51 for request in decider.asked[1:])
 
 
-async def test_a_revision_that_is_not_in_the_store_is_told_as_lost(tmp_path) -> None:
+async def test_a_revision_that_is_not_in_the_store_is_reported_as_lost(tmp_path) -> None:
     """It is UNAVAILABLE with the lag and without advice to try again, not DEADLINE_EXCEEDED and not an older answer."""
     asked = question(
         subject=pb.Subject(id="uma"),
@@ -95,11 +95,11 @@ async def test_a_revision_that_is_not_in_the_store_is_told_as_lost(tmp_path) -> 
     async with deciding(tmp_path / "facts.db") as core, serving(core.decider) as server, channel(server) as wire:
         await apply(core, "tenants: {acme: {members: {uma: {roles: [owner]}}}}")
         await core.snapshots.tenant("acme")
-        told = await failure(AuthorizationServiceStub(wire).Check(asked, timeout=3))
+        status = await failure(AuthorizationServiceStub(wire).Check(asked, timeout=3))
 
-    assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
-    assert told.info.metadata == {"revisions_behind": "8", "revision": "lost"}
-    assert told.retry is None
+    assert (status.code, status.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
+    assert status.info.metadata == {"revisions_behind": "8", "revision": "lost"}
+    assert status.retry is None
 
 
 async def test_obligations_travel_with_their_parameters() -> None:
@@ -117,7 +117,7 @@ async def test_obligations_travel_with_their_parameters() -> None:
     assert answer.revision == ""
 
 
-async def test_every_violation_of_a_request_is_told_at_once() -> None:
+async def test_every_violation_of_a_request_is_reported() -> None:
     """A request with many faults gets INVALID_ARGUMENT with one violation per faulty field."""
     wrong = question(
         tenant="",
@@ -128,11 +128,11 @@ async def test_every_violation_of_a_request_is_told_at_once() -> None:
         consistency=pb.Consistency(at_least_as_fresh=TOKENS.encode("globex", Revision(41, 5))),
     )
     async with serving() as server, channel(server) as wire:
-        told = await failure(AuthorizationServiceStub(wire).Check(wrong))
+        status = await failure(AuthorizationServiceStub(wire).Check(wrong))
 
-    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert (told.info.reason, told.info.domain) == ("INVALID_INPUT", "sidegate")
-    assert set(told.violations) == {
+    assert status.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (status.info.reason, status.info.domain) == ("INVALID_INPUT", "sidegate")
+    assert set(status.violations) == {
         "tenant",
         "subject.type",
         "subject.id",
@@ -143,26 +143,26 @@ async def test_every_violation_of_a_request_is_told_at_once() -> None:
         "context.a.b.c.d.e",
         "consistency.at_least_as_fresh",
     }
-    assert r"`ti\nna`" in told.violations["subject.id"]
+    assert r"`ti\nna`" in status.violations["subject.id"]
 
 
 async def test_an_empty_message_is_invalid_not_a_fault_of_the_server() -> None:
     """A message without any field names the fields that must be there."""
     async with serving() as server, channel(server) as wire:
-        told = await failure(AuthorizationServiceStub(wire).Check(pb.CheckRequest()))
+        status = await failure(AuthorizationServiceStub(wire).Check(pb.CheckRequest()))
 
-    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert set(told.violations) == {"tenant", "subject.id", "action", "resource.type", "resource.id"}
+    assert status.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(status.violations) == {"tenant", "subject.id", "action", "resource.type", "resource.id"}
 
 
 async def test_unreadable_bytes_are_invalid() -> None:
     """Bytes that are no message get INVALID_ARGUMENT with details, not an internal error."""
     async with serving() as server, channel(server) as wire:
         raw = wire.unary_unary("/sidegate.authz.v1.AuthorizationService/Check")
-        told = await failure(raw(b"\x0a\xff\xff\xff"))
+        status = await failure(raw(b"\x0a\xff\xff\xff"))
 
-    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert told.info.domain == "sidegate"
+    assert status.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert status.info.domain == "sidegate"
 
 
 async def test_as_many_violations_as_there_can_be_still_reach_the_client() -> None:
@@ -172,11 +172,11 @@ async def test_as_many_violations_as_there_can_be_still_reach_the_client() -> No
         context=struct(**{"\U0001f600" * 20 + str(n): ["\U0001f600" * 5000] * 5 for n in range(100)}),
     )
     async with serving() as server, channel(server) as wire:
-        told = await failure(AuthorizationServiceStub(wire).Check(wrong))
+        status = await failure(AuthorizationServiceStub(wire).Check(wrong))
 
-    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert told.info.metadata["violations"] == "501"
-    assert any("left out" in message for message in told.violations.values())
+    assert status.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert status.info.metadata["violations"] == "501"
+    assert any("left out" in message for message in status.violations.values())
 
 
 @pytest.mark.parametrize(
@@ -191,16 +191,16 @@ async def test_as_many_violations_as_there_can_be_still_reach_the_client() -> No
     ],
 )
 async def test_each_error_has_its_code_and_reason(error, code, reason, retries) -> None:
-    """What could not be decided is told with the code and reason of its kind, and nothing from inside."""
+    """An error has the code and reason of its kind, and nothing internal."""
     async with serving(ScriptedDecider({"acme": error})) as server, channel(server) as wire:
-        told = await failure(AuthorizationServiceStub(wire).Check(question()))
+        status = await failure(AuthorizationServiceStub(wire).Check(question()))
 
-    assert (told.code, told.info.reason, told.retry is not None) == (code, reason, retries)
-    assert "secret" not in told.message
+    assert (status.code, status.info.reason, status.retry is not None) == (code, reason, retries)
+    assert "secret" not in status.message
 
 
 async def test_a_batch_keeps_its_order_and_a_bad_item_fails_alone() -> None:
-    """Results stand where their checks stood; a wrong or broken one is a status in its place."""
+    """Each result is at the index of its check; an invalid or failed check has a status there."""
     decider = ScriptedDecider({"broken": KeyError("secret")})
     checks = [question(subject=pb.Subject(id="tina" if n % 2 else "uma")) for n in range(20)]
     checks[3] = question(action="")
@@ -222,11 +222,11 @@ async def test_a_batch_over_the_limit_is_refused_and_an_empty_one_is_empty() -> 
         stub = AuthorizationServiceStub(wire)
         empty = await stub.BatchCheck(pb.BatchCheckRequest())
         full = await stub.BatchCheck(pb.BatchCheckRequest(checks=[question()] * 3))
-        told = await failure(stub.BatchCheck(pb.BatchCheckRequest(checks=[question()] * 4)))
+        status = await failure(stub.BatchCheck(pb.BatchCheckRequest(checks=[question()] * 4)))
 
     assert (len(empty.results), len(full.results)) == (0, 3)
-    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert "at most 3" in told.violations["checks"]
+    assert status.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "at most 3" in status.violations["checks"]
 
 
 async def test_a_deadline_ends_the_work_on_a_batch() -> None:

@@ -16,8 +16,8 @@ CHANGES = (
 )
 
 
-async def test_apply_tells_what_changed_and_the_new_revision() -> None:
-    """Each tenant's changes come back in order, with a token that stands for its new revision."""
+async def test_apply_returns_what_changed_and_the_new_revision() -> None:
+    """Each tenant's changes come back in order, with a token of its new revision."""
     made = Revision(5, 50), Revision(2, 60)
     facts = ScriptedFacts([Outcome("acme", made[0], CHANGES, ["nobody holds `owner`"]), Outcome("globex", made[1])])
     async with serving(facts=facts) as server, channel(server) as wire:
@@ -63,12 +63,12 @@ async def test_a_faulty_document_names_every_place() -> None:
         Fault("f.yaml", 9, "acme.grants.0.on", "`nda` is not right"),
     )
     async with serving(facts=ScriptedFacts(error=error)) as server, channel(server) as wire:
-        told = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
+        status = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
 
-    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert told.info.reason == "FACTS_FAULTY"
-    assert told.message == "f.yaml:3: acme.members.uma.roles: unknown role `boss` (and 1 more)"
-    assert told.violations == {
+    assert status.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert status.info.reason == "FACTS_FAULTY"
+    assert status.message == "f.yaml:3: acme.members.uma.roles: unknown role `boss` (and 1 more)"
+    assert status.violations == {
         "acme.members.uma.roles": "f.yaml:3: acme.members.uma.roles: unknown role `boss`",
         "acme.grants.0.on": "f.yaml:9: acme.grants.0.on: `nda` is not right",
     }
@@ -78,10 +78,10 @@ async def test_a_document_with_a_thousand_faults_still_says_so() -> None:
     """More faults than trailers carry are cut, and the last violation says how many are left out."""
     error = FactsError(*(Fault("f.yaml", n, f"acme.members.m{n}", "unknown role `böss`") for n in range(1, 1001)))
     async with serving(facts=ScriptedFacts(error=error)) as server, channel(server) as wire:
-        told = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
+        status = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
 
-    *shown, last = told.violations.values()
-    assert told.info.metadata["violations"] == "1000"
+    *shown, last = status.violations.values()
+    assert status.info.metadata["violations"] == "1000"
     assert last == f"{1000 - len(shown)} more violations are left out here"
 
 
@@ -89,22 +89,22 @@ async def test_a_conflict_can_be_retried() -> None:
     """Losing to another writer is ABORTED, with a delay after which to try again."""
     facts = ScriptedFacts(error=RevisionConflict("acme is at 9"))
     async with serving(facts=facts) as server, channel(server) as wire:
-        told = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
+        status = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
 
-    assert (told.code, told.info.reason) == (grpc.StatusCode.ABORTED, "REVISION_CONFLICT")
-    assert told.retry is not None
-    assert told.retry.retry_delay.ToMilliseconds() > 0
+    assert (status.code, status.info.reason) == (grpc.StatusCode.ABORTED, "REVISION_CONFLICT")
+    assert status.retry is not None
+    assert status.retry.retry_delay.ToMilliseconds() > 0
 
 
 async def test_a_wrong_apply_request_never_reaches_the_facts() -> None:
     """An empty document and control characters in names are refused, all at once."""
     facts = ScriptedFacts()
     async with serving(facts=facts) as server, channel(server) as wire:
-        told = await failure(
+        status = await failure(
             FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document=" \n", source="a\nb", actor="x" * 257))
         )
 
-    assert set(told.violations) == {"document", "source", "actor"}
+    assert set(status.violations) == {"document", "source", "actor"}
     assert facts.calls == []
 
 
@@ -113,8 +113,8 @@ async def test_export_returns_the_document_of_the_named_tenants() -> None:
     facts = ScriptedFacts(document="tenants:\n  acmé: {}\n")
     async with serving(facts=facts) as server, channel(server) as wire:
         answer = await FactsServiceStub(wire).ExportFacts(pb.ExportFactsRequest(tenants=["acmé", "globex"]))
-        told = await failure(FactsServiceStub(wire).ExportFacts(pb.ExportFactsRequest(tenants=["a", "*", ""])))
+        status = await failure(FactsServiceStub(wire).ExportFacts(pb.ExportFactsRequest(tenants=["a", "*", ""])))
 
     assert answer.document == facts.document
     assert facts.calls == [("export", ("acmé", "globex"))]
-    assert set(told.violations) == {"tenants[1]", "tenants[2]"}
+    assert set(status.violations) == {"tenants[1]", "tenants[2]"}

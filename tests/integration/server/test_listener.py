@@ -46,7 +46,7 @@ async def refused(*addresses: str) -> str:
 
 
 async def test_one_server_listens_on_several_addresses(tmp_path: Path) -> None:
-    """Two ports and a Unix socket answer alike, and the server tells the ports that the system chose."""
+    """Two ports and a Unix socket answer alike, and the server reports the ports that the system chose."""
     path = f"unix:{tmp_path}/s.sock"
     async with serving(addresses=("127.0.0.1:0", "localhost:0", path)) as server:
         assert server.addresses[2] == path
@@ -121,7 +121,7 @@ async def test_a_socket_path_may_hold_any_character(tmp_path: Path) -> None:
 
 
 async def test_the_socket_has_its_mode_and_goes_with_the_server(tmp_path: Path) -> None:
-    """The socket file has the mode of the settings while the server runs, and is gone afterwards."""
+    """The socket file has the mode of the settings while the server runs, and is removed afterwards."""
     path = tmp_path / "s.sock"
     async with serving(addresses=(f"unix:{path}",), socket_mode=0o600):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -197,12 +197,12 @@ async def test_an_unknown_health_service_is_not_found() -> None:
 
 async def test_a_call_under_way_ends_while_the_server_drains() -> None:
     """A stop says NOT_SERVING first, lets the call under way answer, and refuses a new connection."""
-    began, let_go = asyncio.Event(), asyncio.Event()
+    began, released = asyncio.Event(), asyncio.Event()
 
     class Slow:
         async def decide(self, _request) -> Decision:
             began.set()
-            await let_go.wait()
+            await released.wait()
             return Decision(True, "allowed_by_rule")
 
     async with serving(Slow(), drain=0.3, grace=30.0) as server, channel(server) as wire:
@@ -214,7 +214,7 @@ async def test_a_call_under_way_ends_while_the_server_drains() -> None:
         stopping = asyncio.create_task(server.stop())
         assert (await watch.read()).status == NOT_SERVING
         assert await health(wire, "liveness") == SERVING
-        let_go.set()
+        released.set()
         answer = await call
         await asyncio.wait_for(stopping, 20)
         with pytest.raises(grpc.aio.AioRpcError):
@@ -226,7 +226,7 @@ async def test_a_call_under_way_ends_while_the_server_drains() -> None:
 
 
 async def test_a_call_that_outlives_the_grace_is_ended() -> None:
-    """A stop doesn't wait for ever: past the grace the call fails and the server is gone."""
+    """A stop doesn't wait forever: after the grace period the call fails and the server has stopped."""
     began = asyncio.Event()
 
     class Stuck:

@@ -155,16 +155,16 @@ async def peopled(found, pack):
 async def test_each_pack_says_who_reads_what(found, pack):
     """MS-04, MS-05, MS-11, MS-13, EL-11, EL-13, EF-01, EF-03: each read is for whom the table says, and no other."""
     company = await peopled(found, pack)
-    told = {read: set() for read in EVERYTHING}
+    readers = {read: set() for read in EVERYTHING}
     for actor in ("ann", "adam", "mia", "leo", "pia", "eve"):
         calls = reads(company, f"member:{actor}", pack)
         answers = await asyncio.gather(*(call() for call in calls.values()), return_exceptions=True)
         for read, answer in zip(calls, answers, strict=True):
             if not isinstance(answer, grpc.aio.AioRpcError):
-                told[read].add(actor)
+                readers[read].add(actor)
             elif answer.code() is not grpc.StatusCode.PERMISSION_DENIED:
                 raise answer
-    assert told == {read: TABLES[pack].get(read, set()) for read in EVERYTHING}
+    assert readers == {read: TABLES[pack].get(read, set()) for read in EVERYTHING}
 
 
 @pytest.mark.parametrize("actor", ["", "platform"])
@@ -178,16 +178,16 @@ async def test_the_platform_reads_everything(found, actor):
     assert (await failure(reads(company, actor, "engagelab")["document"]())).info.reason == "NOT_FOUND"
 
 
-async def test_a_refused_read_tells_the_rule_and_the_reason(found):
+async def test_a_refused_read_names_the_rule_and_the_reason(found):
     """MS-05, EL-09: a denial carries what the pack said; an operation that it does not have says so."""
     signers = await peopled(found, "mekari-sign")
-    told = await refused(reads(signers, "member:mia", "mekari-sign")["members"](), "NOT_PERMITTED")
-    assert dict(told.info.metadata) == {"reason": "denied_by_rule", "rule": "MS-05"}
-    told = await refused(reads(signers, "member:pia", "mekari-sign")["members"](), "NOT_PERMITTED")
-    assert dict(told.info.metadata)["reason"] == "member_pending"
+    status = await refused(reads(signers, "member:mia", "mekari-sign")["members"](), "NOT_PERMITTED")
+    assert dict(status.info.metadata) == {"reason": "denied_by_rule", "rule": "MS-05"}
+    status = await refused(reads(signers, "member:pia", "mekari-sign")["members"](), "NOT_PERMITTED")
+    assert dict(status.info.metadata)["reason"] == "member_pending"
     senders = await peopled(found, "engagelab")
-    told = await refused(reads(senders, "member:ann", "engagelab")["groups"](), "NOT_PERMITTED")
-    assert dict(told.info.metadata) == {"reason": "no_operation"}
+    status = await refused(reads(senders, "member:ann", "engagelab")["groups"](), "NOT_PERMITTED")
+    assert dict(status.info.metadata) == {"reason": "no_operation"}
 
 
 @pytest.mark.parametrize("pack", TABLES)
@@ -216,11 +216,11 @@ async def test_a_denied_actor_learns_not_whether_it_is_there(found, pack):
         assert there.info == absent.info
 
 
-async def test_a_stranger_learns_not_whether_the_tenant_is_there(found):
-    """Who is no member is refused alike in a tenant that is there, in one that never was, and in one that is gone."""
+async def test_a_non_member_cant_learn_whether_a_tenant_exists(found):
+    """A non-member gets the same refusal in a tenant that exists and in one that never existed."""
     company = await found("mekari-sign")
     actor = f"member:{company.founder}x"
-    told = []
+    refusals = []
     for tenant in (company.tenant, "never"):
         stub = HistoryServiceStub(company.channel)
         parent = f"tenants/{tenant}"
@@ -230,9 +230,9 @@ async def test_a_stranger_learns_not_whether_the_tenant_is_there(found):
             stub.ListChanges(history_pb2.ListChangesRequest(parent=parent, requester=actor)),
         ):
             failed = await refused(call, "NOT_PERMITTED")
-            told.append((failed.code, failed.message.replace(f"`{tenant}`", "`T`"), dict(failed.info.metadata)))
-    assert len({str(one) for one in told}) == 1, told
-    assert told[0][2] == {"reason": "not_a_member"}
+            refusals.append((failed.code, failed.message.replace(f"`{tenant}`", "`T`"), dict(failed.info.metadata)))
+    assert len({str(one) for one in refusals}) == 1, refusals
+    assert refusals[0][2] == {"reason": "not_a_member"}
 
 
 async def test_a_pages_token_belongs_to_who_asked(found):
@@ -242,8 +242,8 @@ async def test_a_pages_token_belongs_to_who_asked(found):
     page = await company.members.ListMembers(membership_pb2.ListMembersRequest(actor="member:ann", **asked))
     for actor in ("member:adam", ""):
         request = membership_pb2.ListMembersRequest(actor=actor, page_token=page.next_page_token, **asked)
-        told = await refused(company.members.ListMembers(request), "INVALID_INPUT")
-        assert set(told.violations) == {"page_token"}
+        status = await refused(company.members.ListMembers(request), "INVALID_INPUT")
+        assert set(status.violations) == {"page_token"}
 
 
 async def test_a_read_is_refused_from_the_revocation_on(found):
@@ -254,13 +254,13 @@ async def test_a_read_is_refused_from_the_revocation_on(found):
     await refused(reads(company, "member:adam", "engagelab")["members"](), "NOT_PERMITTED")
 
 
-async def test_documents_of_another_are_not_told_by_their_holder(found):
+async def test_a_list_by_holder_leaves_out_documents_of_another(found):
     """ST-03: an admin sees what a member holds on the tenant and on templates, and not the names of documents."""
     company = await peopled(found, "standard")
     await company.register("template:t", owner="leo")
     request = role_pb2.ListGrantsRequest(parent=company.parent, holder="member:leo", actor="member:adam")
-    told = [(grant.role, grant.scope) for grant in (await company.roles.ListGrants(request)).grants]
-    assert told == [("member", "tenant"), ("owner", "template:t")]
+    listed = [(grant.role, grant.scope) for grant in (await company.roles.ListGrants(request)).grants]
+    assert listed == [("member", "tenant"), ("owner", "template:t")]
     request.actor = ""
     assert ("owner", "document:d") in [
         (grant.role, grant.scope) for grant in (await company.roles.ListGrants(request)).grants
@@ -280,8 +280,8 @@ async def test_a_wrong_actor_is_named(found, actor):
     """An actor that is neither the platform nor a member is INVALID_ARGUMENT, whatever is read."""
     company = await found("standard")
     request = membership_pb2.ListMembersRequest(parent=company.parent, actor=actor)
-    told = await refused(company.members.ListMembers(request), "INVALID_INPUT")
-    assert set(told.violations) == {"actor"}
+    status = await refused(company.members.ListMembers(request), "INVALID_INPUT")
+    assert set(status.violations) == {"actor"}
 
 
 async def test_a_workspace_is_monitored_by_counts(found):
@@ -310,6 +310,6 @@ async def test_nobody_in_a_suspended_tenant_reads(found):
     """While a tenant is suspended its members learn nothing but that, and the platform reads as before."""
     company = await peopled(found, "standard")
     await company.tenants.SuspendTenant(tenant_pb2.SuspendTenantRequest(name=company.parent))
-    told = await refused(reads(company, "member:ann", "standard")["members"](), "NOT_PERMITTED")
-    assert told.info.metadata["reason"] == "tenant_suspended"
+    status = await refused(reads(company, "member:ann", "standard")["members"](), "NOT_PERMITTED")
+    assert status.info.metadata["reason"] == "tenant_suspended"
     assert (await reads(company, "", "standard")["members"]()).members

@@ -1,4 +1,4 @@
-"""What stands around a stream: its errors, its report, its pace, and how it ends with the server."""
+"""Everything about a stream but its content: errors, call reports, flow control, and its end when the server stops."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ def failing(error: Exception) -> Scripted:
         (TimeoutError("a secret"), grpc.StatusCode.INTERNAL, "INTERNAL"),
     ],
 )
-async def test_an_error_amid_a_stream_is_told_as_that_of_a_call(error, code, reason):
-    """What was told before arrives, the status follows the one table, nothing inside leaks, and the end is reported."""
+async def test_an_error_amid_a_stream_is_mapped_as_that_of_a_call(error, code, reason):
+    """Messages sent before arrive, the status is as for calls, nothing internal leaks, and the end is reported."""
     calls: list[FinishedCall] = []
     async with serving(history=failing(error), on_call=calls.append) as server, channel(server) as wire:
         watch = Watch(wire)
         assert (await watch.next()).cursor == "first"
-        told = await failure(watch.end())
-    assert (told.code, told.info.reason) == (code, reason)
-    assert "secret" not in told.message
-    assert "driver" not in told.message
+        status = await failure(watch.end())
+    assert (status.code, status.info.reason) == (code, reason)
+    assert "secret" not in status.message
+    assert "driver" not in status.message
     assert [(call.method, call.code) for call in calls] == [(METHOD, code.name)]
 
 
@@ -85,8 +85,8 @@ async def test_a_request_that_cant_be_read_is_the_callers_fault():
     calls: list[FinishedCall] = []
     async with serving(history=Scripted(silence), on_call=calls.append) as server, channel(server) as wire:
         call = wire.unary_stream(f"/{METHOD}")(b"\xff\xff\xff")
-        told = await failure(_first(call))
-    assert told.info.reason == "INVALID_INPUT"
+        status = await failure(_first(call))
+    assert status.info.reason == "INVALID_INPUT"
     assert [call.code for call in calls] == ["INVALID_ARGUMENT"]
 
 
@@ -97,7 +97,7 @@ async def _first(call) -> object:
 
 
 async def test_a_caller_that_hangs_up_ends_its_stream():
-    """The handler ends, what it holds is let go, and the call is reported as cancelled."""
+    """The handler ends, its resources are released, and the call is reported as cancelled."""
     calls: list[FinishedCall] = []
     handler = Scripted(silence)
     async with serving(history=handler, on_call=calls.append) as server, channel(server) as wire:
@@ -147,12 +147,12 @@ async def test_streams_end_with_the_server(script):
         await until(_true(lambda: calls))
         assert [call.code for call in calls] == ["UNAVAILABLE" if script is silence else "CANCELLED"]
         if script is silence:
-            told = await failure(watch.end())
-            assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
-            assert told.retry is not None
+            status = await failure(watch.end())
+            assert (status.code, status.info.reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
+            assert status.retry is not None
 
 
-async def test_a_stream_with_ever_more_to_tell_ends_with_the_server():
+async def test_an_endless_stream_ends_with_the_server():
     """A stop finds a stream between two writes, too, and its reader gets the word."""
     handler = Scripted(flood)
     async with serving(history=handler, grace=3600.0) as server, channel(server) as wire:
@@ -168,7 +168,7 @@ def _narrow(server) -> grpc.aio.Channel:
 
 
 def _true(condition: Callable[[], object]):
-    async def told() -> bool:
+    async def met() -> bool:
         return bool(condition())
 
-    return told
+    return met

@@ -16,7 +16,7 @@ def changes_between(before: TenantFacts | None, after: TenantFacts) -> list[Chan
 
 
 def replayed(tenant: str, recorded: Iterable[RecordedChange]) -> TenantFacts | None:
-    """Return the facts of a tenant that its recorded changes, in their order, lead to; None where it is gone."""
+    """Return the facts of a tenant that its recorded changes, in their order, lead to; None if it was deleted."""
     entries: dict[EntryKey, Payload] = {}
     for change in (item.change for item in recorded if item.tenant == tenant):
         if change.after is not None:

@@ -24,7 +24,7 @@ async def add_member(store: FactsStore, name: str, *, after_read: Callable[[], A
     conflicts = 0
     while True:
         loaded = await store.load("acme")
-        assert loaded is not None, "the tenant is gone"
+        assert loaded is not None, "the tenant was deleted"
         facts, revision = loaded
         count = facts.settings.get("count", 0) + 1
         grown = replace(facts, members={**facts.members, name: Member(name)}, settings={"count": count})

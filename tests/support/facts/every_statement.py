@@ -1,4 +1,4 @@
-"""Uses a store in every way, and tells which statements that sent to the database."""
+"""Calls every method of a store, and records the statements sent to the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -23,7 +23,7 @@ def drawn_facts(tenant: str, schema: Schema, random: Random) -> TenantFacts:
         id_: Member(id_, status, mfa=random.random() < 0.7, quota=random.choice([None, 0, 5]))
         for id_, status in zip(MEMBERS, statuses, strict=True)
     }
-    # Groups stand in later ones only, so that none is inside itself.
+    # Groups belong to later ones only, so that none is inside itself.
     groups = {}
     for number, id_ in enumerate(GROUPS):
         inside = [*(ref("member", one) for one in MEMBERS), *(ref("group", one) for one in GROUPS[:number])]

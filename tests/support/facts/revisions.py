@@ -20,12 +20,12 @@ def numbers(revisions: Mapping[str, Revision]) -> dict[str, int]:
 
 
 async def numbered(read: Awaitable[tuple[T, Revision]]) -> tuple[T, int]:
-    """Return what a read of the store tells, with the number of its revision."""
+    """Return the result of a read of the store, with the number of its revision."""
     found, revision = await read
     return found, revision.number
 
 
 async def loaded(store: FactsStore, tenant: str) -> tuple[TenantFacts, int]:
     """Return a tenant's facts with the number of their revision."""
-    facts, revision = await store.load(tenant) or pytest.fail("the tenant is gone")
+    facts, revision = await store.load(tenant) or pytest.fail("the tenant was deleted")
     return facts, revision.number

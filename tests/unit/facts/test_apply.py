@@ -197,7 +197,7 @@ async def test_a_new_tenant_without_a_chief_is_warned_about(keeper: FactsDocumen
 
 
 async def test_a_writer_who_came_first_is_reckoned_with(store: SqlFactsStore, keeper: FactsDocuments) -> None:
-    """After another's write the changes are computed anew, so that the document holds in the end."""
+    """After a concurrent write the changes are computed again, so that the document applies in the end."""
     await keeper.apply(ACME, "facts.yaml", actor="ops")
     overtaken = FactsDocuments(Overtaken(store, times=4), PACKS.get)
     (applied,) = await overtaken.apply(ACME.replace("quota: 3", "quota: 9"), "facts.yaml", actor="ops")
@@ -208,7 +208,7 @@ async def test_a_writer_who_came_first_is_reckoned_with(store: SqlFactsStore, ke
 
 
 async def test_one_who_is_always_overtaken_gives_up(store: SqlFactsStore, keeper: FactsDocuments) -> None:
-    """After several attempts the conflict is told, and nothing of the document was written."""
+    """After several attempts the conflict is raised, and nothing of the document was written."""
     await keeper.apply(ACME, "facts.yaml", actor="ops")
     overtaken = FactsDocuments(Overtaken(store, times=100), PACKS.get)
     with pytest.raises(RevisionConflict):

@@ -46,12 +46,12 @@ def test_other_documents_are_refused(text: str) -> None:
     ],
 )
 def test_a_quota_is_a_whole_number_within_bounds(quota: str, accepted: bool) -> None:
-    """Numbers are told from truths and texts, and their bounds are exact."""
+    """Booleans and strings are not accepted as numbers, and the bounds are exact."""
     assert (faults(f"tenants: {{acme: {{members: {{uma: {{quota: {quota}}}}}}}}}") == []) is accepted
 
 
 def test_the_members_ids_are_checked_by_their_own_pattern() -> None:
-    """A name that can't be one is told with what would be right, at its own line."""
+    """An invalid ID is reported at its own line, with what is expected."""
     assert faults("tenants:\n  acme:\n    members:\n      'u*': {}\n      uma: {}\n")[0].startswith(
         "facts.yaml:4: tenants.acme.members.u*: `u*` is not right: expected "
     )

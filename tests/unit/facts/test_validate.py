@@ -80,7 +80,7 @@ def test_faultless_facts_are_accepted() -> None:
     ],
 )
 def test_a_second_holder_of_a_role_that_one_may_hold_is_refused(sections: str, fault: str) -> None:
-    """The later one in the document is at fault, whether it stands at the tenant or at a resource."""
+    """The later one in the document is reported, whether it is at the tenant or at a resource."""
     assert refused_below_head(sections) == [fault]
 
 
@@ -177,8 +177,8 @@ def test_a_custom_role_is_held_on_the_tenant_only() -> None:
     ]
 
 
-def test_sugar_is_named_where_it_stands() -> None:
-    """A fault of a member's role or of a resource's owner points there, not at a grant that nobody wrote."""
+def test_an_error_in_a_short_form_names_its_own_path() -> None:
+    """An error in a member's role or a resource's owner points there, not at a grant that is not in the document."""
     text = """\
 tenants:
   acme:
@@ -204,7 +204,7 @@ tenants:
 
 
 def test_what_is_said_twice_is_one_fault() -> None:
-    """A wrong grant that stands at a member and among the grants is told once, where it stands first."""
+    """A wrong grant written both at a member and among the grants is reported once, at its first path."""
     text = HEAD.replace("uma: {}", "uma: {roles: [x]}") + "    grants: [{role: x, on: tenant, to: member:uma}]\n"
 
     assert [fault.split(": ")[:2] for fault in refused(text)] == [["facts.yaml:5", "tenants.acme.members.uma.roles.0"]]
@@ -341,7 +341,7 @@ def test_two_tenants_may_share_names_and_emails() -> None:
     assert refused(HEAD + HEAD.removeprefix("tenants:\n").replace("acme:", "umbra:", 1)) == []
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_the_document() -> None:
+def test_all_faults_are_reported_together_in_the_order_of_the_document() -> None:
     """Faults of every kind come together, sorted by line."""
     sections = """\
         settings: {seat: 1}

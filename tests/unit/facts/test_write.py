@@ -130,7 +130,7 @@ def test_equal_facts_make_equal_text(facts: TenantFacts) -> None:
 
 
 def test_a_group_too_long_for_a_line_has_a_line_per_member() -> None:
-    """A large group is written in lines that a comparison of two exports can tell apart, and is read back."""
+    """A large group is written with one line per member, so that a diff shows each change, and is read back."""
     group = Group("all", "Everyone", frozenset(f"member:m{number:03}" for number in range(40)))
     text = write_facts([TenantFacts("acme", groups={"all": group})])
 

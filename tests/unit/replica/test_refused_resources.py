@@ -36,14 +36,14 @@ from support.facts.faults import refused_below_head
             "document:d1: {parents: [document:d2]}",
             [
                 (
-                    "document:d1.parents.0: a `document` can't stand under `document:d2`: "
+                    "document:d1.parents.0: a `document` can't be under `document:d2`: "
                     "expected `folder:…` or `group:…` or `template:…` or `workspace:…`"
                 )
             ],
         ),
         (
             "template:t: {parents: [folder:f]}",
-            ["template:t.parents.0: a `template` can't stand under `folder:f`: it takes no parents"],
+            ["template:t.parents.0: a `template` can't be under `folder:f`: it takes no parents"],
         ),
         (
             "document:d1: {parents: [workspace:uma, workspace:rep]}",

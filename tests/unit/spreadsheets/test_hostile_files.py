@@ -22,7 +22,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
 MIB = 1024 * 1024
 
 
-def told(raw, **bounds):
+def refusal_of(raw, **bounds):
     """Return what a file that must be refused is refused with: its field and the message."""
     with pytest.raises(InvalidInput) as caught:
         read_sheet(raw, bounds=replace(DEFAULT_BOUNDS, **bounds))
@@ -119,7 +119,7 @@ def lying(name, size):
 )
 def test_what_is_no_plain_table_is_refused(raw, message):
     """EF-12: the error says what the file is instead, or where in it the fault lies, and what to do."""
-    field, found = told(raw)
+    field, found = refusal_of(raw)
     assert field == "spreadsheet"
     assert found.startswith(message)
 
@@ -135,7 +135,7 @@ def test_what_is_no_plain_table_is_refused(raw, message):
 def test_which_of_several_sheets_is_not_guessed(sheets, message):
     """EF-12: with several sheets, or none, the error lists the names that could be given."""
     to = links(*((f"rId{n}", "worksheet", "worksheets/sheet1.xml") for n in range(1, 10)))
-    field, found = told(packed(GOOD | {WORKBOOK: listing(*sheets), LINKS: to}))
+    field, found = refusal_of(packed(GOOD | {WORKBOOK: listing(*sheets), LINKS: to}))
     assert field == "sheet"
     assert found.startswith(message)
 
@@ -167,7 +167,7 @@ def test_a_part_read_twice_counts_twice():
     """EF-12: the bound is on what is unpacked, so that one large part under two names does not pass it."""
     made = GOOD | {LINKS: links(("rId1", "worksheet", "worksheets/sheet1.xml"), ("rId2", "sharedStrings", SHEET[3:]))}
     size = sum(map(len, made.values()))
-    assert told(packed(made), unpacked=size)[1].startswith("unpacks to")
+    assert refusal_of(packed(made), unpacked=size)[1].startswith("unpacks to")
 
 
 def require_read_or_refused(raw):
@@ -200,7 +200,7 @@ def test_no_bomb_takes_memory(bomb):
     """EF-12: whatever explodes is refused before it takes a tenth of what it unpacks to, however badly it packs."""
     raw = BOMBS[bomb]()
     tracemalloc.start()
-    told(raw, ratio=10_000, elements=200_000)
+    refusal_of(raw, ratio=10_000, elements=200_000)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 30 * MIB
@@ -233,4 +233,4 @@ def test_damage_is_found_by_its_checksum():
     """EF-12: a part that unpacks to other bytes than were packed is refused, however well-formed it is."""
     raw = packed(GOOD, compression=zipfile.ZIP_STORED).replace(b"uma@", b"eva@")
     assert zlib.crc32(b"uma@") != zlib.crc32(b"eva@")
-    assert told(raw)[1].startswith("is broken at")
+    assert refusal_of(raw)[1].startswith("is broken at")

@@ -50,7 +50,7 @@ ITS_TEXTS = """<si><t>email</t></si><si><t>name</t></si><si><t xml:space="preser
 
 
 def shown(raw, name=""):
-    """Return row number -> what stands there, by column."""
+    """Return row number -> column letters -> value."""
     return {
         one.number: {column_letters(number): found.value for number, found in one.cells.items()}
         for one in read_sheet(raw, name).rows
@@ -97,7 +97,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn
 
 @given(st.lists(st.lists(cells, max_size=4), max_size=5))
 def test_what_openpyxl_writes(written):
-    """EF-12: whatever texts another library writes come back where they stood, but for whitespace at their ends."""
+    """EF-12: whatever texts another library writes come back in the same cells, except for whitespace at their ends."""
     expected = [
         {column_letters(n): text.strip() for n, text in enumerate(line, start=1) if text.strip()} for line in written
     ]
@@ -130,7 +130,7 @@ def test_what_is_no_text_keeps_its_kind():
     assert [one.kind for one in found.cells.values()] == kinds
 
 
-def test_hidden_rows_and_columns_are_told():
+def test_hidden_rows_and_columns_are_marked():
     """EF-12: what somebody who looks at the sheet does not see is marked."""
     page = sheet(
         row(1, "email"), row(2, "x", attributes='hidden="1"'), before='<cols><col min="2" max="3" hidden="1"/></cols>'
@@ -145,7 +145,7 @@ def test_hidden_rows_and_columns_are_told():
     [("a_x0009_b", "a\tb"), ("_x005F_x0009_", "_x0009_"), ("_x00", "_x00"), ("_xD83D__xDE00_", "_xD83D__xDE00_")],
 )
 def test_escaped_characters(stored, meant):
-    """EF-12: characters that XML can't hold are what they stand for; halves of characters stay as they are written."""
+    """EF-12: escaped characters that XML can't hold are decoded; escaped halves of characters stay as they are."""
     assert unescaped(stored) == meant
     assert shown(xlsx(row(1, "x" + stored))) == {1: {"A": "x" + meant}}
 

@@ -8,7 +8,7 @@ _LONGEST_SHOWN = 12
 def cycles(edges: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
     """Yield chains that lead back to where they start, first and last name equal; none where there is no cycle.
 
-    Whoever breaks the last link of each chain is left without any cycle. Time grows with the edges.
+    Removing the last link of each chain removes all cycles. The time is linear in the number of edges.
     """
     done: set[str] = set()
     for start in edges:

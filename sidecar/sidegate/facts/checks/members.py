@@ -1,4 +1,4 @@
-"""Members and groups: who can be told apart by e-mail, and who belongs to what."""
+"""Members and groups: which members share an e-mail, and who belongs to which group."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _check_parents(case: Case, resource: StoredResource, declared: ResourceType)
     for parent in sorted(resource.parents):
         type_, _ = split_ref(parent)
         if type_ not in declared.parents:
-            message = f"a `{resource.type}` can't stand under `{parent}`: {_parents(declared.parents)}"
+            message = f"a `{resource.type}` can't be under `{parent}`: {_parents(declared.parents)}"
             yield _fault(resource, message, "parents", parent)
         elif absence := case.absence(parent):
             yield _fault(resource, absence, "parents", parent)
