@@ -18,7 +18,7 @@ from time import perf_counter_ns
 from sidegate import bootstrap
 from sidegate.client.sidecar import remote_sidecar
 from sidegate.config.settings import GivenSettings
-from sidegate.history.past_facts import Past
+from sidegate.history.past_facts import PastFacts
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request, Resource, Subject
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
@@ -90,7 +90,7 @@ async def of_size(members: int, times: int) -> None:
             row(f"{members:,} members: chain, allow", await measured(lambda: core.decider.decide(ALLOW), times))
             row(f"{members:,} members: chain, deny", await measured(lambda: core.decider.decide(DENY), times))
             tokens = RevisionTokens(b"a key for figures only")
-            facts = FactsHandler(core.facts, Past(core.history), tokens)
+            facts = FactsHandler(core.facts, PastFacts(core.history), tokens)
             floor = 0.0
             for name, decider in (("instant answer", Instant()), ("Check", core.decider)):
                 listening = ListenerSettings(addresses=("127.0.0.1:0",), drain=0, grace=0)

@@ -1,8 +1,8 @@
 """The errors of Sidegate; foreign exceptions become one of these where they enter.
 
 SidegateError
-├── InvalidInput            a request or document is wrong; names every field at once
-├── FaultyFiles             files are wrong; names every file and line at once
+├── InvalidInput            a request or document is wrong; names every wrong field
+├── FaultyFiles             files are wrong; names every wrong file and line
 │   ├── PackError           a pack does not load
 │   ├── FactsError          a facts document is refused
 │   ├── PolicyTestError     a policy test file is wrong
@@ -17,20 +17,20 @@ SidegateError
 │   ├── StoreUnavailable    the store does not answer
 │   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
-│       └── LostRevision    what is asked for is not in the store's history
+│       └── LostRevision    the requested revision is not in the store's history
 ├── NotPermitted            the tenant's pack does not let the actor do it
-├── NotFound                what the request names is not there
-├── AlreadyExists           what the request would make is there
-├── StaleEtag               what the request would alter was altered since it was read
+├── NotFound                what the request names does not exist
+├── AlreadyExists           what the request would create exists
+├── StaleEtag               what the request would change was changed since it was read
 ├── NotPossible             the state of the tenant forbids it
 │   ├── WrongState          the member's status, the invitation's or the tenant's
 │   ├── TenantSuspended     the tenant is suspended, and only the platform works on it
 │   ├── SeatsTaken          all seats are taken
 │   ├── LastHolder          a role that one must hold would be held by none
-│   ├── DocumentsHeld       the member still holds documents, and nothing says what becomes of them
+│   ├── DocumentsHeld       the member still holds documents, and the request doesn't say where they go
 │   ├── QuotaExhausted      less quota is left than is needed
 │   └── BuiltIn             a built-in role is neither changed nor copied
-├── TooManyWatchers         as many watch changes here as may
+├── TooManyWatchers         the maximum number of watchers is reached
 ├── RevisionConflict        another writer came first
 └── StartError              the server can't start: port, path or file
 """
@@ -45,7 +45,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One wrong field of a request: its path, and what would be right."""
+    """One wrong field of a request: its path, and what is expected."""
 
     field: str
     message: str
@@ -78,7 +78,7 @@ class SidegateError(Exception):
 
 
 class InvalidInput(SidegateError):
-    """A request is wrong; `violations` names every field at once."""
+    """A request is wrong; `violations` names every wrong field."""
 
     reason = "INVALID_INPUT"
 
@@ -88,7 +88,7 @@ class InvalidInput(SidegateError):
 
 
 class FaultyFiles(SidegateError):
-    """Files are wrong; `faults` names every place at once."""
+    """Files are wrong; `faults` names every place."""
 
     reason = "FAULTY_FILES"
 
@@ -216,7 +216,7 @@ class Stopping(Unavailable):
 
 
 class TooStale(Unavailable):
-    """The facts in memory are older than the promised bound, or than what is asked for.
+    """The facts in memory are older than the promised bound, or than the requested revision.
 
     `staleness` is their age in seconds, `behind` the number of revisions that are missing.
     """
@@ -236,11 +236,11 @@ class TooStale(Unavailable):
 
 
 class LostRevision(TooStale):
-    """The revision that is asked for is not in the store's history: waiting does not bring it."""
+    """The requested revision is not in the store's history; waiting does not help."""
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """As of facts that are too old, and that they never will be what is asked for."""
+        """The metadata of TooStale, with `lost` as the revision."""
         return {**super().metadata, "revision": "lost"}
 
 
@@ -261,19 +261,19 @@ class NotPermitted(SidegateError):
 
 
 class NotFound(SidegateError):
-    """What the request names is not there."""
+    """What the request names does not exist."""
 
     reason = "NOT_FOUND"
 
 
 class AlreadyExists(SidegateError):
-    """What the request would make is there already."""
+    """What the request would create already exists."""
 
     reason = "ALREADY_EXISTS"
 
 
 class StaleEtag(SidegateError):
-    """What the request would alter was altered since it was read."""
+    """What the request would change was changed since it was read."""
 
     reason = "STALE_ETAG"
 
@@ -309,7 +309,7 @@ class LastHolder(NotPossible):
 
 
 class DocumentsHeld(NotPossible):
-    """The member still holds documents, and the request doesn't say what becomes of them."""
+    """The member still holds documents, and the request doesn't say where they go."""
 
     reason = "DOCUMENTS_HELD"
 
@@ -336,7 +336,7 @@ class BuiltIn(NotPossible):
 
 
 class TooManyWatchers(SidegateError):
-    """As many watch changes on this sidecar as may."""
+    """The maximum number of watchers on this sidecar is reached."""
 
     reason = "TOO_MANY_WATCHERS"
 

@@ -27,8 +27,8 @@ from sidegate.facts.apply import FactsDocuments
 from sidegate.history.activity import Monitoring
 from sidegate.history.changes import History
 from sidegate.history.cursors import CursorReader
-from sidegate.history.past_facts import Past
-from sidegate.history.quota_usage import Usage
+from sidegate.history.past_facts import PastFacts
+from sidegate.history.quota_usage import QuotaHistory
 from sidegate.history.watch import WatchService
 from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
@@ -159,7 +159,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         metrics.show_watchers(watch_service.count)
         handlers = {
             "AuthorizationService": authorization,
-            "FactsService": FactsHandler(core.facts, Past(core.history), tokens),
+            "FactsService": FactsHandler(core.facts, PastFacts(core.history), tokens),
             **_membership(core, watch_service, tokens, seals, account_id=settings.account_id_pattern),
         }
         listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
@@ -316,7 +316,7 @@ def _membership(
             tokens=tokens,
             seals=seals,
         ),
-        "QuotaService": QuotaHandler(Quotas(commands), Usage(core.history, reads), tokens, seals),
+        "QuotaService": QuotaHandler(Quotas(commands), QuotaHistory(core.history, reads), tokens, seals),
         "HistoryService": HistoryHandler(History(core.history, reads), watch_service, tokens, seals),
     }
 

@@ -16,7 +16,7 @@ from sidegate.errors import Fault
 
 
 def check_schema(document: Document, schema: str) -> tuple[Fault, ...]:
-    """Return where a document departs from a packaged JSON Schema, in the document's order."""
+    """Return where a document violates a packaged JSON Schema, in the document's order."""
     root, validator = _schema(schema)
     if validator.is_valid(document.value):
         return ()
@@ -49,7 +49,7 @@ def _faults(document: Document, error: ValidationError, root: Mapping[str, Any])
     """Yield what one error of the validator says, which may be about several keys."""
     path, kind = tuple(error.instance_path), error.kind
     if isinstance(kind, ValidationErrorKind.AdditionalProperties):
-        known = _place(root, error).get("properties", {})
+        known = _part(root, error).get("properties", {})
         for key in kind.unexpected:
             yield document.fault((*path, key), f"unknown key `{key}`: {nearest(key, known)}")
     elif isinstance(kind, ValidationErrorKind.Required):
@@ -61,7 +61,7 @@ def _faults(document: Document, error: ValidationError, root: Mapping[str, Any])
 
 
 def _expectation(error: ValidationError, root: Mapping[str, Any]) -> str:
-    schema = _place(root, error)
+    schema = _part(root, error)
     word = error.schema_path[-1]
     rule = schema[str(word)]
     shown = f"`{_short(error.instance)}`"
@@ -81,12 +81,12 @@ def _expectation(error: ValidationError, root: Mapping[str, Any]) -> str:
             return f"{shown} is not right: {said or error.message}"
 
 
-def _place(root: Mapping[str, Any], error: ValidationError) -> Mapping[str, Any]:
+def _part(root: Mapping[str, Any], error: ValidationError) -> Mapping[str, Any]:
     """Return the part of a schema that an error is about."""
-    place: Any = root
+    part: Any = root
     for step in error.schema_path[:-1]:
-        place = place[step]
-    found: Mapping[str, Any] = place
+        part = part[step]
+    found: Mapping[str, Any] = part
     return found
 
 

@@ -25,14 +25,14 @@ def listed(names: Sequence[str]) -> str:
 def near(name: str, known: Collection[str], otherwise: str) -> str:
     """Return a suggestion of the known name that is nearest, else `otherwise`.
 
-    Very many names are not compared, since each fault would cost a comparison with all of them.
+    A very large set of names is not compared, since each error would cost a comparison with all of them.
     """
     close = get_close_matches(name, known, n=1) if len(known) <= _TOO_MANY_TO_COMPARE else []
     return f"did you mean `{close[0]}`?" if close else otherwise
 
 
 def one_of(names: Collection[str]) -> str:
-    """Return the names that would be right, as the end of a message."""
+    """Return the accepted names, as the end of a message."""
     if not names:
         return "there is none"
     return "expected " + ("one of " if len(names) > 1 else "") + ", ".join(f"`{name}`" for name in sorted(names))

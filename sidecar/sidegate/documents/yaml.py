@@ -1,4 +1,4 @@
-"""YAML documents whose every value knows its line.
+"""YAML documents with the line of every value.
 
 The YAML read here is the 1.2 core schema without tags and aliases: `on`, `no` and dates are strings,
 a key occurs once, and a document can't expand while it is read.
@@ -39,10 +39,10 @@ class Document:
 
     def line(self, path: Sequence[str | int]) -> int:
         """Return the line of the value at `path`, or of the nearest value around it."""
-        place = tuple(path)
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
+        around = tuple(path)
+        while around and around not in self.lines:
+            around = around[:-1]
+        return self.lines.get(around, 1)
 
     def fault(self, path: Sequence[str | int], message: str) -> Fault:
         """Return a fault at `path`."""
@@ -112,7 +112,7 @@ class _Builder:
             self._keys[-1] = event.value
             self.lines[(*self._paths[-1], event.value)] = line
             return
-        self._place(event.value if event.style or not event.implicit[0] else _plain(event.value), line)
+        self._add(event.value if event.style or not event.implicit[0] else _plain(event.value), line)
 
     def _start(self, event: yaml.CollectionStartEvent, line: int) -> None:
         if event.tag is not None:
@@ -122,13 +122,13 @@ class _Builder:
         if self._open and isinstance(self._open[-1], dict) and self._keys[-1] is None:
             raise self._refuse(line, "a key that is not a plain word")
         value: dict[str, Json] | list[Json] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        path = self._place(value, line)
+        path = self._add(value, line)
         self._open.append(value)
         self._keys.append(None)
         self._paths.append(path)
 
-    def _place(self, value: Json, line: int) -> Path:
-        """Put a value where it belongs and return its path."""
+    def _add(self, value: Json, line: int) -> Path:
+        """Add a value to the open mapping or sequence and return its path."""
         if not self._open:
             self.root = value
             path: Path = ()

@@ -25,7 +25,7 @@ from sidegate.ports.facts_store import FactsStore
 _ATTEMPTS = 5
 
 Stored: TypeAlias = Mapping[str, tuple[TenantFacts | None, Revision]]
-"""What is stored of each tenant of a document, with its revision; None and no revision where it is not there yet."""
+"""The stored facts of each tenant of a document, with its revision; None and no revision for a new tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,8 @@ class FactsDocuments:
     """Makes stored tenants hold exactly what documents say.
 
     `schema_of` returns the schema of a loaded pack by its name, that of the server's default for "", and None
-    where there is no such pack; `pack_names` returns the names, for suggestions. `catch_up` makes this sidecar see what
-    was written. Work on a document runs in a
-    thread of its own, so that a large one never holds up who waits on the event loop.
+    where there is no such pack; `pack_names` returns the names, for suggestions. `catch_up` makes this sidecar apply
+    what was written. A document is processed in a thread, so that a large one never blocks the event loop.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class FactsDocuments:
         """Return what applying the document would change, tenant by tenant in its order.
 
         Raises:
-            FactsError: the document is refused; names every place at once.
+            FactsError: the document is refused; names every place.
             StoreUnavailable: the store does not answer.
         """
         return await self._plan(await asyncio.to_thread(read_facts, text, source))
@@ -79,7 +78,7 @@ class FactsDocuments:
         Tenants that it doesn't name stay as they are; applying it again changes nothing.
 
         Raises:
-            FactsError: the document is refused; names every place at once, and nothing was written.
+            FactsError: the document is refused; names every place, and nothing was written.
             RevisionConflict: other writers came first again and again; nothing was written.
             StoreUnavailable: the store does not answer; nothing was written.
         """

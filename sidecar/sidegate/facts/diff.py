@@ -1,4 +1,4 @@
-"""From stored facts to wanted ones: the changes between them, in an order that never leaves anything dangling."""
+"""From stored facts to wanted ones: the changes between them, in an order that never leaves a dangling reference."""
 
 from __future__ import annotations
 

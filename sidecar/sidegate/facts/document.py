@@ -13,7 +13,7 @@ from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
 from sidegate.model.facts import Grant, TenantFacts
 
-Places: TypeAlias = Mapping[EntryKey, Path]
+EntryPaths: TypeAlias = Mapping[EntryKey, Path]
 """The paths of the grants and group members of one tenant, in the order of the document."""
 
 _SECTIONS: Mapping[EntryKind, str] = {
@@ -30,11 +30,11 @@ class FactsDocument:
 
     tenants: Mapping[str, TenantFacts]
     document: Document
-    places: Mapping[str, Places]
+    paths: Mapping[str, EntryPaths]
 
     def grants(self, tenant: str) -> Iterable[Grant]:
         """Yield a tenant's grants, each once, in the order of the document."""
-        for entity, key in self.places.get(tenant, ()):
+        for entity, key in self.paths.get(tenant, ()):
             if entity is EntryKind.GRANT:
                 yield Grant(*key)
 
@@ -47,8 +47,8 @@ class FactsDocument:
         entry = (fault.entity, fault.key)
         if fault.entity in _SECTIONS:
             path = (*path, _SECTIONS[fault.entity], *fault.key)
-        elif entry in self.places.get(tenant, {}):
-            path = self.places[tenant][entry]
+        elif entry in self.paths.get(tenant, {}):
+            path = self.paths[tenant][entry]
         for step in fault.detail:
             value = _at(self.document.value, path)
             if isinstance(value, dict) and step in value:

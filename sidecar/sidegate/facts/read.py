@@ -24,7 +24,7 @@ def read_facts(text: str, source: str) -> FactsDocument:
     """Read a facts document; `source` is its name in faults.
 
     Raises:
-        FactsError: it is not YAML or JSON, or not of the documented form; names every place at once.
+        FactsError: it is not YAML or JSON, or not of the documented form; names every place.
     """
     try:
         document = parse_document(_joined(text) if text.lstrip().startswith("{") else text, source)
@@ -37,7 +37,7 @@ def facts_of(document: Document) -> FactsDocument:
     """Return the facts of a document that is already parsed.
 
     Raises:
-        FactsError: it is not of the documented form; names every place at once.
+        FactsError: it is not of the documented form; names every place.
     """
     if faults := check_schema(document, "facts"):
         raise FactsError(*faults)
@@ -46,7 +46,7 @@ def facts_of(document: Document) -> FactsDocument:
     return FactsDocument(
         tenants={id_: reader.facts() for id_, reader in readers.items()},
         document=document,
-        places={id_: reader.places for id_, reader in readers.items()},
+        paths={id_: reader.paths for id_, reader in readers.items()},
     )
 
 
@@ -58,7 +58,7 @@ class _TenantReader:
         self._scope = ref(TENANT, tenant)
         self._path: Path = ("tenants", tenant)
         self._written = written
-        self.places: dict[EntryKey, Path] = {}
+        self.paths: dict[EntryKey, Path] = {}
 
     def facts(self) -> TenantFacts:
         members = {id_: self._member(id_, written or {}) for id_, written in self._section("members")}
@@ -74,7 +74,7 @@ class _TenantReader:
             groups=groups,
             roles={name: _role(name, written or {}) for name, written in self._section("roles")},
             resources=resources,
-            grants=frozenset(Grant(*key) for entity, key in self.places if entity is EntryKind.GRANT),
+            grants=frozenset(Grant(*key) for entity, key in self.paths if entity is EntryKind.GRANT),
         )
 
     def _section(self, name: str) -> Iterable[tuple[str, Any]]:
@@ -82,7 +82,7 @@ class _TenantReader:
         return section.items()
 
     def _grant(self, grant: tuple[str, str, str], path: Path) -> None:
-        self.places.setdefault((EntryKind.GRANT, grant), path)
+        self.paths.setdefault((EntryKind.GRANT, grant), path)
 
     def _member(self, id_: str, written: Mapping[str, Any]) -> Member:
         for index, role in enumerate(written.get("roles", ())):
@@ -101,7 +101,7 @@ class _TenantReader:
     def _group(self, id_: str, written: Mapping[str, Any]) -> Group:
         holders = [_holder(short) for short in written.get("members", ())]
         for index, holder in enumerate(holders):
-            self.places.setdefault(
+            self.paths.setdefault(
                 (EntryKind.GROUP_MEMBER, (id_, holder)), (*self._path, "groups", id_, "members", index)
             )
         return Group(id_, written.get("name", ""), frozenset(holders))

@@ -17,7 +17,7 @@ from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import InstanceOf
 from sidegate.ports.history_store import HistoryStore
 
-_KEPT_AS: Final[Mapping[InstanceOf, EntryKind]] = {
+_STORED_AS: Final[Mapping[InstanceOf, EntryKind]] = {
     InstanceOf.MEMBER: EntryKind.MEMBER,
     InstanceOf.GROUP: EntryKind.GROUP,
     InstanceOf.ROLE: EntryKind.ROLE,
@@ -47,7 +47,7 @@ class Monitoring:
             NotFound: there is no such tenant, or no such thing.
         """
 
-        async def look(step: CommandContext) -> Monitored:
+        async def count(step: CommandContext) -> Monitored:
             await step.ask_monitor(reference)
             await _require_there(step, reference)
             counts = await step.draft.read(lambda store: store.counts(tenant, reference))
@@ -55,7 +55,7 @@ class Monitoring:
             newest = await changes_within(step, self._store, query, after=0, limit=1) if query else ()
             return Monitored(counts, newest[0].at if newest else None)
 
-        return await self._reader.run(tenant, caller, look)
+        return await self._reader.run(tenant, caller, count)
 
 
 def _instances(step: CommandContext, reference: str) -> InstanceOf:
@@ -64,7 +64,7 @@ def _instances(step: CommandContext, reference: str) -> InstanceOf:
 
 
 def _activity(step: CommandContext, reference: str) -> ChangeQuery | None:
-    """Return what those did whose thing it is, None where it is nobody's."""
+    """Return the query of the changes made by the owners of an instance; None if it has no owner."""
     _, id_ = split_ref(reference)
     match _instances(step, reference):
         case InstanceOf.MEMBER:
@@ -76,7 +76,7 @@ def _activity(step: CommandContext, reference: str) -> ChangeQuery | None:
 
 
 async def _require_there(step: CommandContext, reference: str) -> None:
-    entity = _KEPT_AS.get(_instances(step, reference), EntryKind.RESOURCE)
+    entity = _STORED_AS.get(_instances(step, reference), EntryKind.RESOURCE)
     key = reference if entity is EntryKind.RESOURCE else split_ref(reference)[1]
     if await step.draft.entry(entity, key) is None:
         raise NotFound(f"there is no `{reference}` in tenant `{step.tenant}`")

@@ -33,12 +33,12 @@ class History:
             StoreUnavailable: the store does not answer.
         """
 
-        async def look(step: CommandContext) -> Sequence[RecordedChange]:
+        async def read(step: CommandContext) -> Sequence[RecordedChange]:
             if not caller.is_platform:
                 await _require_right(step, query)
             return await changes_within(step, self._store, query, after=after, limit=limit)
 
-        found = await self._reader.run(tenant, caller, look)
+        found = await self._reader.run(tenant, caller, read)
         await require_ever(self._store, tenant, found)
         return found
 
@@ -46,7 +46,7 @@ class History:
 async def changes_within(
     step: CommandContext, store: HistoryStore, query: ChangeQuery, *, after: int, limit: int
 ) -> Sequence[RecordedChange]:
-    """Return the changes that a query asks for; to a member none that is newer than what it was asked about.
+    """Return the changes that a query asks for; a member gets none newer than the facts that allowed the read.
 
     Raises:
         RevisionConflict: another writer came in between.
@@ -58,7 +58,7 @@ async def changes_within(
 
 
 async def require_ever(store: HistoryStore, tenant: str, found: Sequence[object]) -> None:
-    """Require that there is or was a tenant of which nothing was found.
+    """Require that the tenant exists or existed, if nothing was found of it.
 
     Raises:
         NotFound: there never was one.
@@ -68,7 +68,7 @@ async def require_ever(store: HistoryStore, tenant: str, found: Sequence[object]
 
 
 async def _require_right(step: CommandContext, query: ChangeQuery) -> None:
-    """Ask about the member whom the changes name or who made them, or the team (MS-04, MS-07), else about all."""
+    """Ask about the member that the changes name or that made them, or the team (MS-04, MS-07), else about all."""
     named = chain(query.subjects, [query.actor])
     member = next((split_ref(one)[1] for one in named if one.startswith("member:")), None)
     if member is not None:

@@ -13,7 +13,7 @@ from sidegate.model.revision import Revision
 from sidegate.ports.history_store import HistoryStore
 
 
-class Past:
+class PastFacts:
     """Exports tenants as they were, also deleted ones."""
 
     def __init__(self, store: HistoryStore, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -24,7 +24,7 @@ class Past:
         """Return the document of these tenants as of a revision or a time; at a time, all where none is named.
 
         Raises:
-            InvalidInput: the revision is not known, the time is in the future, or a tenant was not there then.
+            InvalidInput: the revision is not known, the time is in the future, or a tenant did not exist then.
             StoreUnavailable: the store does not answer.
         """
         if isinstance(as_of, Revision):
@@ -39,7 +39,7 @@ class Past:
             raise InvalidInput(Violation("at_revision", message))
         facts = await self._store.load_at(tenant, revision.number)
         if facts is None:
-            raise InvalidInput(Violation("at_revision", f"tenant `{tenant}` was not there any more: it was removed"))
+            raise InvalidInput(Violation("at_revision", f"tenant `{tenant}` was removed by then"))
         return facts
 
     async def _at_time(self, tenants: Sequence[str], at: datetime) -> list[TenantFacts]:

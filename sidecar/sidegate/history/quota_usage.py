@@ -17,7 +17,7 @@ from sidegate.policy.pack.schema import InstanceOf, Operation
 from sidegate.ports.history_store import HistoryStore
 
 
-class Usage:
+class QuotaHistory:
     """Reports the use of quota; that of a deleted tenant is for the platform only."""
 
     def __init__(self, store: HistoryStore, reader: ReadRunner) -> None:
@@ -35,11 +35,11 @@ class Usage:
             StoreUnavailable: the store does not answer.
         """
 
-        async def look(step: CommandContext) -> Sequence[QuotaTotal]:
+        async def read(step: CommandContext) -> Sequence[QuotaTotal]:
             await _require_right(step, query.holder)
             return await step.draft.read(lambda _: self._store.quota_totals(tenant, query, after=after, limit=limit))
 
-        found = await self._reader.run(tenant, caller, look)
+        found = await self._reader.run(tenant, caller, read)
         await require_ever(self._store, tenant, found)
         return found
 
@@ -56,11 +56,11 @@ class Usage:
         subject = quota_subject(query.holder) if query.holder else quota_subject()
         changes = ChangeQuery((subject,), since=query.since, until=query.until, oldest_first=True)
 
-        async def look(step: CommandContext) -> Sequence[RecordedChange]:
+        async def read(step: CommandContext) -> Sequence[RecordedChange]:
             await _require_right(step, query.holder)
             return await changes_within(step, self._store, changes, after=after, limit=limit)
 
-        found = await self._reader.run(tenant, caller, look)
+        found = await self._reader.run(tenant, caller, read)
         await require_ever(self._store, tenant, found)
         return found
 

@@ -1,4 +1,4 @@
-"""Changes of facts: what was altered, by whom, at which revision, and which of them are asked for."""
+"""Changes of facts: what changed, by whom, at which revision, and the query for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sidegate.model.revision import Revision
 
 
 class EntryKind(StrEnum):
-    """The kinds of stored things that a change can touch."""
+    """The kinds of entries that a change can concern."""
 
     TENANT = "tenant"
     MEMBER = "member"
@@ -25,7 +25,7 @@ class EntryKind(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a member's quota changed; what is not said was set by hand, shared out, or applied with a document."""
+    """Why a member's quota changed; without a reason it was set by hand, distributed, or applied with a document."""
 
     UNSAID = ""
     CONSUMED = "consumed"
@@ -34,7 +34,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One stored thing made (`before` None), altered, or removed (`after` None); both are plain JSON objects."""
+    """One entry created (`before` None), updated, or deleted (`after` None); both are plain JSON objects."""
 
     entity: EntryKind
     key: tuple[str, ...]
@@ -79,7 +79,7 @@ class ChangeQuery:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a request with an ID was answered: `digest` of its content, `response` as the server wrote it."""
+    """The response to a request with an ID: `digest` of the request's content, `response` as the server wrote it."""
 
     request_id: str
     digest: bytes

@@ -1,4 +1,4 @@
-"""What is answered: a decision with its reason, or a page of a list."""
+"""The answers: a decision with its reason, or a page of a list."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """What the enforcement point must or can do besides, such as `step_up_mfa`."""
+    """What the enforcement point must or can do in addition, such as `step_up_mfa`."""
 
     id: str
     parameters: Properties = field(default_factory=lambda: NO_PROPERTIES)
@@ -63,10 +63,10 @@ class PartialReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AllowedPage:
-    """A page of a list: all that is allowed of what comes after one place and until another, by ID.
+    """A page of a list: all that is allowed among the IDs after a cursor, up to another, by ID.
 
-    `reached` is the place until which was looked, None where that is the end. `reason` says why nothing can be allowed
-    where that is clear before any rule is asked, `rule` the rule that says so.
+    `reached` is the last ID that was evaluated, None at the end of the list. `reason` says why nothing can be allowed
+    where that is known before any rule is evaluated, and `rule` is the rule that says so.
     """
 
     found: tuple[Allowed, ...] = ()

@@ -34,7 +34,7 @@ EntryKey: TypeAlias = tuple[EntryKind, Key]
 Payload: TypeAlias = Mapping[str, Json]
 Entries: TypeAlias = Mapping[EntryKey, Payload]
 _GRANT_ORDER = attrgetter("role", "scope", "holder")
-"""The grants' own order, ten times quicker than their comparison."""
+"""The same order as comparing grants, ten times faster."""
 
 
 def to_entries(facts: TenantFacts) -> dict[EntryKey, Payload]:
@@ -75,12 +75,12 @@ def actor_subject(group: str) -> str:
 
 
 def quota_subject(holder: str = "*") -> str:
-    """Return what the changes of quota are found by: a member's, those in a group, or all; no type has a `/` in it."""
+    """Return the index value of quota changes: of a member, of a group's members, or all; no type contains a `/`."""
     return f"quota/{holder}"
 
 
 def subjects_of(tenant: str, change: Change) -> frozenset[str]:
-    """Return references of the things that a change names, in whose histories it belongs."""
+    """Return the references that a change names; the change is part of the history of each."""
     match change.entity, change.key:
         case EntryKind.TENANT, _:
             return frozenset({ref("tenant", tenant)})

@@ -1,4 +1,4 @@
-"""Which characters identifiers may not hold: those that nobody sees, or that change how others are seen."""
+"""The characters that identifiers may not contain: invisible ones, and ones that change how others are displayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of the store: what is asked for, and the records on a page."""
+"""Lists of the store: the queries, and the records on a page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TenantRecord:
 
 @dataclass(frozen=True, slots=True)
 class TenantQuery:
-    """Which tenants to list: every condition that is given must hold."""
+    """Which tenants to list: every given condition must hold."""
 
     suspended: bool | None = None
     ids: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class TenantSize:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation that waits to be accepted; a new one of the same member has another ID."""
+    """A pending invitation; a new one for the same member has another ID."""
 
     id: str
     expires_at: datetime
@@ -52,7 +52,7 @@ class Invitation:
 class MemberRecord:
     """A member as lists show it: `roles` are those held on the tenant itself, `groups` the direct ones.
 
-    `created_at` is None of one that is only about to be written.
+    `created_at` is None if the member is not written yet.
     """
 
     member: Member
@@ -76,7 +76,7 @@ class MemberQuery:
 
 @dataclass(frozen=True, slots=True)
 class ResourceRecord:
-    """A registered resource as lists show it; `owner` is a reference, "" where nobody owns it."""
+    """A registered resource as lists show it; `owner` is a reference, "" if it has no owner."""
 
     resource: StoredResource
     owner: str = ""
@@ -84,7 +84,7 @@ class ResourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class ResourceQuery:
-    """Which resources to list: every condition that is given must hold; `parent` and `owner` are references."""
+    """Which resources to list: every given condition must hold; `parent` and `owner` are references."""
 
     type: str = ""
     parent: str = ""
@@ -106,7 +106,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GrantQuery:
-    """Which grants to list: those in one of the relations `grants_…` to a value, on scopes of these types if any."""
+    """Which grants to list: those that a `grants_…` relation links to a value, on scopes of these types if any."""
 
     relation: Relation
     value: str

@@ -1,4 +1,4 @@
-"""What is asked: may a subject do an action on a resource, in a tenant."""
+"""The question of a Check: may a subject do an action on a resource, in a tenant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sidegate.model.revision import NO_REVISION, Revision
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who asks; `properties` are claims that no stored fact yields to."""
+    """The subject of a question; `properties` are claims, which never override stored facts."""
 
     id: str
     type: str = "member"
@@ -20,7 +20,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What is asked about; the ID `*` asks about the type as a whole."""
+    """The resource of a question; the ID `*` asks about the type as a whole."""
 
     type: str
     id: str
@@ -51,7 +51,7 @@ DEFAULT_CONSISTENCY = Consistency()
 class Request:
     """One question, complete: may `subject` do `action` on `resource` in `tenant`; `id` becomes the decision's ID.
 
-    `patience` is how many seconds its asker waits for an answer, None where that is not known.
+    `patience` is how many seconds the caller waits for an answer, None if unknown.
     """
 
     tenant: str

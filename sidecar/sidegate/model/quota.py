@@ -1,4 +1,4 @@
-"""The use of quota: what a change means for it, and over which periods it is added up."""
+"""The use of quota: the effect of a change on it, and the periods it is summed over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ONE_DAY: Final = timedelta(days=1)
 
 
 class Period(StrEnum):
-    """A stretch of days, in UTC: a week starts on Monday, a month on its first."""
+    """A period of days, in UTC: a week starts on Monday, a month on its first."""
 
     DAY = "day"
     WEEK = "week"
@@ -42,7 +42,7 @@ class Period(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuotaUse:
-    """How much quota was consumed and released, and assigned less what was taken away; the three never mix.
+    """How much quota was consumed and released, and assigned minus withdrawn; each is counted separately.
 
     What is left after is what was left before + assigned + released - consumed.
     """
@@ -52,7 +52,7 @@ class QuotaUse:
     assigned: int = 0
 
     def __add__(self, other: QuotaUse) -> QuotaUse:
-        """Return both together."""
+        """Return the sum of both."""
         return QuotaUse(self.consumed + other.consumed, self.released + other.released, self.assigned + other.assigned)
 
 
@@ -70,7 +70,7 @@ class UsageQuery:
 
     @property
     def days(self) -> tuple[date, date]:
-        """The first day of the query, and the first that is too late: each day that the times touch is whole."""
+        """The first day of the query, and the first day after it: a day that is partly in the query counts in full."""
         first = date.min if self.since is None else self.since.date()
         if self.until is None:
             return first, date.max
@@ -88,7 +88,7 @@ class QuotaTotal:
 
 
 def quota_use(change: Change) -> QuotaUse | None:
-    """Return what a change means for its member's quota, None where it leaves the quota as it was."""
+    """Return the effect of a change on its member's quota; None if the quota is unchanged."""
     if change.entity is not EntryKind.MEMBER:
         return None
     more = _quota(change.after) - _quota(change.before)

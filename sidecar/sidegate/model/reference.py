@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 EVERYWHERE = "*"
-"""The domain of links that hold in every scope: who belongs to which group."""
+"""The domain of links that apply in every scope: group memberships."""
 ANY = "*"
 """The resource ID that asks about a type as a whole."""
 

@@ -14,8 +14,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class Revision:
     """One state of a tenant: the number of the write that made it, and its time in microseconds since 1970 (UTC).
 
-    Both grow with every write. A store that was restored gives numbers out again, but no time comes back: only the two
-    together name one state.
+    Both grow with every write. A restored store uses numbers again, but never a time: only number and time together
+    identify a state.
     """
 
     number: int = 0
@@ -28,4 +28,4 @@ class Revision:
 
 
 NO_REVISION: Final = Revision()
-"""The revision of a tenant that is not there."""
+"""The revision of a tenant that does not exist."""

@@ -1,4 +1,4 @@
-"""The addresses of databases and of Redis: which are well formed, what they say, and what of one may be shown."""
+"""The addresses of databases and of Redis: their syntax, their parts, and which parts may be shown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RedisKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RedisAccount:
-    """As whom to connect; both are "" where nobody asks."""
+    """The account to connect as; both are "" without one."""
 
     user: str = ""
     password: str = field(default="", repr=False)
@@ -60,7 +60,7 @@ class RedisAddress:
 
 
 def redis_address(address: str) -> RedisAddress:
-    """Return what an address of Redis says.
+    """Return the parts of an address of Redis.
 
     Raises:
         ValueError: it is none.
@@ -102,9 +102,9 @@ def is_file(address: str) -> bool:
 
 
 def redacted(address: str) -> str:
-    """Return what may be shown of an address: the whole of a file's, of a server's no user, password or parameter.
+    """Return the parts of an address that may be shown: a server's without user, password and parameters.
 
-    What is no address is shown by its scheme, for nobody knows what the rest is.
+    Of an invalid address only the scheme is shown, since the remainder may hold a password.
     """
     if _FILE.fullmatch(address):
         return address

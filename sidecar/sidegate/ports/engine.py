@@ -14,7 +14,7 @@ class Program(Protocol):
     def evaluate(self, request: Sequence[object], links: RoleLinks = NO_LINKS) -> Answer:
         """Decide one request, whose values are in the order of the request definition.
 
-        `links` are links of `g` that only this evaluation sees. Memory only, no clock, starts at deny.
+        `links` are links of `g` for this evaluation only. Uses memory only, no clock; the initial effect is deny.
 
         Raises:
             RequestError: the request does not fit the request definition.

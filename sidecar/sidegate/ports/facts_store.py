@@ -79,9 +79,9 @@ class FactsStore(FactsReader, Protocol):
 
         A tenant without changes keeps its revision and is not in the answer. `expected` holds the number of the
         revision from which each tenant's changes were computed, 0 for a tenant that is not there yet; a tenant without
-        changes may be listed there too, so that the write depends on what was read of it. Changes hold in their order;
-        removing a tenant (`after` None) removes all of it but its changes, and its revisions are never used again.
-        Each revision of a tenant is later than the one before, whatever clocks say.
+        changes may be listed there too, so that the write depends on what was read of it. Changes are applied in
+        their order; removing a tenant (`after` None) removes all of it but its changes, and its revisions are never
+        used again. Each revision of a tenant has a later time than the one before, even if the clock goes back.
         `receipt` is stored with each changed tenant for at least a day.
 
         Raises:
@@ -116,7 +116,7 @@ class FactsStore(FactsReader, Protocol):
         ...
 
     async def secret(self, name: str) -> bytes:
-        """Return random bytes, 32, made with the first call and the same for everyone who asks this store by the name.
+        """Return 32 random bytes, created by the first call; every caller gets the same ones for a name of this store.
 
         Raises:
             StoreUnavailable: the store does not answer.

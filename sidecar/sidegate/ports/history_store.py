@@ -22,7 +22,7 @@ class HistoryStore(RevisionReader, Protocol):
     async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`.
 
-        0 is before the first one, whichever way the order goes.
+        0 is before the first one, in either order.
         """
         ...
 
@@ -36,13 +36,13 @@ class HistoryStore(RevisionReader, Protocol):
         ...
 
     async def revision_at(self, tenant: str, at: datetime | None = None) -> int:
-        """Return the number of the newest revision made until then, also if it removed the tenant; 0 for none."""
+        """Return the number of the newest revision up to a time, also if it removed the tenant; 0 for none."""
         ...
 
     async def load_at(self, tenant: str, number: int) -> TenantFacts | None:
-        """Return the facts of a tenant as they were at a revision; None where it was not there."""
+        """Return the facts of a tenant at a revision; None if it did not exist then."""
         ...
 
     async def tenants_ever(self) -> Sequence[str]:
-        """Return the IDs of all tenants that are or were there, sorted."""
+        """Return the IDs of all tenants that exist or existed, sorted."""
         ...

@@ -32,7 +32,7 @@ class MembershipStore(FactsStore, Protocol):
     """
 
     async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], Revision]:
-        """Return those of the entries that are there."""
+        """Return the entries that exist."""
         ...
 
     async def related(
@@ -42,7 +42,7 @@ class MembershipStore(FactsStore, Protocol):
         ...
 
     async def seats(self, tenant: str) -> tuple[int, Revision]:
-        """Return how many members take a seat: the active and the invited ones."""
+        """Return how many seats are taken: the active and the invited members."""
         ...
 
     async def members(
@@ -86,9 +86,9 @@ class MembershipStore(FactsStore, Protocol):
         ...
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
-        """Note when a member was seen, unless later is known; this is no change of the facts. False: no such member."""
+        """Record when a member was last seen, unless a later time is stored; False for an unknown member."""
         ...
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
-        """Return what a request was answered, with the revision it made; None if nothing is stored for it."""
+        """Return the receipt of a request, with the revision it made; None if nothing is stored for it."""
         ...

@@ -1,4 +1,4 @@
-"""The port of files of this machine that only the same deployment can have written."""
+"""The port of local files that only the same deployment can have written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class SealedFiles(Protocol):
-    """Keeps bytes by name on this machine; only what was put there by the same deployment ever comes back."""
+    """Stores bytes by name on this machine, and returns only bytes that the same deployment stored."""
 
     async def put(self, name: str, content: bytes) -> None:
-        """Keep something by a name, whole or not at all.
+        """Store content under a name, all or nothing.
 
         Raises:
             OSError: it can't be written.
@@ -18,9 +18,9 @@ class SealedFiles(Protocol):
         ...
 
     async def get(self, name: str) -> bytes | None:
-        """Return what is kept by a name; None where nothing is, or where it is cut, forged or another name's."""
+        """Return the content of a name; None if there is none, or if it is truncated, forged or of another name."""
         ...
 
     async def keep_only(self, names: Collection[str]) -> None:
-        """Remove all that is kept by other names."""
+        """Remove the files of all other names."""
         ...

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class SharedCache(Protocol):
-    """Remembers bytes for all sidecars on one database. It may forget at any time, and others may write to it, too."""
+    """Stores bytes for all sidecars on one database; it may lose them at any time, and is not trusted."""
 
     async def get(self, key: bytes) -> bytes | None:
         """Return the value of a key; None if there is none, or if the cache does not answer in time.

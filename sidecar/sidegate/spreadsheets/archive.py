@@ -22,9 +22,9 @@ _METHODS: Final = {ZIP_STORED, ZIP_DEFLATED}
 _FLAG_ENCRYPTED: Final = 0x1
 _PIECE: Final = 64 * 1024
 _SMALL: Final = 1024 * 1024
-"""Up to this size a part may shrink by any ratio: a few thousand like rows do."""
+"""Up to this size a part may shrink by any ratio: a few thousand similar rows do."""
 _BROKEN = (BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
-"""What the library raises over broken bytes."""
+"""What the library raises for broken bytes."""
 
 
 def is_spreadsheet(raw: bytes) -> bool:
@@ -33,7 +33,7 @@ def is_spreadsheet(raw: bytes) -> bool:
 
 
 class Archive:
-    """The parts of a spreadsheet by name, whatever the case of its letters."""
+    """The parts of a spreadsheet by name, ignoring case."""
 
     def __init__(self, raw: bytes, bounds: Bounds = DEFAULT_BOUNDS, *, clock: Callable[[], float] = monotonic) -> None:
         _require_container(raw, bounds)
@@ -84,7 +84,7 @@ class Archive:
         return parts
 
     def _count(self, piece: bytes) -> None:
-        """Count what was really unpacked, whatever the container says of it."""
+        """Count the bytes actually unpacked; the sizes in the container are not trusted."""
         self._left -= len(piece)
         if self._left < 0:
             raise self._too_large(self.bounds.unpacked - self._left)
@@ -96,7 +96,7 @@ class Archive:
 
 
 def _require_container(raw: bytes, bounds: Bounds) -> None:
-    """Look at the bytes before anything is taken apart."""
+    """Check the bytes before anything is unpacked."""
     if len(raw) > bounds.packed:
         raise refused(f"has {mebibytes(len(raw))}: expected up to {mebibytes(bounds.packed)}")
     if raw.startswith(_OLE):

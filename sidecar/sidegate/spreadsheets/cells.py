@@ -1,4 +1,4 @@
-"""The cells of one sheet: rows with their numbers as the spreadsheet shows them, formulas neither run nor trusted."""
+"""The cells of one sheet, with row numbers as the spreadsheet shows them; formulas are neither run nor trusted."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that is not empty: its cells by their columns, which count from 1; `hidden` where nobody sees it."""
+    """A row that is not empty: its cells by their columns, which count from 1; `hidden` if it is not displayed."""
 
     number: int
     cells: Mapping[int, Cell]
@@ -60,7 +60,7 @@ class Row:
 
 
 class Cells(Texts):
-    """Gathers the rows of a sheet; the size that a sheet claims for itself is never looked at."""
+    """Gathers the rows of a sheet; the size that a sheet declares is ignored."""
 
     def __init__(self, bounds: Bounds) -> None:
         super().__init__(bounds)
@@ -73,7 +73,7 @@ class Cells(Texts):
         self._kind = Kind.TEXT
 
     def opened(self, name: str, attributes: Attributes) -> None:
-        """Take the beginning of an element of a sheet."""
+        """Handle the start of an element of a sheet."""
         match name:
             case "c":
                 self._open_cell(attributes)
@@ -92,7 +92,7 @@ class Cells(Texts):
                 super().opened(name, attributes)
 
     def closed(self, name: str) -> None:
-        """Take the end of an element of a sheet."""
+        """Handle the end of an element of a sheet."""
         match name:
             case "v":
                 self.listening = False
@@ -132,7 +132,7 @@ class Cells(Texts):
         return column_number(found[1])
 
     def _take_formula(self, attributes: Attributes) -> None:
-        """Mark the cell; what a formula spills over has values, and no mark of its own."""
+        """Mark the cell as a formula; refuse one whose result fills other cells, since those have no mark."""
         self._kind = Kind.FORMULA
         area = attributes.get("ref", "")
         first, _, last = area.partition(":")
@@ -169,8 +169,8 @@ def column_letters(number: int) -> str:
     """Return the letters of a column: those of 28 are `AB`."""
     letters = ""
     while number:
-        number, rest = divmod(number - 1, _LETTERS)
-        letters = chr(ord("A") + rest) + letters
+        number, remainder = divmod(number - 1, _LETTERS)
+        letters = chr(ord("A") + remainder) + letters
     return letters
 
 

@@ -1,4 +1,4 @@
-"""The texts of cells, which most spreadsheets keep in a part of their own."""
+"""The texts of cells, which most spreadsheets store in a separate part."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Texts(Target):
         self._length = 0
 
     def begin(self) -> None:
-        """Forget what was gathered."""
+        """Discard what was gathered."""
         self._runs, self._length = [], 0
 
     def text(self) -> str:
@@ -31,21 +31,21 @@ class Texts(Target):
         return "".join(self._runs)
 
     def opened(self, name: str, attributes: Attributes) -> None:  # noqa: ARG002 - texts have no attributes that matter
-        """Take the beginning of an element of a text."""
+        """Handle the start of an element of a text."""
         if name == "rPh":
             self._phonetic = True
         elif name == "t":
             self.listening = not self._phonetic
 
     def closed(self, name: str) -> None:
-        """Take the end of an element of a text."""
+        """Handle the end of an element of a text."""
         if name == "rPh":
             self._phonetic = False
         elif name == "t":
             self.listening = False
 
     def data(self, text: str) -> None:
-        """Take what the parser says: a piece of text."""
+        """Handle a piece of text from the parser."""
         if not self.listening:
             return
         self._length += len(text)
@@ -55,7 +55,7 @@ class Texts(Target):
 
 
 class SharedTexts(Texts):
-    """Keeps those of the shared texts that are wanted, by their numbers; the others take no memory."""
+    """Stores the wanted shared texts by their numbers; the others take no memory."""
 
     def __init__(self, bounds: Bounds, wanted: frozenset[int]) -> None:
         super().__init__(bounds)
@@ -64,14 +64,14 @@ class SharedTexts(Texts):
         self._number = -1
 
     def opened(self, name: str, attributes: Attributes) -> None:
-        """Take the beginning of an element of the shared texts."""
+        """Handle the start of an element of the shared texts."""
         super().opened(name, attributes)
         if name == "si":
             self._number += 1
             self.begin()
 
     def closed(self, name: str) -> None:
-        """Take the end of an element of the shared texts."""
+        """Handle the end of an element of the shared texts."""
         super().closed(name)
         if name == "si" and self._number in self._wanted:
             self.found[self._number] = unescaped(self.text()).strip()

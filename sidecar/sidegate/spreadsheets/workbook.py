@@ -1,4 +1,4 @@
-"""Which sheets a spreadsheet has, and where their parts lie."""
+"""Which sheets a spreadsheet has, and the paths of their parts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Workbook:
 
 
 def open_workbook(archive: Archive) -> Workbook:
-    """Return what a spreadsheet says of its sheets.
+    """Return the sheets that a spreadsheet lists.
 
     Raises:
         InvalidInput: it is no .xlsx file.

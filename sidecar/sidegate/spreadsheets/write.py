@@ -16,7 +16,7 @@ _WIDTH: Final = 26
 
 
 def empty_sheet(title: str, columns: Sequence[str]) -> bytes:
-    """Return a sheet with a header alone, whose columns keep what is typed into them as text."""
+    """Return a sheet with only a header, whose columns store what is typed into them as text."""
     workbook = Workbook()
     sheet = workbook.worksheets[0]
     sheet.title = title

@@ -1,4 +1,4 @@
-"""XML of a spreadsheet, read as it comes: no tree is built, no entity expanded, nothing fetched."""
+"""XML of a spreadsheet, read as a stream: no tree is built, no entity expanded, nothing fetched."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KNOWN: Final = (*_MAIN, _PACKAGE)
 class Target:
     """Receives the elements of a part; `opened` and `closed` are called with names without their namespace.
 
-    Elements of foreign namespaces are passed over with all inside.
+    Elements of foreign namespaces are skipped with their content.
     """
 
     def __init__(self, bounds: Bounds = DEFAULT_BOUNDS) -> None:
@@ -39,13 +39,13 @@ class Target:
         self._foreign_from = 0
 
     def opened(self, name: str, attributes: Attributes) -> None:
-        """Take the beginning of an element."""
+        """Handle the start of an element."""
 
     def closed(self, name: str) -> None:
-        """Take the end of an element."""
+        """Handle the end of an element."""
 
     def start(self, tag: str, attributes: Attributes) -> None:
-        """Take what the parser says: an element begins."""
+        """Handle the start of an element from the parser."""
         self._elements += 1
         self._depth += 1
         if self._elements > self.bounds.elements or self._depth > self.bounds.depth:
@@ -57,7 +57,7 @@ class Target:
             self.opened(name, attributes)
 
     def end(self, tag: str) -> None:
-        """Take what the parser says: an element ends."""
+        """Handle the end of an element from the parser."""
         if not self._foreign_from:
             self.closed(_local(tag))
         elif self._foreign_from == self._depth:
@@ -65,10 +65,10 @@ class Target:
         self._depth -= 1
 
     def data(self, text: str) -> None:
-        """Take what the parser says: a piece of text."""
+        """Handle a piece of text from the parser."""
 
     def close(self) -> None:
-        """Take what the parser says: the part is over."""
+        """Handle the end of the part."""
 
 
 def read_part(archive: Archive, name: str, target: Target) -> None:
@@ -95,11 +95,11 @@ def read_part(archive: Archive, name: str, target: Target) -> None:
 
 
 def is_true(value: str) -> bool:
-    """Return what an attribute says that is true or false."""
+    """Return the value of a boolean attribute."""
     return value in {"1", "true"}
 
 
 def _local(tag: str) -> str:
-    """Return the name of an element of ours without its namespace, "" of others."""
+    """Return the name of a spreadsheet element without its namespace, "" for others."""
     namespace, closing, name = tag.rpartition("}")
     return name if namespace + closing in _KNOWN else ""

@@ -48,7 +48,7 @@ async def test_validate_only_plans_and_has_no_revision() -> None:
 
 
 async def test_the_actor_is_passed_on() -> None:
-    """Who writes reaches the history."""
+    """The actor of a write is recorded in the history."""
     facts = ScriptedFacts()
     async with serving(facts=facts) as server, channel(server) as wire:
         await FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b", source="f", actor="ops@acme"))
@@ -97,7 +97,7 @@ async def test_a_conflict_can_be_retried() -> None:
 
 
 async def test_a_wrong_apply_request_never_reaches_the_facts() -> None:
-    """An empty document and control characters in names are refused, all at once."""
+    """An empty document and control characters in names are refused, all in one error."""
     facts = ScriptedFacts()
     async with serving(facts=facts) as server, channel(server) as wire:
         status = await failure(

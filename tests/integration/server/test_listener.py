@@ -46,7 +46,7 @@ async def refused(*addresses: str) -> str:
 
 
 async def test_one_server_listens_on_several_addresses(tmp_path: Path) -> None:
-    """Two ports and a Unix socket answer alike, and the server reports the ports that the system chose."""
+    """Two ports and a Unix socket give the same answers, and the server reports the ports that the system chose."""
     path = f"unix:{tmp_path}/s.sock"
     async with serving(addresses=("127.0.0.1:0", "localhost:0", path)) as server:
         assert server.addresses[2] == path
@@ -58,7 +58,7 @@ async def test_one_server_listens_on_several_addresses(tmp_path: Path) -> None:
 
 
 async def test_a_port_in_use_is_refused_in_one_sentence() -> None:
-    """A second server on the same port doesn't share it, it says who is in the way."""
+    """A second server on the same port doesn't share it, it reports which address is in use."""
     async with serving() as server:
         address = server.addresses[0]
         message = await refused(address)
@@ -67,7 +67,7 @@ async def test_a_port_in_use_is_refused_in_one_sentence() -> None:
 
 
 async def test_a_port_is_free_again_after_a_stop() -> None:
-    """The port of a server that stopped can be taken at once."""
+    """The port of a server that stopped can be bound again immediately."""
     async with serving() as server:
         address = server.addresses[0]
     async with serving(addresses=(address,)) as second, channel(second) as wire:
@@ -107,7 +107,7 @@ async def test_an_address_that_cant_be_is_refused(address: str, said: str) -> No
 
 
 async def test_an_address_given_twice_is_refused() -> None:
-    """Nobody means the same address twice, and the second could never be had."""
+    """The same address twice is refused: the second could never be bound."""
     assert "each address once" in await refused("127.0.0.1:0", "127.0.0.1:0")
 
 

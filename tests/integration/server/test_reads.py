@@ -1,4 +1,4 @@
-"""Who may read what: every read names its actor, and the tenant's own pack decides."""
+"""Permissions of reads: every read names its actor, and the tenant's own pack decides."""
 
 import asyncio
 from functools import partial
@@ -153,7 +153,7 @@ async def peopled(found, pack):
 
 @pytest.mark.parametrize("pack", TABLES)
 async def test_each_pack_says_who_reads_what(found, pack):
-    """MS-04, MS-05, MS-11, MS-13, EL-11, EL-13, EF-01, EF-03: each read is for whom the table says, and no other."""
+    """MS-04, MS-05, MS-11, MS-13, EL-11, EL-13, EF-01, EF-03: each read is allowed to the actors in the table only."""
     company = await peopled(found, pack)
     readers = {read: set() for read in EVERYTHING}
     for actor in ("ann", "adam", "mia", "leo", "pia", "eve"):
@@ -169,7 +169,7 @@ async def test_each_pack_says_who_reads_what(found, pack):
 
 @pytest.mark.parametrize("actor", ["", "platform"])
 async def test_the_platform_reads_everything(found, actor):
-    """No pack is asked about the platform, which is also who asks where nobody is named."""
+    """No pack is asked about the platform, which is also the actor when none is named."""
     company = await peopled(found, "engagelab")
     calls = reads(company, actor, "engagelab")
     for read in ("document", "grants on a document", "count of leo's workspace"):
@@ -247,7 +247,7 @@ async def test_a_pages_token_belongs_to_who_asked(found):
 
 
 async def test_a_read_is_refused_from_the_revocation_on(found):
-    """EL-13: who is taken out of a role reads nothing by it any more, at once and whatever is in memory."""
+    """EL-13: a member whose role is revoked can't read by it any more, immediately and with any caches."""
     company = await peopled(found, "engagelab")
     assert await reads(company, "member:adam", "engagelab")["members"]()
     await company.revoke("Admin", "member:adam")
@@ -277,7 +277,7 @@ async def test_without_a_second_factor_one_may_still_look(found):
 
 @pytest.mark.parametrize("actor", ["uma", "member:", "group:sales", "member:*", "a\nb"])
 async def test_a_wrong_actor_is_named(found, actor):
-    """An actor that is neither the platform nor a member is INVALID_ARGUMENT, whatever is read."""
+    """An actor that is neither the platform nor a member is INVALID_ARGUMENT in every read."""
     company = await found("standard")
     request = membership_pb2.ListMembersRequest(parent=company.parent, actor=actor)
     status = await refused(company.members.ListMembers(request), "INVALID_INPUT")
@@ -285,7 +285,7 @@ async def test_a_wrong_actor_is_named(found, actor):
 
 
 async def test_a_workspace_is_monitored_by_counts(found):
-    """MS-11: how much is in a workspace or a folder and when whose it is did something, and never a name of it."""
+    """MS-11: the counts of a workspace or folder and the time of its owner's last change, without any names."""
     company = await peopled(found, "mekari-sign")
     await company.register("document:e", "workspace:leo", "group:sales", actor="member:leo")
     await company.register("document:f", "group:sales")

@@ -17,7 +17,7 @@ from support.servers.sidecar import channel, failure, serving, until
 METHOD = "sidegate.authz.v1.HistoryService/WatchChanges"
 BYTES = 64 * 1024
 NARROW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", BYTES))
-"""A client that takes only so much before it reads."""
+"""Options of a client that buffers only a little before it reads."""
 
 
 class Scripted:
@@ -135,7 +135,7 @@ async def _resting(handler: Scripted) -> int:
 
 @pytest.mark.parametrize("script", [silence, flood])
 async def test_streams_end_with_the_server(script):
-    """A stop ends silent streams and ones whose reader has stopped reading, long before the grace is over."""
+    """A stop ends silent streams and ones whose reader has stopped reading, long before the grace period ends."""
     calls: list[FinishedCall] = []
     handler = Scripted(script)
     async with serving(history=handler, on_call=calls.append, grace=3600.0) as server, _narrow(server) as wire:

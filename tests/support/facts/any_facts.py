@@ -1,4 +1,4 @@
-"""Hypothesis strategies of arbitrary facts: whatever the values can hold, not only what a pack would accept."""
+"""Hypothesis strategies of arbitrary facts: any values that the types allow, not only what a pack would accept."""
 
 from hypothesis import strategies as st
 

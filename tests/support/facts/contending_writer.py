@@ -1,4 +1,4 @@
-"""Writes one member after another to the tenant `acme` beside others who do the same; also as a process of its own."""
+"""Writes one member after another to the tenant `acme` concurrently with other writers; also as a process."""
 
 import asyncio
 import sys

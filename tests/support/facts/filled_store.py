@@ -67,13 +67,13 @@ async def fill(
 ) -> None:
     """Make the companies numbered from `first` to before `last` by SQL, with the history of their members alone.
 
-    Nobody else may write meanwhile. `progress` is called with the number made.
+    There must be no other writer meanwhile. `progress` is called with the number made.
     """
     for start in range(first, last, _STEP):
         end = min(start + _STEP, last)
         async with store._writers.begin() as connection:
             if connection.dialect.name == "postgresql":
-                # Each row refers to one that is made here: proving it again for each takes longer than all the rest.
+                # Each row refers to one that is made here: checking each reference takes longer than everything else.
                 await connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
             head = (await connection.exec_driver_sql("SELECT head FROM feed")).scalar_one()
             for statement in _statements(range(start, end), members, head=head, dialect=connection.dialect.name):

@@ -69,8 +69,8 @@ def _resources(schema: Schema, random: Random) -> dict[str, StoredResource]:
                 known = _instances(above, schema, found)
                 if known and random.random() < 0.9:
                     parents.append(random.choice(known))
-            kept = parents if random.random() < 0.5 else parents[:1]
-            found[ref(type_.name, id_)] = StoredResource(type_.name, id_, frozenset(kept), _properties(type_, random))
+            chosen = parents if random.random() < 0.5 else parents[:1]
+            found[ref(type_.name, id_)] = StoredResource(type_.name, id_, frozenset(chosen), _properties(type_, random))
     return found
 
 

@@ -139,7 +139,7 @@ async def test_a_tenant_then_holds_exactly_what_the_document_says(store: SqlFact
 
 
 async def test_one_fault_refuses_the_whole_document(store: SqlFactsStore, keeper: FactsDocuments) -> None:
-    """All faults of all tenants come at once, with their places, and no tenant is written."""
+    """All faults of all tenants are reported together, with their lines, and no tenant is written."""
     text = ACME + UMBRA.replace("chief", "chef").replace("  umbra:\n", "  umbra:\n    pack: papper\n")
     text += "  third: {members: {uma: {roles: [x]}}}\n"
     with pytest.raises(FactsError) as refusal:
@@ -218,7 +218,7 @@ async def test_one_who_is_always_overtaken_gives_up(store: SqlFactsStore, keeper
 
 
 async def test_the_history_names_the_actor(store: SqlFactsStore, keeper: FactsDocuments) -> None:
-    """Each change is recorded with who applied it."""
+    """Each change is recorded with its actor."""
     await keeper.apply(ACME, "facts.yaml", actor="ops")
     recorded = await store.changes_after(0, limit=100)
 

@@ -25,7 +25,7 @@ def replayed(entries: dict[EntryKey, Payload], change: Change) -> dict[EntryKey,
 @unhurried
 @given(st.none() | tenant_facts(), tenant_facts())
 def test_replaying_the_changes_makes_the_new_facts(old: TenantFacts | None, new: TenantFacts) -> None:
-    """From whatever facts, or none, to whatever others: the changes lead there, each finding what it says it finds."""
+    """From any facts, or none, to any others: the changes lead there, and each `before` is what was stored."""
     entries = {} if old is None else to_entries(old)
     for change in difference(old, new):
         entries = replayed(entries, change)

@@ -298,7 +298,7 @@ def test_a_long_chain_of_groups_is_no_problem() -> None:
         ),
         (
             "R: {permissions: {member: [invite]}}",
-            ["R.permissions.member: a custom role can't touch `member`: expected one of `document`, `template`"],
+            ["R.permissions.member: a custom role can't include `member`: expected one of `document`, `template`"],
         ),
         (
             "R: {permissions: {document: [view, vew, print]}}",

@@ -8,7 +8,7 @@ import pytest
 
 from sidegate.errors import InvalidInput
 from sidegate.facts.read import read_facts
-from sidegate.history.past_facts import Past
+from sidegate.history.past_facts import PastFacts
 from sidegate.model.change import Change, EntryKind
 from sidegate.model.facts import Member, TenantFacts
 from sidegate.model.revision import Revision
@@ -33,7 +33,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
 
 async def test_a_tenant_that_came_again_has_both_its_pasts(store: SqlFactsStore) -> None:
     """Before the removal it is what it was, after it what it became; between them it is refused."""
-    past = Past(store)
+    past = PastFacts(store)
     first, gone, again = [await store.revision("acme", number) for number in (1, 2, 3)]
     assert read_facts(await past.export(["acme"], first), "f").tenants == {"acme": ACME}
     assert read_facts(await past.export(["acme"], again), "f").tenants == {"acme": AGAIN}
@@ -46,12 +46,12 @@ async def test_a_tenant_that_came_again_has_both_its_pasts(store: SqlFactsStore)
 async def test_an_unknown_revision_is_refused(store: SqlFactsStore, number: int) -> None:
     """A revision that was never made, is not made yet, or was made at another time, names its field."""
     with pytest.raises(InvalidInput) as refused:
-        await Past(store).export(["acme"], Revision(number, 1))
+        await PastFacts(store).export(["acme"], Revision(number, 1))
     assert [violation.field for violation in refused.value.violations] == ["at_revision"]
 
 
 async def test_every_absent_tenant_is_named(store: SqlFactsStore) -> None:
     """Tenants that were not there at a time are told all at once."""
     with pytest.raises(InvalidInput) as refused:
-        await Past(store).export(["nobody", "acme", "none"], datetime.now(UTC))
+        await PastFacts(store).export(["nobody", "acme", "none"], datetime.now(UTC))
     assert [violation.field for violation in refused.value.violations] == ["tenants[0]", "tenants[2]"]

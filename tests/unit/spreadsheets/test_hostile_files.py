@@ -1,4 +1,4 @@
-"""Files that would harm who reads them, or are not what they say: each is refused, soon, and in little memory."""
+"""Files that would harm their reader, or are not of the declared kind: each is refused, soon, and in little memory."""
 
 import struct
 import tracemalloc
@@ -197,7 +197,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_no_bomb_takes_memory(bomb):
-    """EF-12: whatever explodes is refused before it takes a tenth of what it unpacks to, however badly it packs."""
+    """EF-12: a file that expands too much is refused before it takes a tenth of its unpacked size."""
     raw = BOMBS[bomb]()
     tracemalloc.start()
     refusal_of(raw, ratio=10_000, elements=200_000)
@@ -208,11 +208,11 @@ def test_no_bomb_takes_memory(bomb):
 
 @given(st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=3)), max_size=8), st.integers(0))
 def test_broken_bytes_are_read_or_refused(changes, cut):
-    """EF-12: whatever bytes are damaged or missing, the file is read or refused, and nothing else happens."""
+    """EF-12: with any bytes damaged or missing, the file is read or refused, without another error."""
     raw = bytearray(packed(GOOD, compression=zipfile.ZIP_STORED))
     del raw[cut % (2 * len(raw)) :]
-    for place, new in changes:
-        at = place % (len(raw) + 1)
+    for position, new in changes:
+        at = position % (len(raw) + 1)
         raw[at : at + len(new)] = new
     require_read_or_refused(bytes(raw))
 
@@ -223,7 +223,7 @@ def test_broken_bytes_are_read_or_refused(changes, cut):
     st.text(st.sampled_from("<>/&;\"'= crvtfisA1:xmlns!-?[]"), max_size=12),
 )
 def test_broken_parts_are_read_or_refused(name, at, text):
-    """EF-12: whatever is written into a part, the file is read or refused, and nothing else happens."""
+    """EF-12: with any content in a part, the file is read or refused, without another error."""
     part = GOOD[name]
     at %= len(part) + 1
     require_read_or_refused(packed(GOOD | {name: part[:at] + text + part[at:]}))

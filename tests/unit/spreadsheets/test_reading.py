@@ -64,7 +64,7 @@ def test_what_excel_writes():
 
 
 def test_what_other_programs_write():
-    """EF-12: places left out are counted, cells hold their texts themselves, targets begin at the root."""
+    """EF-12: omitted positions are counted, cells hold their texts themselves, targets begin at the root."""
     head = '<row><c t="inlineStr"><is><t>email</t></is></c><c t="str"><v>name</v></c></row>'
     raw = packed(
         parts(head, '<row><c/><c t="str"><v>x</v></c></row>')
@@ -79,7 +79,7 @@ def test_what_other_programs_write():
 
 
 def test_the_strict_form():
-    """EF-12: the strict form of the standard, with names of its own, is read alike."""
+    """EF-12: the strict form of the standard, with names of its own, is read in the same way."""
     raw = packed(
         parts()
         | {
@@ -97,7 +97,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn
 
 @given(st.lists(st.lists(cells, max_size=4), max_size=5))
 def test_what_openpyxl_writes(written):
-    """EF-12: whatever texts another library writes come back in the same cells, except for whitespace at their ends."""
+    """EF-12: all texts that another library writes come back in the same cells, except for whitespace at their ends."""
     expected = [
         {column_letters(n): text.strip() for n, text in enumerate(line, start=1) if text.strip()} for line in written
     ]
@@ -119,7 +119,7 @@ def test_cells_out_of_their_order_are_not_lost():
 
 
 def test_what_is_no_text_keeps_its_kind():
-    """EF-12: a formula stays one whatever its last result was, and nothing becomes a text by itself."""
+    """EF-12: a formula stays one with any last result, and nothing becomes a text by itself."""
     row_of_kinds = (
         '<row r="1"><c r="A1"><v>628123456789</v></c><c r="B1" t="str"><f>A1&amp;"x"</f><v>cached</v></c>'
         '<c r="C1" t="b"><v>1</v></c><c r="D1" t="e"><v>#N/A</v></c><c r="E1" t="d"><v>2026-01-01</v></c>'
@@ -131,7 +131,7 @@ def test_what_is_no_text_keeps_its_kind():
 
 
 def test_hidden_rows_and_columns_are_marked():
-    """EF-12: what somebody who looks at the sheet does not see is marked."""
+    """EF-12: hidden rows and columns of the sheet are marked."""
     page = sheet(
         row(1, "email"), row(2, "x", attributes='hidden="1"'), before='<cols><col min="2" max="3" hidden="1"/></cols>'
     )
@@ -178,7 +178,7 @@ def test_which_sheet(name, found):
 
 
 def test_an_empty_sheet_keeps_texts():
-    """EF-12: the sheet to fill in has its header, and every column of it keeps what is typed as text."""
+    """EF-12: the sheet to fill in has its header, and every column stores what is typed as text."""
     raw = empty_sheet("People", ("email", "phone"))
     assert shown(raw, "People") == {1: {"A": "email", "B": "phone"}}
     columns = load_workbook(BytesIO(raw))["People"].column_dimensions

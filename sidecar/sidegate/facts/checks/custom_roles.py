@@ -1,4 +1,4 @@
-"""Roles that tenants make: what they may be called, and what they may touch."""
+"""Roles that tenants make: their names, and the resource types of their permissions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _check_permissions(case: Case, role: CustomRole, rules: CustomRoles) -> Iter
             yield EntryFault(EntryKind.ROLE, (role.name,), f"unknown resource type `{type_}`: {hint}", place)
             continue
         if type_ not in rules.types:
-            message = f"a custom role can't touch `{type_}`: {one_of(rules.types)}"
+            message = f"a custom role can't include `{type_}`: {one_of(rules.types)}"
             yield EntryFault(EntryKind.ROLE, (role.name,), message, place)
         for action in sorted(actions - {*declared.actions}):
             hint = nearest(action, declared.actions)

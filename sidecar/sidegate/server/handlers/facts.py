@@ -8,7 +8,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.facts.apply import FactsDocuments, TenantChanges
-from sidegate.history.past_facts import Past
+from sidegate.history.past_facts import PastFacts
 from sidegate.model.change import Change
 from sidegate.model.properties import Properties
 from sidegate.model.revision import Revision
@@ -24,7 +24,7 @@ _DEFAULT_SOURCE = "facts"
 class FactsHandler:
     """Reads and writes facts as documents; errors are Sidegate's own; the transport maps them."""
 
-    def __init__(self, documents: FactsDocuments, past: Past, tokens: RevisionTokens) -> None:
+    def __init__(self, documents: FactsDocuments, past: PastFacts, tokens: RevisionTokens) -> None:
         self._documents = documents
         self._past = past
         self._tokens = tokens

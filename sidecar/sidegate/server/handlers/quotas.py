@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidegate.authz.v1 import resource_pb2 as pb
-from sidegate.history.quota_usage import Usage
+from sidegate.history.quota_usage import QuotaHistory
 from sidegate.membership.quotas import QuotaAllocation, Quotas
 from sidegate.server.handlers.callers import caller_of, reader_of
 from sidegate.server.handlers.writes import Writes
@@ -17,7 +17,7 @@ from sidegate.server.wire.tokens.seals import Seals
 class QuotaHandler:
     """Sets, allocates, consumes, releases and lists quota; errors are Sidegate's own; the transport maps them."""
 
-    def __init__(self, quotas: Quotas, usage: Usage, tokens: RevisionTokens, seals: Seals) -> None:
+    def __init__(self, quotas: Quotas, usage: QuotaHistory, tokens: RevisionTokens, seals: Seals) -> None:
         self._quotas = quotas
         self._usage = usage
         self._tokens = tokens
