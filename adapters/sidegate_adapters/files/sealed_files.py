@@ -77,7 +77,7 @@ class SealedDirectory:
 
 
 def open_sealed_directory(directory: Path, key: bytes | None = None) -> SealedDirectory:
-    """Return the shelf in a directory, made where there is none; without a key it has one of its own beside it.
+    """Return the sealed files of a directory, which is created if missing; without a key, use one stored in it.
 
     Raises:
         StartError: it can't be had, or others could write to it.

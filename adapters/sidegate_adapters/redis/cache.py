@@ -13,23 +13,23 @@ from sidegate_adapters.redis.circuit_breaker import Breaker, State
 from sidegate_adapters.redis.connect import Client, disconnect, rediscover
 
 BATCH: Final = 64
-"""Questions, or values, that go to Redis together; the library's cost of one alone is ten times that of one of many."""
+"""Reads, or writes, sent to Redis together; a single one costs the library ten times as much as one in a batch."""
 READS: Final = 8
-"""Batches of questions under way at once; what would come beside them is not asked, for it would only wait."""
+"""Batches of reads in progress together; a read beyond them is answered with None, since it would only wait."""
 CONNECTIONS: Final = READS + 1
-"""What the client needs: one for each batch of questions, and one for all writes."""
+"""What the client needs: one for each batch of reads, and one for all writes."""
 WAITING_WRITES: Final = 1_000
 REASON: Final = 200
-"""Characters of why something failed that are told."""
+"""The longest reported reason of a failure, in characters."""
 REDISCOVERY: Final = 1.0
-"""Seconds between two attempts to learn a cluster's nodes anew."""
+"""Seconds between two attempts to rediscover a cluster's nodes."""
 LARGEST: Final = 65_536
-"""Bytes of a value; of a larger one, which only another can have put there, no more is read."""
+"""The most bytes of a value that are written or read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What is called where a question gets no answer, with why, and where a value is not written."""
+    """What is called when a read gets no answer, with the reason, and when a value is not written."""
 
     failed: Callable[[str], None] = lambda _: None
     dropped: Callable[[], None] = lambda: None
@@ -37,21 +37,21 @@ class Hooks:
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Questions that go to Redis together, and who waits for their answers."""
+    """Reads that are sent to Redis together, and the futures of their answers."""
 
     keys: list[bytes] = field(default_factory=list)
     waiting: list[asyncio.Future[bytes | None]] = field(default_factory=list)
     late: bool = False
 
     def ask(self, key: bytes) -> asyncio.Future[bytes | None]:
-        """Take one more question."""
+        """Add a read."""
         answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self.keys.append(key)
         self.waiting.append(answer)
         return answer
 
     def answer(self, values: Sequence[bytes | None]) -> None:
-        """Tell everyone who still waits."""
+        """Set the answers of the reads that are still waiting."""
         for waiting, value in zip(self.waiting, values, strict=True):
             if not waiting.done():
                 waiting.set_result(value)
@@ -60,9 +60,9 @@ class _Batch:
 class RedisCache:
     """A `SharedCache` in Redis.
 
-    What is asked in the same moment goes together. A batch that takes too long goes on alone, so that its connection
-    keeps its order and is there for the next one; whoever asked goes on without it. Writes wait in a line of bounded
-    length for one task that sends them.
+    Reads that start together are sent in one batch. A batch that takes too long is completed in the background, so that
+    its connection stays usable; its callers go on without an answer. Writes wait in a queue of bounded length for one
+    task that sends them.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class RedisCache:
         self._hooks = hooks or Hooks()
         self._open: _Batch | None = None
         self._reading: set[asyncio.Task[None]] = set()
-        self._lined_up: deque[tuple[bytes, bytes, float]] = deque()
+        self._queued: deque[tuple[bytes, bytes, float]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._rediscovered = -REDISCOVERY
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"RedisCache({self._breaker!r}, reading={len(self._reading)}, lined_up={len(self._lined_up)})"
+        return f"RedisCache({self._breaker!r}, reading={len(self._reading)}, queued={len(self._queued)})"
 
     async def get(self, key: bytes) -> bytes | None:
-        """Return what is kept under a key; None where nothing is, or where Redis does not tell in time.
+        """Return the value of a key; None if there is none, or if Redis does not answer in time.
 
-        The hook is told "" as the reason where Redis is not even asked.
+        The hook gets "" as the reason if no command was sent to Redis.
         """
         if (self._open is None and len(self._reading) >= READS) or not self._breaker.allows():
             self._hooks.failed("")
@@ -109,23 +109,23 @@ class RedisCache:
         return await answer
 
     def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
-        """Line a value up to be written; drop it where Redis ails, or where too many wait."""
+        """Queue a value to be written; drop it while the circuit is open, or if too many wait."""
         unwritable = self._closed or self._breaker.state is not State.CLOSED
-        if unwritable or len(self._lined_up) >= WAITING_WRITES or len(value) > LARGEST:
+        if unwritable or len(self._queued) >= WAITING_WRITES or len(value) > LARGEST:
             self._hooks.dropped()
             return
-        self._lined_up.append((self._name(key), value, seconds))
+        self._queued.append((self._name(key), value, seconds))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
 
     async def close(self) -> None:
-        """Stop what is under way, and release all connections."""
+        """Stop the reads and writes in progress, and release all connections."""
         self._closed = True
         ending = [*self._reading, *([self._writing] if self._writing else [])]
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
-        if self._open is not None:  # it had not begun
+        if self._open is not None:  # its task had not started
             self._open.answer([None] * len(self._open.keys))
         await disconnect(self._client)
 
@@ -133,55 +133,55 @@ class RedisCache:
         return self._prefix + key.hex().encode()
 
     async def _read(self, batch: _Batch) -> None:
-        """Ask one batch; whoever comes from here on begins the next."""
+        """Send one batch; later reads start the next."""
         if self._open is batch:
             self._open = None
-        timer = asyncio.get_running_loop().call_later(self._timeout, self._give_up, batch)
+        timer = asyncio.get_running_loop().call_later(self._timeout, self._time_out, batch)
         try:
-            told = await self._told([("GETRANGE", key, 0, LARGEST) for key in batch.keys])
+            replies = await self._execute([("GETRANGE", key, 0, LARGEST) for key in batch.keys])
             if not batch.late:
-                batch.answer([answer if isinstance(answer, bytes) and answer else None for answer in told])
-                self._judge(told)
+                batch.answer([answer if isinstance(answer, bytes) and answer else None for answer in replies])
+                self._report(replies)
         finally:
             timer.cancel()
             batch.answer([None] * len(batch.keys))
 
-    def _give_up(self, batch: _Batch) -> None:
+    def _time_out(self, batch: _Batch) -> None:
         batch.late = True
-        self._judge([TimeoutError(f"no answer within {self._timeout:g} s")])
+        self._report([TimeoutError(f"no answer within {self._timeout:g} s")])
         batch.answer([None] * len(batch.keys))
 
-    def _judge(self, told: Sequence[object]) -> None:
-        """Tell the breaker what came of a batch; one answer is enough, for the others may be another node's."""
-        if any(isinstance(answer, bytes) for answer in told):
+    def _report(self, replies: Sequence[object]) -> None:
+        """Report a batch to the breaker: a success with at least one answer, since nodes fail one by one."""
+        if any(isinstance(answer, bytes) for answer in replies):
             self._breaker.succeeded()
             return
-        failure = told[0]
+        failure = replies[0]
         self._hooks.failed(f"{type(failure).__name__}: {failure}"[:REASON])
         self._breaker.failed()
 
     async def _write(self) -> None:
         try:
-            while self._lined_up:
-                batch = [self._lined_up.popleft() for _ in range(min(BATCH, len(self._lined_up)))]
-                told = await self._told([("SET", key, value, "PX", int(s * 1000) + 1) for key, value, s in batch])
-                for answer in told:
+            while self._queued:
+                batch = [self._queued.popleft() for _ in range(min(BATCH, len(self._queued)))]
+                replies = await self._execute([("SET", key, value, "PX", int(s * 1000) + 1) for key, value, s in batch])
+                for answer in replies:
                     if isinstance(answer, Exception):
                         self._hooks.dropped()
         finally:
             self._writing = None
 
-    async def _told(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[object]:
-        """Return what Redis says to each command, an exception where it failed."""
-        told: Sequence[object]
+    async def _execute(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[object]:
+        """Return the reply of Redis to each command, an exception where it failed."""
+        replies: Sequence[object]
         try:
             pipeline = self._client.pipeline(transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
-            told = await pipeline.execute(raise_on_error=False)
-        except Exception as error:  # noqa: BLE001 - whatever the library raises, a cache that fails is an empty one
-            told = [error] * len(commands)
-        if any(isinstance(answer, Exception) for answer in told) and monotonic() > self._rediscovered + REDISCOVERY:
+            replies = await pipeline.execute(raise_on_error=False)
+        except Exception as error:  # noqa: BLE001 - a cache that fails in any way is an empty one
+            replies = [error] * len(commands)
+        if any(isinstance(answer, Exception) for answer in replies) and monotonic() > self._rediscovered + REDISCOVERY:
             self._rediscovered = monotonic()
             await rediscover(self._client)
-        return told
+        return replies

@@ -44,7 +44,7 @@ class Breaker:
         return f"Breaker({self.state})"
 
     def allows(self) -> bool:
-        """Return whether to ask now; who may, tells the outcome."""
+        """Return whether a command may be sent now; a caller that sends one reports the outcome."""
         if self.state is State.CLOSED:
             return True
         if self.state is State.HALF_OPEN or self._clock() < self._until:
@@ -53,7 +53,7 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """Note an answer in time; one that was asked for before it opened says nothing new."""
+        """Record an answer in time; it changes nothing while the circuit is open."""
         self._failures = 0
         if self.state is State.HALF_OPEN:
             self._pause = FIRST_PAUSE

@@ -1,6 +1,6 @@
 """Clients of Redis by its address: standalone, behind Sentinel, or a cluster.
 
-The library would try ten times and wait five seconds each, and it would tell the server its name and version, which
+The library would try ten times and wait five seconds each, and it would send the server its name and version, which
 an account limited by an ACL may not. Here a command is tried once, and the handshake is AUTH and SELECT alone.
 """
 
@@ -25,7 +25,7 @@ from sidegate.model.store_address import RedisAccount, RedisAddress, RedisKind
 
 Client: TypeAlias = Redis | RedisCluster
 FAILURES: Final = (RedisError, RedisClusterException, OSError)
-"""What a command of such a client raises where Redis ails or refuses."""
+"""What a command of such a client raises where Redis fails or refuses."""
 _PLAIN: Final[dict[str, Any]] = {
     "protocol": 2,
     "driver_info": None,
@@ -75,7 +75,7 @@ def connect(
 
 
 async def disconnect(client: Client) -> None:
-    """Close all connections, however ailing they are."""
+    """Close all connections, also broken ones."""
     with suppress(*FAILURES):
         await client.aclose()
     pool = getattr(client, "connection_pool", None)

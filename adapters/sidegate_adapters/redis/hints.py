@@ -34,11 +34,11 @@ class RedisHints:
 
     @property
     def connected(self) -> bool:
-        """Whether hints would be heard now."""
+        """Whether hints would be received now."""
         return self._connected
 
     def publish(self) -> None:
-        """Tell all who listen; while Redis is slow, what is to be told meanwhile becomes one hint."""
+        """Send a hint to all listeners; while Redis is slow, the hints that are waiting become one."""
         self._due = True
         if self._publishing is None or self._publishing.done():
             self._publishing = asyncio.create_task(self._publish())
@@ -47,7 +47,7 @@ class RedisHints:
         """Yield whenever there may be something new."""
         pauses = growing_pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
-            # A client of its own each time: one of a cluster or of Sentinel then learns anew who serves.
+            # A new client each time, so that with a cluster or Sentinel it discovers the current servers.
             client = self._client()
             with suppress(*FAILURES):
                 try:

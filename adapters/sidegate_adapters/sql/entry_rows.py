@@ -1,4 +1,4 @@
-"""Each kind of entry as rows of its table, and back; the tenant itself is its revision's keeper and stands apart."""
+"""Each kind of entry as rows of its table, and back; the tenant's own row, which has the revision, is separate."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def _typed(prefix: str, reference: str) -> Row:
 
 
 def tenant_columns(payload: Payload) -> Row:
-    """Return the columns of a tenant's own row that its payload tells."""
+    """Return the columns of a tenant's own row from its payload."""
     return {"pack": payload["pack"], "settings": payload["settings"], "suspended": is_suspended(payload)}
 
 
 def tenant_of_row(row: RowMapping) -> Payload:
-    """Return the payload that a tenant's own row tells."""
+    """Return the payload of a tenant's own row."""
     return tenant_payload(row["pack"], row["settings"], suspended=row["suspended"])
 
 
@@ -90,7 +90,7 @@ def _member_payload(row: RowMapping) -> Payload:
 
 
 KINDS: Mapping[EntryKind, Kind] = {
-    # What others refer to stands first: rows are made in this order and removed in the reverse of it.
+    # Entries that others refer to come first: rows are inserted in this order and deleted in reverse.
     EntryKind.MEMBER: Kind(
         tables.members,
         identity=lambda key: {"id": key[0]},

@@ -1,4 +1,4 @@
-"""The schema's versions: where a database stands, and its way up and down."""
+"""The schema's versions: the version of a database, upgrades and downgrades."""
 
 from __future__ import annotations
 

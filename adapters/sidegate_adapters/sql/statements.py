@@ -30,7 +30,7 @@ async def execute_many(connection: AsyncConnection, statement: Executable, rows:
 
 @cache
 def upsert(dialect: str, table: Table) -> Executable:
-    """Return the statement that makes a row, or alters what stands there but its key and when it was made and seen."""
+    """Return the statement that inserts a row, or updates it except for its key, `created_at` and `last_access_at`."""
     insert_or = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert_or(table)
     kept = {*table.primary_key.columns.keys(), "created_at", "last_access_at"}

@@ -42,6 +42,8 @@ from sidegate_adapters.sql.queries import (
 )
 from sidegate_adapters.sql.write import transaction
 from sidegate_adapters.sql.write.changes import Work
+from sidegate_adapters.sql.write.last_access import record_access
+from sidegate_adapters.sql.write.secrets import create_secret
 
 _T = TypeVar("_T")
 
@@ -144,7 +146,7 @@ class SqlFactsStore:
     async def related(
         self, tenant: str, relation: Relation, values: Iterable[str]
     ) -> tuple[Mapping[EntryKey, Payload], Revision]:
-        """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
+        """Return the entries that have a relation to any of the values, with the tenant's revision."""
         wanted = tuple(values)
         return await self._read(lambda connection: entries.related(connection, tenant, relation, wanted))
 
@@ -183,7 +185,7 @@ class SqlFactsStore:
         )
 
     async def counts(self, tenant: str, parent: str) -> tuple[Mapping[str, int], Revision]:
-        """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
+        """Return how many resources of each type are direct children of a parent, with the tenant's revision."""
         return await self._read(lambda connection: resources.counts(connection, tenant, parent))
 
     async def grant_page(
@@ -195,17 +197,17 @@ class SqlFactsStore:
         )
 
     async def group_page(self, tenant: str, group: str, *, after: str, limit: int) -> tuple[Sequence[str], Revision]:
-        """Return up to `limit` references of who stands in a group itself, after one: its groups, then its members."""
+        """Return up to `limit` references of a group's direct members after one: its groups, then its members."""
         return await self._read(
             lambda connection: grants.group_page(connection, tenant, group, after=after, limit=limit)
         )
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
         """Note when a member was seen, unless later is known; False where there is no such member."""
-        return await self._write(lambda connection: members.record_access(connection, tenant, member, at))
+        return await self._write(lambda connection: record_access(connection, tenant, member, at))
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
-        """Return what a request was answered, with the revision it made; None where nothing is kept of it."""
+        """Return what a request was answered, with the revision it made; None where nothing is stored of it."""
         since = datetime.now(UTC) - transaction.RECEIPTS_KEPT
         return await self._look(lambda connection: entries.receipt(connection, tenant, request_id, since=since))
 
@@ -236,7 +238,7 @@ class SqlFactsStore:
         known = await self._read(lambda connection: secrets.secret(connection, name))
         if known is not None:
             return known
-        return await self._write(lambda connection: secrets.made_secret(connection, name))
+        return await self._write(lambda connection: create_secret(connection, name))
 
     async def close(self) -> None:
         """Let what has begun end, and release all connections."""

@@ -35,18 +35,18 @@ _ARRAY = json.JSONEncoder(separators=(",", ":"))
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment; written and read as aware UTC where the database itself keeps no zone."""
+    """A time; written and read as aware UTC also where the database stores no zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the moment in UTC."""
+        """Return the time in UTC."""
         del dialect
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the moment as aware UTC."""
+        """Return the time as aware UTC."""
         del dialect
         if value is None:
             return None
@@ -65,7 +65,7 @@ class KeyText(TypeDecorator[tuple[str, ...]]):
         return None if value is None else _ARRAY.encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
-        """Return the key that the JSON array tells."""
+        """Return the key from the JSON array."""
         del dialect
         return None if value is None else tuple(json.loads(value))
 
@@ -183,13 +183,13 @@ resource_parents = Table(
     _name("parent_id"),
     PrimaryKeyConstraint("tenant", "type", "id", "parent_type", "parent_id"),
     ForeignKeyConstraint(["tenant", "type", "id"], ["resources.tenant", "resources.type", "resources.id"]),
-    # What stands in a parent, and what a holder owns, are read from these in the order of references.
+    # The resources of a parent, and of an owner, are read from these in the order of references.
     Index(None, "tenant", "parent_type", "parent_id", "type", "id"),
     sqlite_with_rowid=False,
 )
 ON_TENANT = "scope_type = 'tenant'"
 """The condition of an index, in the words that a query must use to be led there."""
-# The scope's type stands first in the key, so that a core is one range per type and never walks the documents' grants.
+# The scope's type is first in the key, so that a core is one range per type and never walks the documents' grants.
 grants = Table(
     "grants",
     metadata,
@@ -270,7 +270,7 @@ change_subjects = Table(
     sqlite_with_rowid=False,
 )
 # The use of quota by day, so that a year of it is read in as many rows as it has days, however much was sent. A holder
-# is a member, or a group in which members stood when they used theirs.
+# is a member, or a group that members belonged to when they used theirs.
 quota_days = Table(
     "quota_days",
     metadata,
@@ -297,7 +297,7 @@ feed = Table(
     PrimaryKeyConstraint("id"),
     CheckConstraint("id = 1", name="one_row"),
 )
-# Secrets that every sidecar on this database shares; they are no facts, so no change tells of them.
+# Secrets that every sidecar on this database shares; they are not facts, so there are no changes of them.
 deployment = Table(
     "deployment",
     metadata,

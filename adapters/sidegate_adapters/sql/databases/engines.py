@@ -45,7 +45,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
 
 async def dispose(engine: AsyncEngine) -> None:
-    """Release all connections, without a farewell where the database has gone silent."""
+    """Release all connections; don't wait for a database that does not answer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_CLOSING_SECONDS):
             await engine.dispose()

@@ -13,14 +13,14 @@ from sidegate_adapters.backoff import growing_pauses
 from sidegate_adapters.sql.databases.postgresql import connect
 
 _QUIET_SECONDS: Final = 5.0
-"""After so long without a hint the connection is asked whether it lives."""
+"""After this time without a hint the connection is tested."""
 _ANSWER_SECONDS: Final = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a lost or refused connection raises; a TimeoutError is an OSError."""
 
 HINT_CHANNEL = "sidegate"
-"""Where PostgreSQL tells that a write was committed; each database has channels of its own."""
+"""The channel on which PostgreSQL announces a committed write; each database has its own channels."""
 
 
 class PostgresHints:
@@ -35,27 +35,27 @@ class PostgresHints:
 
     @property
     def connected(self) -> bool:
-        """Whether hints would be heard now."""
+        """Whether hints would be received now."""
         return self._connected
 
     def publish(self) -> None:
-        """Do nothing: the transaction of the write has told it."""
+        """Do nothing: the transaction of the write has sent the hint."""
 
     async def listen(self) -> AsyncGenerator[None]:
         """Yield whenever there may be something new."""
         pauses = growing_pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             connection: Any = None
-            told = asyncio.Event()
+            notified = asyncio.Event()
             with suppress(*_FAILURES):
                 try:
                     connection = await connect(self._address, statement_seconds=_ANSWER_SECONDS)
-                    await _listen(connection, told)
+                    await _listen(connection, notified)
                     self._connected = True
                     pauses = growing_pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
                     while True:
                         yield
-                        await _hint(connection, told)
+                        await _hint(connection, notified)
                 finally:
                     self._connected = False
                     if connection is not None:
@@ -63,26 +63,26 @@ class PostgresHints:
             await asyncio.sleep(next(pauses))
 
     async def close(self) -> None:
-        """Do nothing: the connection lasts as long as somebody listens."""
+        """Do nothing: the connection is closed with its listener."""
 
 
-async def _listen(connection: Any, told: asyncio.Event) -> None:
-    connection.add_termination_listener(lambda _: told.set())
-    await connection.add_listener(HINT_CHANNEL, lambda *_: told.set())
+async def _listen(connection: Any, notified: asyncio.Event) -> None:
+    connection.add_termination_listener(lambda _: notified.set())
+    await connection.add_listener(HINT_CHANNEL, lambda *_: notified.set())
 
 
-async def _hint(connection: Any, told: asyncio.Event) -> None:
+async def _hint(connection: Any, notified: asyncio.Event) -> None:
     """Wait for the next hint.
 
     Raises:
         OSError: the connection is lost.
     """
-    while not told.is_set():
+    while not notified.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(_QUIET_SECONDS):
-                await told.wait()
+                await notified.wait()
                 break
         await connection.execute("SELECT 1")
     if connection.is_closed():
         raise ConnectionError("the connection is lost")
-    told.clear()
+    notified.clear()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from sidegate.errors import StartError
 from sidegate_adapters.sql.databases.engines import ANY, Engines, migrate
-from sidegate_adapters.sql.databases.sqlite_stats import tell_sizes
+from sidegate_adapters.sql.databases.sqlite_stats import store_sizes
 
 _BEGIN = "sidegate_begin"
 _READING = {_BEGIN: "BEGIN"}
@@ -49,7 +49,7 @@ async def opened(address: str) -> Engines:
         await _log_ahead(engine)
         await migrate(engines.writers)
         async with engines.writers.begin() as connection:
-            await connection.run_sync(tell_sizes)
+            await connection.run_sync(store_sizes)
     except (SQLAlchemyError, OSError) as error:
         await engine.dispose()
         raise StartError(_complaint(database, error)) from error

@@ -1,7 +1,7 @@
-"""What SQLite's planner is told of sizes, so that it plans every statement for a large tenant.
+"""Statistics for SQLite's planner, so that it plans every statement for a large tenant.
 
-Told nothing, it takes any tenant for ten rows, and rather reads all of it than look into an index. Told what there is,
-by ANALYZE, it would plan for the average tenant, and the largest would pay. An index that is not needed costs little.
+Without statistics it assumes ten rows for any tenant, and reads all of them instead of an index. With real ones, from
+ANALYZE, it would plan for the average tenant, and be slow for the largest. An index that is not needed costs little.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _OF_TENANT = 100_000
 _KNOWN = "SELECT tbl, idx, stat FROM sqlite_stat1"
 
 
-def tell_sizes(connection: Connection) -> None:
-    """Keep the sizes in the database, where every connection finds them, in the transaction of this one."""
-    # SQLite has no other way to make its table of sizes than to count some.
+def store_sizes(connection: Connection) -> None:
+    """Store the sizes in the database for every connection, in the transaction of this one."""
+    # SQLite creates its table of statistics only by an ANALYZE.
     connection.exec_driver_sql("ANALYZE feed")
     wanted = [*_sizes(connection)]
     if sorted(map(tuple, connection.exec_driver_sql(_KNOWN))) != sorted(wanted):
@@ -35,6 +35,6 @@ def _sizes(connection: Connection) -> Iterator[tuple[str, str, str]]:
             columns = connection.exec_driver_sql(f"PRAGMA index_xinfo('{index['name']}')").mappings()
             last = sum(column["key"] for column in columns) - 1
             sharing = (round(_OF_TENANT ** ((last - n) / last)) if last else 1 for n in range(last + 1))
-            # The key that a table without row IDs is kept in goes by the table's name.
+            # The primary key of a table without row IDs is listed under the table's name.
             known_as = name if table["wr"] and index["origin"] == "pk" else index["name"]
             yield name, known_as, " ".join(map(str, (_ROWS, *sharing)))

@@ -32,7 +32,7 @@ from sidegate.model.reference import ref, split_ref
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.entry_rows import KINDS, require_storable, tenant_of_row
-from sidegate_adapters.sql.queries.feed import MADE_AT, stands_at
+from sidegate_adapters.sql.queries.feed import MADE_AT, current_revision
 from sidegate_adapters.sql.tables import (
     changes,
     grants,
@@ -96,8 +96,8 @@ async def entries(
 async def related(
     connection: AsyncConnection, tenant: str, relation: Relation, values: Sequence[str]
 ) -> tuple[dict[EntryKey, Payload], Revision]:
-    """Return the entries that stand in a relation to any of the values, with the tenant's revision."""
-    revision = await stands_at(connection, tenant)
+    """Return the entries that have a relation to any of the values, with the tenant's revision."""
+    revision = await current_revision(connection, tenant)
     if revision == NO_REVISION:
         return {}, NO_REVISION
     found: dict[EntryKey, Payload] = {}
@@ -114,7 +114,7 @@ async def related(
 
 
 def _values_of(relation: Relation, tenant: str, value: str) -> tuple[str, ...]:
-    """Return what stands in the columns of a relation's index."""
+    """Return the values of the columns of a relation's index."""
     if relation is Relation.GRANTS_AS:
         return "tenant", tenant, value
     return split_ref(value) if len(_INDEXES[relation].columns) > 1 else (value,)
@@ -125,7 +125,7 @@ async def page(
 ) -> tuple[dict[EntryKey, Payload], Revision]:
     """Return up to `limit` entries of one kind whose ID is greater, by ID, with the tenant's revision."""
     require_storable({"after": after})
-    revision = await stands_at(connection, tenant)
+    revision = await current_revision(connection, tenant)
     kind = KINDS[entity]
     _, id_ = kind.table.primary_key.columns
     query = select(kind.table).where(kind.table.c.tenant == tenant, id_ > after).order_by(id_).limit(limit)
@@ -136,9 +136,9 @@ async def page(
 async def receipt(
     connection: AsyncConnection, tenant: str, request_id: str, *, since: datetime
 ) -> tuple[Receipt, Revision] | None:
-    """Return what a request was answered since a moment, with the revision it made."""
+    """Return the answer to a request since a time, with the revision it made."""
     this = (receipts.c.tenant == tenant) & (receipts.c.request_id == request_id) & (receipts.c.at >= since)
-    # Whatever the request changed, its first change is at the front of the revision.
+    # The first change of a revision is at position 0, of any kind.
     its = (changes.c.tenant == receipts.c.tenant) & (changes.c.revision == receipts.c.revision)
     made_at = select(changes.c.at).where(its, changes.c.position == 0).scalar_subquery().label("made_at")
     row = (await connection.execute(select(receipts, made_at).where(this))).first()
@@ -196,7 +196,7 @@ async def _children(connection: AsyncConnection, tenant: str, parents: Sequence[
 async def with_parents(
     connection: AsyncConnection, tenant: str, found: Mapping[EntryKey, Payload]
 ) -> dict[EntryKey, Payload]:
-    """Return resources with the parents that their own rows don't tell."""
+    """Return resources with their parents, which are stored in rows of their own."""
     above: defaultdict[str, list[str]] = defaultdict(list)
     for batch in batches((reference for _, (reference,) in found), _BATCH):
         columns = (resource_parents.c.type, resource_parents.c.id)
@@ -209,7 +209,7 @@ async def with_parents(
 
 
 def any_of(columns: Sequence[Column[str]], values: Sequence[tuple[str, ...]]) -> ColumnElement[bool]:
-    """Return the condition that the columns hold one of the values; a first column in common stands alone.
+    """Return the condition that the columns equal one of the values; a common first value is a condition of its own.
 
     Both databases then walk an index from its start. SQLite does so for rows that are selected, not for listed ones.
     """

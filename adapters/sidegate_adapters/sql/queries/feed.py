@@ -13,19 +13,19 @@ from sidegate.model.revision import NO_REVISION, Revision
 from sidegate_adapters.sql.entry_rows import KINDS
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
-_TOLD = (
+_NEXT_CHANGES = (
     select(changes)
     .where(changes.c.sequence >= bindparam("sequence"))
     .order_by(changes.c.sequence)
     .limit(bindparam("limit"))
     .subquery()
 )
-# The head stands beside each change, and alone where none is.
-_LOOK = (
-    select(feed.c.head, _TOLD)
-    .select_from(feed.outerjoin(_TOLD, true()))
+# Each row has the head and a change; if there is no change, one row has the head alone.
+_POLL = (
+    select(feed.c.head, _NEXT_CHANGES)
+    .select_from(feed.outerjoin(_NEXT_CHANGES, true()))
     .where(feed.c.id == 1)
-    .order_by(_TOLD.c.sequence)
+    .order_by(_NEXT_CHANGES.c.sequence)
 )
 
 
@@ -36,13 +36,13 @@ MADE_AT = (
     .scalar_subquery()
     .label("made_at")
 )
-"""The time of a tenant's revision, beside its row: one step along the index that keeps revisions apart."""
-_STANDS_AT = select(tenants.c.revision, MADE_AT).where(tenants.c.id == bindparam("tenant"))
+"""The time of a tenant's revision, beside its row: a lookup in the index by revision."""
+_CURRENT_REVISION = select(tenants.c.revision, MADE_AT).where(tenants.c.id == bindparam("tenant"))
 
 
-async def stands_at(connection: AsyncConnection, tenant: str) -> Revision:
+async def current_revision(connection: AsyncConnection, tenant: str) -> Revision:
     """Return a tenant's revision, NO_REVISION where there is no such tenant."""
-    row = (await connection.execute(_STANDS_AT, {"tenant": tenant})).first()
+    row = (await connection.execute(_CURRENT_REVISION, {"tenant": tenant})).first()
     return NO_REVISION if row is None else Revision.made(row.revision, row.made_at)
 
 
@@ -110,7 +110,7 @@ async def changes_after(connection: AsyncConnection, sequence: int, *, limit: in
 
 async def feed_from(connection: AsyncConnection, sequence: int, *, limit: int) -> tuple[int, list[RecordedChange]]:
     """Return the newest sequence, and up to `limit` changes from `sequence` on, in order."""
-    rows = (await connection.execute(_LOOK, {"sequence": sequence, "limit": limit})).mappings().all()
+    rows = (await connection.execute(_POLL, {"sequence": sequence, "limit": limit})).mappings().all()
     return rows[0]["head"], [recorded(row) for row in rows if row["sequence"] is not None]
 
 
@@ -121,7 +121,7 @@ async def head(connection: AsyncConnection) -> int:
 
 
 def recorded(row: RowMapping) -> RecordedChange:
-    """Return the change that a row tells."""
+    """Return the change of a row."""
     change = Change(
         EntryKind(row["entity"]), row["key"], before=row["before"], after=row["after"], cause=Cause(row["cause"])
     )

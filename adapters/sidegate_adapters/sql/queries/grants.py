@@ -1,4 +1,4 @@
-"""Who holds what, and who stands in one group: pages along the keys and their indexes."""
+"""Pages of grants, and of the members of one group, by the keys and their indexes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sidegate.model.page import GrantQuery, Relation
 from sidegate.model.reference import ref, split_ref
 from sidegate.model.revision import Revision
 from sidegate_adapters.sql.entry_rows import KINDS, require_storable
-from sidegate_adapters.sql.queries.feed import stands_at
+from sidegate_adapters.sql.queries.feed import current_revision
 from sidegate_adapters.sql.queries.keyset import beyond, rows_in_parts
 from sidegate_adapters.sql.tables import grants, group_members
 
@@ -33,19 +33,19 @@ async def grant_page(
         require_storable(row)
         parts = beyond(along, [row[column.name] for column in along])
     found = await rows_in_parts(connection, ordered, parts, limit=limit)
-    return [Grant(*KINDS[EntryKind.GRANT].key(row)) for row in found], await stands_at(connection, tenant)
+    return [Grant(*KINDS[EntryKind.GRANT].key(row)) for row in found], await current_revision(connection, tenant)
 
 
 async def group_page(
     connection: AsyncConnection, tenant: str, group: str, *, after: str, limit: int
 ) -> tuple[list[str], Revision]:
-    """Return up to `limit` references of who stands in a group after one, with the tenant's revision."""
+    """Return up to `limit` references of the members of a group after one, with the tenant's revision."""
     require_storable({"group": group})
     inside = select(group_members).where(group_members.c.tenant == tenant, group_members.c.group_id == group)
     along = (group_members.c.holder_type, group_members.c.holder_id)
     parts = beyond(along, split_ref(after))
     found = await rows_in_parts(connection, inside.order_by(*along), parts, limit=limit)
-    return [ref(row["holder_type"], row["holder_id"]) for row in found], await stands_at(connection, tenant)
+    return [ref(row["holder_type"], row["holder_id"]) for row in found], await current_revision(connection, tenant)
 
 
 def _range(tenant: str, query: GrantQuery) -> tuple[Sequence[ColumnElement[bool]], Sequence[Column[str]]]:

@@ -1,4 +1,4 @@
-"""In which groups members stand, directly and by way of other groups."""
+"""The groups that members belong to, directly and through other groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCH: Final = 500
 
 
 async def groups_of(connection: AsyncConnection, tenant: str, members: Collection[str]) -> dict[str, frozenset[str]]:
-    """Return the groups that each of the members stands in, itself or through others, all by their references."""
+    """Return the groups that each of the members belongs to, directly or through others, all by their references."""
     above: defaultdict[str, set[str]] = defaultdict(set)
     waiting = {*members}
     while waiting:

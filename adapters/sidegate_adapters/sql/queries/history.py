@@ -54,8 +54,8 @@ async def revision_at(connection: AsyncConnection, tenant: str, at: datetime | N
 async def facts_at(connection: AsyncConnection, tenant: str, number: int) -> TenantFacts | None:
     """Return the facts that the changes up to a revision lead to; None where the tenant was not there then."""
     entries: dict[EntryKey, Payload] = {}
-    told = select(changes.c.entity, changes.c.key, changes.c.after)
-    until = told.where(changes.c.tenant == tenant, changes.c.revision <= number)
+    states = select(changes.c.entity, changes.c.key, changes.c.after)
+    until = states.where(changes.c.tenant == tenant, changes.c.revision <= number)
     async for batch in batched_rows(connection, until.order_by(changes.c.revision, changes.c.position)):
         for entity, key, after in batch:
             _replay(entries, (EntryKind(entity), key), after)

@@ -1,4 +1,4 @@
-"""Lists of members, and when they were seen."""
+"""Lists of members."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, exists, or_, select, text, update
+from sqlalchemy import Column, ColumnElement, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.model.change import EntryKind
@@ -15,7 +15,7 @@ from sidegate.model.entry import member_from_entry
 from sidegate.model.page import Invitation, MemberQuery, MemberRecord
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate_adapters.sql.entry_rows import KINDS, require_storable
-from sidegate_adapters.sql.queries.feed import stands_at
+from sidegate_adapters.sql.queries.feed import current_revision
 from sidegate_adapters.sql.tables import ON_TENANT, grants, group_members, invitations, members
 
 
@@ -23,7 +23,7 @@ async def members_page(
     connection: AsyncConnection, tenant: str, query: MemberQuery, *, after: str, limit: int
 ) -> tuple[list[MemberRecord], Revision]:
     """Return up to `limit` members after an ID, by ID, with the tenant's revision."""
-    revision = await stands_at(connection, tenant)
+    revision = await current_revision(connection, tenant)
     if revision == NO_REVISION:
         return [], NO_REVISION
     for asked in (query.role, query.group, query.text, *query.ids, after):
@@ -49,18 +49,10 @@ async def members_page(
     ], revision
 
 
-async def record_access(connection: AsyncConnection, tenant: str, member: str, at: datetime) -> bool:
-    """Note when a member was seen, unless later is known; False where there is no such member."""
-    this = (members.c.tenant == tenant) & (members.c.id == member)
-    older = or_(members.c.last_access_at.is_(None), members.c.last_access_at < at)
-    await connection.execute(update(members).where(this, older).values(last_access_at=at))
-    return bool(await connection.scalar(select(exists().where(this))))
-
-
 def _wanted(tenant: str, query: MemberQuery) -> tuple[Select[*tuple[Any, ...]], Column[str]]:
     """Return the members that are asked for, and the column of their IDs in the index that the page is read along.
 
-    Who holds a role, or stands in a group, lies together in the order of IDs: a page starts there, not at the members.
+    The holders of a role, or the members of a group, are in one index by ID: a page is read there, not from members.
     """
     wanted, id_ = select(members), members.c.id
     if query.role:

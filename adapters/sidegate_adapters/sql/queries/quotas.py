@@ -1,41 +1,20 @@
-"""The use of quota by day: added up with each write, and told by day, week or month."""
+"""The use of quota in totals by day, week or month."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
-from typing import Final
 
 from sqlalchemy import ColumnElement, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.model.quota import Period, QuotaTotal, QuotaUse, UsageQuery
 from sidegate.model.revision import Revision
-from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.entry_rows import require_storable
-from sidegate_adapters.sql.queries.feed import stands_at
+from sidegate_adapters.sql.queries.feed import current_revision
 from sidegate_adapters.sql.queries.keyset import beyond, rows_in_parts
-from sidegate_adapters.sql.statements import execute_many, upsert
 from sidegate_adapters.sql.tables import quota_days
 
-_BATCH: Final = 500
-_MOST: Final = 2**57
-"""What a day's sum stops at, so that those of a month fit 64 bits."""
 _SUMS = (quota_days.c.consumed, quota_days.c.released, quota_days.c.assigned)
-
-
-async def add_up(connection: AsyncConnection, tenant: str, uses: Mapping[str, QuotaUse], *, day: date) -> None:
-    """Add what holders used to their day; nobody else writes to the tenant meanwhile."""
-    for batch in batches(sorted(uses), _BATCH):
-        this = (quota_days.c.tenant == tenant) & (quota_days.c.day == day) & quota_days.c.holder.in_(batch)
-        rows = await connection.execute(select(quota_days.c.holder, *_SUMS).where(this))
-        before = {row.holder: QuotaUse(row.consumed, row.released, row.assigned) for row in rows}
-        totals = {holder: before.get(holder, QuotaUse()) + uses[holder] for holder in batch}
-        await execute_many(
-            connection,
-            upsert(connection.dialect.name, quota_days),
-            ({"tenant": tenant, "holder": holder, "day": day, **_columns(use)} for holder, use in totals.items()),
-        )
 
 
 async def page(
@@ -50,7 +29,7 @@ async def page(
     for text in (tenant, query.holder, after[1]):
         require_storable({"text": text})
     read = _by_day if query.period is Period.DAY else _by_period
-    revision = await stands_at(connection, tenant)
+    revision = await current_revision(connection, tenant)
     return await read(connection, tenant, query, after=after, limit=limit), revision
 
 
@@ -92,8 +71,3 @@ def _of(tenant: str, query: UsageQuery) -> ColumnElement[bool]:
 
 def _use(row: RowMapping) -> QuotaUse:
     return QuotaUse(int(row["consumed"]), int(row["released"]), int(row["assigned"]))
-
-
-def _columns(use: QuotaUse) -> dict[str, int]:
-    sums = {"consumed": use.consumed, "released": use.released, "assigned": use.assigned}
-    return {name: max(-_MOST, min(_MOST, value)) for name, value in sums.items()}

@@ -15,7 +15,7 @@ from sidegate.model.reference import ref, split_ref
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate_adapters.sql.entry_rows import KINDS, require_storable
 from sidegate_adapters.sql.queries.entries import any_of, with_parents
-from sidegate_adapters.sql.queries.feed import stands_at
+from sidegate_adapters.sql.queries.feed import current_revision
 from sidegate_adapters.sql.queries.keyset import rows_in_parts
 from sidegate_adapters.sql.tables import grants, resource_parents, resources
 
@@ -28,7 +28,7 @@ async def resource_page(
     """Return up to `limit` resources after a reference, by reference, with the tenant's revision."""
     for text in (query.type, query.parent, query.owner, after):
         require_storable({"text": text})
-    revision = await stands_at(connection, tenant)
+    revision = await current_revision(connection, tenant)
     if revision == NO_REVISION:
         return [], NO_REVISION
     wanted, type_, id_ = _wanted(tenant, query)
@@ -45,9 +45,9 @@ async def resource_page(
 
 
 async def counts(connection: AsyncConnection, tenant: str, parent: str) -> tuple[dict[str, int], Revision]:
-    """Return how many resources of each type stand in a parent themselves, with the tenant's revision."""
+    """Return how many resources of each type are direct children of a parent, with the tenant's revision."""
     require_storable({"parent": parent})
-    revision = await stands_at(connection, tenant)
+    revision = await current_revision(connection, tenant)
     type_ = resource_parents.c.type
     counted = select(type_, func.count()).where(_inside(tenant, parent)).group_by(type_).order_by(type_)
     return {row[0]: row[1] for row in await connection.execute(counted)}, revision
@@ -56,7 +56,7 @@ async def counts(connection: AsyncConnection, tenant: str, parent: str) -> tuple
 def _wanted(tenant: str, query: ResourceQuery) -> tuple[Select[*tuple[Any, ...]], Column[str], Column[str]]:
     """Return the resources without page and type, and the columns of the index that the page is read along.
 
-    What somebody owns is the shorter way, then what stands in a parent: who asks for both walks the first.
+    The resources of an owner are the shorter list, then those of a parent: with both conditions, the owner's is read.
     """
     if query.owner:
         holder_type, holder_id = split_ref(query.owner)
@@ -96,7 +96,7 @@ def _parent_of_row() -> tuple[ColumnElement[bool], ...]:
 
 
 async def _owners(connection: AsyncConnection, tenant: str, references: Sequence[str]) -> dict[str, str]:
-    """Return who owns what of some resources; of several owners the first, as `load_resource` tells them."""
+    """Return who owns what of some resources; of several owners the first in the order of `load_resource`."""
     if not references:
         return {}
     on_them = any_of((grants.c.scope_type, grants.c.scope_id), [split_ref(one) for one in references])

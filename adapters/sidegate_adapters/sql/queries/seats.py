@@ -26,7 +26,7 @@ async def taken(connection: AsyncConnection, tenant: str) -> tuple[int, Revision
 
 
 def among(people: Mapping[str, Payload | None]) -> int:
-    """Return how many of these members take a seat; None stands for one that is gone."""
+    """Return how many of these members take a seat; None is a deleted member."""
     return sum(payload is not None and payload["status"] in _SEATED for payload in people.values())
 
 

@@ -1,4 +1,4 @@
-"""The changes of a write as the feed tells them, and by what they are found."""
+"""The changes of a write as rows of the feed, with the subjects that they are found by."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from sidegate.model.quota import QuotaUse, quota_use
 from sidegate.model.reference import ref
 from sidegate_adapters.sql.databases.postgresql_notify import HINT_CHANNEL
 from sidegate_adapters.sql.entry_rows import Row
-from sidegate_adapters.sql.queries import groups, quotas
+from sidegate_adapters.sql.queries import groups
 from sidegate_adapters.sql.statements import execute_many
 from sidegate_adapters.sql.tables import change_subjects, changes, feed
+from sidegate_adapters.sql.write.quota_days import add_up
 
-_NEWEST = select(feed.c.at).where(feed.c.id == 1)
-_TELL, _NAME = insert(changes), insert(change_subjects)
-_NEWEST = select(feed.c.at).where(feed.c.id == 1)
-_STEP = 1_000
-"""Microseconds that time goes on by at most where the clock stands still or goes back."""
-Teams: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
-"""The groups that members stand in after a write, by tenant and member."""
+_NEWEST_TIME = select(feed.c.at).where(feed.c.id == 1)
+_INSERT_CHANGE, _INSERT_SUBJECT = insert(changes), insert(change_subjects)
+_MAX_STEP = 1_000
+"""The most microseconds between a change and the next one if the clock does not advance or goes back."""
+GroupsByMember: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
+"""The groups that members belong to after a write, by tenant and member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,70 +45,70 @@ class Work:
 
 
 async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> datetime:
-    """Append the changes to the feed, with what they are found by and the use of quota that they mean.
+    """Append the changes to the feed, with their subjects, and add up the quota that they use.
 
-    Return the time of all of them: later than all that their tenants had, and none goes back along the feed.
+    Return the time of all of them: later than every change of their tenants, and not before any change of the feed.
     """
     count = sum(map(len, work.changes.values()))
-    stood = {tenant: await _teams(connection, tenant, work) for tenant in work.changes}
+    group_refs = {tenant: await _groups_of(connection, tenant, work) for tenant in work.changes}
     later = await _later(connection, work.at)
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
     counted = await connection.execute(_counter(connection.dialect.name), {"count": count, "now": later})
     newest = counted.one()
     first = newest.head - count + 1
-    await execute_many(connection, _TELL, _change_rows(work, revisions, first=first, at=newest.at))
-    await execute_many(connection, _NAME, _subject_rows(work, stood, first=first))
+    await execute_many(connection, _INSERT_CHANGE, _change_rows(work, revisions, first=first, at=newest.at))
+    await execute_many(connection, _INSERT_SUBJECT, _subject_rows(work, group_refs, first=first))
     for tenant, changed in work.changes.items():
-        await quotas.add_up(connection, tenant, _uses(changed, stood[tenant]), day=newest.at.date())
-    moment: datetime = newest.at
-    return moment
+        await add_up(connection, tenant, _uses(changed, group_refs[tenant]), day=newest.at.date())
+    at: datetime = newest.at
+    return at
 
 
 @cache
 def _counter(dialect: str) -> ReturningUpdate[Any]:
-    """Return the statement that draws numbers from the feed; PostgreSQL tells with it that there is something new."""
+    """Return the statement that takes sequence numbers from the feed; on PostgreSQL it sends the hint as well."""
     now = bindparam("now", type_=feed.c.at.type)
     drawn = update(feed).values(head=feed.c.head + bindparam("count"), at=case((feed.c.at > now, feed.c.at), else_=now))
-    told = (func.pg_notify(HINT_CHANNEL, ""),) if dialect == "postgresql" else ()
-    return drawn.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *told)
+    hint = (func.pg_notify(HINT_CHANNEL, ""),) if dialect == "postgresql" else ()
+    return drawn.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *hint)
 
 
 async def _later(connection: AsyncConnection, now: datetime) -> datetime:
-    """Return the time, or one that is later than the feed where the clock is behind it.
+    """Return the time, or one that is later than the feed if the clock is behind it.
 
-    The tenants are locked, so that nobody writes to them between this look and their changes. By how much is left to
-    chance: of two stores that go on from one backup, none may give a revision the other's time.
+    The tenants are locked, so that nobody writes to them between this query and their changes. The step is random: two
+    stores restored from one backup must not give their revisions the same times.
     """
-    newest: datetime | None = await connection.scalar(_NEWEST)
+    newest: datetime | None = await connection.scalar(_NEWEST_TIME)
     if newest is None or newest < now:
         return now
-    return newest + timedelta(microseconds=1 + randbelow(_STEP))
+    return newest + timedelta(microseconds=1 + randbelow(_MAX_STEP))
 
 
-async def _teams(connection: AsyncConnection, tenant: str, work: Work) -> Mapping[str, frozenset[str]]:
-    """Return the groups in which whoever acts stands, and all whose quota changes."""
+async def _groups_of(connection: AsyncConnection, tenant: str, work: Work) -> Mapping[str, frozenset[str]]:
+    """Return the groups of the actor, and of the members whose quota changes."""
     members = {ref("member", change.key[0]) for change in work.changes[tenant] if quota_use(change)}
     if work.actor.startswith("member:"):
         members.add(work.actor)
     return await groups.groups_of(connection, tenant, members)
 
 
-def _subject_rows(work: Work, stood: Teams, *, first: int) -> Iterator[Row]:
+def _subject_rows(work: Work, group_refs: GroupsByMember, *, first: int) -> Iterator[Row]:
     in_order = ((tenant, change) for tenant in sorted(work.changes) for change in work.changes[tenant])
     for sequence, (tenant, change) in enumerate(in_order, first):
-        by = stood[tenant].get(work.actor, ())
-        used = stood[tenant].get(ref("member", change.key[0]), ()) if quota_use(change) else ()
+        by = group_refs[tenant].get(work.actor, ())
+        used = group_refs[tenant].get(ref("member", change.key[0]), ()) if quota_use(change) else ()
         for subject in {*subjects_of(tenant, change), *map(actor_subject, by), *map(quota_subject, used)}:
             yield {"tenant": tenant, "subject": subject, "sequence": sequence}
 
 
-def _uses(changed: Iterable[Change], stood: Mapping[str, frozenset[str]]) -> Mapping[str, QuotaUse]:
-    """Return what the changes mean for the quota of each member and of the groups that it stands in."""
+def _uses(changed: Iterable[Change], group_refs: Mapping[str, frozenset[str]]) -> Mapping[str, QuotaUse]:
+    """Return what the changes mean for the quota of each member and of the groups it belongs to."""
     uses: defaultdict[str, QuotaUse] = defaultdict(QuotaUse)
     for change in changed:
         if use := quota_use(change):
             member = ref("member", change.key[0])
-            for holder in (member, *stood[member]):
+            for holder in (member, *group_refs[member]):
                 uses[holder] += use
     return uses
 

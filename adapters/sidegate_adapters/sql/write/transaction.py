@@ -46,14 +46,14 @@ _OUTDATED = delete(receipts).where(receipts.c.tenant == bindparam("of"), receipt
 
 @dataclass(slots=True)
 class _Net:
-    """What the changes of one tenant come to: is all that was there before gone, and the last state of each entry."""
+    """The net effect of one tenant's changes: whether earlier entries are deleted, and the last state of each entry."""
 
     wiped: bool = False
     entries: dict[EntryKey, Payload | None] = field(default_factory=dict)
 
     @property
     def tenant(self) -> Mapping[str, Any] | None:
-        """The tenant's own new payload, None where it is left as it was or gone."""
+        """The tenant's own new payload, None if it is unchanged or deleted."""
         return self.entries.get(_TENANT)
 
     @property
@@ -84,7 +84,7 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, Revision]:
     await _put_tenants(connection, work, nets=nets, revisions=revisions)
     await _put_entries(connection, nets, at=work.at)
     if work.receipt is not None:
-        await _keep_receipt(connection, work, work.receipt, revisions=revisions)
+        await _store_receipt(connection, work, work.receipt, revisions=revisions)
     at = await append(connection, work, revisions)
     return {tenant: Revision.made(number, at) for tenant, number in revisions.items()}
 
@@ -132,9 +132,9 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
 
 
 async def _claim(connection: AsyncConnection, absent: Sequence[str]) -> None:
-    """Wait for whoever else makes, or counts on the absence of, tenants that have no row to be locked yet.
+    """Wait for other writers that create, or require the absence of, tenants that have no row to be locked yet.
 
-    The locks are few, so that one write may make very many tenants; two of one lock only wait without need.
+    The locks are few, so that one write can create many tenants; two tenants of one lock only wait needlessly.
     """
     if absent and connection.dialect.name == "postgresql":
         for lock in sorted({crc32(tenant.encode()) % _CLAIMS for tenant in absent}):
@@ -172,18 +172,18 @@ async def _put_tenants(
 
 async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *, at: datetime) -> None:
     put: defaultdict[EntryKind, list[_Entry]] = defaultdict(list)
-    gone: defaultdict[EntryKind, list[_Entry]] = defaultdict(list)
+    deleted: defaultdict[EntryKind, list[_Entry]] = defaultdict(list)
     for tenant, net in nets.items():
         for (entity, key), payload in net.entries.items():
-            (gone if payload is None else put)[entity].append(_Entry(tenant, key, payload))
-    # A resource's parents are rows of their own: whatever becomes of it, the old ones go first.
-    touched = chain(put[EntryKind.RESOURCE], gone[EntryKind.RESOURCE])
+            (deleted if payload is None else put)[entity].append(_Entry(tenant, key, payload))
+    # A resource's parents are rows of their own: the old ones are always deleted first.
+    touched = chain(put[EntryKind.RESOURCE], deleted[EntryKind.RESOURCE])
     identities = (_identity(KINDS[EntryKind.RESOURCE], entry) for entry in touched)
     await execute_many(connection, removal(resource_parents, "tenant", "type", "id"), identities)
     for entity, kind in reversed([*KINDS.items()]):
-        rows = (_identity(kind, entry) for entry in gone[entity])
+        rows = (_identity(kind, entry) for entry in deleted[entity])
         await execute_many(connection, removal(kind.table, *kind.table.primary_key.columns.keys()), rows)
-    left = ({"tenant": entry.tenant, "member": entry.key[0]} for entry in gone[EntryKind.MEMBER])
+    left = ({"tenant": entry.tenant, "member": entry.key[0]} for entry in deleted[EntryKind.MEMBER])
     await execute_many(connection, removal(invitations, "tenant", "member"), left)
     for entity, kind in KINDS.items():
         await execute_many(connection, upsert(connection.dialect.name, kind.table), _rows(kind, put[entity], at=at))
@@ -207,10 +207,10 @@ def _rows(kind: Kind, entries: Iterable[_Entry], *, at: datetime) -> Iterator[Ro
             yield {**_identity(kind, entry), **kind.columns(entry.key, entry.payload), **made}
 
 
-async def _keep_receipt(
+async def _store_receipt(
     connection: AsyncConnection, work: Work, receipt: Receipt, *, revisions: Mapping[str, int]
 ) -> None:
-    """Keep what the request is answered, and let the old receipts of the same tenants go."""
+    """Store the answer to the request, and delete the old receipts of the same tenants."""
     since = work.at - RECEIPTS_KEPT
     await execute_many(connection, _OUTDATED, ({"of": tenant, "since": since} for tenant in revisions))
     kept = {"request_id": receipt.request_id, "digest": receipt.digest, "response": receipt.response, "at": work.at}

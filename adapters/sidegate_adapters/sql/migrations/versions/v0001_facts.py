@@ -12,7 +12,7 @@ depends_on = None
 _NAME = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 _COUNT = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _OBJECT = sa.JSON(none_as_null=True)
-_MOMENT = sa.DateTime(timezone=True)
+_TIME = sa.DateTime(timezone=True)
 
 
 def _name(name: str) -> sa.Column[str]:
@@ -41,7 +41,7 @@ def _make_tenants() -> None:
         sa.Column("pack", sa.Text, nullable=False),
         sa.Column("settings", _OBJECT, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
-        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tenants"),
     )
 
@@ -56,7 +56,7 @@ def _make_members() -> None:
         sa.Column("email", sa.Text, nullable=False),
         sa.Column("mfa", sa.Boolean, nullable=False),
         sa.Column("quota", sa.BigInteger),
-        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id", name="pk_members"),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.id"], name="fk_members_tenants"),
         sqlite_with_rowid=False,
@@ -146,7 +146,7 @@ def _make_changes() -> None:
         sa.Column("before", _OBJECT),
         sa.Column("after", _OBJECT),
         sa.Column("actor", sa.Text, nullable=False),
-        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("sequence", name="pk_changes"),
         sa.UniqueConstraint("tenant", "revision", "position", name="uq_changes_tenant_revision_position"),
     )
@@ -155,7 +155,7 @@ def _make_changes() -> None:
         sa.Column("id", sa.Integer, autoincrement=False),
         sa.Column("head", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_feed"),
-        # Alembic has no name convention of its own here: the constraint's whole name stands.
+        # Alembic applies no naming convention here: this is the constraint's whole name.
         sa.CheckConstraint("id = 1", name="ck_feed_one_row"),
     )
     op.execute("INSERT INTO feed (id, head) VALUES (1, 0)")

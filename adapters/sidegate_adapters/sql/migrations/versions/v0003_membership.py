@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 _NAME = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-_MOMENT = sa.DateTime(timezone=True)
+_TIME = sa.DateTime(timezone=True)
 _INDEXES = (
     ("ix_members_tenant_email_key", "members", ["tenant", "email_key"]),
     ("ix_members_tenant_phone", "members", ["tenant", "phone"]),
@@ -21,7 +21,7 @@ _INDEXES = (
 def upgrade() -> None:
     op.add_column("members", sa.Column("phone", _NAME, nullable=False, server_default=sa.text("''")))
     op.add_column("members", sa.Column("email_key", _NAME, nullable=False, server_default=sa.text("''")))
-    op.add_column("members", sa.Column("last_access_at", _MOMENT))
+    op.add_column("members", sa.Column("last_access_at", _TIME))
     _fill_email_keys()
     for name, table, columns in _INDEXES:
         op.create_index(name, table, columns)
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("response", sa.LargeBinary, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
-        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "request_id", name="pk_receipts"),
     )
     op.create_index("ix_receipts_tenant_at", "receipts", ["tenant", "at"])

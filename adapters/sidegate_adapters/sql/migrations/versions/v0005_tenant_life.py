@@ -1,4 +1,4 @@
-"""Whether a tenant is suspended; what stands in a parent and what a holder owns, in the order of references."""
+"""Whether a tenant is suspended; indexes for the resources of a parent and of an owner, by reference."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -50,7 +50,7 @@ def downgrade() -> None:
 
 
 def _fill() -> None:
-    """Replay who stood in which group, write by write, since a write counts for the groups that it leaves behind."""
+    """Replay the members of groups, write by write: each write counts for the groups as they are after it."""
     subjects = sa.table("change_subjects", *(sa.column(name) for name in ("tenant", "subject", "sequence")))
     connection = op.get_bind()
     above: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
