@@ -1,4 +1,4 @@
-"""Memory that is not what the store holds is found and loaded anew, whatever made it so."""
+"""Memory that differs from the store is found and loaded again, whatever the cause."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def remove_tenant(memory: Memory) -> None:
         remove_tenant,
     ],
 )
-async def test_a_tenant_that_drifted_is_loaded_anew(memory: Memory, harm: Callable[[Memory], Awaitable[None]]) -> None:
+async def test_a_tenant_that_drifted_is_loaded_again(memory: Memory, harm: Callable[[Memory], Awaitable[None]]) -> None:
     """A fault in memory, and rows that were altered past the feed, are found once and repaired."""
     await harm(memory)
     assert not await memory.verifier.verify("acme")
@@ -168,7 +168,7 @@ async def test_a_tenant_that_drifted_is_loaded_anew(memory: Memory, harm: Callab
         "INSERT INTO resource_parents VALUES ('acme', 'document', 'd1', 'template', 'nda')",
     ],
 )
-async def test_a_resource_that_drifted_is_read_anew(memory: Memory, statement: str) -> None:
+async def test_a_resource_that_drifted_is_read_again(memory: Memory, statement: str) -> None:
     """Grants, properties and parents of a resource that were altered past the feed are found and repaired."""
     await past_the_feed(memory, statement)
     assert not await memory.verifier.verify_resources()

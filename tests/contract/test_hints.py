@@ -92,14 +92,14 @@ def chosen(**settings: str) -> Hints:
     return hints
 
 
-async def heard(told: AsyncIterator[None]) -> None:
+async def receive_hint(hints: AsyncIterator[None]) -> None:
     """Wait for one hint."""
     async with asyncio.timeout(PATIENCE):
-        await anext(told)
+        await anext(hints)
 
 
-async def in_force(core: bootstrap.Core, number: int) -> Decision:
-    """Return how a question is decided once a revision is in force."""
+async def decision_at(core: bootstrap.Core, number: int) -> Decision:
+    """Return the decision once the replica has a revision."""
     async with asyncio.timeout(PATIENCE):
         while (decision := await ask(core, "uma invite member:*")).revision.number < number:
             await core.follower.poll_ended()
@@ -107,44 +107,44 @@ async def in_force(core: bootstrap.Core, number: int) -> Decision:
 
 
 async def test_a_write_is_heard(case):
-    """Whoever listens is told once it listens, and then of each write."""
+    """A listener gets a hint when it starts to listen, and then one for each write."""
     assert not case.hints.connected
-    async with aclosing(case.hints.listen()) as told:
-        await heard(told)
+    async with aclosing(case.hints.listen()) as hints:
+        await receive_hint(hints)
         assert case.hints.connected
         for _ in range(3):
             await case.write()
-            await heard(told)
+            await receive_hint(hints)
     assert not case.hints.connected
 
 
 async def test_hints_that_nobody_takes_become_one(case):
-    """A sidecar that is slow finds one hint for many writes, and is told of the next one again."""
-    async with aclosing(case.hints.listen()) as told:
-        await heard(told)
+    """A sidecar that is slow finds one hint for many writes, and gets the next one again."""
+    async with aclosing(case.hints.listen()) as hints:
+        await receive_hint(hints)
         for _ in range(5):
             await case.write()
-        await heard(told)
+        await receive_hint(hints)
         await case.write()
-        await heard(told)
+        await receive_hint(hints)
 
 
-async def test_a_lost_connection_is_made_anew_and_tells_what_was_missed(case):
-    """Whoever listens hears nothing of the loss but one more hint, since something may have been missed."""
-    async with aclosing(case.hints.listen()) as told:
-        await heard(told)
+async def test_a_lost_connection_is_made_again_with_a_hint(case):
+    """A listener gets one more hint after a loss, since a write may have been missed."""
+    async with aclosing(case.hints.listen()) as hints:
+        await receive_hint(hints)
         await case.cut()
-        await heard(told)
+        await receive_hint(hints)
         await case.write()
-        await heard(told)
+        await receive_hint(hints)
 
 
 async def test_a_server_that_is_away_is_waited_for(case):
     """While the server is down nothing is raised, and when it is back hints come again."""
-    async with aclosing(case.hints.listen()) as told:
-        await heard(told)
+    async with aclosing(case.hints.listen()) as hints:
+        await receive_hint(hints)
         case.stop()
-        waiting = asyncio.create_task(heard(told))
+        waiting = asyncio.create_task(receive_hint(hints))
         async with asyncio.timeout(PATIENCE):
             while case.hints.connected:  # noqa: ASYNC110 - there is no event of it to wait for
                 await asyncio.sleep(0.01)
@@ -153,32 +153,32 @@ async def test_a_server_that_is_away_is_waited_for(case):
 
 
 async def test_a_redis_that_is_away_does_not_hold_up_a_write():
-    """What is to be told while Redis is away nobody waits to tell, and whoever listens looks once it is back."""
-    async with of_redis() as case, aclosing(case.hints.listen()) as told:
-        await heard(told)
+    """While Redis is away no write waits to send its hint, and a listener gets one hint once it is back."""
+    async with of_redis() as case, aclosing(case.hints.listen()) as hints:
+        await receive_hint(hints)
         case.stop()
         for _ in range(20):
             await case.write()
         case.start()
-        await heard(told)
+        await receive_hint(hints)
         await case.hints.close()
 
 
 async def test_hints_pass_through_a_cluster():
-    """Whoever listens at any node hears what is published at any other."""
+    """A listener at any node receives the hints that are published at any other."""
     with valkey_cluster() as nodes:
         listening, publishing = (chosen(redis=f"redis+cluster://127.0.0.1:{node.port}") for node in nodes[:2])
-        async with aclosing(listening.listen()) as told:
-            await heard(told)
+        async with aclosing(listening.listen()) as hints:
+            await receive_hint(hints)
             publishing.publish()
-            await heard(told)
+            await receive_hint(hints)
         await listening.close()
         await publishing.close()
 
 
 @pytest.mark.parametrize("by", ["store", "redis"])
 async def test_a_write_of_another_sidecar_is_seen_without_a_poll(postgres, by):
-    """With hints a revocation elsewhere is in force here although this sidecar would not look for a minute."""
+    """With hints a revocation elsewhere takes effect here although this sidecar would not poll for a minute."""
     facts = "tenants: {acme: {members: {uma: {roles: [owner]}, vic: {}}}}"
     handed_over = facts.replace("uma: {roles: [owner]}", "uma: {}").replace("vic: {}", "vic: {roles: [owner]}")
     async with postgres.database() as address:
@@ -187,9 +187,9 @@ async def test_a_write_of_another_sidecar_is_seen_without_a_poll(postgres, by):
             settings = load_settings({**flags, "poll_interval": 59, "max_staleness": 60})
             async with bootstrap.deciding(settings) as one, bootstrap.deciding(settings) as other:
                 await apply(one, facts)
-                assert (await in_force(other, 1)).allowed
+                assert (await decision_at(other, 1)).allowed
                 await apply(one, handed_over)
-                assert not (await in_force(other, 2)).allowed
+                assert not (await decision_at(other, 2)).allowed
 
 
 def test_hints_come_from_what_there_is():
@@ -200,6 +200,6 @@ def test_hints_come_from_what_there_is():
     assert "RedisHints('sidegate:hints'" in repr(chosen(redis=redis))
     assert "PostgresHints" in repr(chosen(database=postgres, redis=redis))
     assert "RedisHints" in repr(chosen(database=postgres, redis=redis, hints="redis"))
-    for given, told in ({"hints": "redis"}, "without a redis"), ({"hints": "store"}, "gives no hints"):
-        with pytest.raises(SettingsError, match=told):
+    for given, message in ({"hints": "redis"}, "without a redis"), ({"hints": "store"}, "gives no hints"):
+        with pytest.raises(SettingsError, match=message):
             load_settings(given)

@@ -1,4 +1,4 @@
-"""The contract of a shared cache, over every way that Redis can stand, and the one that other tests use."""
+"""The contract of a shared cache, over every kind of Redis deployment, and the one that other tests use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.servers.valkey import valkey_cluster, valkey_sentinel, valkey_serve
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 UNHURRIED = 5.0
-"""Seconds that a read may take here: what ails is not this suite's matter."""
+"""Seconds that a read may take here: slow reads are not tested in this suite."""
 
 
 @asynccontextmanager

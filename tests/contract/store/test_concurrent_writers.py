@@ -21,12 +21,12 @@ TESTS = ROOT / "tests"
 
 async def require_counted(store: FactsStore, names: list[str]) -> None:
     """Require that all wrote one after another: each member there and counted, a revision and no gap for each."""
-    facts, stands = await store.load("acme") or pytest.fail("the tenant is gone")
-    revision = stands.number
+    facts, current = await store.load("acme") or pytest.fail("the tenant is missing")
+    revision = current.number
     assert facts == TenantFacts("acme", settings={"count": len(names)}, members={name: Member(name) for name in names})
-    told = await store.changes_after(0, limit=1000)
-    assert [item.sequence for item in told] == [*range(1, 2 * len(names) + 2)]
-    assert [item.revision for item in told] == sorted([1, *range(2, revision + 1), *range(2, revision + 1)])
+    recorded = await store.changes_after(0, limit=1000)
+    assert [item.sequence for item in recorded] == [*range(1, 2 * len(names) + 2)]
+    assert [item.revision for item in recorded] == sorted([1, *range(2, revision + 1), *range(2, revision + 1)])
     assert revision == len(names) + 1
 
 
@@ -81,7 +81,7 @@ async def test_what_a_write_depends_on_is_not_there_stays_away(store: FactsStore
 
 
 async def test_all_who_ask_for_a_secret_get_the_same(store: FactsStore, other: FactsStore) -> None:
-    """Stores on one database that ask at the same moment, and later, get one secret for a name, unlike any other."""
+    """Stores on one database that ask at the same time, and later, get one secret for a name, unlike any other."""
     for name in ("one", "two", "three"):
         asked = [which.secret(name) for which in (store, other) * 4]
 
@@ -92,7 +92,7 @@ async def test_all_who_ask_for_a_secret_get_the_same(store: FactsStore, other: F
 
 
 async def test_of_two_that_make_a_tenant_one_wins(store: FactsStore, other: FactsStore) -> None:
-    """Two stores that make the same tenant at once: one write stands, the other is a conflict."""
+    """Two stores create the same tenant together: one write succeeds, the other is a conflict."""
     for n in range(8):
         tenant = f"t{n}"
         attempts = (
@@ -130,8 +130,8 @@ async def test_reads_beside_writes_see_one_state(store: FactsStore, other: Facts
     seen: set[int] = set()
     writing = asyncio.create_task(change())
     while not writing.done():
-        resource, grants, stands = await other.load_resource("acme", "document:d1")
-        revision = stands.number
+        resource, grants, current = await other.load_resource("acme", "document:d1")
+        revision = current.number
         whole = await other.load("acme")
         if resource is not None and whole is not None:
             assert resource == facts(revision).resources[resource.ref]
@@ -159,12 +159,12 @@ async def test_a_killed_writer_leaves_whole_writes_only(address: str, store: Fac
     await process.wait()
     done += rest.count(b"done")
 
-    facts, stands = await store.load("acme") or pytest.fail("the tenant is gone")
-    revision = stands.number
-    told = await store.changes_after(0, limit=100_000)
+    facts, current = await store.load("acme") or pytest.fail("the tenant is missing")
+    revision = current.number
+    recorded = await store.changes_after(0, limit=100_000)
     assert revision >= done
     assert len(facts.members) == len(facts.grants) == revision * 2000
-    assert len(told) == await store.head() == 1 + revision * 4000
+    assert len(recorded) == await store.head() == 1 + revision * 4000
     reopened = await open_store(address)
     grown = replace(facts, pack="standard")
     written = await reopened.write(

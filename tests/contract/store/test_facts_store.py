@@ -173,14 +173,14 @@ async def test_the_last_of_several_changes_of_one_thing_counts(store: FactsStore
     back = Change(UMA_LEAVES.entity, UMA_LEAVES.key, None, {})
 
     await store.write({"acme": [UMA_LEAVES, back, UMA_LEAVES]}, expected={"acme": 1}, actor="platform")
-    gone, _ = await store.load("acme") or pytest.fail("the tenant is gone")
+    removed, _ = await store.load("acme") or pytest.fail("the tenant is missing")
     await store.write({"acme": [back, UMA_LEAVES, back]}, expected={"acme": 2}, actor="platform")
 
-    assert gone.groups["sales"].members == {"group:all"}
+    assert removed.groups["sales"].members == {"group:all"}
     assert await loaded(store, "acme") == (ACME, 3)
 
 
-async def test_the_feed_tells_every_change_in_order(store: FactsStore) -> None:
+async def test_the_feed_has_every_change_in_order(store: FactsStore) -> None:
     """The feed's pages join to all changes, numbered from 1 without gaps, each with who made it and when."""
     start = datetime.now(UTC)
     await put(store, TenantFacts("zeta"))
@@ -192,21 +192,21 @@ async def test_the_feed_tells_every_change_in_order(store: FactsStore) -> None:
     pages = [page := await store.changes_after(0, limit=4)]
     while page:
         pages.append(page := await store.changes_after(page[-1].sequence, limit=4))
-    told = [item for page in pages for item in page]
+    recorded = [item for page in pages for item in page]
 
     assert {len(page) for page in pages[:-2]} == {4}
-    assert [item.sequence for item in told] == [*range(1, len(told) + 1)]
-    assert await store.head() == len(told)
+    assert [item.sequence for item in recorded] == [*range(1, len(recorded) + 1)]
+    assert await store.head() == len(recorded)
     first = [("zeta", 1, change) for change in changes_between(None, TenantFacts("zeta"))]
     second = [("acme", 1, change) for change in changes_between(None, ACME)]
     third = [("acme", 2, UMA_LEAVES), ("zeta", 2, ZOE_COMES)]
-    assert [(item.tenant, item.revision, item.change) for item in told] == first + second + third
-    assert [item.actor for item in told[-3:]] == ["platform", "member:uma", "member:uma"]
-    assert all(start <= item.at <= datetime.now(UTC) and item.at.tzinfo is UTC for item in told)
+    assert [(item.tenant, item.revision, item.change) for item in recorded] == first + second + third
+    assert [item.actor for item in recorded[-3:]] == ["platform", "member:uma", "member:uma"]
+    assert all(start <= item.at <= datetime.now(UTC) and item.at.tzinfo is UTC for item in recorded)
 
 
-async def test_a_standing_is_the_pack_and_the_revision(store: FactsStore) -> None:
-    """One row of a tenant tells which rules decide there, and from which revision of its facts."""
+async def test_a_tenant_head_is_the_pack_and_the_revision(store: FactsStore) -> None:
+    """One row of a tenant has its pack, and the revision of its facts."""
     await put(store, ACME)
     revision = await put(store, replace(ACME, pack="standard", members={}, groups={}, resources={}, grants=frozenset()))
     zeta = await put(store, replace(ACME, id="zeta", pack=""))
@@ -220,8 +220,8 @@ async def test_a_core_has_no_resources_and_only_the_wanted_grants(store: FactsSt
     await put(store, ACME)
     await put(store, replace(ACME, id="zeta"))
 
-    core, _ = await store.load_core("acme", frozenset({"tenant", "template"})) or pytest.fail("the tenant is gone")
-    nothing, _ = await store.load_core("acme", frozenset()) or pytest.fail("the tenant is gone")
+    core, _ = await store.load_core("acme", frozenset({"tenant", "template"})) or pytest.fail("the tenant is missing")
+    nothing, _ = await store.load_core("acme", frozenset()) or pytest.fail("the tenant is missing")
 
     wanted = {grant for grant in ACME.grants if not grant.scope.startswith("document:")}
     assert core == replace(ACME, resources={}, grants=frozenset(wanted))
@@ -229,7 +229,7 @@ async def test_a_core_has_no_resources_and_only_the_wanted_grants(store: FactsSt
 
 
 async def test_a_resource_comes_with_the_grants_on_it(store: FactsStore) -> None:
-    """One resource is told with its parents, properties, the grants on it alone, and the tenant's revision."""
+    """One resource is returned with its parents, properties, the grants on it alone, and the tenant's revision."""
     await put(store, ACME)
     await put(store, TenantFacts("zeta", grants=frozenset({Grant("viewer", "document:d1", "member:zed")})))
 
@@ -240,8 +240,8 @@ async def test_a_resource_comes_with_the_grants_on_it(store: FactsStore) -> None
     assert revision.number == 1
 
 
-async def test_grants_are_told_of_a_resource_that_is_not_registered(store: FactsStore) -> None:
-    """A scope without a stored resource, in a known tenant, still tells its grants and the revision."""
+async def test_grants_are_returned_for_a_resource_that_is_not_registered(store: FactsStore) -> None:
+    """A scope without a stored resource, in a known tenant, still has its grants and the revision."""
     revision = await put(store, ACME)
 
     owned = [Grant("owner", "document:d2", "member:uma")]
@@ -268,17 +268,17 @@ async def test_a_removed_tenant_leaves_only_its_changes(store: FactsStore) -> No
 
 
 async def test_a_tenant_that_comes_again_starts_empty_and_goes_on_counting(store: FactsStore) -> None:
-    """A tenant made anew holds nothing of the old one, and no revision number is used twice."""
+    """A tenant that is created again has nothing of the old one, and no revision number is used twice."""
     await put(store, ACME)
     removal = Change(EntryKind.TENANT, (), {"pack": "standard", "settings": {"seats": 3}}, None)
     await store.write({"acme": [removal]}, expected={"acme": 1}, actor="platform")
 
     await put(store, TenantFacts("acme"))
-    anew = await loaded(store, "acme")
+    again = await loaded(store, "acme")
     made = changes_between(None, TenantFacts("acme", pack="other"))
     await store.write({"acme": [ZOE_COMES, removal, *made]}, expected={"acme": 3}, actor="platform")
 
-    assert anew == (TenantFacts("acme"), 3)
+    assert again == (TenantFacts("acme"), 3)
     assert await loaded(store, "acme") == (TenantFacts("acme", pack="other"), 4)
 
 
@@ -294,7 +294,7 @@ async def test_what_is_written_outlives_the_store(address: str, store: FactsStor
 
 
 async def test_a_cancelled_write_is_whole_or_nothing(store: FactsStore) -> None:
-    """A write cancelled at any moment changes nothing or all, and the store goes on with the next."""
+    """A write cancelled at any time changes nothing or all, and the store goes on with the next."""
     revision = await put(store, TenantFacts("acme"))
     members = {f"m{n}": Member(f"m{n}") for n in range(3000)}
     for pause in (0.0, 0.001, 0.003, 0.01, 0.03):
@@ -304,16 +304,16 @@ async def test_a_cancelled_write_is_whole_or_nothing(store: FactsStore) -> None:
         await asyncio.sleep(pause)
         writing.cancel()
         await asyncio.wait([writing])
-        # The next write stands behind whatever of the cancelled one still runs.
+        # The next write waits until the cancelled one has ended.
         await put(store, TenantFacts("zeta", settings={"pause": pause}))
 
-        facts, after = await store.load("acme") or pytest.fail("the tenant is gone")
+        facts, after = await store.load("acme") or pytest.fail("the tenant is missing")
         assert (len(facts.members), after.number) in {(0, revision.number), (3000, revision.number + 1)}
         revision = await put(store, TenantFacts("acme"))
 
 
 async def test_a_cancelled_read_leaves_nothing_behind(store: FactsStore) -> None:
-    """Reads cancelled at any moment, more than there are connections, hinder neither reads nor writes."""
+    """Reads cancelled at any time, more than there are connections, hinder neither reads nor writes."""
     await put(store, ACME)
     for n in range(40):
         reading = asyncio.create_task(store.load("acme"))

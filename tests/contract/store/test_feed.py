@@ -62,8 +62,8 @@ async def test_every_change_is_read_once(store, feed, monkeypatch, page):
 
     found = await feed.read()
 
-    told = {tenant: [(c.revision, c.change.key) for c in changes] for tenant, changes in found.items()}
-    assert told == {"acme": [(2, ("a",)), (2, ("b",)), (2, ("c",)), (3, ("e",))], "zeta": [(2, ("d",))]}
+    keys = {tenant: [(c.revision, c.change.key) for c in changes] for tenant, changes in found.items()}
+    assert keys == {"acme": [(2, ("a",)), (2, ("b",)), (2, ("c",)), (3, ("e",))], "zeta": [(2, ("d",))]}
     assert await feed.read() == {}
 
 
@@ -78,7 +78,7 @@ async def restored(store: SqlFactsStore) -> None:
     )
 
 
-async def restored_and_gone_on(store: SqlFactsStore) -> None:
+async def restored_and_written(store: SqlFactsStore) -> None:
     await restored(store)
     await make(store, "beta", "bob", "ben", "bea")
 
@@ -102,7 +102,7 @@ async def without_the_newest(store: SqlFactsStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", [restored, restored_and_gone_on, truncated, rewritten, without_a_change, without_the_newest]
+    "harm", [restored, restored_and_written, truncated, rewritten, without_a_change, without_the_newest]
 )
 async def test_another_feed_is_not_taken_for_this_one(
     store: SqlFactsStore, feed: Feed, harm: Callable[[SqlFactsStore], Awaitable[None]]
@@ -116,7 +116,7 @@ async def test_another_feed_is_not_taken_for_this_one(
 
 
 async def test_a_feed_that_never_began_is_read_from_its_first_change(store: SqlFactsStore) -> None:
-    """Of a store that was empty at the first look every change is told."""
+    """Every change is reported of a store that was empty at the first poll."""
     feed = Feed(store)
     assert await feed.read() is None
     await make(store, "acme", "uma")
@@ -208,7 +208,7 @@ async def test_a_restored_store_is_a_gap_however_far_its_head_is(store: SqlFacts
 
 
 async def test_changes_that_can_not_be_taken_are_not_passed_over(store: SqlFactsStore, monkeypatch) -> None:
-    """Where following fails halfway nothing older stays in memory, though the feed has gone on."""
+    """Where following fails halfway nothing older stays in memory, though the feed has newer changes."""
     snapshots = Snapshots(store, PACKS, max_tenants=9, max_resources=9)
     follower = Follower(store, snapshots, poll_interval=1)
     await follower.catch_up()
@@ -242,10 +242,10 @@ async def test_a_thing_removed_and_made_again_is_the_new_one(store: SqlFactsStor
     await store.write({"acme": changes_between(None, facts)}, expected={"acme": 0}, actor="platform")
     assert "uma" in (await snapshots.tenant("acme")).members
 
-    gone = Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)
-    await store.write({"acme": [gone]}, expected={"acme": 1}, actor="platform")
+    deleted = Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)
+    await store.write({"acme": [deleted]}, expected={"acme": 1}, actor="platform")
     await make(store, "acme", "vic")
     await follower.catch_up()
 
-    anew = await snapshots.tenant("acme")
-    assert (anew.revision.number, sorted(anew.members)) == (3, ["vic"])
+    again = await snapshots.tenant("acme")
+    assert (again.revision.number, sorted(again.members)) == (3, ["vic"])

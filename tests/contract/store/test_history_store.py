@@ -1,4 +1,4 @@
-"""What every HistoryStore tells: changes by each condition, and states of the past."""
+"""What every HistoryStore returns: changes by each condition, and states of the past."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +28,7 @@ HANDED_OVER = TenantFacts(
     resources=FIRST.resources,
     grants=frozenset({Grant("owner", "document:d", "member:ugo"), Grant("admin", "tenant:acme", "group:sales")}),
 )
-GONE = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
+DELETED = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
 OWNED = {
     (EntryKind.GRANT, ("owner", "document:d", "member:uma")),
     (EntryKind.GRANT, ("owner", "document:d", "member:ugo")),
@@ -85,13 +85,13 @@ async def test_changes_are_found_by_what_they_name(filled, conditions, expected)
 
 
 async def test_a_time_range_has_its_start_and_not_its_end(filled):
-    """Changes of a moment belong to the range that starts with it, and not to the one that ends with it."""
+    """Changes of a time belong to the range that starts with it, and not to the one that ends with it."""
     every = await filled.history("acme", ChangeQuery(oldest_first=True), after=0, limit=100)
-    for moment in {recorded.at for recorded in every}:
-        before = await things(filled, until=moment, oldest_first=True)
-        after = await things(filled, since=moment, oldest_first=True)
+    for time in {recorded.at for recorded in every}:
+        before = await things(filled, until=time, oldest_first=True)
+        after = await things(filled, since=time, oldest_first=True)
         assert before + after == [(recorded.change.entity, recorded.change.key) for recorded in every]
-        assert len(before) == sum(recorded.at < moment for recorded in every)
+        assert len(before) == sum(recorded.at < time for recorded in every)
     assert await things(filled, since=datetime(2999, 1, 1, tzinfo=UTC)) == []
     assert await things(filled, until=datetime(1999, 1, 1, tzinfo=UTC)) == []
 
@@ -116,14 +116,14 @@ async def test_times_never_go_back(filled):
     async with filled._writers.begin() as connection:
         shown = ahead.replace(tzinfo=None).isoformat(" ") if connection.dialect.name == "sqlite" else ahead.isoformat()
         await connection.execute(text(f"UPDATE feed SET at = '{shown}'"))
-    await filled.write({"acme": GONE}, expected={"acme": 3}, actor="platform")
+    await filled.write({"acme": DELETED}, expected={"acme": 3}, actor="platform")
     newest = (await filled.history("acme", ChangeQuery(), after=0, limit=1))[0]
     assert ahead < newest.at <= ahead + timedelta(milliseconds=1)
 
 
 async def test_the_past_outlives_its_tenant(filled):
-    """Every revision is what it was, after the tenant is gone and after it came again with other facts."""
-    await filled.write({"acme": GONE}, expected={"acme": 3}, actor="platform")
+    """Every revision is what it was, after the tenant is deleted and after it is created again with other facts."""
+    await filled.write({"acme": DELETED}, expected={"acme": 3}, actor="platform")
     again = TenantFacts("acme", members={"zoe": Member("zoe")})
     await filled.write({"acme": changes_between(None, again)}, expected={"acme": 0}, actor="platform")
 
@@ -135,11 +135,11 @@ async def test_the_past_outlives_its_tenant(filled):
 
 
 async def test_a_revision_is_found_by_its_time(filled):
-    """At the moment of a change its revision is the newest; before the first there is none."""
+    """At the time of a change its revision is the newest; before the first there is none."""
     every = await filled.history("acme", ChangeQuery(oldest_first=True), after=0, limit=100)
     times = {recorded.revision: recorded.at for recorded in every}
     for revision, at in times.items():
-        newest = max(other for other, moment in times.items() if moment <= at)
+        newest = max(other for other, made_at in times.items() if made_at <= at)
         assert await filled.revision_at("acme", at) == newest >= revision
     assert await filled.revision_at("acme", every[0].at - timedelta(microseconds=1)) == 0
     assert await filled.revision_at("acme", datetime(2999, 1, 1, tzinfo=UTC)) == 3
@@ -151,7 +151,7 @@ _NAMES = (f"p{number}" for number in range(10**6))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(states=st.lists(coherent_facts() | st.none(), min_size=1, max_size=6))
 async def test_each_past_revision_is_exactly_what_was_loaded_then(store, states):
-    """Whatever was written, and removed in between, load_at tells of each revision what load told then."""
+    """After any writes and removals, load_at returns for each revision what load returned then."""
     tenant = next(_NAMES)
     before, revision, loaded = None, 0, {0: None}
     for state in states:
@@ -169,4 +169,4 @@ async def test_each_past_revision_is_exactly_what_was_loaded_then(store, states)
 def _changes(before, after):
     if after is not None:
         return changes_between(before, after)
-    return [] if before is None else GONE
+    return [] if before is None else DELETED

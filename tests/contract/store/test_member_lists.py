@@ -23,10 +23,10 @@ ACME = TenantFacts(
             Member("ç", ACTIVE, name="A_"),
         )
     },
-    groups={"g": Group("g", members=frozenset({"member:%", "member:B", "member:a", "member:gone", "group:b"}))},
+    groups={"g": Group("g", members=frozenset({"member:%", "member:B", "member:a", "member:left", "group:b"}))},
     grants=frozenset(
         {
-            *(Grant("member", "tenant:acme", f"member:{id_}") for id_ in ("B", "a", "c1", "gone", "z_z")),
+            *(Grant("member", "tenant:acme", f"member:{id_}") for id_ in ("B", "a", "c1", "left", "z_z")),
             Grant("member", "tenant:acme", "group:b"),
             Grant("member", "template:acme", "member:b"),
             Grant("member", "tenant:globex", "member:b"),

@@ -55,7 +55,7 @@ async def ids(store: MembershipStore, **query: object) -> list[str]:
 
 
 async def test_entries_are_those_of_the_facts(filled):
-    """Each kind of entry is found by its key, as the whole facts tell it; what is not there is left out."""
+    """Each kind of entry is found by its key, as in the whole facts; a missing one is left out."""
     entries = to_entries(ACME)
     missing = [(EntryKind.MEMBER, ("eve",)), (EntryKind.GRANT, ("admin", "tenant:acme", "member:ugo"))]
 
@@ -83,7 +83,7 @@ async def test_entries_are_those_of_the_facts(filled):
     ],
 )
 async def test_relations_lead_to_entries_of_the_same_tenant(filled, relation, value, expected):
-    """By each index the store finds exactly the entries that stand in the relation, with their payloads."""
+    """By each index the store finds exactly the entries that have the relation, with their payloads."""
     found, revision = await filled.related("acme", relation, [value])
     entries = to_entries(ACME)
 
@@ -120,14 +120,14 @@ async def test_lists_are_filtered(filled, query, expected):
 
 
 async def test_a_page_begins_after_an_id(filled):
-    """A page has at most its limit, by ID, after the one it is told."""
+    """A page has at most its limit, by ID, after the given one."""
     found, _ = await filled.members("acme", MemberQuery(), after="ugo", limit=1)
     assert [record.member.id for record in found] == ["uma"]
     assert await numbered(filled.members("nobody", MemberQuery(), after="", limit=1)) == ([], 0)
 
 
 async def test_a_record_has_what_lists_show(filled):
-    """A record tells the roles on the tenant, the groups, the invitation and the times."""
+    """A record has the roles on the tenant, the groups, the invitation and the times."""
     seen = datetime(2024, 5, 6, tzinfo=UTC)
     assert await filled.record_access("acme", "uma", seen)
     assert await filled.record_access("acme", "uma", datetime(2023, 1, 1, tzinfo=UTC))
@@ -169,7 +169,7 @@ async def test_a_removed_member_takes_its_invitation_along(filled):
 
 
 async def test_tenants_are_listed_by_id_and_state(filled):
-    """A page begins after an ID and tells what each tenant is; a state or IDs are conditions."""
+    """A page begins after an ID and describes each tenant; a state or IDs are conditions."""
     paused = to_entries(OTHER)[EntryKind.TENANT, ()]
     changes = {"globex": [Change(EntryKind.TENANT, (), paused, {**paused, "suspended": True})]}
     await filled.write(changes, expected={"globex": 1}, actor="platform")
@@ -196,8 +196,8 @@ async def test_a_tenants_size_counts_its_members_and_resources(filled):
     assert await numbered(filled.size("nobody")) == (TenantSize(members=0, resources=0), 0)
 
 
-async def test_what_stands_in_a_parent_is_counted_by_type(filled):
-    """Each type with its number, of what stands in the parent itself; nothing, where nothing does."""
+async def test_children_of_a_parent_are_counted_by_type(filled):
+    """Each type with the number of its direct children; empty, if there are none."""
     counts, revision = await filled.counts("acme", "group:sales")
     inside, _ = await filled.related("acme", Relation.CHILDREN, ["group:sales"])
     assert counts == Counter(reference.partition(":")[0] for _, (reference,) in inside)

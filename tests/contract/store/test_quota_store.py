@@ -1,4 +1,4 @@
-"""What every HistoryStore tells of the use of quota, and of who was in which team when."""
+"""What every HistoryStore returns of the use of quota, and of the members of teams over time."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -26,12 +26,10 @@ def facts(tenant, quotas, teams):
     )
 
 
-async def travel(store, moment):
-    """Let the next write be made at a moment that is later than all before; the feed's time never goes back."""
+async def travel(store, time):
+    """Let the next write be made at a later time than all before; the feed's time never goes back."""
     async with store._writers.begin() as connection:
-        shown = (
-            moment.replace(tzinfo=None).isoformat(" ") if connection.dialect.name == "sqlite" else moment.isoformat()
-        )
+        shown = time.replace(tzinfo=None).isoformat(" ") if connection.dialect.name == "sqlite" else time.isoformat()
         await connection.execute(text(f"UPDATE feed SET at = '{shown}'"))
 
 
@@ -73,7 +71,7 @@ UMA, LEO, SALES, EMEA = "member:uma", "member:leo", "group:sales", "group:emea"
 
 
 async def test_use_is_added_up_by_day(used):
-    """MS-08: what a member used counts for it, for its group, and for the group around that, as they stood then."""
+    """MS-08: what a member used counts for it, for its group, and for the group around that, as they were then."""
     assert await totals(used, "acme", holder=UMA) == [
         (DAYS[0], UMA, QuotaUse(consumed=1, assigned=5)),
         (DAYS[1], UMA, QuotaUse(consumed=2)),
@@ -132,14 +130,16 @@ async def test_entries_are_found_by_what_they_count_for(used, subject, actor_gro
 async def test_what_the_migration_fills_in_is_what_was_written(used, address):
     """From a schema without them, the use of quota and the teams come back from the changes, all of it as assigned."""
     every = [f"quota/{holder}" for holder in ("*", UMA, LEO, SALES, EMEA)] + ["actor/group:sales", "actor/group:emea"]
-    told = [await used.history("acme", ChangeQuery((subject,)), after=0, limit=100) for subject in every]
+    recorded = [await used.history("acme", ChangeQuery((subject,)), after=0, limit=100) for subject in every]
     use = await totals(used, "acme")
     async with used._writers.begin() as connection:
         await connection.run_sync(lambda it: schema.downgrade(it, "0005"))
     reopened = await open_store(address)
 
     again = [await reopened.history("acme", ChangeQuery((subject,)), after=0, limit=100) for subject in every]
-    assert [[one.sequence for one in found] for found in again] == [[one.sequence for one in found] for found in told]
+    assert [[one.sequence for one in found] for found in again] == [
+        [one.sequence for one in found] for found in recorded
+    ]
     assert await totals(reopened, "acme") == [
         (start, holder, QuotaUse(assigned=one.assigned + one.released - one.consumed)) for start, holder, one in use
     ]

@@ -1,4 +1,4 @@
-"""What every MembershipStore lists of registered resources: by type, by what they stand in, by who owns them."""
+"""What every MembershipStore lists of registered resources: by type, by parent, by owner."""
 
 from functools import partial
 
@@ -108,7 +108,7 @@ async def test_a_page_reads_no_more_where_there_is_more(store, after):
 
 
 def company(tenant: str, documents: int) -> TenantFacts:
-    """Return a tenant whose documents stand in one template and are of one owner."""
+    """Return a tenant whose documents have one template and one owner."""
     names = [f"d{1_000 + number}" for number in range(documents)]
     return TenantFacts(
         tenant,
@@ -174,7 +174,7 @@ async def test_grants_come_in_pages_by_holder_and_by_role(store, query, expected
         assert listed == [written[number] for number in expected]
 
 
-async def test_who_stands_in_a_group_comes_by_type_and_id(store):
+async def test_members_of_a_group_come_by_type_and_id(store):
     """Groups come before members, and pages lose nobody."""
     inside = ["group:b", "group:c", "member:a", "member:z"]
     groups = {"a": Group("a", members=frozenset(inside)), "b": Group("b", members=frozenset({"member:x"}))}

@@ -57,7 +57,7 @@ async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFac
     await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
     secret = await store.secret("one")
     named = ("tenant:acme", "member:uma", "group:sales", "role:owner", "document:d1", "member:nobody")
-    told = [await store.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
+    recorded = [await store.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
 
     async with store._writers.begin() as connection:
         await connection.run_sync(lambda it: schema.downgrade(it, "0001"))
@@ -67,8 +67,8 @@ async def test_each_step_down_and_up_keeps_the_facts(address: str, store: SqlFac
 
     assert below == "0001"
     assert await loaded(reopened, "acme") == (FACTS, 1)
-    assert [len(changes) for changes in told] == [1, 3, 2, 1, 2, 0]
-    assert told == [await reopened.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
+    assert [len(changes) for changes in recorded] == [1, 3, 2, 1, 2, 0]
+    assert recorded == [await reopened.history("acme", ChangeQuery((subject,)), after=0, limit=9) for subject in named]
     assert await reopened.secret("one") != secret
     found, _ = await reopened.related("acme", Relation.EMAIL, ["ümit@acme.example"])
     assert [key for _, key in found] == [("uma",)]

@@ -22,7 +22,7 @@ from sidegate_adapters.sql.write import changes as appending
 from support.facts.changes import changes_between
 
 NOON = datetime(2999, 6, 1, 12, tzinfo=UTC)
-GONE = Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)
+DELETED = Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)
 TENANTS = ("acme", "globex")
 
 
@@ -30,10 +30,10 @@ class Clock:
     """The machine's clock, as somebody sets it."""
 
     def __init__(self) -> None:
-        self.moment = NOON
+        self.time = NOON
 
     def now(self, zone: Any) -> datetime:
-        return self.moment.astimezone(zone)
+        return self.time.astimezone(zone)
 
 
 @pytest.fixture
@@ -47,13 +47,13 @@ def settled(number: int) -> Change:
     return Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, {"pack": "", "settings": {"seats": number}})
 
 
-async def write(store: SqlFactsStore, *tenants: str, gone: bool = False) -> dict[str, Revision]:
+async def write(store: SqlFactsStore, *tenants: str, deleted: bool = False) -> dict[str, Revision]:
     """Make, alter or remove tenants in one write."""
     there = {tenant: await store.load(tenant) for tenant in tenants}
     changes = {
-        tenant: changes_between(None, TenantFacts(tenant)) if found is None else [GONE if gone else settled(1)]
+        tenant: changes_between(None, TenantFacts(tenant)) if found is None else [DELETED if deleted else settled(1)]
         for tenant, found in there.items()
-        if found is not None or not gone
+        if found is not None or not deleted
     }
     expected = {tenant: found[1].number for tenant, found in there.items() if found}
     return dict(await store.write(changes, expected=expected, actor="platform"))
@@ -73,9 +73,9 @@ async def test_a_tenants_times_only_grow_whatever_clocks_do(
 ) -> None:
     """Each revision of a tenant is later than the one before, on two machines' clocks and through its removals."""
     start, last = await store.head(), dict.fromkeys(TENANTS, Revision())
-    for jump, tenants, gone in steps:
-        clock.moment += jump
-        for tenant, revision in (await write(store, *tenants, gone=gone)).items():
+    for jump, tenants, deleted in steps:
+        clock.time += jump
+        for tenant, revision in (await write(store, *tenants, deleted=deleted)).items():
             assert revision.time > last[tenant].time
             assert revision.number > last[tenant].number
             last[tenant] = revision
@@ -90,7 +90,7 @@ async def test_two_stores_that_go_on_from_one_backup_have_no_revision_in_common(
     chances = itertools.count()
     monkeypatch.setattr(appending, "randbelow", lambda _: next(chances))
     await write(store, *TENANTS)
-    clock.moment -= timedelta(days=1)
+    clock.time -= timedelta(days=1)
     before = await store.head()
     lost = [(await write(store, "acme"))["acme"] for _ in range(5)]
     await restored(before, number=1)
@@ -134,29 +134,29 @@ def every_read(store: SqlFactsStore, tenant: str) -> Sequence[Awaitable[tuple[ob
     )
 
 
-async def test_all_who_tell_a_revision_tell_the_same(store: SqlFactsStore) -> None:
+async def test_all_reads_return_the_same_revision(store: SqlFactsStore) -> None:
     """The write, every read, the history and a repeated request name one number and one time."""
     receipt = Receipt("r1", b"digest", b"response")
     await write(store, "acme")
     made = await store.write({"acme": [settled(2)]}, expected={"acme": 1}, actor="platform", receipt=receipt)
-    told = made["acme"]
+    made_revision = made["acme"]
 
-    assert await store.tenant_head("acme") == ("", told)
-    assert (await store.load("acme"))[1] == told
-    assert (await store.load_core("acme", frozenset()))[1] == told
-    assert (await store.load_resource("acme", "document:d1"))[2] == told
-    assert (await store.tenant_page(TenantQuery(), after="", limit=1))[0].revision == told
-    assert {(await read)[1] for read in every_read(store, "acme")} == {told}
+    assert await store.tenant_head("acme") == ("", made_revision)
+    assert (await store.load("acme"))[1] == made_revision
+    assert (await store.load_core("acme", frozenset()))[1] == made_revision
+    assert (await store.load_resource("acme", "document:d1"))[2] == made_revision
+    assert (await store.tenant_page(TenantQuery(), after="", limit=1))[0].revision == made_revision
+    assert {(await read)[1] for read in every_read(store, "acme")} == {made_revision}
     assert {(await read)[1] for read in every_read(store, "nobody")} == {NO_REVISION}
-    assert await store.revision("acme", told.number) == told
-    assert await store.receipt("acme", "r1") == (receipt, told)
-    assert {recorded.part_of for recorded in await store.changes_after(1, limit=9)} == {told}
+    assert await store.revision("acme", made_revision.number) == made_revision
+    assert await store.receipt("acme", "r1") == (receipt, made_revision)
+    assert {recorded.part_of for recorded in await store.changes_after(1, limit=9)} == {made_revision}
 
 
 async def test_a_revision_is_known_by_its_number_for_ever(store: SqlFactsStore) -> None:
-    """Also when others came after it, when its tenant is gone, and when that came again; what never was is not."""
+    """A revision is found after later ones, and after its tenant is deleted and created again; others are not."""
     made = [(await write(store, "acme"))["acme"] for _ in range(2)]
-    made.append((await write(store, "acme", gone=True))["acme"])
+    made.append((await write(store, "acme", deleted=True))["acme"])
     made.append((await write(store, "acme"))["acme"])
     await write(store, "globex")
 
@@ -167,9 +167,9 @@ async def test_a_revision_is_known_by_its_number_for_ever(store: SqlFactsStore) 
 
 async def test_a_revision_whose_change_was_removed_is_older_than_any(store: SqlFactsStore) -> None:
     """Somebody emptied the table of changes: the tenant still has its revision, but no token of before is it."""
-    told = (await write(store, "acme"))["acme"]
+    made_revision = (await write(store, "acme"))["acme"]
     async with store._writers.begin() as connection:
         await connection.exec_driver_sql("DELETE FROM changes")
     assert await store.tenant_head("acme") == ("", Revision(1, 0))
     assert await store.revision("acme", 1) is None
-    assert told.time > 0
+    assert made_revision.time > 0

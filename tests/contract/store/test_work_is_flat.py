@@ -149,17 +149,17 @@ async def test_no_page_of_a_list_reads_more_in_a_larger_company(store):
     if store._readers.dialect.name == "postgresql":
         await analyze(store)
     search = await _searching(store)
-    told, grown = {}, {}
+    counts, grown = {}, {}
     for name, asked in PAGES.items():
         look = search.subjects if name.startswith("subjects") else search.resources
         pages = [partial(look, replace(asked, request=replace(asked.request, tenant=one))) for one in (SMALL, LARGE)]
         # Made once before, so that the tenant is in memory, as it is but for its first question.
-        told[name] = [len((await page()).found) for page in pages]
+        counts[name] = [len((await page()).found) for page in pages]
         small, large = [await done_for(store, page) for page in pages]
         if sum(done.work for done in large) > 2 * sum(done.work for done in small) + 300 or len(large) > len(small):
             grown[name] = [(done.work, done.statement, done.plan) for done in large if done.work > 100]
     assert grown == {}
-    assert [*told.values()] == [[number, number] for number in (10, 5, 0, 8, 4, 5, 5)]
+    assert [*counts.values()] == [[number, number] for number in (10, 5, 0, 8, 4, 5, 5)]
 
 
 async def test_companies_made_by_sql_are_those_of_the_store(store):
@@ -170,8 +170,8 @@ async def test_companies_made_by_sql_are_those_of_the_store(store):
     assert await numbered(store.seats("t1000002")) == (98, 1)
     found, _ = await store.members("t1000002", MemberQuery(text="PERSON 99"), after="", limit=9)
     assert [record.member.id for record in found] == [member_id(99)]
-    told = await store.history("t1000002", ChangeQuery((f"member:{member_id(99)}",)), after=0, limit=9)
-    assert [change.change for change in told] == [
+    recorded = await store.history("t1000002", ChangeQuery((f"member:{member_id(99)}",)), after=0, limit=9)
+    assert [change.change for change in recorded] == [
         Change(
             EntryKind.MEMBER, (member_id(99),), None, member_payload(company("t1000002", 100).members[member_id(99)])
         )
@@ -214,8 +214,8 @@ async def _tenants(store, tenant):
 
 
 async def _write(store, tenant):
-    _, stands = await store.seats(tenant)
-    revision = stands.number
+    _, current = await store.seats(tenant)
+    revision = current.number
     fresh = f"member:{member_id(revision + 50)}"
     changes = [
         _renamed(revision),

@@ -8,7 +8,7 @@ from sidegate_adapters.redis.circuit_breaker import FAILURES_IN_A_ROW, FIRST_PAU
 
 
 class Turned:
-    """A breaker with its clock, and the states that it told."""
+    """A breaker with its clock, and the states that it reported."""
 
     def __init__(self, chance: float = 1.0) -> None:
         self.now = 100.0
@@ -21,7 +21,7 @@ class Turned:
 
 
 def test_it_opens_after_failures_in_a_row_only():
-    """A success between begins the count anew."""
+    """A success in between starts the count again."""
     turned = Turned()
     turned.fail(FAILURES_IN_A_ROW - 1)
     turned.breaker.succeeded()
@@ -50,7 +50,7 @@ def test_after_a_pause_one_may_try_and_its_outcome_decides():
     assert turned.states == ["closed", "open", "half_open", "open", "half_open", "closed"]
 
 
-def test_pauses_grow_to_a_bound_and_begin_anew_after_a_success():
+def test_pauses_grow_to_a_bound_and_start_again_after_a_success():
     """Redis that stays away is tried more and more seldom."""
     turned, pauses = Turned(), []
     turned.fail()

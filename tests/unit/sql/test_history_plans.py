@@ -71,7 +71,7 @@ async def test_each_condition_has_its_index(store: SqlFactsStore, conditions: di
 
 
 async def test_the_past_is_read_in_one_range(store: SqlFactsStore) -> None:
-    """A state, and the revision of a moment, are read along an index of the tenant."""
+    """A state, and the revision of a time, are read along an index of the tenant."""
     calls = (store.load_at("acme", 1), store.revision_at("acme"), store.revision_at("acme", NOW))
     for call in calls:
         for plan in await plans(store, call):

@@ -32,7 +32,7 @@ async def test_an_address_that_can_not_be_used_is_refused(address: str, message:
     assert "\n" not in str(refusal.value)
 
 
-async def test_a_password_is_never_told() -> None:
+async def test_a_password_is_never_shown() -> None:
     """An address with a password in it is refused without the password in the message."""
     for address in ("mysql://me:secret@db/facts", "postgresql://me:secret@db:notaport/facts"):
         with pytest.raises(StartError) as refusal:

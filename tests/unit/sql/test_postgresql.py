@@ -1,4 +1,4 @@
-"""What the store asks of PostgreSQL in particular, and how it stands its failures."""
+"""What the store asks of PostgreSQL in particular, and how it handles failures."""
 
 import asyncio
 import re
@@ -69,7 +69,7 @@ async def alter(store: SqlFactsStore) -> Mapping[str, Revision]:
 
 async def until_waiting(hand: asyncpg.Connection) -> None:
     """Wait until a client of the server waits for a lock; activity would not do, a transaction sees one view of it."""
-    while not await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no event tells
+    while not await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - there is no event
         await asyncio.sleep(0.01)
 
 
@@ -85,7 +85,7 @@ async def cut_waiting(hand: asyncpg.Connection) -> None:
 async def test_a_write_that_was_taken_back_is_tried_again(
     store: SqlFactsStore, hand: asyncpg.Connection, code: str
 ) -> None:
-    """A serialization failure or a deadlock costs time, and the write stands once."""
+    """A serialization failure or a deadlock costs time, and the write is made once."""
     await hand.execute(FAILING.format(times=2, code=code))
 
     assert numbers(await make(store)) == {"acme": 1}
@@ -106,7 +106,7 @@ async def test_a_write_is_not_tried_for_ever(store: SqlFactsStore, hand: asyncpg
 
 
 async def test_other_failures_are_not_tried_again(store: SqlFactsStore, hand: asyncpg.Connection) -> None:
-    """What would fail alike the next time is told at once, in our words."""
+    """A failure that a retry can't cure is reported immediately, in our words."""
     await hand.execute(FAILING.format(times=1, code="53100"))
 
     with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
@@ -116,7 +116,7 @@ async def test_other_failures_are_not_tried_again(store: SqlFactsStore, hand: as
 
 
 async def test_a_real_deadlock_ends_in_a_write(store: SqlFactsStore, hand: asyncpg.Connection, address: str) -> None:
-    """Where another client takes the same locks the other way round, the store's write stands after all."""
+    """Where another client takes the same locks the other way round, the store's write succeeds after all."""
     await make(store)
     await hand.execute(f"ALTER DATABASE {address.partition('@/')[2].partition('?')[0]} SET deadlock_timeout = '300ms'")
     patient = await open_store(address)
@@ -151,7 +151,7 @@ async def test_a_lock_is_not_waited_for_without_end(
 async def test_what_a_broken_connection_was_at_is_done_on_another(
     store: SqlFactsStore, hand: asyncpg.Connection
 ) -> None:
-    """A write whose connection is cut stands once all the same, and connections that were cut unused trouble nobody."""
+    """A write whose connection is cut is still made once, and idle connections that were cut cause no failure."""
     await make(store)
     async with hand.transaction():
         await hand.execute("SELECT FROM tenants FOR UPDATE")
@@ -180,7 +180,7 @@ async def test_a_write_that_is_cut_again_is_given_up(store: SqlFactsStore, hand:
 
 
 async def test_a_commit_whose_answer_is_lost_is_not_tried_again(store: SqlFactsStore) -> None:
-    """Whether it was made nobody knows then, so it is told, and left to whoever asked for it."""
+    """Whether it was made is then unknown, so this is reported, and the retry is left to the client."""
     await make(store)
     commits = []
 
@@ -235,8 +235,8 @@ async def test_a_silent_database_is_given_up(
         await store.close()
 
 
-async def test_a_password_opens_the_store_and_is_never_told(postgres: PostgresServer, address: str) -> None:
-    """The right password opens; a wrong one, like any other refusal, is told without password, user or parameters."""
+async def test_a_password_opens_the_store_and_is_never_shown(postgres: PostgresServer, address: str) -> None:
+    """The right password opens; the error for a wrong one shows no password, user or parameters, nor does any other."""
     name = address.partition("@/")[2].partition("?")[0]
     password = "p@ss:w/rd?#"
     await postgres.execute(f"CREATE ROLE keeper LOGIN PASSWORD '{password}'; ALTER DATABASE {name} OWNER TO keeper")
