@@ -9,7 +9,7 @@ import pytest
 
 from sidegate.errors import EvaluationError, InvalidInput, StoreUnavailable, Violation
 from sidegate.model.question import Request, Resource, Subject
-from sidegate.server.calls.errors import told
+from sidegate.server.calls.errors import report_error
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 
 REQUEST = Request("acme", Subject("tina", properties={"ssn": "secret"}), "view", Resource("document", "d1"))
@@ -36,9 +36,9 @@ def test_a_line_is_one_json_object() -> None:
     get_log("server").info("listening", addresses=["127.0.0.1:1", "unix:/a"], ready=True)
 
     (line,) = stream.getvalue().splitlines()
-    told_ = json.loads(line)
-    assert told_.pop("timestamp").endswith("Z")
-    assert told_ == {
+    logged = json.loads(line)
+    assert logged.pop("timestamp").endswith("Z")
+    assert logged == {
         "event": "listening",
         "room": "server",
         "level": "info",
@@ -52,8 +52,8 @@ def test_libraries_log_in_the_same_style() -> None:
     stream = lines()
     logging.getLogger("grpc.aio").warning("lost %s", "it")
 
-    told_ = json.loads(stream.getvalue())
-    assert (told_["event"], told_["logger"], told_["level"]) == ("lost it", "grpc.aio", "warning")
+    logged = json.loads(stream.getvalue())
+    assert (logged["event"], logged["logger"], logged["level"]) == ("lost it", "grpc.aio", "warning")
 
 
 def test_an_unconfigured_log_keeps_standard_output_clean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +104,7 @@ def test_an_unforeseen_error_is_logged_with_its_traceback_and_no_variables(style
     try:
         broken(REQUEST)
     except ZeroDivisionError as error:
-        status = told(error, call="a.B/C")
+        status = report_error(error, call="a.B/C")
 
     written = stream.getvalue()
     assert "in broken" in written
@@ -117,9 +117,9 @@ def test_an_unforeseen_error_is_logged_with_its_traceback_and_no_variables(style
 def test_a_broken_policy_is_an_error_in_the_log_and_a_refused_call_is_not() -> None:
     """Operators see broken policies and stores that don't answer; callers' mistakes are for debugging."""
     stream = lines()
-    told(EvaluationError("`r.sub.age` is not there"), call="c")
-    told(StoreUnavailable("connection refused"), call="c")
-    told(InvalidInput(Violation("tenant", "`secret` is not right")), call="c")
+    report_error(EvaluationError("`r.sub.age` is not there"), call="c")
+    report_error(StoreUnavailable("connection refused"), call="c")
+    report_error(InvalidInput(Violation("tenant", "`secret` is not right")), call="c")
 
     written = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [(line["level"], line["event"]) for line in written] == [
@@ -132,7 +132,7 @@ def test_a_broken_policy_is_an_error_in_the_log_and_a_refused_call_is_not() -> N
 def test_a_refused_call_tells_its_fields_not_its_values() -> None:
     """Even for debugging, what the request held stays out."""
     stream = lines(level="debug")
-    told(InvalidInput(Violation("tenant", "`secret` is not right")), call="c")
+    report_error(InvalidInput(Violation("tenant", "`secret` is not right")), call="c")
 
     assert json.loads(stream.getvalue())["fields"] == ["tenant"]
     assert "secret" not in stream.getvalue()
