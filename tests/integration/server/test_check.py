@@ -53,7 +53,7 @@ async def test_a_deny_is_an_answer() -> None:
     assert (answer.decision, answer.reason) == (pb.DECISION_DENY, "no_matching_rule")
 
 
-async def test_the_question_reaches_the_decider_whole() -> None:
+async def test_the_decider_receives_the_complete_question() -> None:
     """Properties, context and consistency arrive as plain values, whole numbers as int; the type defaults to member."""
     decider = ScriptedDecider()
     asked = question(
@@ -118,7 +118,7 @@ async def test_obligations_travel_with_their_parameters() -> None:
 
 
 async def test_every_violation_of_a_request_is_reported() -> None:
-    """A request with many faults gets INVALID_ARGUMENT with one violation per faulty field."""
+    """A request with many errors gets INVALID_ARGUMENT with one violation per wrong field."""
     wrong = question(
         tenant="",
         subject=pb.Subject(type="Member", id="ti\nna", properties=struct(text="x" * 5000)),

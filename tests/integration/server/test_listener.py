@@ -1,4 +1,4 @@
-"""Where the server listens, its health, reflection, and how it ends."""
+"""The server's listen addresses, health, reflection, and shutdown."""
 
 import asyncio
 import json
@@ -99,7 +99,7 @@ async def test_a_failed_start_leaves_nothing_behind(tmp_path: Path) -> None:
     ],
 )
 async def test_an_address_that_cant_be_is_refused(address: str, said: str) -> None:
-    """Each faulty address gets a sentence that names it and what would be right."""
+    """Each wrong address gets an error that names it and the expected form."""
     message = await refused(address)
 
     assert f"`{address}`" in message
@@ -112,7 +112,7 @@ async def test_an_address_given_twice_is_refused() -> None:
 
 
 async def test_a_socket_path_may_hold_any_character(tmp_path: Path) -> None:
-    """What means something in a URI is a plain character in a path."""
+    """Characters with a meaning in URIs are plain characters in a path."""
     path = tmp_path / "a b%20ü#?.sock"
     async with serving(addresses=(f"unix:{path}",)) as server:
         assert path.is_socket()
@@ -150,7 +150,7 @@ async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
-    """A path that holds somebody's file is refused, and the file stays."""
+    """A path with an ordinary file is refused, and the file stays."""
     path = tmp_path / "notes.txt"
     path.write_text("mine")
 
@@ -174,7 +174,7 @@ async def test_health_follows_readiness_and_liveness_does_not() -> None:
 
 
 async def test_a_readiness_that_fails_is_not_ready() -> None:
-    """A callable that raises means NOT_SERVING, and the server starts all the same."""
+    """A callable that raises means NOT_SERVING, and the server still starts."""
 
     def broken() -> bool:
         raise RuntimeError

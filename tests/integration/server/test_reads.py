@@ -15,7 +15,7 @@ ADMINS = {"mekari-sign": "admin", "engagelab": "Admin", "eformsign": "company_ad
 
 
 def reads(company, actor, pack):
-    """Return each read that the actor can try, most of them about leo or what is his."""
+    """Return each read that the actor can try, most of them about leo and his documents."""
     history = HistoryServiceStub(company.channel).ListChanges
     of = {"parent": company.parent, "actor": actor}
     changes = {"parent": company.parent, "requester": actor}
@@ -152,7 +152,7 @@ async def peopled(found, pack):
 
 
 @pytest.mark.parametrize("pack", TABLES)
-async def test_each_pack_says_who_reads_what(found, pack):
+async def test_each_pack_decides_which_actors_may_read(found, pack):
     """MS-04, MS-05, MS-11, MS-13, EL-11, EL-13, EF-01, EF-03: each read is allowed to the actors in the table only."""
     company = await peopled(found, pack)
     readers = {read: set() for read in EVERYTHING}
@@ -179,7 +179,7 @@ async def test_the_platform_reads_everything(found, actor):
 
 
 async def test_a_refused_read_names_the_rule_and_the_reason(found):
-    """MS-05, EL-09: a denial carries what the pack said; an operation that it does not have says so."""
+    """MS-05, EL-09: a denial carries what the pack said; an operation that the pack lacks is reported as such."""
     signers = await peopled(found, "mekari-sign")
     status = await refused(reads(signers, "member:mia", "mekari-sign")["members"](), "NOT_PERMITTED")
     assert dict(status.info.metadata) == {"reason": "denied_by_rule", "rule": "MS-05"}
@@ -191,8 +191,8 @@ async def test_a_refused_read_names_the_rule_and_the_reason(found):
 
 
 @pytest.mark.parametrize("pack", TABLES)
-async def test_a_denied_actor_learns_not_whether_it_is_there(found, pack):
-    """What is there and what is not are refused in the same words, but for the name that the actor itself said."""
+async def test_a_denied_actor_cant_learn_whether_an_instance_exists(found, pack):
+    """Existing and missing instances are refused with the same text, apart from the name that the actor sent."""
     company = await peopled(found, pack)
     calls = (
         lambda id_: company.members.GetMember(
@@ -235,7 +235,7 @@ async def test_a_non_member_cant_learn_whether_a_tenant_exists(found):
     assert refusals[0][2] == {"reason": "not_a_member"}
 
 
-async def test_a_pages_token_belongs_to_who_asked(found):
+async def test_a_page_token_belongs_to_its_actor(found):
     """A token that one actor was given opens no page for another, nor for the platform."""
     company = await peopled(found, "standard")
     asked = {"parent": company.parent, "page_size": 1}
@@ -307,7 +307,7 @@ async def test_a_workspace_is_monitored_by_counts(found):
 
 
 async def test_nobody_in_a_suspended_tenant_reads(found):
-    """While a tenant is suspended its members learn nothing but that, and the platform reads as before."""
+    """Members of a suspended tenant are refused with that reason only; the platform reads as before."""
     company = await peopled(found, "standard")
     await company.tenants.SuspendTenant(tenant_pb2.SuspendTenantRequest(name=company.parent))
     status = await refused(reads(company, "member:ann", "standard")["members"](), "NOT_PERMITTED")

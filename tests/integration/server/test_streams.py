@@ -67,7 +67,7 @@ def failing(error: Exception) -> Scripted:
         (TimeoutError("a secret"), grpc.StatusCode.INTERNAL, "INTERNAL"),
     ],
 )
-async def test_an_error_amid_a_stream_is_mapped_as_that_of_a_call(error, code, reason):
+async def test_an_error_within_a_stream_is_mapped_as_that_of_a_call(error, code, reason):
     """Messages sent before arrive, the status is as for calls, nothing internal leaks, and the end is reported."""
     calls: list[FinishedCall] = []
     async with serving(history=failing(error), on_call=calls.append) as server, channel(server) as wire:
@@ -110,7 +110,7 @@ async def test_a_caller_that_hangs_up_ends_its_stream():
 
 
 async def test_a_stream_is_as_fast_as_its_reader():
-    """A handler that could go on for ever waits for a reader that has stopped reading, and goes on with it."""
+    """An endless handler waits while its reader doesn't read, and continues when it reads again."""
     handler = Scripted(flood)
     async with serving(history=handler) as server, _narrow(server) as wire:
         watch = Watch(wire)
@@ -124,7 +124,7 @@ async def test_a_stream_is_as_fast_as_its_reader():
 
 
 async def _resting(handler: Scripted) -> int:
-    """Return how much was taken of a script once no more is."""
+    """Return how many messages were taken of a script, once the count no longer changes."""
     while True:
         before = handler.taken
         for _ in range(20):
@@ -153,7 +153,7 @@ async def test_streams_end_with_the_server(script):
 
 
 async def test_an_endless_stream_ends_with_the_server():
-    """A stop finds a stream between two writes, too, and its reader gets the word."""
+    """A stop finds a stream between two writes, too, and its reader receives the status."""
     handler = Scripted(flood)
     async with serving(history=handler, grace=3600.0) as server, channel(server) as wire:
         watch = Watch(wire)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies of facts in which all that is referred to is there."""
+"""Hypothesis strategies of facts without dangling references."""
 
 from hypothesis import strategies as st
 

@@ -1,4 +1,4 @@
-"""Reads documents as a user's and returns their faults as the user sees them."""
+"""Reads documents and returns their faults as a user sees them."""
 
 from textwrap import dedent, indent
 

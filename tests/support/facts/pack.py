@@ -1,4 +1,4 @@
-"""The schema of a made-up pack in which every demand on facts occurs."""
+"""The schema of a made-up pack with every rule about facts."""
 
 from sidegate.policy.pack.schema import (
     Count,

@@ -1,4 +1,4 @@
-"""Facts that a pack allows, drawn by chance: every role on every scope that it can be held on."""
+"""Facts that a pack allows, drawn at random: every role on every scope that it can be held on."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ async def _on_sqlite(connection: AsyncConnection, statement: str, parameters: An
 
 async def _on_postgresql(connection: AsyncConnection, statement: str, parameters: Any) -> Done:
     explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}"
-    # Small tables are read whole, which is cheapest: it is made dear, so that only what can't do else is seen to.
+    # PostgreSQL prefers to scan a small table; this makes it scan only where no index fits.
     await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     (explained,) = (await connection.exec_driver_sql(explain, parameters)).scalar_one()
     root = explained["Plan"]

@@ -66,7 +66,7 @@ def names(applied: Sequence[TenantChanges]) -> list[tuple[str, int, list[str]]]:
     ]
 
 
-async def test_a_plan_says_what_apply_then_does(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+async def test_a_plan_returns_the_changes_that_apply_makes(store: SqlFactsStore, keeper: FactsDocuments) -> None:
     """Planning writes nothing; applying makes the same changes, and a revision."""
     planned = await keeper.plan(ACME, "facts.yaml")
     there = await store.tenants()
@@ -103,7 +103,7 @@ async def test_applying_again_changes_nothing(store: SqlFactsStore, keeper: Fact
 
 
 async def test_an_export_applied_changes_nothing(keeper: FactsDocuments) -> None:
-    """What is exported is what is stored: applying it makes no change, exporting again gives the same text."""
+    """The export equals the stored facts: applying it makes no change, exporting again gives the same text."""
     await keeper.apply(ACME + UMBRA, "facts.yaml", actor="ops")
     text = await keeper.export()
 
@@ -112,7 +112,7 @@ async def test_an_export_applied_changes_nothing(keeper: FactsDocuments) -> None
 
 
 async def test_a_tenant_then_holds_exactly_what_the_document_says(store: SqlFactsStore, keeper: FactsDocuments) -> None:
-    """What the document no longer says is removed; tenants that it doesn't name stay as they are."""
+    """Entries no longer in the document are removed; tenants that it doesn't name stay as they are."""
     await keeper.apply(ACME + UMBRA, "facts.yaml", actor="ops")
     umbra = await store.load("umbra")
     text = "tenants: {acme: {pack: paper, members: {rep: {roles: [chief], mfa: true}}}}"
@@ -176,7 +176,7 @@ async def test_each_tenant_is_checked_by_its_own_pack(keeper: FactsDocuments) ->
 
 
 async def test_the_last_chief_cannot_be_applied_away(keeper: FactsDocuments) -> None:
-    """A document that leaves a tenant without the one it must have is refused; one that hands over is not."""
+    """A document that leaves a tenant without the one it must have is refused; one that transfers the role is not."""
     await keeper.apply(ACME, "facts.yaml", actor="ops")
     with pytest.raises(FactsError, match="nobody would hold role `chief` of `member:rep`"):
         await keeper.apply(ACME.replace("{roles: [chief]}", "{}"), "facts.yaml", actor="ops")
@@ -188,7 +188,7 @@ async def test_the_last_chief_cannot_be_applied_away(keeper: FactsDocuments) -> 
 
 
 async def test_a_new_tenant_without_a_chief_is_warned_about(keeper: FactsDocuments) -> None:
-    """Plan and apply say what is still missing, and write nonetheless."""
+    """Plan and apply warn about what is still missing, and apply still writes."""
     text = "tenants: {acme: {members: {rep: }}}"
     warning = "nobody holds role `chief` on the tenant yet, which exactly one member should hold"
 
@@ -196,7 +196,7 @@ async def test_a_new_tenant_without_a_chief_is_warned_about(keeper: FactsDocumen
     assert [one.warnings for one in await keeper.apply(text, "facts.yaml", actor="ops")] == [(warning,)]
 
 
-async def test_a_writer_who_came_first_is_reckoned_with(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+async def test_apply_plans_again_after_a_concurrent_write(store: SqlFactsStore, keeper: FactsDocuments) -> None:
     """After a concurrent write the changes are computed again, so that the document applies in the end."""
     await keeper.apply(ACME, "facts.yaml", actor="ops")
     overtaken = FactsDocuments(Overtaken(store, times=4), PACKS.get)
@@ -207,7 +207,7 @@ async def test_a_writer_who_came_first_is_reckoned_with(store: SqlFactsStore, ke
     assert (await store.load("acme") or (TenantFacts("acme"), 0))[0].members["uma"].quota == 9
 
 
-async def test_one_who_is_always_overtaken_gives_up(store: SqlFactsStore, keeper: FactsDocuments) -> None:
+async def test_apply_gives_up_after_repeated_conflicts(store: SqlFactsStore, keeper: FactsDocuments) -> None:
     """After several attempts the conflict is raised, and nothing of the document was written."""
     await keeper.apply(ACME, "facts.yaml", actor="ops")
     overtaken = FactsDocuments(Overtaken(store, times=100), PACKS.get)
@@ -226,7 +226,7 @@ async def test_the_history_names_the_actor(store: SqlFactsStore, keeper: FactsDo
     assert recorded[0].change.entity is EntryKind.TENANT
 
 
-async def test_exporting_what_is_not_there_names_every_one(keeper: FactsDocuments) -> None:
+async def test_exporting_unknown_tenants_names_each(keeper: FactsDocuments) -> None:
     """Unknown tenants are refused together, each with a near name; an empty store exports an empty document."""
     empty = await keeper.export()
     await keeper.apply(ACME, "facts.yaml", actor="ops")
@@ -241,7 +241,7 @@ async def test_exporting_what_is_not_there_names_every_one(keeper: FactsDocument
 
 
 async def test_a_document_that_resumes_a_tenant_warns_of_it(keeper: FactsDocuments) -> None:
-    """A plan that leaves the suspension out says that it resumes the tenant; one that keeps it says nothing."""
+    """A plan that leaves the suspension out says that it resumes the tenant; one with it does not."""
     suspended = ACME.replace("  acme:\n", "  acme:\n    suspended: true\n")
     await keeper.apply(ACME, "facts.yaml", actor="platform")
     (plan,) = await keeper.plan(suspended, "facts.yaml")

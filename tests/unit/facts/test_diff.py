@@ -15,7 +15,7 @@ from support.unhurried import unhurried
 
 
 def replayed(entries: dict[EntryKey, Payload], change: Change) -> dict[EntryKey, Payload]:
-    """Return the entries after one change, which must find them as it says."""
+    """Return the entries after one change, whose `before` must match them."""
     entry = (change.entity, change.key)
     assert entries.get(entry) == change.before
     rest = {key: payload for key, payload in entries.items() if key != entry}
@@ -69,7 +69,7 @@ def _name(entry: EntryKey) -> str:
 
 
 def test_the_order_of_changes() -> None:
-    """What comes is made before what refers to it; what goes is removed after what referred to it."""
+    """Entries are created before those that refer to them, and deleted after those that referred to them."""
     old = TenantFacts(
         "acme",
         members={"uma": Member("uma")},

@@ -1,4 +1,4 @@
-"""Documents that are not of the documented form, each fault with its file, line, key, and what would be right."""
+"""Documents that are not of the documented form: each error has its file, line, key, and what is expected."""
 
 import pytest
 
@@ -70,6 +70,6 @@ def test_what_is_not_of_the_form_is_refused(text: str, fault: str) -> None:
 
 
 def test_an_id_may_have_256_characters_and_no_more() -> None:
-    """The bound of identifiers is exact."""
+    """The length limit of identifiers is exact."""
     assert refused(f"tenants: {{{'a' * 256}: {{}}}}") == []
     assert len(refused(f"tenants: {{{'a' * 257}: {{}}}}")) == 1

@@ -15,7 +15,7 @@ from support.unhurried import unhurried
 
 
 def faults(text: str) -> list[str]:
-    """Return what the schema says of a document."""
+    """Return the errors of a document by the schema."""
     return [str(fault) for fault in check_schema(parse_document(text, "facts.yaml"), "facts")]
 
 
@@ -62,5 +62,5 @@ def test_the_members_ids_are_checked_by_their_own_pattern() -> None:
     [("true", True), ("false", True), ("'true'", False), ("1", False), ("null", False), ("[]", False)],
 )
 def test_whether_a_tenant_is_suspended_is_true_or_false(suspended: str, accepted: bool) -> None:
-    """Nothing but a truth value says it, so that no slip is taken for a resumption."""
+    """Only a boolean is accepted, so that no typing error resumes a tenant."""
     assert (faults(f"tenants: {{acme: {{suspended: {suspended}}}}}") == []) is accepted

@@ -1,4 +1,4 @@
-"""What a pack refuses in a facts document, each fault with its file, line, key, and what would be right."""
+"""What a pack refuses in a facts document: each error has its file, line, key, and what is expected."""
 
 import pytest
 
@@ -156,7 +156,7 @@ def test_the_same_grant_twice_is_no_second_holder() -> None:
     ],
 )
 def test_a_grant_that_does_not_fit_is_refused(grant: str, fault: str) -> None:
-    """Role, scope and holder of a grant must be there and fit one another by the pack."""
+    """Role, scope and holder of a grant must exist and fit each other by the pack."""
     faults = refused_below_head(f"groups: {{sales: {{}}}}\ngrants:\n- {grant}")
 
     assert len(faults) == 1
@@ -164,7 +164,7 @@ def test_a_grant_that_does_not_fit_is_refused(grant: str, fault: str) -> None:
 
 
 def test_a_custom_role_is_held_on_the_tenant_only() -> None:
-    """What a tenant made itself can't be granted on a resource."""
+    """A custom role can't be granted on a resource."""
     sections = """\
         roles: {Reviewer: {permissions: {document: [view]}}}
         resources: {"document:d1": {}}
@@ -211,7 +211,7 @@ def test_what_is_said_twice_is_one_fault() -> None:
 
 
 def test_a_second_role_is_refused_where_a_member_holds_one() -> None:
-    """In a pack of one role a member (MS-01), a second one is refused, and so is one that a group would hand on."""
+    """In a pack of one role a member (MS-01), a second one is refused, and so is one that a group would add."""
     text = """\
 tenants:
   acme:
@@ -275,7 +275,7 @@ def test_groups_hold_what_is_there_and_never_themselves(groups: str, faults: lis
 
 
 def test_a_long_chain_of_groups_is_no_problem() -> None:
-    """Ten thousand groups in a ring are looked at without running out of stack, and named by a few of them."""
+    """A cycle of ten thousand groups does not overflow the stack, and the error names a few of them."""
     groups = "\n".join(f"      g{number}: {{members: [group:g{number + 1}]}}" for number in range(10_000))
     text = f"tenants:\n  acme:\n    groups:\n{groups}\n      g10000: {{members: [group:g0]}}\n"
 

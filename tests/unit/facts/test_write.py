@@ -72,7 +72,7 @@ tenants:
 
 
 def test_the_written_form_is_sorted_short_and_without_defaults() -> None:
-    """A tenant is written in the documented form: sugar where it fits, defaults left out, a line per thing."""
+    """A tenant is written in the documented form: short forms where possible, defaults omitted, one line per entry."""
     assert write_facts([ACME]) == WRITTEN
 
 
@@ -84,7 +84,7 @@ def test_what_a_reference_could_be_taken_for_is_written_out() -> None:
 @unhurried
 @given(written_facts())
 def test_reading_takes_back_what_was_written(facts: TenantFacts) -> None:
-    """Whatever the names and values are, reading the written form gives equal facts and the same text again."""
+    """With any names and values, reading the written form gives equal facts and the same text again."""
     other = TenantFacts(f"{facts.id[:9]}+x")
     text = write_facts([other, facts])
     read = read_facts(text, "facts.yaml").tenants
@@ -118,7 +118,7 @@ def test_other_yaml_readers_see_the_same_names(facts: TenantFacts) -> None:
 @unhurried
 @given(written_facts())
 def test_equal_facts_make_equal_text(facts: TenantFacts) -> None:
-    """The order in which facts happen to be held in memory does not show."""
+    """The order of facts in memory does not change the text."""
     turned = replace(
         facts,
         settings=dict(reversed(facts.settings.items())),

@@ -17,7 +17,7 @@ from support.facts.changes import changes_between
 
 ACME = TenantFacts("acme", members={"uma": Member("uma", quota=3)})
 AGAIN = TenantFacts("acme", members={"zoe": Member("zoe")})
-GONE = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
+REMOVED = [Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
     """A store whose tenant was made, removed, and made again."""
     opened = await open_store(f"sqlite:///{tmp_path / 'facts.db'}")
     await opened.write({"acme": changes_between(None, ACME)}, expected={}, actor="platform")
-    await opened.write({"acme": GONE}, expected={"acme": 1}, actor="platform")
+    await opened.write({"acme": REMOVED}, expected={"acme": 1}, actor="platform")
     await opened.write({"acme": changes_between(None, AGAIN)}, expected={}, actor="platform")
     yield opened
     await opened.close()
@@ -34,11 +34,11 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlFactsStore]:
 async def test_a_tenant_that_came_again_has_both_its_pasts(store: SqlFactsStore) -> None:
     """Before the removal it is what it was, after it what it became; between them it is refused."""
     past = PastFacts(store)
-    first, gone, again = [await store.revision("acme", number) for number in (1, 2, 3)]
+    first, removed, again = [await store.revision("acme", number) for number in (1, 2, 3)]
     assert read_facts(await past.export(["acme"], first), "f").tenants == {"acme": ACME}
     assert read_facts(await past.export(["acme"], again), "f").tenants == {"acme": AGAIN}
     with pytest.raises(InvalidInput) as refused:
-        await past.export(["acme"], gone)
+        await past.export(["acme"], removed)
     assert [violation.field for violation in refused.value.violations] == ["at_revision"]
 
 
@@ -51,7 +51,7 @@ async def test_an_unknown_revision_is_refused(store: SqlFactsStore, number: int)
 
 
 async def test_every_absent_tenant_is_named(store: SqlFactsStore) -> None:
-    """Tenants that were not there at a time are told all at once."""
+    """Tenants that did not exist at a time are reported in one error."""
     with pytest.raises(InvalidInput) as refused:
         await PastFacts(store).export(["nobody", "acme", "none"], datetime.now(UTC))
     assert [violation.field for violation in refused.value.violations] == ["tenants[0]", "tenants[2]"]

@@ -156,7 +156,7 @@ def test_which_of_several_sheets_is_not_guessed(sheets, message):
     ],
 )
 def test_each_bound_holds(raw, bounds, message):
-    """EF-12: one over any bound is refused with the bound that it is over."""
+    """EF-12: a file beyond any limit is refused with the limit that it exceeds."""
     assert read_sheet(raw).rows
     clock = count(0.0, 0.001)
     with pytest.raises(InvalidInput, match=message):

@@ -1,4 +1,4 @@
-"""What a spreadsheet holds, as the programs that people use write it."""
+"""Reading spreadsheets as common programs write them."""
 
 from io import BytesIO
 
@@ -58,7 +58,7 @@ def shown(raw, name=""):
 
 
 def test_what_excel_writes():
-    """EF-12: shared texts in runs without their reading aids, rows by their numbers, blank cells passed over."""
+    """EF-12: shared texts in runs without phonetic hints, rows by their numbers, blank cells skipped."""
     raw = packed(parts(texts=ITS_TEXTS) | {SHEET: AS_EXCEL})
     assert shown(raw) == {1: {"A": "email", "B": "name"}, 4: {"A": "uma@acme.example", "B": "東京 A"}}
 
@@ -105,14 +105,14 @@ def test_what_openpyxl_writes(written):
 
 
 def test_the_size_that_a_sheet_claims_is_not_believed():
-    """EF-12: a dimension too small hides nothing, and one too large costs nothing."""
+    """EF-12: a declared dimension that is too small hides no cell, and one too large takes no memory."""
     for claim in ("A1", "A1:XFD1048576", "B9:A1", "nonsense"):
         page = sheet(row(1, "email"), row(1_048_576, "a", "b"), before=f'<dimension ref="{claim}"/>')
         assert shown(packed(parts() | {SHEET: page})) == {1: {"A": "email"}, 1_048_576: {"A": "a", "B": "b"}}
 
 
 def test_cells_out_of_their_order_are_not_lost():
-    """EF-12: the order in which a row lists its cells says nothing of their columns."""
+    """EF-12: cells in any order within a row get their own columns."""
     assert shown(xlsx('<row r="1"><c r="C1" t="str"><v>c</v></c><c r="A1" t="str"><v>a</v></c></row>')) == {
         1: {"C": "c", "A": "a"}
     }
