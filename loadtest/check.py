@@ -93,7 +93,7 @@ async def of_size(members: int, times: int) -> None:
             facts = FactsHandler(core.facts, PastFacts(core.history), tokens)
             floor = 0.0
             for name, decider in (("instant answer", Instant()), ("Check", core.decider)):
-                listening = ListenerSettings(addresses=("127.0.0.1:0",), drain=0, grace=0)
+                listening = ListenerSettings(addresses=("127.0.0.1:0",), grace=0)
                 codec = CheckCodec(tokens)
                 lists = ListCodec(codec, tokens, Seals(b"a key for figures only"))
                 authorization = AuthorizationHandler(decider, core.search, codec=codec, lists=lists)

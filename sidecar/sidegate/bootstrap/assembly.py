@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -74,6 +75,8 @@ from sidegate_adapters.sql.opening import open_store
 
 DEMO_TENANT = "demo"
 DEMO_FACTS = "standard/demo.yaml"
+_CLOSING_SECONDS = 10.0
+"""How long a stopping process may take, after the grace, to save its snapshots and to close its connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Core:
 class Running:
     """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try.
 
-    `reload` asks it to load the packs anew.
+    `reload` asks it to load the packs again.
     """
 
     addresses: tuple[str, ...]
@@ -122,7 +125,10 @@ class Running:
 
 
 async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
-    """Serve until SIGINT or SIGTERM, and load the packs anew on SIGHUP; `announce` is called once everything listens.
+    """Serve until SIGINT or SIGTERM, then end the process; reload the packs on SIGHUP.
+
+    `announce` is called once everything listens. The process ends without a shutdown of the gRPC library, which would
+    cancel calls that have just arrived: see docs/decisions/0021-a-stop-ends-the-process.md.
 
     Raises:
         PackError: a pack does not load; nothing listens.
@@ -132,16 +138,32 @@ async def run(settings: Settings, *, announce: Callable[[Running], None]) -> Non
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with serving(settings) as running:
+    async with _serving(settings, GrpcServer.drain) as running:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
         announce(running)
         await stopped.wait()
-        get_log("bootstrap").info("stopping", drain=settings.drain)
+        get_log("bootstrap").info("stopping", lame_duck=settings.lame_duck, drain=settings.drain)
+        longest = settings.lame_duck + settings.drain + _CLOSING_SECONDS
+        asyncio.get_running_loop().call_later(longest, _end_process)
+    _end_process()
+
+
+def _end_process() -> None:
+    """Exit now: no thread, such as one that waits for a database, is waited for."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
 
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Running]:
-    """Run a sidecar that listens on all its addresses, and stop it gracefully."""
+    """Run a sidecar that listens on all its addresses, and stop it gracefully, in a process that lives on."""
+    async with _serving(settings, GrpcServer.stop) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[None]]) -> AsyncIterator[Running]:
     metrics = Metrics()
     async with deciding(
         settings, observe=metrics.observe_decision, observer=metrics.sync, caching=metrics.cache
@@ -162,7 +184,12 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             "FactsService": FactsHandler(core.facts, PastFacts(core.history), tokens),
             **_membership(core, watch_service, tokens, seals, account_id=settings.account_id_pattern),
         }
-        listening = ListenerSettings(addresses=settings.listen, socket_mode=settings.socket_mode, grace=settings.drain)
+        listening = ListenerSettings(
+            addresses=settings.listen,
+            socket_mode=settings.socket_mode,
+            lame_duck=settings.lame_duck,
+            grace=settings.drain,
+        )
         server = GrpcServer(handlers, core.ready, listening, on_call=metrics.observe_call)
         addresses = await server.start()
         try:
@@ -178,7 +205,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                     metrics_address=metrics_address,
                 )
         finally:
-            await server.stop()
+            await end(server)
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ def _distinct(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _octal(value: object) -> object:
-    """Return the mode that octal digits tell, however YAML or the shell passed them."""
+    """Return the mode that octal digits name, as YAML or the shell passed them."""
     text = str(value)
     if not _OCTAL_MODE.fullmatch(text):
         raise ValueError("three octal digits")
@@ -82,9 +82,18 @@ class ListeningSettings(BaseModel):
         ge=0,
         le=10_000,
     )
+    lame_duck: float = setting(
+        0.0,
+        "Seconds that a stopping server still answers all calls after its health reports NOT_SERVING: the time that "
+        "load balancers and clients need to notice and to use another server.",
+        expected="seconds, 0 to 3600",
+        ge=0,
+        le=3600,
+    )
     drain: float = setting(
         10.0,
-        "Seconds that calls under way get to end when the server stops.",
+        "The most seconds that accepted calls may take to finish when the server stops, after `lame_duck`. Meanwhile "
+        "new calls are refused with UNAVAILABLE, and so end those that take longer.",
         expected="seconds, 0 to 3600",
         ge=0,
         le=3600,

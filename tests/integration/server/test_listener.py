@@ -205,7 +205,7 @@ async def test_a_call_under_way_ends_while_the_server_drains() -> None:
             await released.wait()
             return Decision(True, "allowed_by_rule")
 
-    async with serving(Slow(), drain=0.3, grace=30.0) as server, channel(server) as wire:
+    async with serving(Slow(), lame_duck=0.3, grace=30.0) as server, channel(server) as wire:
         address = server.addresses[0]
         call = AuthorizationServiceStub(wire).Check(QUESTION)
         await began.wait()
@@ -226,7 +226,7 @@ async def test_a_call_under_way_ends_while_the_server_drains() -> None:
 
 
 async def test_a_call_that_outlives_the_grace_is_ended() -> None:
-    """A stop doesn't wait forever: after the grace period the call fails and the server has stopped."""
+    """A stop doesn't wait forever: after the grace period the call ends with UNAVAILABLE."""
     began = asyncio.Event()
 
     class Stuck:
@@ -239,8 +239,10 @@ async def test_a_call_that_outlives_the_grace_is_ended() -> None:
         call = AuthorizationServiceStub(wire).Check(QUESTION)
         await began.wait()
         await server.stop()
-        with pytest.raises(grpc.aio.AioRpcError):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def buf_curl(address: str, method: str, data: str, *more: str) -> tuple[int, str, str]:

@@ -1,4 +1,4 @@
-"""Stands around every call: reads its message, tells its errors, and reports it when it is done."""
+"""Wraps every call: parses its message, turns its errors into statuses, and reports it when it is done."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc.code_pb2 import Code
+from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_status import rpc_status
 
 from sidegate.errors import InvalidInput, Stopping, Violation
@@ -19,69 +20,84 @@ from sidegate.telemetry.calls import CallHook, FinishedCall, ignore_call
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
-_FAREWELL = "the server stops: go on elsewhere, or here once it is back"
+_STOPPING = "the server is stopping; try again, on another server if there is one"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the library is untyped and demands its class
-    """Guards the calls; `services` are those whose streams it guards, too: others' tell their own errors."""
+    """Wraps unary calls of all services, and streams of `services`: other services report their streams' errors."""
 
     def __init__(self, on_call: CallHook = ignore_call, *, services: Collection[str] = ()) -> None:
         self._on_call = on_call
         self._services = frozenset(services)
-        self._guarded: dict[str, Any] = {}
+        self._wrapped: dict[str, Any] = {}
         self._awaited: set[asyncio.Timeout] = set()
         self._stopping = False
-        self._under_way = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._unfinished = _Count()
+        self._streams = _Count()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._cut_off: set[asyncio.Task[Any]] = set()
 
-    async def quiet(self, seconds: float) -> None:
-        """Wait until no guarded call is under way, and none was a while ago."""
-        while True:
-            await self._idle.wait()
-            await asyncio.sleep(seconds)
-            if self._idle.is_set():
-                return
-
-    def end_streams(self) -> None:
-        """End the guarded streams, and those to come, with an error that lets their callers go on elsewhere."""
+    def refuse(self) -> None:
+        """Refuse the calls of `services` that arrive from now on, and end their streams, with UNAVAILABLE."""
         self._stopping = True
         for awaited in self._awaited:
             if not awaited.expired():
                 awaited.reschedule(0)
 
+    async def answered(self) -> None:
+        """Wait until every accepted call is answered and its answer was sent; refused calls do not count.
+
+        A stream whose caller has stopped reading does not count either.
+        """
+        await self._unfinished.zero.wait()
+
+    def cut_off(self) -> None:
+        """End the accepted unary calls that are still running with UNAVAILABLE."""
+        for task in self._running:
+            self._cut_off.add(task)
+            task.cancel()
+
+    async def streams_ended(self) -> None:
+        """Wait until every stream has sent its status; one whose caller has stopped reading never does."""
+        await self._streams.zero.wait()
+
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], call: Any) -> Any:
-        """Return the handler of a method with the guard around it, made once per method."""
+        """Return the wrapped handler of a method; it is made once for each method."""
         method = call.method
-        handler = self._guarded.get(method)
+        handler = self._wrapped.get(method)
         if handler is None:
             handler = await continuation(call)
-            if handler is None or not self._is_guarded(method, handler):
+            if handler is None or not self._is_wrapped(method, handler):
                 return handler
-            handler = self._guarded[method] = self._guard(method.removeprefix("/"), handler)
+            handler = self._wrapped[method] = self._wrap(method, handler)
         return handler
 
-    def _is_guarded(self, method: str, handler: Any) -> bool:
+    def _is_wrapped(self, method: str, handler: Any) -> bool:
         if handler.request_streaming:
             return False
-        return not handler.response_streaming or method.split("/")[1] in self._services
+        return not handler.response_streaming or self._is_ours(method)
 
-    def _guard(self, method: str, handler: Any) -> Any:
-        streams = handler.response_streaming
+    def _is_ours(self, path: str) -> bool:
+        return path.split("/")[1] in self._services
+
+    def _wrap(self, path: str, handler: Any) -> Any:
+        method, streams = path.removeprefix("/"), handler.response_streaming
         behaviour: Behaviour = self._written(handler.unary_stream) if streams else handler.unary_unary
         made = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         parse: Callable[[bytes], Any] = handler.request_deserializer
+        refusable = self._is_ours(path)
 
-        async def guarded(raw: bytes, context: Any) -> Any:
-            began = self._begin()
+        async def wrapped(raw: bytes, context: Any) -> Any:
+            began = perf_counter()
             code = "UNKNOWN"
             try:
-                answer = await behaviour(_parsed(raw, parse), context)
+                with self._accepted(context, refusable=refusable, streams=streams):
+                    answer = await behaviour(_parsed(raw, parse), context)
                 code = "OK"
             except grpc.aio.AbortError:
                 code = _name(context.code())
                 raise
-            except Exception as error:  # noqa: BLE001 - the last border: whatever happened becomes a status, and is logged
+            except Exception as error:  # noqa: BLE001 - the last boundary: every error becomes a status, and is logged
                 status = report_error(error, call=method)
                 code = Code.Name(status.code)
                 await context.abort_with_status(rpc_status.to_status(status))
@@ -91,14 +107,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             else:
                 return answer
             finally:
-                self._end(FinishedCall(method, code, perf_counter() - began))
+                self._on_call(FinishedCall(method, code, perf_counter() - began))
 
-        # Bytes are parsed inside the guard: the library would report unreadable ones as an error of the server.
-        return made(guarded, None, handler.response_serializer)
+        # Bytes are parsed inside: the library would report unreadable ones as an error of the server.
+        return made(wrapped, None, handler.response_serializer)
 
     def _written(self, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
         async def written(message: Any, context: Any) -> None:
-            # The caller learns at once that it is heard, however long there is nothing to tell.
+            # The caller sees immediately that the stream is open, however long there is nothing to send.
             await context.send_initial_metadata(())
             async with aclosing(stream(message, context)) as responses:
                 while (response := await self._next(responses)) is not None:
@@ -111,12 +127,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         """Return the next response, None where there is none.
 
         Raises:
-            Stopping: the server stops.
+            Stopping: the server is stopping.
         """
         if self._stopping:
-            raise Stopping(_FAREWELL)
+            raise Stopping(_STOPPING)
         try:
-            # A write must not be stopped like this: the library can send no status after one that was cancelled.
+            # A write must not be cancelled like this: the library can't send a status after it.
             async with asyncio.timeout(None) as until:
                 self._awaited.add(until)
                 try:
@@ -126,33 +142,69 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         except TimeoutError:
             if not until.expired():
                 raise
-            raise Stopping(_FAREWELL) from None
+            raise Stopping(_STOPPING) from None
 
     @contextmanager
     def _at_the_callers_pace(self) -> Iterator[None]:
-        """Do not count a call as under way meanwhile: a stop waits for no caller that has stopped reading."""
-        self._leave()
+        """Do not count a stream as unfinished meanwhile: a stop does not wait for a caller that has stopped reading."""
+        self._unfinished.remove()
         try:
             yield
+        except ExecuteBatchError as error:
+            # The library raises this where the connection was lost before it could cancel the call.
+            raise asyncio.CancelledError from error
         finally:
-            self._enter()
+            self._unfinished.add()
 
-    def _begin(self) -> float:
-        self._enter()
-        return perf_counter()
+    @contextmanager
+    def _accepted(self, context: Any, *, refusable: bool, streams: bool) -> Iterator[None]:
+        """Accept a call and let `cut_off` end it meanwhile; streams end by `refuse`.
 
-    def _end(self, call: FinishedCall) -> None:
-        self._leave()
-        self._on_call(call)
+        Raises:
+            Stopping: the call was refused or cut off.
+        """
+        if refusable and self._stopping:
+            raise Stopping(_STOPPING)
+        self._count(context, streams=streams)
+        task = asyncio.current_task()
+        if task is None or streams:
+            yield
+            return
+        self._running.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if task not in self._cut_off:
+                raise
+            raise Stopping(_STOPPING) from None
+        finally:
+            self._running.discard(task)
+            self._cut_off.discard(task)
 
-    def _enter(self) -> None:
-        self._under_way += 1
-        self._idle.clear()
+    def _count(self, context: Any, *, streams: bool) -> None:
+        """Count a call as unfinished until its status was sent."""
+        counts = (self._unfinished, self._streams) if streams else (self._unfinished,)
+        for count in counts:
+            count.add()
+            context.add_done_callback(lambda _, count=count: count.remove())
 
-    def _leave(self) -> None:
-        self._under_way -= 1
-        if not self._under_way:
-            self._idle.set()
+
+class _Count:
+    """A number of calls; the event `zero` is set while there are none."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self.zero = asyncio.Event()
+        self.zero.set()
+
+    def add(self) -> None:
+        self._number += 1
+        self.zero.clear()
+
+    def remove(self) -> None:
+        self._number -= 1
+        if not self._number:
+            self.zero.set()
 
 
 def _expired(context: Any) -> bool:
@@ -164,7 +216,7 @@ def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
     try:
         return parse(raw)
     except DecodeError:
-        raise InvalidInput(Violation("", "the message can't be read: expected the wire form of its type")) from None
+        raise InvalidInput(Violation("", "can't parse the message: expected the wire form of its type")) from None
 
 
 def _name(code: Any) -> str:

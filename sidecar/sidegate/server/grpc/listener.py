@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,23 +18,23 @@ from sidegate.server.grpc.listen_addresses import Address, TcpAddress, UnixAddre
 from sidegate.server.grpc.services import SERVICES, add_service
 from sidegate.telemetry.calls import CallHook, ignore_call
 
-_QUIET_SECONDS = 0.3
-"""After so long without a call the last answers have left, and no call that had arrived is still to begin."""
+_STATUS_SECONDS = 1.0
+"""How long a stop waits for the last statuses to be sent: those of streams, and of calls that the grace has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
     """How to listen; times are in seconds.
 
-    `drain` is how long the server still answers after it said NOT_SERVING, for clients to notice;
-    `grace` is what calls under way then get to end.
+    `lame_duck` is how long a stopping server still answers all calls after its health reports NOT_SERVING;
+    `grace` is how long the accepted calls may then take to finish.
     """
 
     addresses: tuple[str, ...] = ("127.0.0.1:8282",)
     socket_mode: int = 0o660
     max_message_bytes: int = 16 * 1024 * 1024
     max_concurrent_calls: int | None = None
-    drain: float = 0.0
+    lame_duck: float = 0.0
     grace: float = 10.0
     client_ping_interval: float = 10.0
     keepalive: float = 60.0
@@ -44,7 +44,7 @@ class ListenerSettings:
 class GrpcServer:
     """Serves handlers, by the name of their service, with health and reflection, on any number of addresses.
 
-    `ready` tells whether the server can decide now.
+    `ready` returns whether the server can decide now.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class GrpcServer:
         wanted = [parse_address(text) for text in self._settings.addresses]
         if len(set(wanted)) < len(wanted):
             raise StartError("can't listen on the same address twice: expected each address once")
-        # A server that never started can't let go of what it bound, so all places are looked at before the first.
+        # A server that never started can't release what it bound, so all addresses are checked before one is bound.
         for address in wanted:
             with claimed(address):
                 pass
@@ -86,21 +86,38 @@ class GrpcServer:
         self.addresses = bound
         return bound
 
-    async def stop(self) -> None:
-        """Say NOT_SERVING, drain, let the calls under way end within the grace, and close."""
+    async def drain(self) -> None:
+        """Report NOT_SERVING, pass the lame-duck time, then refuse new calls and answer the accepted ones.
+
+        Streams, new calls, and calls that outlast the grace end with UNAVAILABLE. The server keeps refusing calls
+        until it is closed, or until its process exits: then the system closes the connections, and their clients see
+        UNAVAILABLE too.
+        """
         await self._health.drain()
         if self._server is None:
             return
-        await asyncio.sleep(self._settings.drain)
-        self._interceptor.end_streams()
-        stopping = asyncio.create_task(self._server.stop(self._settings.grace))
-        quiet = asyncio.create_task(self._interceptor.quiet(_QUIET_SECONDS))
-        await asyncio.wait((stopping, quiet), return_when=asyncio.FIRST_COMPLETED)
-        quiet.cancel()
-        # What is left are streams of health watches, which never end by themselves, and of callers that do not read.
-        await self._server.stop(None)
-        await stopping
+        await asyncio.sleep(self._settings.lame_duck)
+        self._interceptor.refuse()
+        if not await _within(self._settings.grace, self._interceptor.answered()):
+            self._interceptor.cut_off()
+            await _within(_STATUS_SECONDS, self._interceptor.answered())
+        await _within(_STATUS_SECONDS, self._interceptor.streams_ended())
+        self._remove_sockets()
+
+    async def stop(self) -> None:
+        """Drain, then close the server and its ports, in a process that lives on.
+
+        The library ends calls that arrive during its own shutdown with CANCELLED: a process that exits only drains.
+        """
+        await self.drain()
+        if self._server is not None:
+            await self._server.stop(None)
         self.addresses = ()
+
+    def _remove_sockets(self) -> None:
+        for address in map(parse_address, self.addresses):
+            if isinstance(address, UnixAddress):
+                address.path.unlink(missing_ok=True)
 
     def _built(self) -> Any:
         settings = self._settings
@@ -126,12 +143,21 @@ class GrpcServer:
         return TcpAddress(address.host, port) if isinstance(address, TcpAddress) else address
 
 
+async def _within(seconds: float, event: Coroutine[Any, Any, None]) -> bool:
+    """Wait for an event, and return whether it came in time."""
+    try:
+        await asyncio.wait_for(event, seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
 def _options(settings: ListenerSettings) -> tuple[tuple[str, int], ...]:
     return (
         # With SO_REUSEPORT a second server would share a taken port instead of failing.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        # By default a client that pings more often than every five minutes is sent away.
+        # By default a client that pings more often than every five minutes is disconnected.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", round(settings.client_ping_interval * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", round(settings.keepalive * 1000)),
