@@ -107,7 +107,7 @@ class _Origins:
 
 
 def _quoted(name: str, value: object) -> str:
-    """Return a wrong value as a message may tell it: a secret not at all, of an address nothing secret."""
+    """Return a wrong value as a message may show it: no secret, and of an address nothing secret."""
     if name == "token_key":
         return "the given secret"
     text = str(value)

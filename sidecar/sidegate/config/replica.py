@@ -29,8 +29,8 @@ class ReplicaSettings(BaseModel):
     )
     hints: Literal["auto", "off", "store", "redis"] = setting(
         "auto",
-        "What tells a sidecar at once that another one wrote: the store, where it is PostgreSQL, or redis. auto takes "
-        "the first of them that there is. Without hints a write is seen within poll_interval.",
+        "How a sidecar learns immediately that another one wrote: the store, where it is PostgreSQL, or redis. auto "
+        "uses the first of them that there is. Without hints a write is seen within poll_interval.",
         expected="`auto`, `off`, `store` with a PostgreSQL database, or `redis` with a redis",
     )
     verify_interval: float = setting(

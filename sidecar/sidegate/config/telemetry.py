@@ -11,7 +11,7 @@ from sidegate.config.listening import tcp_address
 
 
 class TelemetrySettings(BaseModel):
-    """What the server tells about itself."""
+    """Logs and metrics."""
 
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "The least serious log entry that is written.", expected="`debug`, `info`, `warning` or `error`"

@@ -10,4 +10,4 @@ def _awake_or_not() -> float:
 
 
 elapsed = _awake_or_not if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-"""Seconds that never go back; where the system can tell, those of its sleep count too."""
+"""Seconds that never go back; where the system counts them, those of its sleep are included."""

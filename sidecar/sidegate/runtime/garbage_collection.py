@@ -1,4 +1,4 @@
-"""A rest for Python's garbage collector while very much is built: it would find nothing, over and over."""
+"""A pause of Python's garbage collection while many objects are built: it would search them often and find nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sidecar tells of the decisions that it remembers."""
+"""Metrics of the decision cache."""
 
 from __future__ import annotations
 

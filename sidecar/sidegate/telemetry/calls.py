@@ -1,4 +1,4 @@
-"""What the server tells about each call that it finished."""
+"""Metrics of finished calls."""
 
 from __future__ import annotations
 

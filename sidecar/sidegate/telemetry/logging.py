@@ -26,16 +26,16 @@ class Log(Protocol):
     """What the rooms need of a logger; an event is a short fixed phrase, its details are keywords."""
 
     def debug(self, event: str, **details: object) -> Any:
-        """Tell what only a developer wants to know."""
+        """Log what only a developer wants to know."""
 
     def info(self, event: str, **details: object) -> Any:
-        """Tell what an operator may want to know."""
+        """Log what an operator may want to know."""
 
     def warning(self, event: str, **details: object) -> Any:
-        """Tell what an operator should look at."""
+        """Log what an operator should check."""
 
     def error(self, event: str, **details: object) -> Any:
-        """Tell what is broken; `exc_info` adds the traceback."""
+        """Log what is broken; `exc_info` adds the traceback."""
 
 
 def get_log(room: str) -> Log:

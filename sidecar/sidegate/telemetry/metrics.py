@@ -19,7 +19,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves 
 
 # From a decision out of memory to one that had to wait for the store and gave up.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-# From a write that a hint told at once to one that waited for a poll, or for a store that was away.
+# From a write that a hint announced immediately to one that waited for a poll, or for a store that was away.
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SYNC_COUNTERS = {
     SyncEvent.POLL: ("sidegate_sync_looks", "Complete looks at the store's feed."),
@@ -30,7 +30,7 @@ _SYNC_COUNTERS = {
     SyncEvent.RELOAD: ("sidegate_snapshot_reloads", "Tenants that changes alone could not bring up to date."),
     SyncEvent.VERIFIED: ("sidegate_drift_checks", "Comparisons of memory with the store that found both the same."),
     SyncEvent.DRIFTED: ("sidegate_drift_repairs", "Tenants and resources that were not what the store holds."),
-    SyncEvent.PACKS_RELOADED: ("sidegate_pack_reloads", "Times that the packs were loaded anew."),
+    SyncEvent.PACKS_RELOADED: ("sidegate_pack_reloads", "Times that the packs were loaded again."),
     SyncEvent.PACKS_REFUSED: ("sidegate_pack_reload_failures", "Times that packs had faults and the old ones stayed."),
     SyncEvent.TENANT_EVICTED: ("sidegate_tenant_evictions", "Tenants that went out of memory for others."),
     SyncEvent.RESOURCE_EVICTED: ("sidegate_resource_evictions", "Resources that went out of memory for others."),
@@ -101,7 +101,7 @@ class SyncMetrics:
         }
         self._lag = Histogram(
             "sidegate_sync_lag_seconds",
-            "From a write's time to its being in force here.",
+            "From a write's time until it takes effect here.",
             buckets=_LAG_BUCKETS,
             registry=registry,
         )
@@ -111,13 +111,13 @@ class SyncMetrics:
         self._counters[event].inc()
 
     def lagged(self, seconds: float) -> None:
-        """Note how long after its write a revision was in force here."""
+        """Record how long after its write a revision took effect here."""
         self._lag.observe(seconds)
 
     def show(
         self, staleness: Callable[[], float], held: Callable[[], tuple[int, int]], hinted: Callable[[], bool]
     ) -> None:
-        """Show from now on what these tell whenever somebody asks."""
+        """Show the values of these from now on at each scrape."""
         shown: dict[str, tuple[str, Callable[[], float]]] = {
             "sidegate_staleness_seconds": ("Age of the newest complete view of the store.", staleness),
             "sidegate_tenants_held": ("Tenants in memory.", lambda: held()[0]),

@@ -1,4 +1,4 @@
-"""What a sidecar tells of how it follows the store."""
+"""Metrics of how a sidecar follows the store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SyncObserver(Protocol):
         """Count one event."""
 
     def lagged(self, seconds: float) -> None:
-        """Note how long after its write a revision was in force here."""
+        """Record how long after its write a revision took effect here."""
 
 
 class Unobserved:

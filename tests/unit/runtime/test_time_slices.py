@@ -42,7 +42,7 @@ async def test_others_have_their_turn_between_the_pieces():
 
 
 async def test_thousands_of_rows_do_not_hold_the_sidecar():
-    """EL-10: while the rows of an invitation are gone through, the follower and the checks of others go on."""
+    """EL-10: while the rows of an invitation are read, the follower and the checks of others go on."""
     order = InviteOrder([Invitee(f"invitees[{number}]", email="none") for number in range(10_000)], each=True)
     work = Invitations(Planner()).invite("acme", order, Caller())
     results, turns = await turns_during(work)

@@ -19,7 +19,7 @@ async def test_work_that_never_waits_is_done_whatever_the_limit():
 
 
 async def test_work_that_waits_goes_on_from_there():
-    """Results, errors and several waits pass through as if nothing stood between."""
+    """Results, errors and several waits pass through as if nothing were between."""
     ready = asyncio.Event()
     order = []
 
@@ -45,15 +45,15 @@ async def test_an_error_of_the_work_is_raised_before_and_after_it_waits():
     async def work(*, later):
         if later:
             await asyncio.sleep(0)
-        raise LookupError("gone")
+        raise LookupError("missing")
 
     for later in (False, True):
-        with pytest.raises(LookupError, match="gone"):
+        with pytest.raises(LookupError, match="missing"):
             await within(30, work(later=later))
 
 
 async def test_work_that_waits_too_long_ends_and_cleans_up():
-    """Past the limit the work is cancelled where it waits, and the caller told so."""
+    """Beyond the limit the work is cancelled where it waits, and the caller gets an error."""
     cleaned = []
 
     async def work():

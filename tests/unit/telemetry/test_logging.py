@@ -31,7 +31,7 @@ def lines(style: LogFormat = LogFormat.JSON, level: str = "info") -> io.StringIO
 
 
 def test_a_line_is_one_json_object() -> None:
-    """Event, room, level, time and the plain details stand in one object on one line."""
+    """Event, logger, level, time and the plain details are one object on one line."""
     stream = lines()
     get_log("server").info("listening", addresses=["127.0.0.1:1", "unix:/a"], ready=True)
 
@@ -66,7 +66,7 @@ def test_an_unconfigured_log_keeps_standard_output_clean(capsys: pytest.CaptureF
 
 
 def test_libraries_are_heard_from_warnings_up() -> None:
-    """What libraries tell of their daily work does not drown what the server tells."""
+    """Routine messages of libraries do not hide those of the server."""
     stream = lines(level="debug")
     logging.getLogger("alembic").info("daily work")
     get_log("server").debug("detail")
@@ -75,7 +75,7 @@ def test_libraries_are_heard_from_warnings_up() -> None:
 
 
 def test_the_level_holds_for_both() -> None:
-    """What is below the level is not written, whoever tells it."""
+    """What is below the level is not written, whichever logger it comes from."""
     stream = lines(level="error")
     get_log("server").warning("no")
     logging.getLogger("grpc").warning("no")
@@ -129,7 +129,7 @@ def test_a_broken_policy_is_an_error_in_the_log_and_a_refused_call_is_not() -> N
     assert written[0]["error"] == "`r.sub.age` is not there"
 
 
-def test_a_refused_call_tells_its_fields_not_its_values() -> None:
+def test_a_refused_call_logs_its_fields_not_its_values() -> None:
     """Even for debugging, what the request held stays out."""
     stream = lines(level="debug")
     report_error(InvalidInput(Violation("tenant", "`secret` is not right")), call="c")

@@ -25,7 +25,7 @@ class Decided:
 
 
 def test_calls_and_decisions_are_scraped_over_http() -> None:
-    """What was observed stands at /metrics, counted by method, code, outcome and reason; a stop closes the port."""
+    """What was observed is at /metrics, counted by method, code, outcome and reason; a stop closes the port."""
     metrics = Metrics()
     metrics.observe_call(FinishedCall("s.S/Check", "OK", 0.002))
     metrics.observe_call(FinishedCall("s.S/Check", "OK", 0.002))
@@ -119,7 +119,7 @@ def test_the_page_of_metrics_names_every_one_and_no_other() -> None:
     assert set(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE)) == known
 
 
-def test_what_a_sidecar_tells_of_following_is_scraped() -> None:
+def test_how_a_sidecar_follows_the_store_is_scraped() -> None:
     """Each event has a counter of its own, lags add up, and gauges show what is so when somebody asks."""
     metrics = Metrics()
     staleness = 1.5
@@ -129,15 +129,15 @@ def test_what_a_sidecar_tells_of_following_is_scraped() -> None:
     metrics.sync.lagged(0.02)
     staleness = 2.5
 
-    told = {sample.name: sample.value for family in metrics.registry.collect() for sample in family.samples}
+    samples = {sample.name: sample.value for family in metrics.registry.collect() for sample in family.samples}
 
-    assert len([name for name, value in told.items() if name.endswith("_total") and value == 1]) == len(SyncEvent)
-    assert told["sidegate_sync_lag_seconds_sum"] == 0.02
-    assert (told["sidegate_staleness_seconds"], told["sidegate_hints_connected"]) == (2.5, 1.0)
-    assert (told["sidegate_tenants_held"], told["sidegate_resources_held"]) == (3.0, 40.0)
+    assert len([name for name, value in samples.items() if name.endswith("_total") and value == 1]) == len(SyncEvent)
+    assert samples["sidegate_sync_lag_seconds_sum"] == 0.02
+    assert (samples["sidegate_staleness_seconds"], samples["sidegate_hints_connected"]) == (2.5, 1.0)
+    assert (samples["sidegate_tenants_held"], samples["sidegate_resources_held"]) == (3.0, 40.0)
 
 
-def test_what_a_sidecar_tells_of_remembered_decisions_is_scraped() -> None:
+def test_how_the_decision_cache_works_is_scraped() -> None:
     """Each event has a counter of its own, and the breaker shows the one state that it is in."""
     metrics = Metrics()
     for event in CacheEvent:
