@@ -1,4 +1,4 @@
-"""The shape of the house, checked by machine where import-linter doesn't reach."""
+"""The layout of the codebase, checked where import-linter cannot."""
 
 from __future__ import annotations
 

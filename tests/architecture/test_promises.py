@@ -1,4 +1,4 @@
-"""Pages that promise something name the claims and tests that hold it: all are there, and none is left out."""
+"""Pages that promise something name the claims and tests that prove it: all exist, and none is left out."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ def named(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("file", "name"), [*named(TEXT), *named(LISTS)])
 def test_a_test_that_a_page_names_exists(file, name):
-    """Each test that a promise stands on is a test of its file."""
+    """Each test that a page names exists in its file."""
     tree = ast.parse((ROOT / file).read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     assert not name or name in defined
 
 
 def test_every_promise_of_a_list_names_its_tests():
-    """No promise stands on the page without a test that holds it."""
+    """Each promise on the page names a test."""
     section = LISTS.partition("## Promises")[2].partition("\n## ")[0]
     _, *promises = (line for line in section.splitlines() if line.startswith("| "))
     assert len(promises) > 2
     assert all(named(promise) for promise in promises)
 
 
-def test_every_claim_of_the_checker_stands_on_the_page():
-    """What the checker decides is what the page promises, claim by claim."""
+def test_every_claim_of_the_checker_is_on_the_page():
+    """The claims of the checker are those that the page promises."""
     rows = [line for line in TEXT.splitlines() if line.startswith("| ")]
-    told = set(re.findall(r"`(\w+)`", "".join(row.split(" | ")[1] for row in rows if row.count(" | ") == 2)))
+    named_claims = set(re.findall(r"`(\w+)`", "".join(row.split(" | ")[1] for row in rows if row.count(" | ") == 2)))
     claims = {claim.__name__ for claim in CLAIMS}
-    assert claims <= told
-    assert {name for name in told if "_" in name and name not in claims} <= {"max_staleness"}
+    assert claims <= named_claims
+    assert {name for name in named_claims if "_" in name and name not in claims} <= {"max_staleness"}
 
 
-def test_the_page_names_every_test_file_of_the_room():
-    """No proof of consistency stands aside unread."""
-    room = {f"tests/consistency/{path.name}" for path in (ROOT / "tests/consistency").glob("test_*.py")}
+def test_the_page_names_every_consistency_test_file():
+    """Each file of consistency tests is named on the page, except the checker's own."""
+    proofs = {f"tests/consistency/{path.name}" for path in (ROOT / "tests/consistency").glob("test_*.py")}
     of_the_checker = {f"tests/consistency/test_{name}.py" for name in ("claims", "list_claims", "any_history")}
-    assert room - {file for file, _ in named(TEXT)} == of_the_checker
+    assert proofs - {file for file, _ in named(TEXT)} == of_the_checker

@@ -12,13 +12,13 @@ from support.histories.handmade import BOUND, GRANT, STATES, WRITES, broken, lis
 from support.histories.record import Answer, Demand, Mode, Page, Part, Read
 from support.unhurried import unhurried
 
-moments = st.floats(0.0, 6.0).map(lambda moment: round(moment, 3))
+times = st.floats(0.0, 6.0).map(lambda time: round(time, 3))
 
 
 @st.composite
 def right_reads(draw: st.DrawFn) -> Read:
-    """Draw a read of an atomic store: its answer is that of the moment, of one up to `lag` before it."""
-    asked, took = draw(moments), draw(st.floats(0.001, 0.3))
+    """Draw a read of an atomic store: it is answered from the state at that time or up to `lag` before."""
+    asked, took = draw(times), draw(st.floats(0.001, 0.3))
     mode = draw(st.sampled_from(Mode))
     lag = {Mode.FULLY_CONSISTENT: 0.0, Mode.MAX_STALENESS: 0.3}.get(mode, BOUND)
     place = draw(places(asked + draw(st.floats(-lag, took * 0.9))))
@@ -26,22 +26,22 @@ def right_reads(draw: st.DrawFn) -> Read:
     demand = Demand(mode, token, 0.3 if mode is Mode.MAX_STALENESS else None)
     # Each has a sidecar and a session of its own: how those relate is drawn by no rule here.
     name = f"{asked}{took}{place}{mode}"
-    told = {"demand": demand, "told": asked + took, "process": name, "session": name}
+    details = {"demand": demand, "answered_at": asked + took, "process": name, "session": name}
     part = draw(st.sampled_from([None, *Part]))
     if part is None:
-        return read(STATES[place].revision, asked, allowed=GRANT in STATES[place].entries, **told)
-    return listed(STATES[place].revision, asked, *allowed(place, part), part=part, **told)
+        return read(STATES[place].revision, asked, allowed=GRANT in STATES[place].entries, **details)
+    return listed(STATES[place].revision, asked, *allowed(place, part), part=part, **details)
 
 
 @st.composite
-def places(draw: st.DrawFn, moment: float) -> int:
-    """Draw which state an atomic store can have been in at a moment: each write took effect within its time."""
+def places(draw: st.DrawFn, time: float) -> int:
+    """Draw a state that an atomic store can have had at a time: a write takes effect between request and answer."""
     commits = [(0.0, 1), *((it.asked + draw(st.floats(0.0, 0.1)), n) for n, it in enumerate(WRITES, 2))]
-    return max([n for at, n in commits if at <= moment], default=1)
+    return max([n for at, n in commits if at <= time], default=1)
 
 
 def allowed(place: int, part: Part) -> Sequence[str]:
-    """Return what a list tells of a state."""
+    """Return the IDs that a list has in a state."""
     granted = GRANT in STATES[place].entries
     if part is Part.RESOURCE:
         return ("d0", "d1", "d2") if granted else ("d0", "d2")
@@ -52,7 +52,7 @@ def allowed(place: int, part: Part) -> Sequence[str]:
 def right_walks(draw: st.DrawFn) -> list[Read]:
     """Draw the pages of a list of an atomic store: each goes on from where the one before ended, early or not."""
     walk: list[Read] = []
-    asked, reached, size = draw(moments), "", draw(st.integers(1, 3))
+    asked, reached, size = draw(times), "", draw(st.integers(1, 3))
     while not walk or walk[-1].answer.token:
         place = draw(places(asked))
         ends = draw(st.sampled_from([None, "d", "d0", "d1", "d1x", "d2", "d3"])) if len(walk) < 3 else None
@@ -70,7 +70,7 @@ def right_walks(draw: st.DrawFn) -> list[Read]:
 @unhurried
 @given(right_reads())
 def test_what_one_atomic_store_answers_breaks_nothing(one):
-    """Whatever is read of a store that changes at single moments within each write passes, in every mode."""
+    """Whatever is read of a store that changes at one time within each write passes, in every mode."""
     assert broken([*WRITES, one]) == set()
 
 
@@ -90,23 +90,23 @@ def test_what_a_list_leaves_out_is_noticed(walk, data):
     for page in walk:
         ids = tuple(id_ for id_ in page.answer.ids if id_ != missing)
         before = left[-1] if left else None
-        # So that what tells is not that the page is short.
+        # So that the page is not noticed only for being short.
         partial = page.answer.partial or (ids != page.answer.ids and bool(page.answer.token))
-        told = replace(page.answer, ids=ids, partial=partial)
-        left.append(replace(page, answer=told, question=replace(page.question, before=before)))
+        answer = replace(page.answer, ids=ids, partial=partial)
+        left.append(replace(page, answer=answer, question=replace(page.question, before=before)))
     assert broken([*WRITES, *left]) & {"the_revision_is_the_one_that_decided", "nothing_is_lost_between_pages"}
 
 
 @unhurried
 @given(right_reads(), st.sampled_from(["answer", "late"]))
 def test_what_is_altered_is_noticed(one, how):
-    """An answer turned round, or told long after its state was past, is noticed by whatever read it is."""
+    """An answer that is inverted, or given long after its state was past, is noticed for every kind of read."""
     assert one.answer is not None
     if how == "answer":
         wrong = turned_round(one.answer)
         assert "the_revision_is_the_one_that_decided" in broken([*WRITES, replace(one, answer=wrong)])
     elif one.answer.revision != "r4":
-        assert "no_answer_is_staler_than_the_bound" in broken([*WRITES, replace(one, asked=10.0, told=10.1)])
+        assert "no_answer_is_staler_than_the_bound" in broken([*WRITES, replace(one, asked=10.0, answered_at=10.1)])
 
 
 def turned_round(answer: Answer | Page) -> Answer | Page:

@@ -67,9 +67,9 @@ BAD = {
         [read("r2", 2.2, allowed=True, process="three", demand=FULLY)],
         {"full_consistency_sees_what_was_acknowledged", "every_answer_is_explained"},
     ),
-    "full consistency behind what another was told": (
+    "full consistency behind what another client was answered": (
         [
-            replace(WRITES[1], told=4.0, session="slow"),
+            replace(WRITES[1], answered_at=4.0, session="slow"),
             read("r2", 2.6, allowed=True, process="three", demand=FULLY),
         ],
         {"full_consistency_sees_what_was_acknowledged", "every_answer_is_explained"},
@@ -106,7 +106,7 @@ def test_each_fault_is_found(case):
 
 
 def test_every_claim_has_a_history_that_breaks_it():
-    """No claim stands there that could not fail by a Check or a write, but those of pages alone."""
+    """A Check or a write can break every claim, except the claims about pages."""
     seen = {claim for _, claims in BAD.values() for claim in claims} | {"nothing_happens_unasked"}
     assert seen == {claim.__name__ for claim in CLAIMS} - OF_PAGES
 
@@ -122,8 +122,8 @@ def test_a_state_that_no_write_made_is_found():
 
 
 def test_a_write_without_an_answer_may_have_happened_or_not():
-    """The feed tells, and reads may see it from the moment it was asked for; not before."""
-    lost = (WRITES[0], write(REVOKED, "", 2.0, told=4.0, outcome=Outcome.UNKNOWN))
+    """The feed shows whether it did, and reads may see it from the time of the request on; not before."""
+    lost = (WRITES[0], write(REVOKED, "", 2.0, answered_at=4.0, outcome=Outcome.UNKNOWN))
     seen = read("r3", 2.2, allowed=False, process="two")
     assert broken([*lost, seen], STATES[:4]) == set()
     assert broken(lost, STATES[:3]) == set()

@@ -26,8 +26,8 @@ async def test_every_claim_holds_whatever_goes_wrong():
     async with cluster(flags) as servers:
         done = await run(servers, {digest(): STANDARD}, FAULTS, seed=SEED, seconds=SECONDS)
     broken = done.broken()
-    assert not broken, done.told(broken)
-    assert done.agreed, done.told([])
+    assert not broken, done.report(broken)
+    assert done.agreed, done.report([])
     assert_it_was_put_to_the_test(done)
 
 
@@ -40,10 +40,10 @@ def assert_it_was_put_to_the_test(done: Run) -> None:
     """A history in which little happened proves little: of all that can happen to a read or a write, some did."""
     reads = [it for it in done.history.operations if isinstance(it, Read)]
     writes = [it for it in done.history.operations if isinstance(it, Write)]
-    told = [(getattr(it.question, "part", None), it.demand.mode, it.answer.allowed) for it in reads if it.answer]
-    assert {(part is None, mode) for part, mode, _ in told} == {*product((True, False), Mode)}
-    assert {part for part, _, allowed in told if allowed} == {None, *Part}
-    assert {part is None for part, _, allowed in told if not allowed} == {True, False}
+    answers = [(getattr(it.question, "part", None), it.demand.mode, it.answer.allowed) for it in reads if it.answer]
+    assert {(part is None, mode) for part, mode, _ in answers} == {*product((True, False), Mode)}
+    assert {part for part, _, allowed in answers if allowed} == {None, *Part}
+    assert {part is None for part, _, allowed in answers if not allowed} == {True, False}
     assert any(it.question.before for it in reads if isinstance(it.answer, Page))
     assert {it.process.partition("#")[0] for it in reads if it.answer} == {*NAMES}
     assert any(it.failure.startswith("UNAVAILABLE") for it in reads)

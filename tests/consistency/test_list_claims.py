@@ -75,7 +75,7 @@ BAD = {
         [listed("r2", 1.7, "d2", size=1, before=FIRST)],
         WRONG,
     ),
-    "a page that tells again": ([listed("r2", 1.7, "d0", "d1", "d2", before=FIRST)], WRONG),
+    "a page that repeats an ID": ([listed("r2", 1.7, "d0", "d1", "d2", before=FIRST)], WRONG),
     "a page that is longer than asked for": (
         [listed("r3", 3.0, "d0", "d2", size=1)],
         {"a_page_is_full_or_says_why_not"},
@@ -88,7 +88,7 @@ BAD = {
         [listed("r3", 3.0, "d0", "d2", partial=True)],
         {"a_page_is_full_or_says_why_not"},
     ),
-    "what neither of two pages tells": (
+    "an ID that neither of two pages has": (
         [listed("r2", 1.75, "d2", before=EARLIER)],
         {"nothing_is_lost_between_pages"},
     ),
@@ -96,7 +96,7 @@ BAD = {
         [listed("r2", 1.75, "d1", before=EARLIER)],
         WRONG,
     ),
-    "a last page without what no page before can have told": (
+    "a last page without an ID that no page before can have had": (
         [listed("r2", 1.75, before=EARLIER)],
         {"nothing_is_lost_between_pages"},
     ),
@@ -112,6 +112,6 @@ def test_each_fault_of_a_list_is_found(case):
 
 
 def test_every_claim_has_a_list_that_breaks_it():
-    """No claim of answers stands there that a list could not break."""
+    """A list can break every claim about answers."""
     seen = {claim for _, claims in BAD.values() for claim in claims}
     assert seen == {claim.__name__ for claim in CLAIMS} - OF_WRITES

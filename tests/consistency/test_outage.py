@@ -25,7 +25,7 @@ WAYS = {"stopped": nemesis.database_restarted, "crashed": nemesis.database_crash
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_memory_answers_until_the_bound(servers, client, way):
-    """From the moment that the database is gone there are answers for the bound, then none; then all is as before."""
+    """Without a database there are answers until the bound, then none; once it is back, all is as before."""
     await settle(servers.nodes[0], ["warm"])
     for node in servers.nodes:
         # What Redis can answer of a tenant, it answers before the tenant is in memory; this it can't.
@@ -34,14 +34,16 @@ async def test_memory_answers_until_the_bound(servers, client, way):
     assert all([await allowed(client, node, FROM_THE_STORE) for node in servers.nodes])
     going = monotonic()
     async with WAYS[way](servers, Random(0)):
-        gone = monotonic()
+        down_since = monotonic()
         for reads in await asyncio.gather(
-            *(asked_until_past(client, node, gone + 2 * BOUND) for node in servers.nodes)
+            *(asked_until_past(client, node, down_since + 2 * BOUND) for node in servers.nodes)
         ):
-            told = [read for read in reads if read.answer]
+            answered_reads = [read for read in reads if read.answer]
             # Where the database took long to go, memory is old already.
-            assert gone > going + BOUND / 2 or any(read.asked > gone for read in told), "memory did not answer"
-            assert all(read.asked <= gone + BOUND for read in told)
+            assert down_since > going + BOUND / 2 or any(read.asked > down_since for read in answered_reads), (
+                "memory did not answer"
+            )
+            assert all(read.asked <= down_since + BOUND for read in answered_reads)
             assert {code(read) for read in reads if not read.answer} == {"UNAVAILABLE"}
         await eventually(lambda: none_ready(servers), "no sidecar says that it serves")
     await eventually(servers.ready, "all sidecars are ready again")
@@ -92,7 +94,7 @@ async def test_no_demand_is_answered_by_less(servers, client, fault, mode):
         assert (await answered(client, "warm", question, demand, at=there)).answer.allowed
 
 
-async def test_a_sidecar_that_stood_still_knows_that_it_is_late(servers, client):
+async def test_a_paused_sidecar_knows_that_it_is_late(servers, client):
     """After a pause longer than the bound no question is answered from what was known before it."""
     await settle(servers.nodes[0], ["warm"])
     here, there = servers.nodes[:2]
@@ -108,7 +110,7 @@ async def test_a_sidecar_that_stood_still_knows_that_it_is_late(servers, client)
     finally:
         there.signal(signal.SIGCONT)
     for read in await asyncio.gather(*late):
-        assert read.asked > revoked.told + BOUND
+        assert read.asked > revoked.answered_at + BOUND
         assert read.answer is None or not read.answer.allowed, read
     await eventually(servers.ready, "all sidecars are ready again")
 
@@ -132,10 +134,10 @@ async def allowed(client: Client, node: Node, demand: Demand) -> bool:
     return (await answered(client, "warm", ANN, demand, at=node)).answer.allowed
 
 
-async def asked_until_past(client: Client, node: Node, moment: float) -> list[Read]:
-    """Ask a sidecar again and again until a moment is past, and it refuses."""
+async def asked_until_past(client: Client, node: Node, time: float) -> list[Read]:
+    """Ask a sidecar again and again until a time, and then until it refuses."""
     reads = [await client.ask("warm", ANN, FROM_MEMORY, at=node)]
-    while reads[-1].asked < moment:
+    while reads[-1].asked < time:
         await asyncio.sleep(0.01)
         reads.append(await client.ask("warm", ANN, FROM_MEMORY, at=node))
     return reads

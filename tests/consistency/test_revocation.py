@@ -1,4 +1,4 @@
-"""From which moment on no sidecar says yes any more: at once to who carries the token, past the bound to all."""
+"""When a revocation takes effect: immediately for requests with its token, within the bound for all others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.histories.record import Demand, Listing, Mode, Outcome, Page, Part,
 from support.histories.world import Switch, switches
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-TENANT = "gone"
+TENANT = "revoked"
 KINDS = {"grant": 0, "group": 5, "member": 6, "permission": 8, "resource": 9}
 """A switch of each kind: what is taken away is a grant, a place in a group, a membership, a permission, a document."""
 
@@ -32,7 +32,7 @@ def token_of(write: Write) -> Demand:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_no_sidecar_allows_with_the_token_of_a_revocation(servers, client, kind):
-    """Whatever was taken away, on whichever sidecar: with its token no Check allows it and no list tells it."""
+    """With the token of a revocation no Check allows, and no list has, what was revoked, on any sidecar."""
     switch = switches(TENANT)[KINDS[kind]]
     await settle(servers.nodes[0], [TENANT])
     await turned(client, TENANT, switch, on=False)
@@ -54,21 +54,21 @@ async def test_no_sidecar_allows_after_a_revocation_while_all_else_fails(servers
             await revoked_once(servers, client, switch)
     reads = [it for it in client.notes.operations if isinstance(it, Read)]
     for part in (None, *Part):
-        told = [read for read in reads if getattr(read.question, "part", None) is part]
-        assert any(allows(read, switch.question) for read in told), "nothing was ever allowed"
+        asked = [read for read in reads if getattr(read.question, "part", None) is part]
+        assert any(allows(read, switch.question) for read in asked), "nothing was ever allowed"
     assert any(read.answer is None for read in reads), "no fault was noticed"
 
 
 async def revoked_once(servers: Cluster, client: Client, switch: Switch) -> None:
-    """Grant, see it in force, revoke, and see that no sidecar allows any more."""
+    """Grant, see it applied, revoke, and see that no sidecar allows any more."""
     granted = await turned(client, TENANT, switch, on=True)
     if granted.revision:
         demand, ways = token_of(granted), questions(switch.question)
         await asyncio.gather(*(client.ask(TENANT, way, demand, at=it) for it in servers.nodes for way in ways))
     revoked = await turned(client, TENANT, switch, on=False)
     if revoked.outcome is not Outcome.ACKNOWLEDGED:
-        return  # an attempt before had done it: its moment and its token are not known
-    while (asked := monotonic()) < revoked.told + BOUND + 0.2:
+        return  # an earlier attempt did it: its time and its token are unknown
+    while (asked := monotonic()) < revoked.answered_at + BOUND + 0.2:
         way = client.random.choice(questions(switch.question))
         for sidecar in servers.nodes:
             with_token, without = await asyncio.gather(
@@ -76,7 +76,7 @@ async def revoked_once(servers: Cluster, client: Client, switch: Switch) -> None
                 client.ask(TENANT, way, Demand(), at=sidecar),
             )
             assert not allows(with_token, switch.question), with_token
-            if asked > revoked.told + BOUND:
+            if asked > revoked.answered_at + BOUND:
                 assert not allows(without, switch.question), without
         await asyncio.sleep(0.02)
 
@@ -87,7 +87,7 @@ def questions(question: Question) -> Sequence[Question | Listing]:
 
 
 def allows(read: Read, question: Question) -> bool:
-    """Return whether an answer says yes to a question: it does, or it is a list that tells what it is about."""
+    """Return whether an answer allows a question: as a decision, or as a list that has its ID."""
     if isinstance(read.answer, Page):
         return any(read.question.about(id_) == question for id_ in read.answer.ids)
     return read.answer is not None and read.answer.allowed

@@ -78,7 +78,7 @@ async def test_each_answer_belongs_to_one_pack(packs, way):
     async with cluster(lambda _: ("--policies", packs)) as servers:
         done = await run(servers, {old: STANDARD, new: NEW_RULES}, [[packs_exchanged]], seed=5, seconds=0)
     broken = done.broken()
-    assert not broken, done.told(broken)
+    assert not broken, done.report(broken)
     assert done.agreed
     assert digests(done) == {old, new}
     assert digests(done, after=exchanged[0]) == {new}
@@ -92,6 +92,6 @@ async def decides_by(node: Node, digest: str) -> bool:
 
 
 def digests(done: Run, *, after: float = 0.0) -> set[str]:
-    """Return by which packs questions were answered that were asked after a moment."""
+    """Return the digests of the packs that answered the questions asked after a time."""
     reads = [it for it in done.history.operations if isinstance(it, Read) and it.asked > after]
     return {read.answer.digest for read in reads if read.answer}

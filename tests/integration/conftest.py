@@ -17,7 +17,7 @@ _NUMBERS = count(1)
 def sidecar_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     flags: list[str] = ["--drain", "0"]
     if request.param == "postgresql":
-        # Made anew whenever the tests come back to this database, so each time by another name.
+        # Made again whenever the tests come back to this database, so each time by another name.
         server, name = request.getfixturevalue("postgres"), f"companies{next(_NUMBERS)}"
         asyncio.run(server.execute(f"CREATE DATABASE {name}"))
         flags += ["--database", server.address(name)]

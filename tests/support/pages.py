@@ -1,4 +1,4 @@
-"""A page of the documentation whose commands are run as they stand there."""
+"""A page of the documentation whose commands are run as written."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _steps(text: str) -> list[tuple[str, str]]:
 def _steady(output: str) -> list[str]:
     """Return the lines of an output without times, tokens, digests, and the blanks at their ends."""
     output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "…", output.strip())
-    told = r"^(  (?:revision|policy) +|To go on: --cursor |There are more: --page )\S+$"
-    output = re.sub(told, r"\1…", output, flags=re.MULTILINE)
+    varying = r"^(  (?:revision|policy) +|To go on: --cursor |There are more: --page )\S+$"
+    output = re.sub(varying, r"\1…", output, flags=re.MULTILINE)
     output = re.sub(r"(token=)\S+", r"\1…", output)
     return [line.rstrip() for line in output.splitlines()]

@@ -40,10 +40,10 @@ def test_the_store_is_measured(store: str, tmp_path: Path) -> None:
 def test_lists_are_measured(tmp_path: Path) -> None:
     """The script asks each list in tenants of both sizes, finds what there is to find, and tidies up."""
     lines = [line.split(" | ") for line in run("lists.py", TMPDIR=str(tmp_path)).splitlines()]
-    told = {line[0]: (line[1], line[4]) for line in lines if len(line) == 7}
-    assert told["| resources: allowed on three"] == ("3", "3")
-    assert told["| resources: allowed on none"] == ("0", "0")
-    assert told["| resources: none, and all are asked about"] == ("0", "0")
-    assert told["| subjects: three, by roles on the document, and the owner"] == ("4", "4")
-    assert told["| subjects: everyone, by a role on the tenant"] == ("50", "50")
+    reported = {line[0]: (line[1], line[4]) for line in lines if len(line) == 7}
+    assert reported["| resources: allowed on three"] == ("3", "3")
+    assert reported["| resources: allowed on none"] == ("0", "0")
+    assert reported["| resources: none, and all are asked about"] == ("0", "0")
+    assert reported["| subjects: three, by roles on the document, and the owner"] == ("4", "4")
+    assert reported["| subjects: everyone, by a role on the tenant"] == ("50", "50")
     assert list(tmp_path.iterdir()) == []

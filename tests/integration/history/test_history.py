@@ -37,14 +37,14 @@ async def listed(company, **query):
     return (await stub.ListChanges(pb.ListChangesRequest(parent=company.parent, **query))).changes
 
 
-def told(changes):
+def keys_of(changes):
     return [(one.change.entity, *one.change.key, one.change.HasField("after")) for one in changes]
 
 
 async def test_a_documents_history_shows_its_hand_over(company):
     """EF-10: who made the document, who owned it, and who owns it now, oldest first, with actor and time."""
     changes = await listed(company, resource="document:contract", oldest_first=True)
-    assert told(changes) == [
+    assert keys_of(changes) == [
         ("resource", "document:contract", True),
         ("grant", "owner", "document:contract", "member:uma", True),
         ("grant", "owner", "document:contract", "member:leo", True),
@@ -70,12 +70,12 @@ async def test_changes_are_asked_for_by_conditions(company, query, expected):
     """Every condition that is given must hold."""
     found = [
         tuple(part if part != f"tenant:{company.tenant}" else "tenant:T" for part in one)
-        for one in told(await listed(company, **query))
+        for one in keys_of(await listed(company, **query))
     ]
     assert found == expected
 
 
-async def test_who_did_it_is_told(company):
+async def test_the_actor_is_reported(company):
     """A member that invites is the actor of what that changed, and can be asked for."""
     await company.invite("eve", actor="member:ann")
     changes = await listed(company, actor="member:ann")
@@ -86,12 +86,12 @@ async def test_who_did_it_is_told(company):
 async def test_pages_add_up_and_belong_to_their_question(company):
     """Pages of any size give the whole in order; a token of another question is refused."""
     stub = HistoryServiceStub(company.channel)
-    whole = told(await listed(company, page_size=1000))
+    whole = keys_of(await listed(company, page_size=1000))
     found, token = [], ""
     while True:
         request = pb.ListChangesRequest(parent=company.parent, page_size=3, page_token=token)
         page = await stub.ListChanges(request)
-        found += told(page.changes)
+        found += keys_of(page.changes)
         if not page.next_page_token:
             break
         token = page.next_page_token
@@ -102,11 +102,11 @@ async def test_pages_add_up_and_belong_to_their_question(company):
 
 
 async def test_a_time_range_is_asked_for(company):
-    """From a change's own time on, it and all later ones are told; until that time, the earlier ones."""
+    """From a change's own time on, it and all later ones are listed; until that time, the earlier ones."""
     every = await listed(company, oldest_first=True)
-    moment = every[-1].time
-    assert told(await listed(company, start_time=moment, oldest_first=True)) == told(every[-2:])
-    assert told(await listed(company, end_time=moment, oldest_first=True)) == told(every[:-2])
+    time = every[-1].time
+    assert keys_of(await listed(company, start_time=time, oldest_first=True)) == keys_of(every[-2:])
+    assert keys_of(await listed(company, end_time=time, oldest_first=True)) == keys_of(every[:-2])
 
 
 async def test_every_wrong_condition_is_named_at_once(company):
@@ -119,8 +119,8 @@ async def test_every_wrong_condition_is_named_at_once(company):
         actor="a\nb",
         start_time=Timestamp(seconds=2**60),
     )
-    told = await refused(HistoryServiceStub(company.channel).ListChanges(asked), "INVALID_INPUT")
-    assert set(told.violations) == {"member", "resource", "kind", "actor", "start_time"}
+    keys_of = await refused(HistoryServiceStub(company.channel).ListChanges(asked), "INVALID_INPUT")
+    assert set(keys_of.violations) == {"member", "resource", "kind", "actor", "start_time"}
 
 
 async def test_a_tenant_that_never_was_is_not_found(company):
@@ -143,14 +143,14 @@ async def team_work(found):
     return company
 
 
-async def test_activity_is_told_by_team(found):
-    """MS-07: what members did while they stood in a team, or in one inside it, and nothing that they did elsewhere."""
+async def test_activity_is_listed_by_team(found):
+    """MS-07: what members did while they belonged to a team, or to one inside it, and nothing else of theirs."""
     company = await team_work(found)
     for group in ("sales", "emea"):
         changes = await listed(company, actor_group=group, oldest_first=True)
-        assert told(changes) == [("member", "eve", True), ("invitation", "eve", True)]
+        assert keys_of(changes) == [("member", "eve", True), ("invitation", "eve", True)]
         assert {one.actor for one in changes} == {"member:bob"}
-        assert told(await listed(company, actor_group=group, page_size=1)) == [("invitation", "eve", True)]
+        assert keys_of(await listed(company, actor_group=group, page_size=1)) == [("invitation", "eve", True)]
     assert await listed(company, actor_group="sales", member="ugo") == []
     assert await listed(company, actor_group="nobody") == []
     for group in ("*", " "):
@@ -177,8 +177,8 @@ async def test_the_pack_says_who_sees_the_activity_of_a_team(found):
                 await refused(call, "NOT_PERMITTED")
 
 
-async def test_why_a_quota_changed_is_told(found):
-    """MS-08: what was sent and what was set are told apart, for as long as there is a history."""
+async def test_the_cause_of_a_quota_change_is_reported(found):
+    """MS-08: the history distinguishes quota that was consumed, released and set."""
     company = await team_work(found)
     name = company.name("mia")
     await company.quotas.SetQuota(resource_pb2.SetQuotaRequest(name=name, quota=5))

@@ -50,7 +50,7 @@ async def export(facts, *tenants, **as_of):
     return (await facts.ExportFacts(pb.ExportFactsRequest(tenants=tenants, **as_of))).document
 
 
-def moment(at):
+def timestamp(at):
     found = Timestamp()
     found.FromDatetime(at)
     return found
@@ -65,7 +65,7 @@ async def test_each_revision_is_what_was_exported_then(found, written):
     seen = []
     for lines in written:
         revision, exported = await apply(facts, tenant, lines)
-        seen.append((revision, moment(datetime.now(UTC)), exported))
+        seen.append((revision, timestamp(datetime.now(UTC)), exported))
     for revision, at, exported in seen:
         assert await export(facts, tenant, at_revision=revision) == exported
         assert await export(facts, tenant, at_time=at) == exported
@@ -75,7 +75,7 @@ async def test_all_tenants_of_a_time_are_exported(found):
     """Without names, a past export holds the tenants that were there then, and no later one."""
     first = await found("standard")
     facts = FactsServiceStub(first.channel)
-    between = moment(datetime.now(UTC))
+    between = timestamp(datetime.now(UTC))
     second = await found("standard")
     document = await export(facts, at_time=between)
     assert f"\n  {first.tenant}:\n" in document
@@ -87,8 +87,8 @@ async def test_a_forged_revision_is_refused(found, token):
     """What this server never made is INVALID_ARGUMENT at `at_revision`."""
     company = await found("standard")
     call = FactsServiceStub(company.channel).ExportFacts
-    told = await refused(call(pb.ExportFactsRequest(tenants=[company.tenant], at_revision=token)), "INVALID_INPUT")
-    assert set(told.violations) == {"at_revision"}
+    refusal = await refused(call(pb.ExportFactsRequest(tenants=[company.tenant], at_revision=token)), "INVALID_INPUT")
+    assert set(refusal.violations) == {"at_revision"}
 
 
 async def test_a_revision_belongs_to_one_tenant(found):
@@ -98,8 +98,8 @@ async def test_a_revision_belongs_to_one_tenant(found):
     revision, _ = await apply(facts, company.tenant, "    pack: standard\n    members: {ann: {roles: [owner]}}")
     for tenants in ([other.tenant], [], [company.tenant, other.tenant]):
         asked = pb.ExportFactsRequest(tenants=tenants, at_revision=revision)
-        told = await refused(facts.ExportFacts(asked), "INVALID_INPUT")
-        assert set(told.violations) == {"at_revision"}
+        refusal = await refused(facts.ExportFacts(asked), "INVALID_INPUT")
+        assert set(refusal.violations) == {"at_revision"}
 
 
 async def test_times_without_an_answer_are_refused(found):
@@ -107,9 +107,9 @@ async def test_times_without_an_answer_are_refused(found):
     company = await found("standard")
     facts = FactsServiceStub(company.channel)
     for at, field in (
-        (moment(datetime.now(UTC) + timedelta(hours=1)), "at_time"),
+        (timestamp(datetime.now(UTC) + timedelta(hours=1)), "at_time"),
         (Timestamp(seconds=2**60), "at_time"),
-        (moment(datetime(2001, 1, 1, tzinfo=UTC)), "tenants[0]"),
+        (timestamp(datetime(2001, 1, 1, tzinfo=UTC)), "tenants[0]"),
     ):
         asked = pb.ExportFactsRequest(tenants=[company.tenant], at_time=at)
         assert set((await refused(facts.ExportFacts(asked), "INVALID_INPUT")).violations) == {field}

@@ -40,29 +40,29 @@ async def company(found) -> Company:
     return made
 
 
-def told(changes: Any) -> list[tuple[Any, ...]]:
+def keys_of(changes: Any) -> list[tuple[Any, ...]]:
     return [(one.change.entity, *one.change.key, one.change.HasField("after")) for one in changes]
 
 
-async def test_from_the_beginning_all_is_told_in_order(company):
-    """MS-02: a stream from the beginning tells exactly the history, the oldest first, and then that it caught up."""
+async def test_from_the_beginning_all_is_sent_in_order(company):
+    """MS-02: a stream from the beginning sends exactly the history, the oldest first, and then that it caught up."""
     async with watching(company.channel, parent=company.parent, from_beginning=True) as watch:
         assert watch.changes == await listed(company.channel, company.parent)
 
 
-async def test_from_now_only_what_comes_is_told(company):
-    """A stream without a start says at once that there is nothing, then tells each write when it is made."""
+async def test_from_now_only_new_changes_are_sent(company):
+    """A stream without a start immediately reports that it caught up, then sends each write when it is made."""
     async with watching(company.channel, parent=company.parent) as watch:
         assert not watch.changes
         await company.invite("eve", actor="member:ann")
         changes = await watch.until(2)
-        assert min(told(changes)) == ("invitation", "eve", True)
+        assert min(keys_of(changes)) == ("invitation", "eve", True)
         assert {one.actor for one in changes} == {"member:ann"}
         assert len({one.revision for one in changes}) == 1
 
 
 async def test_a_cursor_goes_on_without_loss_or_repetition(company):
-    """After a reconnect with its cursor a stream tells what was written meanwhile, all of it and nothing twice."""
+    """After a reconnect with its cursor a stream sends all that was written meanwhile, and nothing twice."""
     async with watching(company.channel, parent=company.parent, from_beginning=True) as watch:
         changes, cursor = watch.changes, watch.cursor
     for number in range(5):
@@ -72,8 +72,8 @@ async def test_a_cursor_goes_on_without_loss_or_repetition(company):
     assert changes == await listed(company.channel, company.parent)
 
 
-async def test_a_write_of_many_changes_is_told_whole(company):
-    """Revisions of hundreds of changes stand in one response each, from memory and from the store alike.
+async def test_a_write_of_many_changes_is_sent_whole(company):
+    """Revisions of hundreds of changes come in one response each, from memory and from the store alike.
 
     One longer than any page goes on in the next.
     """
@@ -123,7 +123,7 @@ async def test_conditions_are_those_of_the_list(company, parent):
 
 
 async def test_a_heartbeat_moves_the_cursor_over_what_is_left_out(company):
-    """A silent stream tells so again and again, and its cursor passes what its conditions leave out."""
+    """A stream without changes sends heartbeats, and its cursor passes the changes that its filter leaves out."""
     async with watching(company.channel, parent=company.parent, kind="group", heartbeat=1) as watch:
         before = watch.cursor
         await company.invite("eve")
@@ -136,16 +136,16 @@ async def test_a_heartbeat_moves_the_cursor_over_what_is_left_out(company):
         cursor = watch.cursor
     await company.apply(DOCUMENT.replace(SALES, ""))
     async with watching(company.channel, parent=company.parent, cursor=cursor) as watch:
-        assert ("group", "sales", False) in told(watch.changes)
+        assert ("group", "sales", False) in keys_of(watch.changes)
         assert all(not one.change.HasField("after") for one in watch.changes)
 
 
 async def test_a_stream_begins_at_a_time(company):
-    """From a change's own time on, it and all later ones are told; for all tenants alike."""
+    """From a change's own time on, it and all later ones are sent; for all tenants alike."""
     every = await listed(company.channel, company.parent)
-    moment = every[-1].time
+    time = every[-1].time
     for parent in (company.parent, "tenants/-"):
-        async with watching(company.channel, parent=parent, start_time=moment) as watch:
+        async with watching(company.channel, parent=parent, start_time=time) as watch:
             assert [one for one in watch.changes if one.tenant == company.parent] == every[-2:]
     async with watching(company.channel, parent=company.parent, start_time=Timestamp(seconds=1)) as watch:
         assert watch.changes == every
@@ -157,23 +157,23 @@ async def test_the_last_of_a_tenant_is_that_it_went(company):
         first = await company.tenants.DeleteTenant(DeleteTenantRequest(name=company.parent))
         confirmed = DeleteTenantRequest(name=company.parent, confirmation_token=first.confirmation_token)
         await company.tenants.DeleteTenant(confirmed)
-        assert told(await watch.until(1)) == [("tenant", False)]
+        assert keys_of(await watch.until(1)) == [("tenant", False)]
     async with watching(company.channel, parent=company.parent, from_beginning=True) as watch:
-        assert told(watch.changes)[-1] == ("tenant", False)
+        assert keys_of(watch.changes)[-1] == ("tenant", False)
 
 
-async def test_what_is_told_is_in_force(company):
-    """Who hears of a revocation and asks at once is not answered from before it."""
+async def test_a_change_that_was_sent_is_applied(company):
+    """A Check sent right after a stream reported a revocation is not answered from before it."""
     await company.apply(DOCUMENT)
     async with watching(company.channel, parent=company.parent, kind="grant") as watch:
         for _ in range(5):
-            told_before = len(watch.changes)
+            received = len(watch.changes)
             granted = asyncio.create_task(company.grant("viewer", "member:leo", on="document:contract"))
-            await watch.until(told_before + 1)
+            await watch.until(received + 1)
             assert (await company.check("leo", "view", "document:contract"))[0]
             await granted
             revoked = asyncio.create_task(company.revoke("viewer", "member:leo", on="document:contract"))
-            await watch.until(told_before + 2)
+            await watch.until(received + 2)
             assert not (await company.check("leo", "view", "document:contract"))[0]
             await revoked
 
@@ -207,7 +207,7 @@ async def test_a_token_of_another_kind_is_no_cursor(company):
 
 
 async def test_a_tenant_that_never_was_is_not_found(company):
-    """A misspelt tenant is told at once, and not watched in vain."""
+    """A tenant that does not exist is refused immediately."""
     await refused(Watch(company.channel, parent="tenants/never").end(), "NOT_FOUND")
 
 

@@ -46,7 +46,7 @@ async def address(tmp_path: Path):
 
 
 async def test_who_keeps_up_asks_the_store_nothing(address, reads):
-    """However many watch, what is written is told to each of them from what the sidecar's own look has found."""
+    """With any number of watchers, each is sent the changes that the sidecar's own poll has found."""
     async with grpc.aio.insecure_channel(address) as wire, AsyncExitStack() as stack:
         watched, other = await create(wire, "standard"), await create(wire, "standard")
         watches = [await stack.enter_async_context(watching(wire, parent=watched.parent)) for _ in range(WATCHERS)]

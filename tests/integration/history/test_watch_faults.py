@@ -52,7 +52,7 @@ def company_on(channel: grpc.aio.Channel, tenant: str) -> Company:
 
 
 async def test_nothing_is_lost_when_sidecars_are_killed(database, tmp_path):
-    """Through SIGKILLs amid writes, streams that go on from their last cursor tell the whole history, nothing twice."""
+    """Through SIGKILLs amid writes, streams that go on from their last cursor send the whole history, nothing twice."""
     tenant, cursor, changes = "", "", []
     for round_ in range(ROUNDS):
         with sidecar(tmp_path, "--database", database) as victim:
@@ -74,7 +74,7 @@ async def test_nothing_is_lost_when_sidecars_are_killed(database, tmp_path):
 
 
 async def _invite_on(company: Company, name: str) -> int:
-    """Invite members until the sidecar is gone; return how many were."""
+    """Invite members until the sidecar is killed; return how many were invited."""
     number = 0
     with suppress(grpc.aio.AioRpcError):
         while True:
@@ -94,9 +94,9 @@ async def test_a_stop_ends_streams_with_a_word(database):
                 ending = asyncio.create_task(failure(watch.end()))
                 async with asyncio.timeout(30):
                     await stack.aclose()
-                told = await ending
-    assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
-    assert told.retry is not None
+                refusal = await ending
+    assert (refusal.code, refusal.info.reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
+    assert refusal.retry is not None
     async with running(database) as wire:
         await company_on(wire, company.tenant).invite("eve")
         async with watching(wire, parent=company.parent, cursor=watch.cursor) as after:
@@ -107,9 +107,9 @@ async def test_only_so_many_may_watch(tmp_path):
     """One more than the setting allows is RESOURCE_EXHAUSTED, until another one hangs up."""
     async with running(f"sqlite:///{tmp_path}/facts.db", max_watchers=2) as wire, watching(wire):
         async with watching(wire):
-            told = await refused(Watch(wire).end(), "TOO_MANY_WATCHERS")
-            assert told.code is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert told.retry is not None
+            refusal = await refused(Watch(wire).end(), "TOO_MANY_WATCHERS")
+            assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert refusal.retry is not None
         async with asyncio.timeout(30):
             while not await _may_watch(wire):
                 pass
@@ -128,12 +128,12 @@ async def test_a_cursor_of_another_store_is_refused(tmp_path):
     async with running(f"sqlite:///{tmp_path}/one.db") as wire, watching(wire) as watch:
         cursor = watch.cursor
     async with running(f"sqlite:///{tmp_path}/two.db") as wire:
-        told = await refused(Watch(wire, cursor=cursor).end(), "INVALID_INPUT")
-        assert set(told.violations) == {"cursor"}
+        refusal = await refused(Watch(wire, cursor=cursor).end(), "INVALID_INPUT")
+        assert set(refusal.violations) == {"cursor"}
 
 
 async def test_a_store_that_was_taken_back_refuses_later_cursors(tmp_path):
-    """After a backup was restored and written on, a cursor from before is refused: what it stood for never was."""
+    """After a backup was restored and written on, a cursor from before is refused: the store has no such revision."""
     database, backup = tmp_path / "facts.db", tmp_path / "backup.db"
     cursors = {}
     async with running(f"sqlite:///{database}") as wire:
@@ -150,15 +150,15 @@ async def test_a_store_that_was_taken_back_refuses_later_cursors(tmp_path):
     async with running(f"sqlite:///{database}") as wire:
         await company_on(wire, company.tenant).invite("other")
         for name in ("undone", "ahead"):
-            told = await refused(Watch(wire, cursor=cursors[name]).end(), "INVALID_INPUT")
-            assert set(told.violations) == {"cursor"}
+            refusal = await refused(Watch(wire, cursor=cursors[name]).end(), "INVALID_INPUT")
+            assert set(refusal.violations) == {"cursor"}
         async with watching(wire, cursor=cursors["kept"]) as watch:
             assert {"other"} == {one.change.key[0] for one in watch.changes}
 
 
 @pytest.mark.parametrize("written_on", [0, 3])
 async def test_a_store_that_is_taken_back_under_a_stream_ends_it(tmp_path, written_on):
-    """A stream that has told what the store holds no more ends INVALID_ARGUMENT, instead of passing over what comes."""
+    """A stream that has sent what the store no longer has ends INVALID_ARGUMENT, and does not skip later changes."""
     database = tmp_path / "facts.db"
     async with running(f"sqlite:///{database}", poll_interval=0.1) as wire:
         company = await create(wire, "standard")
@@ -172,8 +172,8 @@ async def test_a_store_that_is_taken_back_under_a_stream_ends_it(tmp_path, writt
             for number in range(written_on):
                 await company.invite(f"m{number}")
             for ending in (watch, other):
-                told = await refused(ending.end(), "INVALID_INPUT")
-                assert set(told.violations) == {"cursor"}
+                refusal = await refused(ending.end(), "INVALID_INPUT")
+                assert set(refusal.violations) == {"cursor"}
 
 
 @pytest.fixture
@@ -187,8 +187,8 @@ async def pair(postgres: Any) -> Any:
         yield first, second
 
 
-async def test_what_one_sidecar_writes_is_told_and_in_force_on_the_other(pair):
-    """A stream on one sidecar tells what another wrote, in order; a Check there answers from no earlier state then."""
+async def test_what_one_sidecar_writes_is_sent_and_applied_by_the_other(pair):
+    """A stream on one sidecar sends what another wrote, in order; a Check there answers from no earlier state then."""
     here = await create(pair[0], "engagelab")
     there = replace(here, channel=pair[1])
     await here.join("bob")
@@ -204,7 +204,7 @@ async def test_what_one_sidecar_writes_is_told_and_in_force_on_the_other(pair):
 
 
 async def test_a_stream_moves_between_sidecars(pair):
-    """While both write, a stream that changes sides with its cursor tells all that both wrote, each once, in order."""
+    """While both write, a stream that changes sides with its cursor sends all that both wrote, each once, in order."""
     here = await create(pair[0], "standard")
     there = replace(here, channel=pair[1])
 
@@ -242,9 +242,9 @@ async def test_a_stream_outlives_a_short_silence_of_the_store_and_no_long_one(po
                 await inviting
                 assert len(await watch.until(2)) == 2
                 link.cut()
-                told = await failure(watch.end())
-                assert (told.code, told.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
-                assert told.retry is not None
+                refusal = await failure(watch.end())
+                assert (refusal.code, refusal.info.reason) == (grpc.StatusCode.UNAVAILABLE, "TOO_STALE")
+                assert refusal.retry is not None
             await refused(Watch(wire, cursor=watch.cursor).end(), "TOO_STALE")
             link.mend()
             async with asyncio.timeout(60):

@@ -1,7 +1,7 @@
 """The checker: which of the claims of docs/consistency.md does a history break?
 
-A pure function of what clients recorded and of the states that the feed tells afterwards. What is claimed of answers is
-claimed of Checks and of each page of a list alike.
+A pure function of what clients recorded and of the states that the feed reports afterwards. Claims about answers are
+about Checks and about each page of a list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from math import inf
 from typing import TypeAlias
 
 from support.histories.evidence import Evidence, History
-from support.histories.listed import ended_early, told_before
+from support.histories.listed import ended_early, last_id_before
 from support.histories.record import Answer, Listing, Mode, Operation, Outcome, Page, Read, Write
 from support.histories.timeline import State
 from support.histories.truth import UNKNOWN_TENANT
@@ -51,22 +51,26 @@ def every_answer_is_explained(evidence: Evidence) -> Found:
     for read, answer in _answered(evidence):
         floor, states = evidence.floor(read), evidence.timeline.states
         named = evidence.place(read)
-        if named >= floor and evidence.earliest[named] <= read.told and evidence.agrees(states[named], read, answer):
+        if (
+            named >= floor
+            and evidence.earliest[named] <= read.answered_at
+            and evidence.agrees(states[named], read, answer)
+        ):
             continue
-        there = [place for place in range(floor, len(states)) if evidence.earliest[place] <= read.told]
+        there = [place for place in range(floor, len(states)) if evidence.earliest[place] <= read.answered_at]
         if not any(evidence.agrees(states[place], read, answer) for place in there):
             yield read, f"none of the {len(there)} states from {floor} on gives this answer"
 
 
 def the_revision_is_the_one_that_decided(evidence: Evidence) -> Found:
-    """The state of the revision in the answer gives this answer, and was there when it was told."""
+    """The state of the revision in the answer gives this answer, and existed when the answer arrived."""
     for read, answer in _answered(evidence):
         place = evidence.place(read)
         if place < 0:
             yield read, "no such revision ever was"
         elif not evidence.agrees(evidence.timeline.states[place], read, answer):
             yield read, f"state {place} does not give this answer"
-        elif evidence.earliest[place] > read.told:
+        elif evidence.earliest[place] > read.answered_at:
             yield read, f"state {place} was not there yet"
 
 
@@ -82,22 +86,22 @@ def a_token_is_honoured(evidence: Evidence) -> Found:
     for read in evidence.reads:
         wanted, place = evidence.position(read.demand.token), evidence.place(read)
         if read.demand.mode is Mode.AT_LEAST_AS_FRESH and place < wanted:
-            yield read, f"state {place} is older than state {wanted}, which the token stands for"
+            yield read, f"state {place} is older than state {wanted}, which the token names"
 
 
 def a_token_holder_never_goes_back(evidence: Evidence) -> Found:
-    """Who carries the token that it was told last is never answered from an older state than before."""
+    """A client that sends the last token it received is never answered from an older state than before."""
     held: dict[str, tuple[str, int]] = {}
     for operation in sorted([*evidence.reads, *evidence.writes], key=lambda it: it.asked):
-        told = operation.answer if isinstance(operation, Read) else operation
-        if not told or not told.revision:
+        answer = operation.answer if isinstance(operation, Read) else operation
+        if not answer or not answer.revision:
             continue
         token, reached = held.get(operation.session, ("", 0))
-        place = evidence.position(told.revision)
+        place = evidence.position(answer.revision)
         carries = isinstance(operation, Read) and token and token in _carried(operation)
         if carries and place < reached:
             yield operation, f"state {place} after state {reached}"
-        held[operation.session] = told.revision, max(place, reached if carries else 0)
+        held[operation.session] = answer.revision, max(place, reached if carries else 0)
 
 
 def a_sidecar_never_goes_back(evidence: Evidence) -> Found:
@@ -106,17 +110,17 @@ def a_sidecar_never_goes_back(evidence: Evidence) -> Found:
     for read in evidence.reads:
         by_process[read.process].append(read)
     for reads in by_process.values():
-        reads.sort(key=lambda read: read.told)
-        moments = [read.told for read in reads]
+        reads.sort(key=lambda read: read.answered_at)
+        times = [read.answered_at for read in reads]
         reached = [*accumulate((evidence.place(read) for read in reads), max)]
         for read in reads:
-            before = bisect_left(moments, read.asked)
+            before = bisect_left(times, read.asked)
             if before and evidence.place(read) < reached[before - 1]:
                 yield read, f"state {evidence.place(read)} after state {reached[before - 1]}"
 
 
 def full_consistency_sees_what_was_acknowledged(evidence: Evidence) -> Found:
-    """A fully consistent answer reflects every state that anyone was told of before the question."""
+    """A fully consistent answer reflects every state that any client received an answer from before the question."""
     for read in evidence.reads:
         known, place = evidence.known_at(read.asked), evidence.place(read)
         if read.demand.mode is Mode.FULLY_CONSISTENT and place < known:
@@ -124,7 +128,7 @@ def full_consistency_sees_what_was_acknowledged(evidence: Evidence) -> Found:
 
 
 def no_answer_is_staler_than_the_bound(evidence: Evidence) -> Found:
-    """The state that answers was current at some moment within the bound before the question."""
+    """The state that answers was current at some time within the bound before the question."""
     for read in evidence.reads:
         bound = min(evidence.bound, inf if read.demand.bound is None else read.demand.bound)
         place = evidence.place(read)
@@ -144,24 +148,24 @@ def a_page_is_full_or_says_why_not(evidence: Evidence) -> Found:
     """A page is as long as asked for, or the last, or it says that it ended early; and then it is not the last."""
     for read, listing, page in _pages(evidence):
         if len(page.ids) > listing.size or (page.token and not page.partial and len(page.ids) < listing.size):
-            yield read, f"{len(page.ids)} are told, of {listing.size}"
+            yield read, f"{len(page.ids)} IDs, where the page size is {listing.size}"
         elif page.partial and not page.token:
             yield read, "it ended early, and nothing leads on"
 
 
 def nothing_is_lost_between_pages(evidence: Evidence) -> Found:
-    """What stands between the pages' last ID and the first of the next was denied to one of those that met there."""
+    """An ID that no page lists, between the last ID of one and the first of the next, was denied in a state of them."""
     for read, listing, page in _pages(evidence):
         early = [before for before, _ in ended_early(listing)]
         if early and (page.ids or not page.token):
             allowed = set.intersection(*(evidence.allowed(one) for one in (read, *early)))
-            lost = {id_ for id_ in allowed if id_ > told_before(listing) and not (page.ids and id_ >= page.ids[0])}
+            lost = {id_ for id_ in allowed if id_ > last_id_before(listing) and not (page.ids and id_ >= page.ids[0])}
             if lost:
                 yield read, f"{sorted(lost)} on none of {len(early) + 1} pages, and allowed by all of their states"
 
 
 def what_was_acknowledged_is_kept(evidence: Evidence) -> Found:
-    """The revision that a write was told is in the feed, and what the write was to bring about holds there."""
+    """The revision in the answer to a write is in the feed, and its state has the effect of the write."""
     for write in evidence.writes:
         if write.outcome is Outcome.ACKNOWLEDGED:
             place = evidence.position(write.revision)
@@ -214,7 +218,7 @@ def _pages(evidence: Evidence) -> Iterator[tuple[Read, Listing, Page]]:
 
 
 def _carried(read: Read) -> set[str]:
-    """Return the tokens that a read carries; that of a page stands for the revision of the page that told it."""
+    """Return the tokens that a read carries; a page token names the revision of the page before."""
     listing = read.question
     before = listing.before.answer if isinstance(listing, Listing) and listing.before else None
     return {read.demand.token, before.revision if before else ""}

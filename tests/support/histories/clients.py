@@ -1,4 +1,4 @@
-"""Clients that write and read on any sidecar, and record what they asked and were told."""
+"""Clients that write and read on any sidecar, and record the questions and the answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SIZES = (1, 1, 2, 50)
 """How many IDs a reader wants on a page, so that many lists have more than one."""
 _PAUSE = 0.1
 _ANSWERED = 20.0
-# What tells for sure that nothing was written.
+# After these codes it is certain that nothing was written.
 _REFUSALS = {
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.ALREADY_EXISTS,
@@ -48,7 +48,7 @@ class Reachable(Protocol):
 
 @dataclass
 class Notes:
-    """What all clients know together: what they recorded, the last tokens told, and the last switch turned."""
+    """What all clients know together: what they recorded, the last tokens received, and the last switch turned."""
 
     operations: list[Operation] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Notes:
 
 @dataclass
 class Client:
-    """One client: it waits for each answer before it goes on, and carries the last token that it was told."""
+    """One client: it waits for each answer before it goes on, and sends the last token it received."""
 
     name: str
     sidecars: Sequence[Reachable]
@@ -84,7 +84,7 @@ class Client:
             )
             self.notes.operations.append(write)
         if revision:
-            self._told(tenant, revision)
+            self._remember(tenant, revision)
             self.notes.turned[tenant] = switch
         return write
 
@@ -104,7 +104,7 @@ class Client:
         )
         self.notes.operations.append(read)
         if answer is not None and answer.revision:
-            self._told(tenant, answer.revision)
+            self._remember(tenant, answer.revision)
         return read
 
     def question(self, tenant: str) -> Question:
@@ -118,14 +118,14 @@ class Client:
         return Listing.of(question, self.random.choice([*Part]), self.random.choice(SIZES))
 
     def demand(self, tenant: str) -> Demand:
-        """Choose how fresh the next answer must be: a token is this client's own, or what another was told last."""
+        """Choose how fresh the next answer must be: a token is the last of this client or of any client."""
         mode = self.random.choice([*Mode])
         if mode is Mode.AT_LEAST_AS_FRESH:
             tokens = [held[tenant] for held in (self.held, self.notes.tokens) if tenant in held]
             return Demand(mode, token=self.random.choice(tokens)) if tokens else Demand()
         return Demand(mode, bound=OWN_BOUND if mode is Mode.MAX_STALENESS else None)
 
-    def _told(self, tenant: str, token: str) -> None:
+    def _remember(self, tenant: str, token: str) -> None:
         self.held[tenant] = self.notes.tokens[tenant] = token
 
 
@@ -174,7 +174,7 @@ async def watch_on(client: Client, tenants: Sequence[str]) -> None:
 
 
 async def look(client: Client, tenant: str, demand: Demand) -> Read:
-    """Ask a question, or for a list until its last page or one that is not told; return what was told last."""
+    """Ask a question, or for a list page by page until the last page or a failure; return the last read."""
     if client.random.random() < 0.5:
         return await client.ask(tenant, client.question(tenant), demand)
     listing = client.listing(tenant)
@@ -196,8 +196,8 @@ async def settle(sidecar: Reachable, tenants: Sequence[str], document: str = FAC
     return settled
 
 
-async def told_timeline(sidecar: Reachable, tenant: str, settled: str) -> Timeline:
-    """Return the states of a tenant as a sidecar's history tells them."""
+async def read_timeline(sidecar: Reachable, tenant: str, settled: str) -> Timeline:
+    """Return the states of a tenant from a sidecar's history."""
     found: list[changes.RecordedChange] = []
     request = changes.ListChangesRequest(parent=f"tenants/{tenant}", page_size=1000, oldest_first=True)
     while True:

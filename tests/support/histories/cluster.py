@@ -36,7 +36,7 @@ _ENDLESS = 3600.0
 
 @dataclass
 class Node:
-    """One sidecar: where it stands, its links to the servers, and its process, if there is one."""
+    """One sidecar: its address, its links to the servers, and its process, if there is one."""
 
     name: str
     directory: Path

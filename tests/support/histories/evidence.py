@@ -1,7 +1,7 @@
-"""What a history says of one tenant: what clients were told, and between which moments each state came into being.
+"""What a history shows of one tenant: its reads and writes, and the earliest and latest time each state can have begun.
 
-That is known from both ends: not before a write that can have made it was asked for, and not after anyone was told its
-revision or a later one.
+A state begins after the request of a write that can have made it, and before the first answer that names its revision
+or a later one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from support.histories.truth import UNKNOWN_TENANT, Rules
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All that is known of a run; `truths` tells what is right by each policy digest, `bound` is the servers' own."""
+    """The record of a run: `truths` holds the rules by policy digest, `bound` is the staleness bound of the servers."""
 
     operations: Sequence[Operation]
     timelines: Mapping[str, Timeline]
@@ -30,7 +30,7 @@ class History:
 
 
 class Evidence:
-    """What a history says of one tenant: `earliest` and `latest` are when each state can have come into being."""
+    """What a history says of one tenant: `earliest` and `latest` are the times each state can have begun."""
 
     def __init__(self, timeline: Timeline, reads: Sequence[Read], writes: Sequence[Write], history: History) -> None:
         self.timeline = timeline
@@ -43,19 +43,19 @@ class Evidence:
         for write in writes:
             self._by_entry[write.effect.entry].append(write)
         self.earliest = list(accumulate(map(self._asked_for, range(len(timeline.states))), max))
-        self.latest = list(reversed([*accumulate(reversed(self._told()), min)]))
+        self.latest = list(reversed([*accumulate(reversed(self._latest_times()), min)]))
 
     def position(self, revision: str) -> int:
         """Return the place of a revision; -1 of one that never was."""
         return self.timeline.positions.get(revision, -1)
 
     def place(self, read: Read) -> int:
-        """Return the place of the revision that a read was told, -1 where there is none."""
+        """Return the place of the revision in the answer to a read, -1 where there is none."""
         return self.position(read.answer.revision) if read.answer else -1
 
-    def known_at(self, moment: float) -> int:
-        """Return the place of the newest state that was surely there before a moment."""
-        return max(0, bisect_left(self.latest, moment) - 1)
+    def known_at(self, time: float) -> int:
+        """Return the place of the newest state that was surely current before a time."""
+        return max(0, bisect_left(self.latest, time) - 1)
 
     def floor(self, read: Read) -> int:
         """Return the place of the oldest state that may answer a read."""
@@ -83,7 +83,7 @@ class Evidence:
         return rules(state, read.question) == verdict
 
     def allowed(self, read: Read) -> set[str]:
-        """Return what a list has to tell by the rules and in the state that a page of it names, wherever it begins."""
+        """Return all IDs that are allowed by the rules and in the state that a page names, on any page."""
         place, rules = self.place(read), self.truths.get(read.answer.digest)
         return set(allowed_in(self.timeline.states[place], read.question, rules)) if rules and place >= 0 else set()
 
@@ -92,21 +92,21 @@ class Evidence:
         state = self.timeline.states[place]
         for entry in state.touched if place > self.settled else ():
             for write in self._by_entry[entry]:
-                told = write.outcome is Outcome.ACKNOWLEDGED and write.revision == state.revision
-                if (told or write.outcome is Outcome.UNKNOWN) and state.made_by(write.effect):
+                acknowledged = write.outcome is Outcome.ACKNOWLEDGED and write.revision == state.revision
+                if (acknowledged or write.outcome is Outcome.UNKNOWN) and state.made_by(write.effect):
                     yield write
 
     def _asked_for(self, place: int) -> float:
         return min((write.asked for write in self.makers(place)), default=-inf)
 
-    def _told(self) -> list[float]:
-        told = [-inf, *[inf] * (len(self.timeline.states) - 1)]
-        tellers: Iterable[tuple[str, float]] = [
-            *((write.revision, write.told) for write in self.writes if write.outcome is Outcome.ACKNOWLEDGED),
-            *((read.answer.revision, read.told) for read in self.reads if read.answer),
+    def _latest_times(self) -> list[float]:
+        latest = [-inf, *[inf] * (len(self.timeline.states) - 1)]
+        answers: Iterable[tuple[str, float]] = [
+            *((write.revision, write.answered_at) for write in self.writes if write.outcome is Outcome.ACKNOWLEDGED),
+            *((read.answer.revision, read.answered_at) for read in self.reads if read.answer),
         ]
-        for revision, moment in tellers:
+        for revision, time in answers:
             place = self.position(revision)
             if place > 0:
-                told[place] = min(told[place], moment)
-        return told
+                latest[place] = min(latest[place], time)
+        return latest

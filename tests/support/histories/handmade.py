@@ -90,7 +90,7 @@ FIRST = listed("r2", 1.6, "d0", size=1, token="1")
 SECOND = listed("r2", 1.62, "d1", size=1, token="2", before=FIRST)
 EARLY = listed("r2", 1.66, "d0", token="1", partial=True)
 EARLIER = listed("r2", 1.68, token="2", partial=True, before=EARLY)
-# The page that is from before the grant may have gone on behind d1, which was denied there.
+# The page before is from before the grant: it may have ended after d1, which was denied then.
 DENIED = listed("r1", 1.3, "d0", token="1", partial=True, process="four")
 SKIPPED = listed("r2", 1.5, token="2", partial=True, process="four", before=DENIED)
 LISTS = (

@@ -1,4 +1,4 @@
-"""What a page of a list says: whether each is allowed that stands from where the page begins to where it ends."""
+"""What a page of a list says: of each ID between its begin and its end, whether it is allowed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def is_right(listing: Listing, page: Page, state: State, rules: Rules) -> bool:
 
 
 def allowed_in(state: State, listing: Listing, rules: Rules) -> list[str]:
-    """Return the IDs of all that may stand for the part that a list leaves open, in order."""
+    """Return the IDs that are allowed for the part that a list leaves open, in order."""
     return [id_ for id_ in sorted(rules.candidates(state, listing)) if rules(state, listing.about(id_)) == ALLOWED]
 
 
-def told_before(listing: Listing) -> str:
+def last_id_before(listing: Listing) -> str:
     """Return the last ID on the pages before, "" where there is none."""
     return next((page.ids[-1] for _, page in _before(listing) if page.ids), "")
 
 
 def ended_early(listing: Listing) -> Iterator[tuple[Read, Page]]:
-    """Yield the pages before that may have gone on behind the last ID told, how far only the sidecar knows."""
+    """Yield the pages before that may have ended after their last ID; how far after, only the sidecar knows."""
     for read, page in _before(listing):
         if page.partial:
             yield read, page
@@ -47,8 +47,8 @@ def _before(listing: Listing) -> Iterator[tuple[Read, Page]]:
 
 def _says(listing: Listing, page: Page, id_: str) -> bool:
     """Return whether a page says of an ID that it is allowed, or that it is not."""
-    told = told_before(listing)
+    last = last_id_before(listing)
     # Where the page before ended early, this one begins nobody knows where, but not behind its own first ID.
     begun = not any(ended_early(listing)) or (page.ids and id_ >= page.ids[0])
-    ended = page.token and id_ > (page.ids[-1] if page.ids else told)
-    return bool(id_ > told and begun and not ended)
+    ended = page.token and id_ > (page.ids[-1] if page.ids else last)
+    return bool(id_ > last and begun and not ended)

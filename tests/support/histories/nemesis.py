@@ -39,7 +39,7 @@ async def database_crashes(cluster: Cluster, _: Random) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def database_paused(cluster: Cluster, _: Random) -> AsyncIterator[None]:
-    """PostgreSQL stands still, its connections open."""
+    """PostgreSQL is paused, with its connections open."""
     cluster.postgres.pause()
     try:
         yield
@@ -105,7 +105,7 @@ async def one_hears_late(cluster: Cluster, random: Random) -> AsyncIterator[None
 
 @asynccontextmanager
 async def one_paused(cluster: Cluster, random: Random) -> AsyncIterator[None]:
-    """One sidecar stands still, as a machine that is moved does."""
+    """One sidecar is paused, as on a virtual machine that is migrated."""
     node = random.choice(cluster.nodes)
     node.signal(signal.SIGSTOP)
     try:
@@ -137,7 +137,7 @@ async def redis_lost(cluster: Cluster, _: Random) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_paused(cluster: Cluster, _: Random) -> AsyncIterator[None]:
-    """Redis stands still, its connections open."""
+    """Redis is paused, with its connections open."""
     cluster.valkey.pause()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What clients did and were told: the history that the claims are checked against.
+"""What clients asked and what they were answered: the history that the claims are checked against.
 
 Times are seconds of one monotonic clock, that of the process which all clients run in.
 """
@@ -43,7 +43,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What may stand for the part of a question that is empty? Told in pages; `before` read the one before this."""
+    """A page of the values that are allowed for the empty part of a question; `before` read the page before."""
 
     question: Question
     part: Part
@@ -52,11 +52,11 @@ class Listing:
 
     @classmethod
     def of(cls, question: Question, part: Part, size: int = 50) -> Listing:
-        """Return the first page of all that may stand for a part of a question."""
+        """Return the first page of the list of all values that are allowed for a part of a question."""
         return cls(cls(question, part).about(""), part, size)
 
     def about(self, id_: str) -> Question:
-        """Return the question about one that may stand there."""
+        """Return the question with an ID as its empty part."""
         value = f"{self.type}:{id_}" if self.part is Part.RESOURCE else id_
         return replace(self.question, **{self.part: value})
 
@@ -106,7 +106,7 @@ class Page:
 class Read:
     """A question, and its answer or why there was none; `process` is the sidecar's, another after each start.
 
-    What is told of a list is a page.
+    The answer to a list is a page.
     """
 
     session: str
@@ -114,7 +114,7 @@ class Read:
     tenant: str
     question: Question | Listing
     asked: float
-    told: float
+    answered_at: float
     demand: Demand = field(default_factory=Demand)
     answer: Answer | Page | None = None
     failure: str = ""
@@ -130,7 +130,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a write is to bring about: the stored thing as it is then, None where it is to be gone.
+    """What a write is to bring about: the stored thing as it is then, None where it is to be removed.
 
     Of a thing that is there, only the fields that are named here count.
     """
@@ -155,7 +155,7 @@ class Write:
     tenant: str
     effect: Effect
     asked: float
-    told: float
+    answered_at: float
     outcome: Outcome
     revision: str = ""
     failure: str = ""

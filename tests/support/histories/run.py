@@ -15,8 +15,8 @@ from support.histories.clients import (
     answered,
     eventually,
     read_on,
+    read_timeline,
     settle,
-    told_timeline,
     watch_on,
     write_on,
 )
@@ -45,7 +45,7 @@ class Run:
         """Return the claims that do not hold."""
         return broken_claims(self.history)
 
-    def told(self, broken: Sequence[Broken]) -> str:
+    def report(self, broken: Sequence[Broken]) -> str:
         """Return what a reader needs to follow the first faults found: the seed, the faults, the operations around."""
         lines = [f"SIDEGATE_HISTORY_SEED={self.seed}", *(f"{at:.3f} {what}" for at, what in self.schedule)]
         for one in broken[:5]:
@@ -73,7 +73,7 @@ async def run(
         await asyncio.gather(*clients, return_exceptions=True)
     await eventually(cluster.ready, "all sidecars are ready again")
     agreed = await _agreed(Client("last", cluster.nodes, notes, random))
-    timelines = {tenant: await told_timeline(cluster.nodes[0], tenant, settled[tenant]) for tenant in TENANTS}
+    timelines = {tenant: await read_timeline(cluster.nodes[0], tenant, settled[tenant]) for tenant in TENANTS}
     return Run(seed, schedule, History(notes.operations, timelines, truths, BOUND), agreed)
 
 

@@ -1,4 +1,4 @@
-"""The states that a tenant went through, as the feed of its changes tells them."""
+"""The states that a tenant went through, read from the feed of its changes."""
 
 from __future__ import annotations
 

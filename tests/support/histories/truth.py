@@ -1,4 +1,4 @@
-"""What is right in a state, told without the engine: a page of plain lookups, for the few rules that histories use."""
+"""What is right in a state, decided without the engine: plain lookups for the few rules that histories use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Rules:
         return ALLOWED if any(self._allows(state, question, holder) for holder in holders) else NO_RULE
 
     def candidates(self, state: State, listing: Listing) -> Collection[str]:
-        """Return the IDs of all that is there, and may stand for the part that a list leaves open."""
+        """Return the IDs that exist in a state and are possible values for the part that a list leaves open."""
         match listing.part:
             case Part.ACTION:
                 named = frozenset().union(*self.on_tenant.values(), *self.on_resource.values())

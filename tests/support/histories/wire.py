@@ -12,7 +12,7 @@ from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from support.histories.record import Answer, Demand, Listing, Mode, Page, Part, Question
 
-# Of each part that a list may leave open: the RPC, its request, and where the answer has what stands there.
+# For each part that a list may leave open: the RPC, its request, the repeated field of the response, and its ID field.
 _LISTS: Mapping[Part, tuple[str, type[Any], str, str]] = {
     Part.SUBJECT: ("ListSubjects", authz.ListSubjectsRequest, "subjects", "id"),
     Part.ACTION: ("ListActions", authz.ListActionsRequest, "actions", "action"),
@@ -23,20 +23,20 @@ _LISTS: Mapping[Part, tuple[str, type[Any], str, str]] = {
 async def asked_of(
     channel: grpc.aio.Channel, tenant: str, question: Question | Listing, demand: Demand, *, patience: float
 ) -> Answer | Page:
-    """Ask a sidecar, and return what it tells.
+    """Ask a sidecar, and return its answer.
 
     Raises:
-        grpc.aio.AioRpcError: it tells nothing.
+        grpc.aio.AioRpcError: it did not answer.
     """
     stub = AuthorizationServiceStub(channel)
     if isinstance(question, Question):
-        told = await stub.Check(check_request(tenant, question, demand), timeout=patience)
-        return Answer(told.decision == authz.DECISION_ALLOW, told.reason, told.revision, told.policy_digest)
+        answer = await stub.Check(check_request(tenant, question, demand), timeout=patience)
+        return Answer(answer.decision == authz.DECISION_ALLOW, answer.reason, answer.revision, answer.policy_digest)
     method, _, items, name = _LISTS[question.part]
-    told = await getattr(stub, method)(list_request(tenant, question, demand), timeout=patience)
-    ids, outcome = tuple(getattr(item, name) for item in getattr(told, items)), told.outcome
+    answer = await getattr(stub, method)(list_request(tenant, question, demand), timeout=patience)
+    ids, outcome = tuple(getattr(item, name) for item in getattr(answer, items)), answer.outcome
     partial = outcome.partial != authz.PARTIAL_REASON_UNSPECIFIED
-    return Page(ids, outcome.reason, outcome.revision, outcome.policy_digest, told.next_page_token, partial)
+    return Page(ids, outcome.reason, outcome.revision, outcome.policy_digest, answer.next_page_token, partial)
 
 
 def check_request(tenant: str, question: Question, demand: Demand) -> authz.CheckRequest:

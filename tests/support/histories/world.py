@@ -47,7 +47,7 @@ tenants:
       - {{role: viewer, on: document:d1, to: member:fay}}
 """
 OWNER = Question("ann", "view", "document:d1")
-"""A question that no switch decides; of the lists that go with it each has something to tell."""
+"""A question that no switch decides; each of its lists has an ID."""
 ON_DOCUMENTS = ("view", "edit", "comment", "sign", "share", "delete", "download_pdf", "download_csv")
 ON_MEMBERS = ("invite", "list", "view", "update", "assign_role", "activate", "deactivate", "remove")
 STANDARD = Rules(

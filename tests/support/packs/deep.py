@@ -8,7 +8,7 @@ from support.packs.packs import MODEL, write_pack
 
 SCHEMA = """\
 name: deep
-description: A document stands in a template, a folder, a cabinet and a group.
+description: A document is in a template, a folder, a cabinet and a group.
 settings:
   require_mfa: {type: boolean}
 roles:
@@ -38,10 +38,10 @@ resources:
 rules:
   DP-01: {text: Chiefs may do everything.}
   DP-02: {text: Clerks view what is open.}
-  DP-03: {text: Keepers work on what stands in theirs.}
-  DP-04: {text: Readers view what stands in theirs.}
+  DP-03: {text: Keepers work on what their containers hold.}
+  DP-04: {text: Readers view what their containers hold.}
   DP-05: {text: Roles of the tenant's own allow what they were given., enforced_by: [rules, store]}
-  DP-06: {text: Who belongs to a group sees what stands in it.}
+  DP-06: {text: Members of a group see what is in it.}
   DP-07: {text: Everyone keeps a desk.}
   DP-08: {text: Everyone finds what is open.}
   DP-09: {text: Nobody signs without a second factor., reason: mfa_required}

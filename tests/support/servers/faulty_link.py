@@ -16,7 +16,7 @@ Place: TypeAlias = Path | tuple[str, int]
 
 @dataclass
 class FaultyLink:
-    """Passes everything on until it is told otherwise."""
+    """A proxy between a client and a server that forwards everything, until a method makes it fail."""
 
     server: Place
     place: Place | None = None
@@ -39,11 +39,11 @@ class FaultyLink:
         self._answers.clear()
 
     def slow(self, seconds: float) -> None:
-        """Pass each piece on so much later."""
+        """Delay each piece by a number of seconds."""
         self._delay = seconds
 
     def cut(self) -> None:
-        """Hang up on everyone, and on whoever comes."""
+        """Close all connections, and each new one."""
         self._cut = True
         for writer in self._writers:
             writer.transport.abort()
@@ -74,7 +74,7 @@ class FaultyLink:
             answer.close()
 
     async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, passes: asyncio.Event) -> None:
-        with suppress(ConnectionError):  # whoever hung up first
+        with suppress(ConnectionError):  # either side may close first
             while data := await source.read(65_536):
                 if self._delay:
                     await asyncio.sleep(self._delay)

@@ -107,7 +107,7 @@ class PostgresServer:
             await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def address(self, database: str, *, user: str = "postgres") -> str:
-        """Return the address of a database, for a user that may stand with a password."""
+        """Return the address of a database, for a user, who may be given as `user:password`."""
         return f"postgresql://{user}@/{database}?host={quote(str(self.directory), safe='')}"
 
     async def execute(self, statement: str, *, database: str = "postgres") -> None:

@@ -25,7 +25,7 @@ _SLOTS = 16_384
 
 @dataclass(slots=True)
 class ValkeyServer:
-    """A server of one's own on a port of 127.0.0.1, that can be killed, paused and started anew, then empty.
+    """A private server on a port of 127.0.0.1 that can be killed, paused and started again; after a kill it is empty.
 
     `lines` are lines of its configuration; where they name a `tls-port`, the plain one is closed.
     """
@@ -63,7 +63,7 @@ class ValkeyServer:
         eventually(self._listens, lambda: f"Valkey did not start: {(self.directory / f'{self.port}.log').read_text()}")
 
     def kill(self) -> None:
-        """End it at once, as a lost machine would; what it held is gone."""
+        """Kill the process; its data is lost."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(_PATIENCE)
@@ -155,12 +155,12 @@ def _servers() -> Iterator[Callable[..., ValkeyServer]]:
 
 
 def _knows(node: ValkeyServer, count: int) -> bool:
-    told = _told(node, "CLUSTER", "INFO")
-    return told["cluster_state"] == "ok" and told["cluster_known_nodes"] == str(count)
+    info = _info(node, "CLUSTER", "INFO")
+    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(count)
 
 
 def _replicates(node: ValkeyServer) -> bool:
-    return _told(node, "INFO", "replication").get("master_link_status") == "up"
+    return _info(node, "INFO", "replication").get("master_link_status") == "up"
 
 
 def _sees_replica(sentinel: ValkeyServer, name: str) -> bool:
@@ -168,7 +168,7 @@ def _sees_replica(sentinel: ValkeyServer, name: str) -> bool:
     return isinstance(found, list) and [replica[b"flags"] for replica in found] == [b"slave"]
 
 
-def _told(node: ValkeyServer, *words: str) -> dict[str, str]:
+def _info(node: ValkeyServer, *words: str) -> dict[str, str]:
     """Return the lines `name:value` of an answer, which the library has parsed of some commands."""
     answer = node.execute(*words)
     if isinstance(answer, dict):

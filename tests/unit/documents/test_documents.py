@@ -42,7 +42,7 @@ def test_every_value_knows_its_line() -> None:
 
 
 def test_a_part_keeps_the_lines_of_its_file() -> None:
-    """What stands under a key is a document whose faults still name the file's own lines."""
+    """The value of a key is a document whose errors still name the lines of the file."""
     part = parse_document("a: 1\nb:\n  c: 2\n", "x.yaml").part("b")
 
     assert part.value == {"c": 2}
@@ -103,7 +103,7 @@ def test_what_is_not_plain_yaml_is_refused_with_its_line(text: str, fault: str) 
 
 
 def test_all_faults_of_a_document_come_in_order_with_what_would_be_right() -> None:
-    """Unknown keys, missing keys, wrong types and values are each told once, on their line."""
+    """Unknown keys, missing keys, wrong types and values are each reported once, on their line."""
     text = "pack: small\nfacts: 3\nchekcs: []\nextra: 1\nchecks:\n  - {tenant: 1, expect: maybe, resource: x}\n"
 
     assert [str(fault) for fault in check_schema(parse_document(text, "t.yaml"), "policy-test")] == [
@@ -122,7 +122,7 @@ def test_all_faults_of_a_document_come_in_order_with_what_would_be_right() -> No
 
 
 def test_a_document_that_is_no_mapping_is_one_fault() -> None:
-    """An empty file and a list are told as what they are."""
+    """An empty file and a list are reported as what they are."""
     for text, shown in (("", "null"), ("- 1", "[1]")):
         (fault,) = check_schema(parse_document(text, "t.yaml"), "policy-test")
         assert str(fault) == f"t.yaml:1: `{shown}` is not right: expected a mapping"
@@ -154,7 +154,7 @@ def test_packaged_schemas_say_what_editors_show(schema: str) -> None:
 
 
 def test_the_nearest_word_is_offered() -> None:
-    """A typo gets one suggestion, a stranger all that is known, and nothing known says so."""
+    """A typo gets one suggestion, an unknown name the list of known ones, and an empty list says so."""
     assert nearest("amdin", {"admin", "owner"}) == "did you mean `admin`?"
     assert nearest("x", {"b", "a"}) == "expected one of `a`, `b`"
     assert nearest("x", ()) == "there is none"

@@ -1,4 +1,4 @@
-"""Addresses of Redis: the three ways its servers stand together, and what such an address says."""
+"""Addresses of Redis: single server, cluster and Sentinel, and what such an address says."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ def test_what_is_no_address_is_refused(text):
         redis_address(text)
 
 
-def test_a_password_does_not_stand_in_an_address_as_it_is_printed():
+def test_a_printed_address_does_not_contain_a_password():
     """What is printed for debugging may end in a log."""
     assert "hush" not in repr(redis_address("redis+sentinel://u:hush@a/m?sentinel_password=hush"))
