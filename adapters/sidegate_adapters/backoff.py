@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 def growing_pauses(first: float, longest: float) -> Iterator[float]:
-    """Yield seconds that double up to the longest, each shortened by chance so that many don't come back at once."""
+    """Yield seconds that double up to the longest, each shortened at random so that clients spread their retries."""
     pause = first
     while True:
         yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it

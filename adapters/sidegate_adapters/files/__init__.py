@@ -1,1 +1,1 @@
-"""What a sidecar keeps in files of its own."""
+"""Files that a sidecar stores for itself."""

@@ -23,7 +23,7 @@ _OTHERS_WRITE: Final = 0o022
 
 
 class SealedDirectory:
-    """A `SealedFiles` in a directory; each file is written beside its place and moved there whole."""
+    """A `SealedFiles` in a directory; each file is written under a temporary name and then renamed."""
 
     def __init__(self, directory: Path, key: bytes) -> None:
         self._directory = directory
@@ -33,7 +33,7 @@ class SealedDirectory:
         return f"SealedDirectory({str(self._directory)!r})"
 
     async def put(self, name: str, content: bytes) -> None:
-        """Keep something by a name.
+        """Store a content under a name.
 
         Raises:
             OSError: it can't be written.
@@ -41,11 +41,11 @@ class SealedDirectory:
         await asyncio.to_thread(self._put, name, content)
 
     async def get(self, name: str) -> bytes | None:
-        """Return what is kept by a name; None where nothing is, or nothing that this sidecar wrote."""
+        """Return the content stored under a name; None if there is none, or none that this sidecar wrote."""
         return await asyncio.to_thread(self._get, name)
 
     async def keep_only(self, names: Collection[str]) -> None:
-        """Remove all that is kept by other names."""
+        """Delete the files of all other names."""
         await asyncio.to_thread(self._keep_only, names)
 
     def _put(self, name: str, content: bytes) -> None:
@@ -103,14 +103,14 @@ def _own_key(path: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, whole or not at all, also where the machine stops meanwhile."""
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    """Write a file that only its owner can read, completely or not at all, also if the machine stops meanwhile."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""A circuit breaker: what fails again and again is left alone for a while, then tried by one."""
+"""A circuit breaker: after repeated failures no command is sent for a while, then one is sent as a test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_PAUSE: Final = 10.0
 
 
 class State(StrEnum):
-    """Whether the other side is asked."""
+    """Whether commands are sent."""
 
     CLOSED = "closed"  # always
     OPEN = "open"  # not at all
@@ -60,7 +60,7 @@ class Breaker:
             self._enter(State.CLOSED)
 
     def failed(self) -> None:
-        """Note a failure, or an answer too late."""
+        """Record a failure, or an answer that came too late."""
         self._failures += 1
         if self.state is State.HALF_OPEN or (self.state is State.CLOSED and self._failures >= FAILURES_IN_A_ROW):
             # Between half the pause and the whole, so that sidecars don't all try at once.

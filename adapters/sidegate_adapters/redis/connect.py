@@ -53,7 +53,7 @@ def connect(
     options = _options(address, certificates or Certificates(), patience)
     if address.kind is RedisKind.CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
-        # Without full coverage, what the nodes that are left hold can still be had.
+        # Without full coverage, the keys of the remaining nodes can still be read.
         return RedisCluster(
             startup_nodes=nodes,
             retry=_once(),
@@ -85,7 +85,7 @@ async def disconnect(client: Client) -> None:
 
 
 async def rediscover(client: Client) -> None:
-    """Let a cluster's nodes be asked with the next command which of them holds what; commands under way may fail.
+    """Make the next command read a cluster's slots from its nodes again; commands in progress may fail.
 
     The library does so by itself after a single command that failed, and not after a pipeline.
     """

@@ -1,4 +1,4 @@
-"""Hints over Redis Pub/Sub, for stores that give none of their own."""
+"""Hints over Redis Pub/Sub, for stores without hints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sidegate_adapters.backoff import growing_pauses
 from sidegate_adapters.redis.connect import FAILURES, Client, disconnect
 
 _QUIET_SECONDS: Final = 5.0
-"""After so long without a hint the connection is asked whether it lives."""
+"""After this time without a hint the connection is tested."""
 _ANSWER_SECONDS: Final = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 

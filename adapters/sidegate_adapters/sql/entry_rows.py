@@ -58,7 +58,7 @@ def parent_rows(key: Key, payload: Payload) -> list[Row]:
 
 
 def require_storable(row: Row) -> None:
-    """Require that both databases can keep the row; each alone would take some of what the other refuses.
+    """Require that both databases can store the row; each accepts some values that the other refuses.
 
     Raises:
         InvalidInput: a number is beyond 64 bits, or a text is not unicode or has a zero character.

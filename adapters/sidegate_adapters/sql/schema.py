@@ -14,7 +14,7 @@ from sidegate.errors import StartError
 from sidegate_adapters.sql.tables import metadata
 
 VERSION_TABLE = "sidegate_schema"
-"""Our own, so that a database shared with another application keeps the two histories apart."""
+"""A table name of our own, so that another application's migrations in the same database stay separate."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x51DE6A7E
 
@@ -26,7 +26,7 @@ def upgrade(connection: Connection) -> None:
         StartError: the database has a newer schema than this version knows, or belongs to something else.
     """
     if connection.dialect.name == "postgresql":
-        # Two servers that start at once: the second waits here, then finds nothing left to do.
+        # Two servers that start together: the second waits here, then finds nothing left to do.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     here = version(connection)
     if here is None:

@@ -33,8 +33,8 @@ def upsert(dialect: str, table: Table) -> Executable:
     """Return the statement that inserts a row, or updates it except for its key, `created_at` and `last_access_at`."""
     insert_or = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert_or(table)
-    kept = {*table.primary_key.columns.keys(), "created_at", "last_access_at"}
-    altered = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
+    unchanged = {*table.primary_key.columns.keys(), "created_at", "last_access_at"}
+    altered = {column.name: statement.excluded[column.name] for column in table.c if column.name not in unchanged}
     if not altered:
         return statement.on_conflict_do_nothing()
     return statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=altered)

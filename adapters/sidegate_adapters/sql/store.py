@@ -60,13 +60,13 @@ class SqlFactsStore:
         self._written = written
         self._readers = engines.readers
         self._writers = engines.writers
-        self._lookers = engines.lookers
-        self._place = engines.place
+        self._single = engines.single
+        self._address = engines.address
         self._turn = asyncio.Semaphore(engines.width)
         self._running: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
-        return f"SqlFactsStore({self._place!r})"
+        return f"SqlFactsStore({self._address!r})"
 
     async def tenants(self) -> Sequence[str]:
         """Return the IDs of all tenants, sorted."""
@@ -78,7 +78,7 @@ class SqlFactsStore:
 
     async def tenant_head(self, tenant: str) -> tuple[str, Revision] | None:
         """Return a tenant's pack and revision, None where there is no such tenant."""
-        return await self._look(lambda connection: feed.tenant_head(connection, tenant))
+        return await self._read_single(lambda connection: feed.tenant_head(connection, tenant))
 
     async def load_core(self, tenant: str, scope_types: frozenset[str]) -> tuple[TenantFacts, Revision] | None:
         """Return a tenant's facts without its resources, with only the grants on scopes of `scope_types`."""
@@ -91,8 +91,8 @@ class SqlFactsStore:
         return await self._read(lambda connection: feed.resource(connection, tenant, reference))
 
     async def revision(self, tenant: str, number: int) -> Revision | None:
-        """Return the revision that bears a number in a tenant's history, None where there is none."""
-        return await self._look(lambda connection: feed.revision(connection, tenant, number))
+        """Return the revision with a number in a tenant's history, None where there is none."""
+        return await self._read_single(lambda connection: feed.revision(connection, tenant, number))
 
     async def write(
         self,
@@ -105,7 +105,7 @@ class SqlFactsStore:
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
 
         `expected` may name tenants without changes too: the write then also depends on their revision.
-        `receipt` is kept with each changed tenant, and found again for a day.
+        `receipt` is stored for each changed tenant, and can be read for a day.
 
         Raises:
             InvalidInput: the changes don't fit together or hold what can't be stored; nothing was written.
@@ -132,14 +132,14 @@ class SqlFactsStore:
 
     async def feed(self, sequence: int, *, limit: int) -> tuple[int, Sequence[RecordedChange]]:
         """Return the newest sequence, and up to `limit` changes from `sequence` on, from one consistent view."""
-        return await self._look(lambda connection: feed.feed_from(connection, sequence, limit=limit))
+        return await self._read_single(lambda connection: feed.feed_from(connection, sequence, limit=limit))
 
     async def head(self) -> int:
         """Return the sequence of the newest change, 0 where there is none."""
-        return await self._look(feed.head)
+        return await self._read_single(feed.head)
 
     async def entries(self, tenant: str, keys: Iterable[EntryKey]) -> tuple[Mapping[EntryKey, Payload], Revision]:
-        """Return those of the entries that are there, with the tenant's revision."""
+        """Return those of the entries that exist, with the tenant's revision."""
         wanted = tuple(keys)
         return await self._read(lambda connection: entries.entries(connection, tenant, wanted))
 
@@ -152,7 +152,7 @@ class SqlFactsStore:
 
     async def seats(self, tenant: str) -> tuple[int, Revision]:
         """Return how many members are active or invited, with the tenant's revision."""
-        return await self._look(lambda connection: seats.taken(connection, tenant))
+        return await self._read_single(lambda connection: seats.taken(connection, tenant))
 
     async def members(
         self, tenant: str, query: MemberQuery, *, after: str, limit: int
@@ -203,13 +203,13 @@ class SqlFactsStore:
         )
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> bool:
-        """Note when a member was seen, unless later is known; False where there is no such member."""
+        """Store when a member was seen, unless a later time is stored; return False if there is no such member."""
         return await self._write(lambda connection: record_access(connection, tenant, member, at))
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
         """Return what a request was answered, with the revision it made; None where nothing is stored of it."""
         since = datetime.now(UTC) - transaction.RECEIPTS_KEPT
-        return await self._look(lambda connection: entries.receipt(connection, tenant, request_id, since=since))
+        return await self._read_single(lambda connection: entries.receipt(connection, tenant, request_id, since=since))
 
     async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`."""
@@ -226,7 +226,7 @@ class SqlFactsStore:
         return await self._read(lambda connection: history.revision_at(connection, tenant, at))
 
     async def load_at(self, tenant: str, number: int) -> TenantFacts | None:
-        """Return the facts of a tenant as they were at a revision; None where it was not there."""
+        """Return the facts of a tenant as they were at a revision; None if it did not exist."""
         return await self._read(lambda connection: history.facts_at(connection, tenant, number))
 
     async def tenants_ever(self) -> Sequence[str]:
@@ -234,23 +234,23 @@ class SqlFactsStore:
         return await self._read(history.tenants_ever)
 
     async def secret(self, name: str) -> bytes:
-        """Return the random bytes that bear this name on this database, made with the first call."""
+        """Return the secret random bytes of this name in this database, created by the first call."""
         known = await self._read(lambda connection: secrets.secret(connection, name))
         if known is not None:
             return known
         return await self._write(lambda connection: create_secret(connection, name))
 
     async def close(self) -> None:
-        """Let what has begun end, and release all connections."""
+        """Wait for the transactions that have begun, and release all connections."""
         await asyncio.gather(*self._running, return_exceptions=True)
         await dispose(self._readers)
 
     async def _read(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
         return await asyncio.shield(self._start(_transaction(self._readers, query)))
 
-    async def _look(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
-        """Return what one statement finds: it sees one view by itself."""
-        return await asyncio.shield(self._start(_transaction(self._lookers, query)))
+    async def _read_single(self, query: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+        """Return the result of a query of one statement, without an explicit transaction."""
+        return await asyncio.shield(self._start(_transaction(self._single, query)))
 
     async def _write(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
         await self._turn.acquire()

@@ -118,9 +118,9 @@ members = Table(
     Column("phone", _NAME, nullable=False, server_default=text("''")),
     # The e-mail as it is compared, folded before it comes here: no two databases fold letters alike.
     Column("email_key", _NAME, nullable=False, server_default=text("''")),
-    # When the member was seen is no change of the facts: it is written beside them.
+    # The last access is not part of the facts: storing it makes no change in the feed.
     Column("last_access_at", UtcDateTime),
-    # All that a text is looked for in, a line each, folded like the e-mail.
+    # The texts that a search covers, one per line, folded like the e-mail.
     Column("text_key", _NAME, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("tenant", "id"),
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
@@ -211,7 +211,7 @@ grants = Table(
     ),
     sqlite_with_rowid=False,
 )
-# No foreign key to the member: a member that goes by a facts document takes its invitation along.
+# No foreign key to the member: when a facts document removes a member, its invitation is deleted too.
 invitations = Table(
     "invitations",
     metadata,
@@ -286,7 +286,7 @@ quota_days = Table(
 )
 # One counter row instead of the database's own numbering: a sequence of PostgreSQL is drawn before the commit,
 # so a reader could pass over a smaller number that commits later. Updating this row makes the order of sequences
-# the order of commits, and leaves no gaps that a reader of the feed would have to explain. It keeps the newest
+# the order of commits, and leaves no gaps that a reader of the feed would have to explain. It stores the newest
 # change's time too: a clock that goes back, or is behind another machine's, never takes time back in the feed.
 feed = Table(
     "feed",

@@ -45,7 +45,7 @@ def statements(store: SqlFactsStore) -> Iterator[dict[str, Any]]:
         if statement.startswith(("SELECT", "UPDATE", "DELETE")):
             sent[statement] = parameters[0] if isinstance(parameters, list) else parameters
 
-    engines = {engine.sync_engine for engine in (store._readers, store._writers, store._lookers)}
+    engines = {engine.sync_engine for engine in (store._readers, store._writers, store._single)}
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield sent

@@ -47,7 +47,7 @@ def _sent(store: SqlFactsStore) -> Iterator[list[tuple[str, Any]]]:
         if statement.startswith(_LOOKING):
             sent.append((statement, parameters[0] if isinstance(parameters, list) else parameters))
 
-    engines = {engine.sync_engine for engine in (store._readers, store._writers, store._lookers)}
+    engines = {engine.sync_engine for engine in (store._readers, store._writers, store._single)}
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield sent

@@ -1,4 +1,4 @@
-"""The engines of one database: for reads, for writes and for looks, on the same connections."""
+"""The engines of one database: for reads, for writes and for single statements, on the same connections."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _CLOSING_SECONDS = 5
 class Engines:
     """How the store reaches one database.
 
-    `readers` begins transactions that see one consistent view, `writers` ones that no other writer comes between;
-    a single statement of `lookers` is a transaction of its own.
-    At most `width` writes go to the database at once. `place` names it in messages, without any secret.
+    `readers` begins transactions that see one consistent view, `writers` transactions that exclude other writers;
+    each statement of `single` is a transaction of its own.
+    At most `width` writes run at the same time. `address` names the database in messages, without any secret.
     """
 
     readers: AsyncEngine
     writers: AsyncEngine
-    lookers: AsyncEngine
+    single: AsyncEngine
     width: int
-    place: str
+    address: str
 
 
 async def migrate(engine: AsyncEngine) -> None:

@@ -1,4 +1,4 @@
-"""What the database and its driver raise becomes ours here, where trying again does not help."""
+"""Errors of the database and its driver: retried, or translated to the store's errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from sidegate.errors import InvalidInput, StoreUnavailable, Violation
 
 _T = TypeVar("_T")
-_UNFIT = Violation("value", "what the store keeps must be finite JSON, numbers of 64 bits and valid unicode")
+_UNFIT = Violation("value", "a stored value must be finite JSON, a number of 64 bits or valid unicode")
 _OVERTAKEN = frozenset({"40001", "40P01"})
-"""Serialization failure and deadlock: the database took the transaction back so that another could go on."""
+"""Serialization failure and deadlock: the database rolled the transaction back so that another could go on."""
 _PAUSES = (0.01, 0.05, 0.25)
 
 
@@ -31,7 +31,7 @@ class _Lost(ConnectionError):
 
 @contextmanager
 def uncommitted() -> Iterator[None]:
-    """Let `retried` know of a connection that breaks within that nothing was committed."""
+    """Mark an error of a connection that breaks in this block as safe for `retried`: nothing was committed."""
     try:
         yield
     except DBAPIError as error:
@@ -41,10 +41,10 @@ def uncommitted() -> Iterator[None]:
 
 
 async def retried(transaction: Callable[[], Awaitable[_T]]) -> _T:
-    """Run a transaction, again where it came to nothing and not by what it does.
+    """Run a transaction, again if it failed for a reason outside of it and nothing was committed.
 
-    That is once where its connection was broken, since connections are not asked whether they live before they are
-    used, and a bounded number of times where the database took it back for another's sake.
+    It is retried once if its connection was broken, since connections are not tested before use, and a bounded number
+    of times if the database rolled it back in favor of another.
     """
     try:
         return await _unless_overtaken(transaction)
@@ -59,14 +59,14 @@ async def _unless_overtaken(transaction: Callable[[], Awaitable[_T]]) -> _T:
         except DBAPIError as error:
             if sqlstate(error) not in _OVERTAKEN:
                 raise
-        # Two that met once should not meet again.
+        # A random pause, so that the same two do not conflict again.
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret depends on it
     return await transaction()
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise InvalidInput for what the store can't keep and StoreUnavailable for all other failures within."""
+    """Raise InvalidInput for values that can't be stored and StoreUnavailable for all other failures within."""
     try:
         yield
     except IntegrityError as error:
@@ -77,7 +77,7 @@ def translated() -> Iterator[None]:
     except StatementError as error:
         if sqlstate(error) in _OVERTAKEN:
             raise StoreUnavailable("the store is too busy: retry") from error
-        # Beside the driver's own errors, this is a value that had no form to be sent in, such as NaN as JSON.
+        # Other than the driver's errors, this is a value that can't be encoded, such as NaN as JSON.
         if isinstance(error, DBAPIError):
             raise StoreUnavailable("the store does not answer") from error
         raise InvalidInput(_UNFIT) from error

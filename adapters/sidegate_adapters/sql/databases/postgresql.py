@@ -19,10 +19,10 @@ from sidegate_adapters.sql.databases.errors import sqlstate
 _READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # Each write locks the tenants it depends on; under this level it then sees what was committed before it got the locks.
 _WRITING = {"isolation_level": "READ COMMITTED"}
-# One statement sees one view anyway, and is asked for all the time: it need not begin and end a transaction.
-_LOOKING = {"isolation_level": "AUTOCOMMIT"}
+# A single statement sees one view anyway, and is frequent: it needs no explicit transaction.
+_SINGLE = {"isolation_level": "AUTOCOMMIT"}
 _WIDTH = 4
-# Connections stay: to make one costs more than many writes. The last used goes first, since what it prepared is warm.
+# Connections stay open: opening one costs more than many writes. The last used is taken first, for its prepared plans.
 _POOL: Mapping[str, Any] = {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True}
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 15
@@ -30,12 +30,12 @@ SETTINGS: Mapping[str, str] = {
     "application_name": "sidegate",
     # The server gives up before this side does, and says why.
     "lock_timeout": "10s",
-    # A sidecar whose machine was lost amid a write would hold its locks for as long as the server believes in it.
+    # A sidecar whose machine was lost during a write would hold its locks until the server notices.
     "idle_in_transaction_session_timeout": "60s",
     # Statements here are small and many: compiling one costs more than it saves.
     "jit": "off",
-    # From a statement's sixth time on the server would take one plan for all tenants, made for none: a page of a large
-    # one took two hundred milliseconds instead of one.
+    # From a statement's sixth execution on the server would use one generic plan for all tenants: a page of a large
+    # tenant took two hundred milliseconds instead of one.
     "plan_cache_mode": "force_custom_plan",
 }
 _COMPLAINTS: Mapping[str, str] = {
@@ -54,7 +54,7 @@ async def opened(address: str) -> Engines:
     Raises:
         StartError: the address names no database that can be used, or one with a newer schema.
     """
-    # One that waits: another server may be at a long migration, which this one then finds done.
+    # Without a lock timeout: another server may be running a long migration, which this one waits for.
     patient = _engine(address, settings={"lock_timeout": "0"}, statement_seconds=None)
     try:
         await migrate(patient)
@@ -63,8 +63,8 @@ async def opened(address: str) -> Engines:
     finally:
         await dispose(patient)
     engine = _engine(address)
-    readers, writers, lookers = (engine.execution_options(**options) for options in (_READING, _WRITING, _LOOKING))
-    return Engines(readers, writers, lookers, width=_WIDTH, place=redacted(address))
+    readers, writers, single = (engine.execution_options(**options) for options in (_READING, _WRITING, _SINGLE))
+    return Engines(readers, writers, single, width=_WIDTH, address=redacted(address))
 
 
 async def connect(

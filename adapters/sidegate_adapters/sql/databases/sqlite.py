@@ -44,7 +44,7 @@ async def opened(address: str) -> Engines:
     await asyncio.to_thread(_require_file, database)
     engine = _engine(address)
     readers, writers = (engine.execution_options(**options) for options in (_READING, _WRITING))
-    engines = Engines(readers, writers, lookers=readers, width=1, place=address)
+    engines = Engines(readers, writers, single=readers, width=1, address=address)
     try:
         await _log_ahead(engine)
         await migrate(engines.writers)
@@ -93,7 +93,7 @@ def _engine(address: str) -> AsyncEngine:
 
 
 def _prepare(connection: _DriverConnection, _record: object) -> None:
-    """Set what SQLite keeps per connection.
+    """Apply the settings that SQLite has per connection.
 
     FULL syncs the log at each commit: under NORMAL a loss of power could take the last commits back, and a
     revocation that was acknowledged must not come undone.
@@ -104,7 +104,7 @@ def _prepare(connection: _DriverConnection, _record: object) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
     except Exception:
-        # The pool does not know this connection yet, so nobody else would end its thread.
+        # The pool does not know this connection yet, so its thread must be ended here.
         connection.close()
         raise
 

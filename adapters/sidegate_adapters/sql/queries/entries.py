@@ -1,4 +1,4 @@
-"""The reads of one step: entries by their keys or by an index, never a whole tenant."""
+"""The reads of one command: entries by their keys or by an index, never a whole tenant."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _INDEXES: Mapping[Relation, _Index] = {
 async def entries(
     connection: AsyncConnection, tenant: str, keys: Sequence[EntryKey]
 ) -> tuple[dict[EntryKey, Payload], Revision]:
-    """Return those of the entries that are there, with the tenant's revision."""
+    """Return those of the entries that exist, with the tenant's revision."""
     row = (await connection.execute(_TENANT_ROW, {"tenant": tenant})).mappings().first()
     if row is None:
         return {}, NO_REVISION

@@ -77,7 +77,7 @@ async def tenant_head(connection: AsyncConnection, tenant: str) -> tuple[str, Re
 
 
 async def revision(connection: AsyncConnection, tenant: str, number: int) -> Revision | None:
-    """Return the revision that bears a number, None where there is none."""
+    """Return the revision with a number, None if there is none."""
     this = (changes.c.tenant == tenant) & (changes.c.revision == number) & (changes.c.position == 0)
     at = await connection.scalar(select(changes.c.at).where(this))
     return None if at is None else Revision.made(number, at)

@@ -1,4 +1,4 @@
-"""What was: the changes of a tenant by what they name, and its facts as they were at a revision."""
+"""The history of a tenant: its changes by subject, and its facts at a revision."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def revision_at(connection: AsyncConnection, tenant: str, at: datetime | N
 
 
 async def facts_at(connection: AsyncConnection, tenant: str, number: int) -> TenantFacts | None:
-    """Return the facts that the changes up to a revision lead to; None where the tenant was not there then."""
+    """Return the facts that the changes up to a revision lead to; None if the tenant did not exist then."""
     entries: dict[EntryKey, Payload] = {}
     states = select(changes.c.entity, changes.c.key, changes.c.after)
     until = states.where(changes.c.tenant == tenant, changes.c.revision <= number)

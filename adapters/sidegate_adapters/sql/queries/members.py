@@ -92,8 +92,8 @@ async def _by_member(
 ) -> defaultdict[str, list[str]]:
     """Return the names that an outer join has beside each member, sorted.
 
-    The join makes SQLite look for each member, the list of IDs keeps PostgreSQL to them: each, without statistics,
-    would take the one for the other and read what all of the tenant have.
+    The join makes SQLite search by member, the list of IDs limits PostgreSQL to them: without both, and without
+    statistics, each database would read the rows of all members of the tenant.
     """
     by_member: defaultdict[str, list[str]] = defaultdict(list)
     for id_, name in await connection.execute(beside.where(members.c.tenant == tenant, members.c.id.in_(ids))):

@@ -128,7 +128,7 @@ async def _facts(
         "grants": _GRANTS.where(granted),
         **more,
     }
-    # Plain tuples of texts are nothing to Python's collector, which would look at rows again and again.
+    # Python's garbage collector skips plain tuples of strings, but would traverse row objects repeatedly.
     rows = {
         name: [tuple(one) async for batch in batched_rows(connection, query) for one in batch]
         for name, query in queries.items()

@@ -30,7 +30,7 @@ _CLAIM, _CLAIMS = 0x51DE, 16
 """PostgreSQL's advisory locks for tenants without a row: their class, and how many there are."""
 _TENANT: EntryKey = (EntryKind.TENANT, ())
 RECEIPTS_KEPT = timedelta(hours=24)
-# In the order of IDs, so that two writers of the same tenants wait for one another and never lock up.
+# In the order of IDs, so that two writers of the same tenants wait for one another and never deadlock.
 _LOCK = (
     select(tenants.c.id, tenants.c.revision)
     .where(tenants.c.id.in_(bindparam("ids", expanding=True)))
@@ -125,7 +125,7 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
                 f"the tenant `{tenant}` is at revision {here}, not {expected}: read it again and retry"
             )
     for batch in batches([tenant for tenant in sorted(work.changes) if tenant not in stored], _BATCH):
-        # One that was removed and comes again goes on counting: no revision ever names two states.
+        # A tenant that is deleted and created again continues its numbers: no revision ever names two states.
         query = select(changes.c.tenant, func.max(changes.c.revision)).where(changes.c.tenant.in_(batch))
         stored.update((await connection.execute(query.group_by(changes.c.tenant))).all())
     return {tenant: stored.get(tenant, 0) + 1 for tenant in sorted(work.changes)}
@@ -213,12 +213,17 @@ async def _store_receipt(
     """Store the answer to the request, and delete the old receipts of the same tenants."""
     since = work.at - RECEIPTS_KEPT
     await execute_many(connection, _OUTDATED, ({"of": tenant, "since": since} for tenant in revisions))
-    kept = {"request_id": receipt.request_id, "digest": receipt.digest, "response": receipt.response, "at": work.at}
+    stored_receipt = {
+        "request_id": receipt.request_id,
+        "digest": receipt.digest,
+        "response": receipt.response,
+        "at": work.at,
+    }
     try:
         await execute_many(
             connection,
             _KEEP,
-            ({"tenant": tenant, **kept, "revision": revision} for tenant, revision in revisions.items()),
+            ({"tenant": tenant, **stored_receipt, "revision": revision} for tenant, revision in revisions.items()),
         )
     except IntegrityError as error:
         raise RevisionConflict("the same request came twice at once: read its receipt and answer that") from error

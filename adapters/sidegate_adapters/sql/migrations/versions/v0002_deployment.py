@@ -1,4 +1,4 @@
-"""What the sidecars on one database share beside the facts."""
+"""Secrets that the sidecars on one database share."""
 
 import sqlalchemy as sa
 from alembic import op

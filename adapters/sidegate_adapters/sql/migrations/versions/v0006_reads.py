@@ -1,4 +1,4 @@
-"""Why quotas changed, their use by day, and changes found by the groups of who made them."""
+"""Why quotas changed, their use by day, and changes found by the groups of their actors."""
 
 import json
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What keeps reads flat as tenants grow: seats counted, texts folded, and indexes in the order of the pages."""
+"""Constant cost of reads as tenants grow: seats counted, texts folded, and indexes in the order of the pages."""
 
 import sqlalchemy as sa
 from alembic import op
