@@ -1,4 +1,4 @@
-"""What runs beside the calls for as long as the server does."""
+"""Tasks that run in the background while the server runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 @asynccontextmanager
 async def background(*work: Work) -> AsyncIterator[None]:
-    """Run these meanwhile, and end them then; one that fails is logged when it does."""
-    tasks = [asyncio.create_task(_told(each)) for each in work]
+    """Run the tasks until the context ends, then cancel them; a task that fails is logged."""
+    tasks = [asyncio.create_task(_logged(each)) for each in work]
     try:
         yield
     finally:
@@ -24,8 +24,8 @@ async def background(*work: Work) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _told(work: Work) -> None:
+async def _logged(work: Work) -> None:
     try:
         await work()
-    except Exception:  # noqa: BLE001 - the server goes on without it; whoever reads the log knows
-        get_log("bootstrap").error("a task of the background failed", task=repr(work), exc_info=True)
+    except Exception:  # noqa: BLE001 - the server runs on without the task; the failure is logged
+        get_log("bootstrap").error("background task failed", task=repr(work), exc_info=True)

@@ -1,4 +1,4 @@
-"""Brings changed packs into force while the server runs."""
+"""Loads changed packs while the server runs."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class _Bench:
         return write_facts([*self.facts.tenants.values()])
 
     def settings(self, directory: str) -> Settings:
-        """Return the settings of a sidecar whose files stand in `directory`."""
+        """Return the settings of a sidecar whose files are in `directory`."""
         return GivenSettings.model_validate(
             {
                 "database": f"sqlite:///{directory}/facts.db",

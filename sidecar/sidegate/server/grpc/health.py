@@ -62,7 +62,7 @@ class Health:
     def _asked(self) -> bool:
         try:
             return self._ready()
-        except Exception:  # noqa: BLE001 - a readiness that can't be told is none; it is logged
+        except Exception:  # noqa: BLE001 - a check that fails means not ready; it is logged
             _log.error("readiness check failed", exc_info=True)
             return False
 

@@ -154,7 +154,7 @@ def _remove_stale(address: UnixAddress) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise StartError(f"can't listen on `{address}`: a file that is not a socket stands there")
+        raise StartError(f"can't listen on `{address}`: the path is a file that is not a socket")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(_CONNECT_SECONDS)
@@ -163,9 +163,9 @@ def _remove_stale(address: UnixAddress) -> None:
         with suppress(FileNotFoundError):
             address.path.unlink()
     except OSError as error:
-        # A full backlog, or a mode that keeps us out: somebody may well be there.
+        # A full backlog, or a mode without access: another server may be listening.
         raise StartError(
-            f"can't listen on `{address}`: can't tell whether another server does: {_why(error)}"
+            f"can't listen on `{address}`: can't find out whether another server does: {_why(error)}"
         ) from error
     else:
         raise StartError(f"can't listen on `{address}`: another server already does")
