@@ -17,7 +17,7 @@ from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from support.histories.record import Demand, Listing, Mode, Operation, Outcome, Page, Part, Question, Read, Write
 from support.histories.timeline import Timeline, timeline
-from support.histories.wire import asked_of
+from support.histories.wire import send_question
 from support.histories.world import FACTS, OWNER, Switch, Turn, switches
 
 PATIENCE = 0.8
@@ -70,7 +70,7 @@ class Client:
         sidecar = at or self.random.choice(self.sidecars)
         stub, method, request = turn.call
         process, asked = sidecar.process, monotonic()
-        # Also of one that is cancelled on its way nobody knows.
+        # The outcome of a cancelled call is unknown too.
         outcome, revision, failure = Outcome.UNKNOWN, "", "cancelled"
         try:
             revision = (await getattr(stub(sidecar.channel), method)(request, timeout=PATIENCE)).revision
@@ -96,7 +96,7 @@ class Client:
         process, asked = sidecar.process, monotonic()
         answer, failure = None, ""
         try:
-            answer = await asked_of(sidecar.channel, tenant, question, demand, patience=PATIENCE)
+            answer = await send_question(sidecar.channel, tenant, question, demand, patience=PATIENCE)
         except grpc.aio.AioRpcError as error:
             failure = f"{error.code().name}: {error.details()}"
         read = Read(
@@ -149,7 +149,7 @@ async def answered(
         assert monotonic() < deadline, read
 
 
-async def write_on(client: Client, tenants: Sequence[str]) -> None:
+async def write_until_cancelled(client: Client, tenants: Sequence[str]) -> None:
     """Turn switches until cancelled."""
     while True:
         tenant = client.random.choice(tenants)
@@ -158,22 +158,22 @@ async def write_on(client: Client, tenants: Sequence[str]) -> None:
         await asyncio.sleep(client.random.uniform(0, _PAUSE if write.outcome is Outcome.UNKNOWN else 0.02))
 
 
-async def read_on(client: Client, tenants: Sequence[str]) -> None:
+async def read_until_cancelled(client: Client, tenants: Sequence[str]) -> None:
     """Ask until cancelled, in every mode."""
     while True:
         tenant = client.random.choice(tenants)
-        read = await look(client, tenant, client.demand(tenant))
+        read = await read_whole(client, tenant, client.demand(tenant))
         await asyncio.sleep(client.random.uniform(0, 0.01 if read.answer else _PAUSE))
 
 
-async def watch_on(client: Client, tenants: Sequence[str]) -> None:
+async def read_memory_until_cancelled(client: Client, tenants: Sequence[str]) -> None:
     """Ask until cancelled what memory answers, and never wait for more."""
     while True:
-        await look(client, client.random.choice(tenants), Demand())
+        await read_whole(client, client.random.choice(tenants), Demand())
         await asyncio.sleep(client.random.uniform(0, 0.03))
 
 
-async def look(client: Client, tenant: str, demand: Demand) -> Read:
+async def read_whole(client: Client, tenant: str, demand: Demand) -> Read:
     """Ask a question, or for a list page by page until the last page or a failure; return the last read."""
     if client.random.random() < 0.5:
         return await client.ask(tenant, client.question(tenant), demand)

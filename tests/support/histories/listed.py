@@ -48,7 +48,7 @@ def _before(listing: Listing) -> Iterator[tuple[Read, Page]]:
 def _says(listing: Listing, page: Page, id_: str) -> bool:
     """Return whether a page says of an ID that it is allowed, or that it is not."""
     last = last_id_before(listing)
-    # Where the page before ended early, this one begins nobody knows where, but not behind its own first ID.
+    # Where the page before ended early, the begin of this one is unknown, but not after its own first ID.
     begun = not any(ended_early(listing)) or (page.ids and id_ >= page.ids[0])
     ended = page.token and id_ > (page.ids[-1] if page.ids else last)
     return bool(id_ > last and begun and not ended)

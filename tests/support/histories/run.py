@@ -14,11 +14,11 @@ from support.histories.clients import (
     Notes,
     answered,
     eventually,
-    read_on,
+    read_memory_until_cancelled,
     read_timeline,
+    read_until_cancelled,
     settle,
-    watch_on,
-    write_on,
+    write_until_cancelled,
 )
 from support.histories.cluster import BOUND, Cluster, Node
 from support.histories.evidence import History
@@ -80,10 +80,10 @@ async def run(
 def _clients(cluster: Cluster) -> Iterator[tuple[str, Work, Sequence[Node]]]:
     """Yield clients' names, what they do, and where; some stay with one sidecar, so that none is waited for by all."""
     for node in cluster.nodes:
-        yield f"writer on {node.name}", write_on, [node]
-        yield f"watcher on {node.name}", watch_on, [node]
+        yield f"writer on {node.name}", write_until_cancelled, [node]
+        yield f"watcher on {node.name}", read_memory_until_cancelled, [node]
     for number in range(READERS):
-        yield f"reader {number}", read_on, cluster.nodes
+        yield f"reader {number}", read_until_cancelled, cluster.nodes
 
 
 async def _agreed(client: Client) -> bool:

@@ -20,7 +20,7 @@ _LISTS: Mapping[Part, tuple[str, type[Any], str, str]] = {
 }
 
 
-async def asked_of(
+async def send_question(
     channel: grpc.aio.Channel, tenant: str, question: Question | Listing, demand: Demand, *, patience: float
 ) -> Answer | Page:
     """Ask a sidecar, and return its answer.
