@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 
 from sidegate.errors import StartError
 from sidegate.ports.hints import Hints
-from sidegate_adapters.sql.databases import postgresql, sqlite
 from sidegate_adapters.sql.databases.engines import Engines
-from sidegate_adapters.sql.databases.postgresql_notify import PostgresHints
 from sidegate_adapters.sql.store import SqlFactsStore
 
-_BACKENDS: Mapping[str, Callable[[str], Awaitable[Engines]]] = {
-    "sqlite": sqlite.opened,
-    "postgresql": postgresql.opened,
-}
+_BACKENDS = ("sqlite", "postgresql")
 
 
 async def open_store(address: str, *, written: Callable[[], None] | None = None) -> SqlFactsStore:
@@ -31,9 +26,26 @@ async def open_store(address: str, *, written: Callable[[], None] | None = None)
         raise StartError("the store's address must be a URL such as `sqlite:///facts.db`")
     if scheme not in _BACKENDS:
         raise StartError(f"the store's address starts with `{scheme}`: it must be one of {', '.join(_BACKENDS)}")
-    return SqlFactsStore(await _BACKENDS[scheme](address), written=written or (lambda: None))
+    return SqlFactsStore(await _opened(scheme, address), written=written or (lambda: None))
+
+
+async def _opened(scheme: str, address: str) -> Engines:
+    """Open the engines of a database, and import its driver only."""
+    if scheme == "postgresql":
+        from sidegate_adapters.sql.databases import postgresql  # noqa: PLC0415 - SQLite needs no asyncpg
+
+        return await postgresql.opened(address)
+    from sidegate_adapters.sql.databases import sqlite  # noqa: PLC0415 - PostgreSQL needs no aiosqlite
+
+    return await sqlite.opened(address)
 
 
 def store_hints(address: str) -> Hints | None:
     """Return the hints that the store at the address gives by itself; None where it gives none."""
-    return PostgresHints(address) if address.startswith("postgresql://") else None
+    if not address.startswith("postgresql://"):
+        return None
+    from sidegate_adapters.sql.databases.postgresql_notify import (  # noqa: PLC0415 - SQLite needs no asyncpg
+        PostgresHints,
+    )
+
+    return PostgresHints(address)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from sidegate.errors import StartError
 from sidegate_adapters.sql.tables import metadata
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0007"
+"""The newest version: a database that has it is opened without Alembic, which takes memory and time to import."""
 VERSION_TABLE = "sidegate_schema"
 """A table name of our own, so that another application's migrations in the same database stay separate."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -29,6 +31,11 @@ def upgrade(connection: Connection) -> None:
         # Two servers that start together: the second waits here, then finds nothing left to do.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     here = version(connection)
+    if here == HEAD:
+        return
+    from alembic import command  # noqa: PLC0415 - only a migration needs it
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - only a migration needs it
+
     if here is None:
         _require_unused(connection)
     elif here not in {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}:
@@ -38,12 +45,18 @@ def upgrade(connection: Connection) -> None:
 
 def downgrade(connection: Connection, target: str) -> None:
     """Take the database back to a version, `base` for none, in the transaction of the connection."""
+    from alembic import command  # noqa: PLC0415 - only a migration needs it
+
     command.downgrade(_config(connection), target)
 
 
 def version(connection: Connection) -> str | None:
     """Return the version of the database's schema, None where it has none."""
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    # The table is Alembic's: one row with the version, or none after a downgrade to the beginning.
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
+    return found
 
 
 def _require_unused(connection: Connection) -> None:
@@ -55,6 +68,8 @@ def _require_unused(connection: Connection) -> None:
 
 
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - only a migration needs it
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -319,7 +319,7 @@ def _snapshot_files(
     if settings.snapshot_directory is None:
         return None
     secret = settings.token_key
-    key = None if secret is None else sha256(b"sidegate shelf\0" + secret.get_secret_value().encode()).digest()
+    key = None if secret is None else sha256(b"sidegate sealed files\0" + secret.get_secret_value().encode()).digest()
     return SnapshotFiles(open_sealed_directory(settings.snapshot_directory, key), snapshots, follower, packs)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 
-from sidegate.bootstrap.redis import redis_client
 from sidegate.config.settings import Settings
 from sidegate.decision.cache import DecisionCache, Tiers
 from sidegate.decision.known import RuleDecider, TenantDecider
@@ -15,10 +13,7 @@ from sidegate.decision.sealed_cache import SealedDecisions
 from sidegate.ports.facts_store import FactsStore
 from sidegate.ports.shared_cache import SharedCache
 from sidegate.replica.snapshots import Snapshots
-from sidegate.telemetry.cache import CacheEvent, CacheObserver
-from sidegate.telemetry.logging import get_log
-from sidegate_adapters.redis.cache import CONNECTIONS, Hooks, RedisCache
-from sidegate_adapters.redis.circuit_breaker import Breaker, State
+from sidegate.telemetry.cache import CacheObserver
 
 _SECRET = "decision-cache"  # noqa: S105 - the name of a secret, not one
 
@@ -50,35 +45,6 @@ async def cached(
 def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:
     if settings.redis is None:
         return None
-    health = _RedisHealth(observer)
-    return RedisCache(
-        redis_client(settings, connections=CONNECTIONS),
-        prefix=settings.redis_prefix,
-        timeout=settings.redis_timeout,
-        breaker=Breaker(observe=health.entered),
-        hooks=Hooks(health.failed, partial(observer.count, CacheEvent.WRITE_DROPPED)),
-    )
+    from sidegate.bootstrap.redis import redis_cache  # noqa: PLC0415 - without Redis its client is not imported
 
-
-class _RedisHealth:
-    """Counts the failures of Redis, and logs when its circuit opens, with the reason, and when it closes."""
-
-    def __init__(self, observer: CacheObserver) -> None:
-        self._observer = observer
-        self._reason = ""
-        self._open = False
-
-    def failed(self, reason: str) -> None:
-        """Count a read that failed."""
-        self._observer.count(CacheEvent.READ_FAILED)
-        self._reason = reason or self._reason
-
-    def entered(self, state: str) -> None:
-        """Record a new state of the circuit breaker."""
-        self._observer.breaker(state)
-        if state == State.OPEN and not self._open:
-            self._open = True
-            get_log("cache").warning("redis circuit open", reason=self._reason)
-        elif state == State.CLOSED and self._open:
-            self._open = False
-            get_log("cache").info("redis circuit closed")
+    return redis_cache(settings, observer)

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from sidegate.bootstrap.redis import redis_client
 from sidegate.config.settings import Settings
 from sidegate.ports.hints import Hints
-from sidegate_adapters.redis.hints import RedisHints
 from sidegate_adapters.sql.opening import store_hints
-
-CHANNEL = "hints"
-_CONNECTIONS = 2
 
 
 def chosen_hints(settings: Settings) -> Hints | None:
@@ -21,5 +14,6 @@ def chosen_hints(settings: Settings) -> Hints | None:
     of_store = None if settings.hints == "redis" else store_hints(settings.database.get_secret_value())
     if of_store is not None or settings.redis is None or settings.hints == "store":
         return of_store
-    client = partial(redis_client, settings, connections=_CONNECTIONS)
-    return RedisHints(client, f"{settings.redis_prefix}:{CHANNEL}")
+    from sidegate.bootstrap.redis import redis_hints  # noqa: PLC0415 - without Redis its client is not imported
+
+    return redis_hints(settings)

@@ -5,7 +5,6 @@ from sidegate.engine.casbin.csv import NumberedRow, read_rows
 from sidegate.engine.engines import DEFAULT_ENGINE, ENGINES, compile_program, evaluate
 from sidegate.engine.indexed import IndexedEngine
 from sidegate.engine.language.entity import Entity, ancestors_of, properties_of
-from sidegate.engine.reference import ReferenceEngine
 
 __all__ = [
     "DEFAULT_ENGINE",
@@ -14,7 +13,6 @@ __all__ = [
     "Entity",
     "IndexedEngine",
     "NumberedRow",
-    "ReferenceEngine",
     "ancestors_of",
     "compile_program",
     "evaluate",

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from sidegate.engine.indexed import IndexedEngine
-from sidegate.engine.reference import ReferenceEngine
 from sidegate.errors import ModelError
 from sidegate.model.rules import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
 from sidegate.ports.engine import Engine, Program
 
-ENGINES: Final[Mapping[str, Engine]] = MappingProxyType(
-    {engine.name: engine for engine in (IndexedEngine(), ReferenceEngine())}
-)
 DEFAULT_ENGINE: Final = IndexedEngine.name
+_REFERENCE: Final = "reference"
+
+
+class _Engines(Mapping[str, Engine]):
+    """The engines by name; pycasbin is imported when `reference` is first used."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Engine] = {DEFAULT_ENGINE: IndexedEngine()}
+
+    def __getitem__(self, name: str) -> Engine:
+        if name == _REFERENCE and name not in self._made:
+            from sidegate.engine.reference import ReferenceEngine  # noqa: PLC0415 - it takes memory and time
+
+            self._made[name] = ReferenceEngine()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((DEFAULT_ENGINE, _REFERENCE))
+
+    def __len__(self) -> int:
+        return 2
+
+
+ENGINES: Final[Mapping[str, Engine]] = _Engines()
 
 
 def compile_program(  # noqa: PLR0913 - all but two are keywords with defaults

@@ -10,6 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from sidegate_adapters.backoff import growing_pauses
+from sidegate_adapters.sql.databases.notify_channel import HINT_CHANNEL
 from sidegate_adapters.sql.databases.postgresql import connect
 
 _QUIET_SECONDS: Final = 5.0
@@ -18,9 +19,6 @@ _ANSWER_SECONDS: Final = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a lost or refused connection raises; a TimeoutError is an OSError."""
-
-HINT_CHANNEL = "sidegate"
-"""The channel on which PostgreSQL announces a committed write; each database has its own channels."""
 
 
 class PostgresHints:

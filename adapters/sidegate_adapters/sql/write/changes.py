@@ -18,7 +18,7 @@ from sidegate.model.change import Change, Receipt
 from sidegate.model.entry import Payload, actor_subject, quota_subject, subjects_of
 from sidegate.model.quota import QuotaUse, quota_use
 from sidegate.model.reference import ref
-from sidegate_adapters.sql.databases.postgresql_notify import HINT_CHANNEL
+from sidegate_adapters.sql.databases.notify_channel import HINT_CHANNEL
 from sidegate_adapters.sql.entry_rows import Row
 from sidegate_adapters.sql.queries import groups
 from sidegate_adapters.sql.statements import execute_many

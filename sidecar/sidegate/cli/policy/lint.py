@@ -14,7 +14,7 @@ from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_json, styled
 from sidegate.cli.shell.failures import BAD_INPUT, DENIED
 from sidegate.cli.shell.local_packs import packs_in
-from sidegate.engine import ReferenceEngine
+from sidegate.engine import ENGINES
 from sidegate.errors import Fault, FaultyFiles, PackError
 from sidegate.policy.lint.findings import lint_pack
 from sidegate.policy.pack.compile import compile_pack
@@ -80,7 +80,7 @@ def _findings(directories: Sequence[Path]) -> Iterator[Finding]:
     for directory in directories:
         try:
             pack = load_pack(directory)
-            compile_pack(pack, ReferenceEngine())
+            compile_pack(pack, ENGINES["reference"])
         except FaultyFiles as error:
             yield from (Finding(ERROR, fault) for fault in error.faults)
             continue
