@@ -36,6 +36,12 @@ async def test_the_migrated_database_is_the_described_one(store: SqlFactsStore) 
         assert await connection.run_sync(difference) == []
 
 
+async def test_the_newest_version_is_named(store: SqlFactsStore) -> None:
+    """Migrations end at `HEAD`, by which a database of the newest schema is opened without them."""
+    async with store._readers.connect() as connection:
+        assert await connection.run_sync(schema.version) == schema.HEAD
+
+
 async def test_the_way_down_and_up_again_works_with_data(address: str, store: SqlFactsStore) -> None:
     """From a database with facts the migrations go down to nothing and up to a store that works."""
     await store.write({"acme": changes_between(None, FACTS)}, expected={"acme": 0}, actor="platform")
