@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sidegate.documents.suggestions import near, nearest, one_of
 from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Unavailable, Violation
+from sidegate.facts.checks.identifiers import check_added_identifiers
 from sidegate.facts.diff import difference
 from sidegate.facts.document import FactsDocument
 from sidegate.facts.entry_fault import EntryFault
@@ -116,11 +117,13 @@ class FactsDocuments:
             if schema is None:
                 faults.append(self._unknown_pack(document, new))
                 continue
+            changes = difference(old, new)
+            faults += (document.fault(tenant, fault) for fault in check_added_identifiers(tenant, changes))
             faults += check_facts(new, document, schema)
             if old is not None:
                 faults += check_handover(old, new, document=document, schema=schema)
             warnings = (*_resumed(old, new), *vacancies(new, schema))
-            plans.append(TenantChanges(tenant, revision, difference(old, new), warnings))
+            plans.append(TenantChanges(tenant, revision, changes, warnings))
         if faults:
             raise FactsError(*faults)
         return tuple(plans)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from typing import Final
-from unicodedata import category
+from unicodedata import category, name
 
-_REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
-"""Control, format, surrogate and unassigned characters; separators of lines and paragraphs."""
+_REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Control, format and surrogate characters; separators of lines and paragraphs."""
 
 
 def invisible_character(identifier: str) -> str | None:
-    """Return the first refused character of an identifier as its code point, such as `U+202E`; None without one."""
+    """Return the first refused character of an identifier, such as `U+200B ZERO WIDTH SPACE`; None without one."""
     found = next((one for one in identifier if category(one) in _REFUSED), None)
-    return None if found is None else f"U+{ord(found):04X}"
+    return None if found is None else f"U+{ord(found):04X} {name(found, '')}".rstrip()
 
 
 def escaped(text: str) -> str:

@@ -6,7 +6,7 @@ from sidegate.model.facts import CustomRole, Grant, Group, Member, MemberStatus,
 from sidegate.model.properties import Json
 from sidegate.model.reference import ref
 
-_CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])
+_CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp"])
 ids = st.text(_CHARACTERS, min_size=1, max_size=12)
 texts = st.text(_CHARACTERS, max_size=12)
 types = st.sampled_from(["member", "group", "template", "document"])

@@ -8,7 +8,7 @@ from sidegate.model.facts import CustomRole, Grant, Group, Member, MemberStatus,
 from sidegate.model.reference import ref
 
 _ID = re.compile(r"[^\s\ufeff*](.{0,254}[^\s\ufeff*])?", re.DOTALL)
-_CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="*")
+_CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp"], exclude_characters="*")
 _NASTY = [
     "yes",
     "No",
@@ -56,9 +56,6 @@ _NASTY = [
     "Ünal",
     "株",
     "😀",
-    "\u2028",
-    "\ufeff",
-    "\u200b",
     "\xa0x",
 ]
 _nasty = [name for name in (*_NASTY, "a: b", "a #b", "x - y", "\\" * 256) if _ID.fullmatch(name)]

@@ -253,3 +253,40 @@ async def test_a_document_that_resumes_a_tenant_warns_of_it(keeper: FactsDocumen
     (plan,) = await keeper.plan(ACME, "facts.yaml")
     assert [change.entity for change in plan.changes] == [EntryKind.TENANT]
     assert [warning.split(":")[0] for warning in plan.warnings] == ["the tenant is suspended, and this resumes it"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("acme:", '"ac\\u202Eme":'),
+        ("uma: {quota: 3}", 'uma: {quota: 3}\n      "u\\u202Ema": {}'),
+        ("sales: {members: [uma]}", '"sa\\u202Eles": {members: [uma]}'),
+        ("document:d1: {", '"document:d\\u202E1": {'),
+    ],
+)
+async def test_an_added_identifier_with_an_invisible_character_is_refused(
+    old: str, new: str, store: SqlFactsStore, keeper: FactsDocuments
+) -> None:
+    """The code point is named, the identifier is escaped, and nothing is written."""
+    with pytest.raises(FactsError) as caught:
+        await keeper.apply(ACME.replace(old, new), "acme.yaml", actor="ann")
+    message = caught.value.faults[0].message
+    assert "expected no U+202E RIGHT-TO-LEFT OVERRIDE" in message
+    assert "\\u202e" in message
+    assert "\u202e" not in message
+    assert not await store.tenants()
+
+
+async def test_a_stored_identifier_with_an_invisible_character_can_be_deleted(
+    store: SqlFactsStore, keeper: FactsDocuments
+) -> None:
+    """It blocks no other change of a document, and a document without it deletes it."""
+    await keeper.apply(ACME, "acme.yaml", actor="ann")
+    status = {"status": "active", "name": "", "email": "", "mfa": False, "quota": None}
+    added = Change(EntryKind.MEMBER, ("u\u202ema",), None, status)
+    await store.write({"acme": (added,)}, expected={"acme": 1}, actor="older")
+    stored = ACME.replace("uma: {quota: 3}", 'uma: {quota: 4}\n      "u\\u202Ema": {}')
+    (changed,) = await keeper.apply(stored, "acme.yaml", actor="ann")
+    assert [change.key for change in changed.changes] == [("uma",)]
+    (changed,) = await keeper.apply(stored.replace('\n      "u\\u202Ema": {}', ""), "acme.yaml", actor="ann")
+    assert [(change.key, change.after) for change in changed.changes] == [(("u\u202ema",), None)]

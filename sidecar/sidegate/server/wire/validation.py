@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from sidegate.errors import InvalidInput, Violation
+from sidegate.model.identifiers import escaped, invisible_character
 
 SHOWN = 48
 """How many characters of a wrong value a message shows."""
@@ -47,6 +48,8 @@ class Inspection:
             return
         limit = self.limits.identifier_length
         if len(value) <= limit and _IDENTIFIER.fullmatch(value):
+            if found := invisible_character(value):
+                self.add(field, f"{_shown(value)}: expected no {found}, which is invisible or changes other text")
             return
         whole = ", or `*` alone for the type as a whole" if any_allowed else ""
         expected = f"1 to {limit} characters without control characters, `*` or whitespace at the ends{whole}"
@@ -84,7 +87,7 @@ class Inspection:
 def quoted(value: str) -> str:
     """Return a value as messages show it: in backticks, shortened, in one line of visible characters."""
     short = value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
-    return f"`{''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in short)}`"
+    return f"`{escaped(short)}`"
 
 
 def within_field(prefix: str, error: InvalidInput) -> InvalidInput:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.errors import InvalidInput
 from sidegate.model.decision import Decision, Obligation
+from sidegate.model.identifiers import invisible_character
 from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
 from sidegate.model.revision import Revision
 from sidegate.server.wire.checks import CheckCodec, read_decision, write_check
@@ -24,7 +25,9 @@ CODEC = CheckCodec(TOKENS)
 GOOD = Request("acme", Subject("tina"), "view", Resource("document", "d1"))
 
 _END = r"[^\s\ufeff*\x00-\x1f\x7f-\x9f]"
-ids = st.from_regex(rf"{_END}([^*\x00-\x1f\x7f-\x9f]{{0,40}}{_END})?", fullmatch=True)
+ids = st.from_regex(rf"{_END}([^*\x00-\x1f\x7f-\x9f]{{0,40}}{_END})?", fullmatch=True).filter(
+    lambda text: not invisible_character(text)
+)
 words = st.from_regex(r"[a-z][a-z0-9_]{0,63}", fullmatch=True)
 scalars = (
     st.none()
