@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidegate.errors import InvalidInput, Violation
-from sidegate.model.identifiers import escaped, invisible_character
+from sidegate.model.identifiers import ACCOUNT_ID, escaped, invisible_character
 
 MAX_INVITEES: Final = 10_000
 _PART: Final = re.compile(r"[^;\n]+")
@@ -17,8 +17,6 @@ _LOOKS_LIKE_PHONE = re.compile(r"\+?[\d\s().-]+")
 _ID = re.compile(r"(?!\s)[^*\x00-\x1f\x7f-\x9f]{1,256}(?<!\s)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SEPARATORS = re.compile(r"[\s().-]")
-ACCOUNT_ID: Final = r"(?=.*[^\W\d])[^\s@*;,]+"
-"""What an account ID looks like unless the deployment says otherwise: no blanks, no `@`, and at least one letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +38,9 @@ class Invitee:
 
     @property
     def member(self) -> str:
-        """The member's ID: the given one, else the account, the e-mail in lower case, or the phone number."""
-        return self.id or self.account or self.email.lower() or self.phone
+        """The member's ID: the given one, else the account, the e-mail or the phone number; addresses in lower case."""
+        account = self.account.lower() if "@" in self.account else self.account
+        return self.id or account or self.email.lower() or self.phone
 
 
 def from_addresses(text: str) -> Iterator[Invitee]:
@@ -65,7 +64,8 @@ def normalized(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
     """
     phone = _SEPARATORS.sub("", invitee.phone)
     phone = "+" + phone[2:] if phone.startswith("00") else phone
-    made = replace(invitee, email=invitee.email.strip(), phone=phone, name=invitee.name.strip())
+    email = invitee.email.strip()
+    made = replace(invitee, email=_normalized_email(email) or email, phone=phone, name=invitee.name.strip())
     if found := made.faults or (*_faults(made, account_id),):
         raise InvalidInput(*found)
     return made
@@ -73,7 +73,7 @@ def normalized(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
 
 def require_email(email: str, field: str) -> Iterator[Violation]:
     """Yield what is wrong with an e-mail address, nothing if there is none; no name server is asked."""
-    if email and not _is_email(email):
+    if email and _normalized_email(email) is None:
         yield Violation(field, f"`{_shown(email)}` is no e-mail address: expected one such as `uma@acme.example`")
 
 
@@ -85,14 +85,15 @@ def require_phone(phone: str, field: str) -> Iterator[Violation]:
         )
 
 
-def _is_email(text: str) -> bool:
+def _normalized_email(text: str) -> str | None:
+    """Return an e-mail address with its domain in the one form of internationalised domains; None for no address."""
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - only invitations need it
 
     try:
-        validate_email(text, check_deliverability=False, test_environment=True)
+        found = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        return False
-    return "." in text.rpartition("@")[2]
+        return None
+    return found.normalized if "." in found.domain else None
 
 
 def _is_phone(text: str) -> bool:

@@ -33,7 +33,6 @@ from sidegate.membership.command.request_fields import FieldOf
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.membership.grant_rules import add_to_groups, grant_roles
 from sidegate.membership.invitation_rows import (
-    ACCOUNT_ID,
     MAX_INVITEES,
     Invitee,
     normalized,
@@ -43,6 +42,7 @@ from sidegate.membership.invitation_rows import (
 from sidegate.model.change import EntryKind
 from sidegate.model.entry import EntryKey
 from sidegate.model.facts import Member, MemberStatus
+from sidegate.model.identifiers import ACCOUNT_ID
 from sidegate.model.page import Invitation, MemberRecord, Relation
 from sidegate.model.reference import ref, split_ref
 from sidegate.policy.pack.schema import Operation

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 from unicodedata import category, name
 
+ACCOUNT_ID: Final = r"(?=.*[^\W\d])[^\s@*;,]+"
+"""What an account ID looks like unless the deployment says otherwise: no blanks, no `@`, and at least one letter."""
 _REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format and surrogate characters; separators of lines and paragraphs."""
 

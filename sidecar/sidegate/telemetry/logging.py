@@ -10,6 +10,8 @@ from typing import Any, Protocol, TextIO, cast
 
 import structlog
 
+from sidegate.model.identifiers import escaped
+
 _ROOT = "sidegate"
 _PLAIN = (str, int, float, bool, type(None))
 _KEPT = frozenset({"exc_info", "_record", "_from_structlog"})
@@ -76,8 +78,19 @@ def _without_structures(_logger: Any, _method: str, event: MutableMapping[str, A
     return event
 
 
+def _visible(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Write characters that are not printable as escapes: no value changes how a log is displayed."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = escaped(value)
+        elif isinstance(value, list):
+            event[key] = [escaped(item) if isinstance(item, str) else item for item in value]
+    return event
+
+
 _SHARED: tuple[structlog.typing.Processor, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.add_log_level,
     _without_structures,
+    _visible,
 )

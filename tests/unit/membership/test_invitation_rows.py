@@ -72,3 +72,17 @@ def test_the_case_of_an_email_makes_no_other_member():
     assert (
         normalized(Invitee("a", email="ANN@x.example")).member == normalized(Invitee("b", email="ann@x.example")).member
     )
+
+
+@pytest.mark.parametrize("written", ["ANN@X.example", "ann@x.example"])
+def test_an_address_is_one_member_however_it_is_written(written):
+    """EF-11: the case of an address makes no second member, also where a deployment's account IDs are addresses."""
+    anything = r".+"
+    assert normalized(Invitee("x", email=written)).member == "ann@x.example"
+    assert normalized(Invitee("x", account=written), anything).member == "ann@x.example"
+
+
+def test_an_internationalised_domain_has_one_form():
+    """EF-11: a domain in Unicode, in upper case, or as DNS has it is the same domain."""
+    written = ["uma@bücher.example", "uma@BÜCHER.example", "uma@xn--bcher-kva.example"]
+    assert len({normalized(Invitee("x", email=email)).email for email in written}) == 1

@@ -136,3 +136,16 @@ def test_a_refused_call_logs_its_fields_not_its_values() -> None:
 
     assert json.loads(stream.getvalue())["fields"] == ["tenant"]
     assert "secret" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("style", LogFormat)
+def test_characters_that_are_not_printable_are_escaped(style: LogFormat) -> None:
+    """A value of a caller can neither begin a new line nor reverse the text after it."""
+    stream = lines(style)
+    get_log("server").info("refused", tenant="a\u202eb", names=["c\nd", 1])
+
+    written = stream.getvalue()
+    assert len(written.splitlines()) == 1
+    assert "\u202e" not in written
+    assert "u202e" in written
+    assert "c\\nd" in written.replace("\\\\", "\\")
