@@ -136,7 +136,7 @@ class RoleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokePermissions(self, request, context):
-        """RevokePermissions takes permissions from a role; they are out of force when it returns.
+        """RevokePermissions takes permissions from a role; they no longer apply when it returns.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -29,7 +29,7 @@ class RoleServiceStub:
     GrantPermissions: _aio.UnaryUnaryMultiCallable[_role_pb2.GrantPermissionsRequest, _role_pb2.GrantPermissionsResponse]
     """GrantPermissions adds permissions to a role; they are effective when it returns."""
     RevokePermissions: _aio.UnaryUnaryMultiCallable[_role_pb2.RevokePermissionsRequest, _role_pb2.RevokePermissionsResponse]
-    """RevokePermissions takes permissions from a role; they are out of force when it returns."""
+    """RevokePermissions takes permissions from a role; they no longer apply when it returns."""
     RenameRole: _aio.UnaryUnaryMultiCallable[_role_pb2.RenameRoleRequest, _role_pb2.RenameRoleResponse]
     """RenameRole gives a role another name; who holds it goes on holding it."""
     DeleteRole: _aio.UnaryUnaryMultiCallable[_role_pb2.DeleteRoleRequest, _role_pb2.DeleteRoleResponse]
@@ -90,7 +90,7 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _role_pb2.RevokePermissionsRequest,
         context: _aio.ServicerContext[_role_pb2.RevokePermissionsRequest, _abc.Awaitable[_role_pb2.RevokePermissionsResponse]],
     ) -> _abc.Awaitable[_role_pb2.RevokePermissionsResponse]:
-        """RevokePermissions takes permissions from a role; they are out of force when it returns."""
+        """RevokePermissions takes permissions from a role; they no longer apply when it returns."""
 
     @_abc_1.abstractmethod
     def RenameRole(
