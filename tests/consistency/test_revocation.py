@@ -22,7 +22,7 @@ TENANT = "revoked"
 KINDS = {"grant": 0, "group": 5, "member": 6, "permission": 8, "resource": 9}
 """A switch of each kind: what is taken away is a grant, a place in a group, a membership, a permission, a document."""
 
-HARSH = (nemesis.one_paused, nemesis.one_in_the_dark, nemesis.one_cut_off, nemesis.database_paused)
+HARSH = (nemesis.one_paused, nemesis.one_link_silent, nemesis.one_disconnected, nemesis.database_paused)
 """Faults that leave a sidecar, or all, with what they knew before."""
 
 

@@ -4,108 +4,105 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import cycle, islice
 from random import Random
 from time import monotonic
 from typing import TypeAlias
 
 from support.histories.cluster import BOUND, DATABASE, Cluster
+from support.servers.faulty_link import FaultyLink
+from support.servers.postgres import PostgresServer
+from support.servers.valkey import ValkeyServer
 
 Fault: TypeAlias = Callable[[Cluster, Random], AbstractAsyncContextManager[None]]
 Schedule: TypeAlias = list[tuple[float, str]]
 
 
 @asynccontextmanager
-async def database_restarted(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+async def _between(begin: Callable[[], Awaitable[object]], end: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Let a fault begin, and end however its context ends."""
+    await begin()
+    try:
+        yield
+    finally:
+        await end()
+
+
+@asynccontextmanager
+async def _paused(server: PostgresServer | ValkeyServer) -> AsyncIterator[None]:
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@asynccontextmanager
+async def _links(links: Sequence[FaultyLink], fault: Callable[[FaultyLink], None]) -> AsyncIterator[None]:
+    """Let links have a fault, and mend them."""
+    for link in links:
+        fault(link)
+    try:
+        yield
+    finally:
+        for link in links:
+            link.mend()
+
+
+def database_restarted(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
     """PostgreSQL is stopped as an administrator would, and started again."""
-    await asyncio.to_thread(cluster.postgres.stop)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(cluster.postgres.start)
+    postgres = cluster.postgres
+    return _between(partial(asyncio.to_thread, postgres.stop), partial(asyncio.to_thread, postgres.start))
 
 
-@asynccontextmanager
-async def database_crashes(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+def database_crashes(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
     """PostgreSQL ends in the middle of what it does, and recovers when it is started."""
-    await asyncio.to_thread(cluster.postgres.stop, signal.SIGQUIT)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(cluster.postgres.start)
+    postgres = cluster.postgres
+    return _between(
+        partial(asyncio.to_thread, postgres.stop, signal.SIGQUIT), partial(asyncio.to_thread, postgres.start)
+    )
 
 
-@asynccontextmanager
-async def database_paused(cluster: Cluster, _: Random) -> AsyncIterator[None]:
-    """PostgreSQL is paused, with its connections open."""
-    cluster.postgres.pause()
-    try:
-        yield
-    finally:
-        cluster.postgres.resume()
+def database_paused(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
+    """PostgreSQL does nothing, its connections open."""
+    return _paused(cluster.postgres)
 
 
-@asynccontextmanager
-async def connections_ended(cluster: Cluster, _: Random) -> AsyncIterator[None]:
-    """PostgreSQL ends all connections."""
-    ending = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'"
-    await cluster.postgres.execute(ending)
-    try:
-        yield
-    finally:
-        await cluster.postgres.execute(ending)
+def connections_ended(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
+    """PostgreSQL ends all connections, twice."""
+    ending = partial(
+        cluster.postgres.execute,
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'",
+    )
+    return _between(ending, ending)
 
 
-@asynccontextmanager
-async def database_slow(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+def database_slow(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
     """Each message between the sidecars and PostgreSQL takes a while."""
-    for node in cluster.nodes:
-        node.database.slow(0.05)
-    try:
-        yield
-    finally:
-        for node in cluster.nodes:
-            node.database.mend()
+    return _links([node.database for node in cluster.nodes], lambda link: link.slow(0.05))
 
 
-@asynccontextmanager
-async def one_cut_off(cluster: Cluster, random: Random) -> AsyncIterator[None]:
+def one_disconnected(cluster: Cluster, random: Random) -> AbstractAsyncContextManager[None]:
     """One sidecar can't reach PostgreSQL, the others can."""
-    node = random.choice(cluster.nodes)
-    node.database.cut()
-    try:
-        yield
-    finally:
-        node.database.mend()
+    return _links([random.choice(cluster.nodes).database], FaultyLink.cut)
 
 
-@asynccontextmanager
-async def one_in_the_dark(cluster: Cluster, random: Random) -> AsyncIterator[None]:
+def one_link_silent(cluster: Cluster, random: Random) -> AbstractAsyncContextManager[None]:
     """What one sidecar sends to PostgreSQL and back is held up, the others' is not."""
-    node = random.choice(cluster.nodes)
-    node.database.silence()
-    try:
-        yield
-    finally:
-        node.database.mend()
+    return _links([random.choice(cluster.nodes).database], FaultyLink.silence)
 
 
-@asynccontextmanager
-async def one_hears_late(cluster: Cluster, random: Random) -> AsyncIterator[None]:
+def one_answered_late(cluster: Cluster, random: Random) -> AbstractAsyncContextManager[None]:
     """What PostgreSQL answers one sidecar arrives when it is old."""
-    node = random.choice(cluster.nodes)
-    node.database.hold_answers()
-    try:
-        yield
-    finally:
-        node.database.mend()
+    return _links([random.choice(cluster.nodes).database], FaultyLink.hold_answers)
 
 
 @asynccontextmanager
 async def one_paused(cluster: Cluster, random: Random) -> AsyncIterator[None]:
-    """One sidecar is paused, as on a virtual machine that is migrated."""
+    """One sidecar does nothing for a while, as a machine that is moved does."""
     node = random.choice(cluster.nodes)
     node.signal(signal.SIGSTOP)
     try:
@@ -114,62 +111,36 @@ async def one_paused(cluster: Cluster, random: Random) -> AsyncIterator[None]:
         node.signal(signal.SIGCONT)
 
 
-@asynccontextmanager
-async def one_killed(cluster: Cluster, random: Random) -> AsyncIterator[None]:
+def one_killed(cluster: Cluster, random: Random) -> AbstractAsyncContextManager[None]:
     """One sidecar is lost, and started again with nothing in memory."""
     node = random.choice(cluster.nodes)
-    await node.stop(signal.SIGKILL)
-    try:
-        yield
-    finally:
-        await node.start()
+    return _between(partial(node.stop, signal.SIGKILL), node.start)
 
 
-@asynccontextmanager
-async def redis_lost(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+def redis_lost(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
     """Redis is killed, and starts again empty."""
-    await asyncio.to_thread(cluster.valkey.kill)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(cluster.valkey.start)
+    valkey = cluster.valkey
+    return _between(partial(asyncio.to_thread, valkey.kill), partial(asyncio.to_thread, valkey.start))
 
 
-@asynccontextmanager
-async def redis_paused(cluster: Cluster, _: Random) -> AsyncIterator[None]:
-    """Redis is paused, with its connections open."""
-    cluster.valkey.pause()
-    try:
-        yield
-    finally:
-        cluster.valkey.resume()
+def redis_paused(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
+    """Redis does nothing, its connections open."""
+    return _paused(cluster.valkey)
 
 
-@asynccontextmanager
-async def redis_slow(cluster: Cluster, _: Random) -> AsyncIterator[None]:
+def redis_slow(cluster: Cluster, _: Random) -> AbstractAsyncContextManager[None]:
     """Each message between the sidecars and Redis takes longer than a request may spend on it."""
-    for node in cluster.nodes:
-        node.redis.slow(0.03)
-    try:
-        yield
-    finally:
-        for node in cluster.nodes:
-            node.redis.mend()
+    return _links([node.redis for node in cluster.nodes], lambda link: link.slow(0.03))
 
 
 @asynccontextmanager
 async def hints_dropped(cluster: Cluster, _: Random) -> AsyncIterator[None]:
-    """No hint arrives: who listens at PostgreSQL is sent away, and what passes to and from Redis is held up."""
-    for node in cluster.nodes:
-        node.redis.silence()
-    await cluster.postgres.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen %'"
-    )
-    try:
+    """No hint arrives: listeners at PostgreSQL are disconnected, and what passes to and from Redis is held up."""
+    async with _links([node.redis for node in cluster.nodes], FaultyLink.silence):
+        await cluster.postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen %'"
+        )
         yield
-    finally:
-        for node in cluster.nodes:
-            node.redis.mend()
 
 
 @asynccontextmanager
@@ -186,9 +157,9 @@ FAULTS: Sequence[Sequence[Fault]] = (
         database_paused,
         connections_ended,
         database_slow,
-        one_cut_off,
-        one_in_the_dark,
-        one_hears_late,
+        one_disconnected,
+        one_link_silent,
+        one_answered_late,
         one_paused,
         one_killed,
         calm,
