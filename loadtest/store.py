@@ -25,7 +25,7 @@ from time import perf_counter_ns
 from sidegate import bootstrap
 from sidegate.bootstrap.assembly import Core
 from sidegate.config.settings import GivenSettings
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner
@@ -118,9 +118,9 @@ def _written(store: SqlFactsStore) -> Callable[[], Awaitable[object]]:
 
 def _commanded(there: Filled) -> Callable[[], Awaitable[object]]:
     held = Grant("viewer", "document:d1000005", f"member:{member_id(20)}")
-    caller = Caller(actor=f"member:{member_id(5)}")
+    call = Call(actor=f"member:{member_id(5)}")
     doing = cycle((there.grants.grant, there.grants.revoke))
-    return lambda: next(doing)(LARGE, held, caller)
+    return lambda: next(doing)(LARGE, held, call)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Final
 
 from sidegate.errors import NotFound
 from sidegate.history.changes import changes_within
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
 from sidegate.model.change import ChangeQuery, EntryKind
@@ -39,7 +39,7 @@ class Monitoring:
         self._store = store
         self._reader = reader
 
-    async def count(self, tenant: str, reference: str, caller: Caller) -> Monitored:
+    async def count(self, tenant: str, reference: str, call: Call) -> Monitored:
         """Return how many resources an instance, such as a workspace, holds.
 
         Raises:
@@ -55,7 +55,7 @@ class Monitoring:
             newest = await changes_within(step, self._store, query, after=0, limit=1) if query else ()
             return Monitored(counts, newest[0].at if newest else None)
 
-        return await self._reader.run(tenant, caller, count)
+        return await self._reader.run(tenant, call, count)
 
 
 def _instances(step: CommandContext, reference: str) -> InstanceOf:

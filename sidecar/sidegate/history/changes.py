@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from sidegate.errors import NotFound, RevisionConflict
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
 from sidegate.model.change import ChangeQuery, RecordedChange
@@ -23,7 +23,7 @@ class History:
         self._reader = reader
 
     async def list(
-        self, tenant: str, query: ChangeQuery, caller: Caller, *, after: int, limit: int
+        self, tenant: str, query: ChangeQuery, call: Call, *, after: int, limit: int
     ) -> Sequence[RecordedChange]:
         """Return up to `limit` changes that the query asks for, in its order, beyond the sequence `after`.
 
@@ -34,11 +34,11 @@ class History:
         """
 
         async def read(step: CommandContext) -> Sequence[RecordedChange]:
-            if not caller.is_platform:
+            if not call.is_platform:
                 await _require_right(step, query)
             return await changes_within(step, self._store, query, after=after, limit=limit)
 
-        found = await self._reader.run(tenant, caller, read)
+        found = await self._reader.run(tenant, call, read)
         await require_ever(self._store, tenant, found)
         return found
 
@@ -52,7 +52,7 @@ async def changes_within(
         RevisionConflict: another writer came in between.
     """
     found = await store.history(step.tenant, query, after=after, limit=limit)
-    if not step.caller.is_platform and any(recorded.revision > step.draft.revision.number for recorded in found):
+    if not step.call.is_platform and any(recorded.revision > step.draft.revision.number for recorded in found):
         raise RevisionConflict(f"the tenant `{step.tenant}` changed while its history was read")
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from sidegate.history.changes import changes_within, require_ever
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
 from sidegate.model.change import ChangeQuery, RecordedChange
@@ -25,7 +25,7 @@ class QuotaHistory:
         self._reader = reader
 
     async def totals(
-        self, tenant: str, query: UsageQuery, caller: Caller, *, after: tuple[date, str], limit: int
+        self, tenant: str, query: UsageQuery, call: Call, *, after: tuple[date, str], limit: int
     ) -> Sequence[QuotaTotal]:
         """Return up to `limit` totals by period and holder, beyond a period's start and a holder.
 
@@ -39,12 +39,12 @@ class QuotaHistory:
             await _require_right(step, query.holder)
             return await step.draft.read(lambda _: self._store.quota_totals(tenant, query, after=after, limit=limit))
 
-        found = await self._reader.run(tenant, caller, read)
+        found = await self._reader.run(tenant, call, read)
         await require_ever(self._store, tenant, found)
         return found
 
     async def entries(
-        self, tenant: str, query: UsageQuery, caller: Caller, *, after: int, limit: int
+        self, tenant: str, query: UsageQuery, call: Call, *, after: int, limit: int
     ) -> Sequence[RecordedChange]:
         """Return up to `limit` changes of quota, the oldest first, beyond the sequence `after`.
 
@@ -60,14 +60,14 @@ class QuotaHistory:
             await _require_right(step, query.holder)
             return await changes_within(step, self._store, changes, after=after, limit=limit)
 
-        found = await self._reader.run(tenant, caller, read)
+        found = await self._reader.run(tenant, call, read)
         await require_ever(self._store, tenant, found)
         return found
 
 
 async def _require_right(step: CommandContext, holder: str) -> None:
     """Ask about the one member, else about the quota of all: a group's usage reveals that of each of its members."""
-    if step.caller.is_platform:
+    if step.call.is_platform:
         return
     type_, id_ = split_ref(holder)
     await step.ask_about(Operation.VIEW_QUOTA, {InstanceOf.MEMBER: id_} if type_ == "member" else {})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.facts.entry_fault import EntryFault
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import NO_AUTHORITY, CommandContext
 from sidegate.membership.command.invariants import HOLDERS
 from sidegate.membership.command.members import member_of
@@ -41,7 +41,7 @@ class Grants:
         self._reads = reads
 
     async def list(
-        self, tenant: str, query: GrantQuery, caller: Caller, *, after: Grant | None, limit: int
+        self, tenant: str, query: GrantQuery, call: Call, *, after: Grant | None, limit: int
     ) -> Sequence[Grant]:
         """Return a page of grants, by role, scope and holder; an actor that may view a resource sees its grants.
 
@@ -55,13 +55,13 @@ class Grants:
         async def read(context: CommandContext) -> Sequence[Grant]:
             await _require_visible(context, query.relation, query.value)
             visible = query
-            if query.relation is Relation.GRANTS_OF and not caller.is_platform:
+            if query.relation is Relation.GRANTS_OF and not call.is_platform:
                 visible = replace(query, scope_types=frozenset(context.schema.core_scopes))
             return await context.draft.read(lambda store: store.grant_page(tenant, visible, after=after, limit=limit))
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
-    async def grant(self, tenant: str, grant: Grant, caller: Caller) -> Written[Grant]:
+    async def grant(self, tenant: str, grant: Grant, call: Call) -> Written[Grant]:
         """Grant a role on a scope to a member or a group.
 
         Raises:
@@ -82,9 +82,9 @@ class Grants:
             return grant
 
         needs = _entries_of(tenant, grant)
-        return await self._commands.run(tenant, caller, plan=plan, needs=needs, field_of=_grant_field)
+        return await self._commands.run(tenant, call, plan=plan, needs=needs, field_of=_grant_field)
 
-    async def revoke(self, tenant: str, grant: Grant, caller: Caller) -> Written[None]:
+    async def revoke(self, tenant: str, grant: Grant, call: Call) -> Written[None]:
         """Revoke a role from a member or a group (EL-13).
 
         Raises:
@@ -103,9 +103,9 @@ class Grants:
             context.draft.remove(EntryKind.GRANT, made.role, made.scope, made.holder)
 
         needs = _entries_of(tenant, grant)[:1]
-        return await self._commands.run(tenant, caller, plan=plan, needs=needs)
+        return await self._commands.run(tenant, call, plan=plan, needs=needs)
 
-    async def delegate(self, tenant: str, role: str, to: str, caller: Caller) -> Written[Delegation]:
+    async def delegate(self, tenant: str, role: str, to: str, call: Call) -> Written[Delegation]:
         """Delegate the role that exactly one member holds to another member, in one transaction (EF-02).
 
         Where the pack lets a member hold one role, the two exchange theirs.
@@ -129,7 +129,7 @@ class Grants:
             await _delegate_to(context, declared.name, former, ref("member", to))
             return Delegation(declared.name, split_ref(former)[1], to)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_delegate_field)
+        return await self._commands.run(tenant, call, plan=plan, field_of=_delegate_field)
 
 
 def _with_full_scope(tenant: str, grant: Grant) -> Grant:
@@ -169,7 +169,7 @@ async def _require_may_grant(context: CommandContext, grant: Grant) -> None:
         await context.ask_about(Operation.ASSIGN_ROLE, ids)
         return
     role = schema.roles.get(grant.role)
-    if context.caller.is_platform:
+    if context.call.is_platform:
         return
     if role is None or not role.granted_with:
         message = f"only the platform grants and revokes role `{grant.role}` on `{grant.scope}`"

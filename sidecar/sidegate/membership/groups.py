@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sidegate.errors import AlreadyExists, DocumentsHeld, InvalidInput, NotFound, Violation
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.request_fields import FieldOf, item_of
@@ -43,7 +43,7 @@ class Groups:
         self._commands = commands
         self._reads = reads
 
-    async def get(self, tenant: str, group: str, caller: Caller) -> GroupState:
+    async def get(self, tenant: str, group: str, call: Call) -> GroupState:
         """Return a group with its members.
 
         Raises:
@@ -59,9 +59,9 @@ class Groups:
             inside = await context.draft.related(Relation.INSIDE, group)
             return GroupState(group, found["name"], tuple(sorted(key[1] for _, key in inside)))
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
-    async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[GroupState]:
+    async def list(self, tenant: str, call: Call, *, after: str, limit: int) -> Sequence[GroupState]:
         """Return a page of groups, by ID, without their members.
 
         Raises:
@@ -76,9 +76,9 @@ class Groups:
             )
             return [GroupState(key[0], str(payload["name"])) for (_, key), payload in found.items()]
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
-    async def create(self, tenant: str, group: GroupState, caller: Caller) -> Written[GroupState]:
+    async def create(self, tenant: str, group: GroupState, call: Call) -> Written[GroupState]:
         """Create a group, with members if any are given.
 
         Raises:
@@ -95,9 +95,9 @@ class Groups:
             await _add_members(context, group.id, group.members)
             return await _state(context, group.id)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_members_field(group.members))
+        return await self._commands.run(tenant, call, plan=plan, field_of=_members_field(group.members))
 
-    async def rename(self, tenant: str, group: GroupState, caller: Caller) -> Written[GroupState]:
+    async def rename(self, tenant: str, group: GroupState, call: Call) -> Written[GroupState]:
         """Rename a group: its display name changes, its ID does not.
 
         Raises:
@@ -111,9 +111,9 @@ class Groups:
             context.draft.put(EntryKind.GROUP, group.id, payload={"name": group.name})
             return await _state(context, group.id)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def change(self, tenant: str, change: GroupChange, caller: Caller) -> Written[GroupState]:
+    async def change(self, tenant: str, change: GroupChange, call: Call) -> Written[GroupState]:
         """Add members and groups to a group, and remove others.
 
         Raises:
@@ -134,9 +134,9 @@ class Groups:
                 context.draft.remove(EntryKind.GROUP_MEMBER, group, holder)
             return await _state(context, group)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_members_field([*change.added]))
+        return await self._commands.run(tenant, call, plan=plan, field_of=_members_field([*change.added]))
 
-    async def delete(self, tenant: str, group: str, caller: Caller) -> Written[None]:
+    async def delete(self, tenant: str, group: str, call: Call) -> Written[None]:
         """Delete a group with all that it holds.
 
         Raises:
@@ -160,7 +160,7 @@ class Groups:
                     context.draft.remove(entity, *key)
             context.draft.remove(EntryKind.GROUP, group)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
 
 async def _require_group(context: CommandContext, group: str) -> None:

@@ -19,7 +19,7 @@ from sidegate.errors import (
     WrongState,
 )
 from sidegate.facts.entry_fault import EntryFault
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.members import (
     member_of,
@@ -97,7 +97,7 @@ class Invitations:
         self._account_id = account_id
         self._clock = clock
 
-    async def invite(self, tenant: str, order: InviteOrder, caller: Caller) -> Written[Sequence[InviteResult]]:
+    async def invite(self, tenant: str, order: InviteOrder, call: Call) -> Written[Sequence[InviteResult]]:
         """Invite several members in one command.
 
         Raises:
@@ -122,11 +122,9 @@ class Invitations:
                 raise _combined(failures)
             return results
 
-        return await self._commands.run(
-            tenant, caller, plan=plan, field_of=_rows_field(order.invitees, self._account_id)
-        )
+        return await self._commands.run(tenant, call, plan=plan, field_of=_rows_field(order.invitees, self._account_id))
 
-    async def accept(self, tenant: str, acceptance: Acceptance, caller: Caller) -> Written[MemberRecord]:
+    async def accept(self, tenant: str, acceptance: Acceptance, call: Call) -> Written[MemberRecord]:
         """Make a pending member active; the invitation works once (EL-14).
 
         Raises:
@@ -146,9 +144,9 @@ class Invitations:
             context.draft.remove(EntryKind.INVITATION, invited.id)
             return replace((await records_of(context, [invited.id]))[invited.id], invitation=None)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_registration_field)
+        return await self._commands.run(tenant, call, plan=plan, field_of=_registration_field)
 
-    async def resend(self, tenant: str, member: str, caller: Caller, *, ttl: timedelta) -> Written[MemberRecord]:
+    async def resend(self, tenant: str, member: str, call: Call, *, ttl: timedelta) -> Written[MemberRecord]:
         """Make a new invitation for a pending member; the old one ends.
 
         Raises:
@@ -162,9 +160,9 @@ class Invitations:
             invitation = await self._put_invitation(context, member, ttl)
             return replace((await records_of(context, [member]))[member], invitation=invitation)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def cancel(self, tenant: str, member: str, caller: Caller) -> Written[None]:
+    async def cancel(self, tenant: str, member: str, call: Call) -> Written[None]:
         """Withdraw the invitation of a pending member, which deletes the member.
 
         Raises:
@@ -177,7 +175,7 @@ class Invitations:
             await _pending(context, member)
             await remove_member(context, member)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
     async def _row(self, context: CommandContext, invitee: Invitee, order: InviteOrder) -> InviteResult:
         savepoint = context.draft.savepoint()

@@ -19,7 +19,7 @@ from sidegate.errors import (
     WrongState,
 )
 from sidegate.facts.entry_fault import EntryFault
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.members import (
@@ -88,7 +88,7 @@ class Members:
         self._commands = commands
         self._reads = reads
 
-    async def get(self, tenant: str, member: str, caller: Caller) -> MemberRecord:
+    async def get(self, tenant: str, member: str, call: Call) -> MemberRecord:
         """Return a member.
 
         Raises:
@@ -103,10 +103,10 @@ class Members:
                 raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
             return found[member]
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
     async def list(
-        self, tenant: str, query: MemberQuery, caller: Caller, *, after: str, limit: int
+        self, tenant: str, query: MemberQuery, call: Call, *, after: str, limit: int
     ) -> Sequence[MemberRecord]:
         """Return a page of members, by ID (EL-11), those of a role among them (EL-13).
 
@@ -119,7 +119,7 @@ class Members:
             await context.ask(Operation.LIST_MEMBERS)
             return await context.draft.read(lambda store: store.members(tenant, query, after=after, limit=limit))
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
     async def record_access(self, tenant: str, member: str, at: datetime) -> None:
         """Record when a member was seen; this makes no revision.
@@ -130,11 +130,11 @@ class Members:
         if not await self._commands.store.record_access(tenant, member, at):
             raise NotFound(f"there is no member `{member}` in tenant `{tenant}`")
 
-    async def update(self, tenant: str, update: MemberUpdate, caller: Caller) -> Written[MemberRecord]:
+    async def update(self, tenant: str, update: MemberUpdate, call: Call) -> Written[MemberRecord]:
         """Set fields of a member.
 
         Raises:
-            NotPermitted: the pack denies it, or another caller than the platform sets the second factor.
+            NotPermitted: the pack denies it, or an actor other than the platform sets the second factor.
             NotFound: there is no such member.
             StaleEtag: the member was changed since its etag was read.
             AlreadyExists: another member has the e-mail or phone number.
@@ -143,7 +143,7 @@ class Members:
 
         async def plan(context: CommandContext) -> MemberRecord:
             await context.ask(Operation.UPDATE_MEMBER, id_)
-            if "mfa" in update.fields and not context.caller.is_platform:
+            if "mfa" in update.fields and not context.call.is_platform:
                 raise NotPermitted("only the platform knows who has a second factor", why="no_operation")
             stored = await member_of(context, id_)
             require_etag(update.etag, member_payload(stored), name=id_)
@@ -152,9 +152,9 @@ class Members:
             put_member(context, new)
             return (await records_of(context, [id_]))[id_]
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_update_field)
+        return await self._commands.run(tenant, call, plan=plan, field_of=_update_field)
 
-    async def deactivate(self, tenant: str, offboarding: Offboarding, caller: Caller) -> Written[Offboarded]:
+    async def deactivate(self, tenant: str, offboarding: Offboarding, call: Call) -> Written[Offboarded]:
         """Pause an active member, which keeps its roles (EL-07); its documents need a choice (MS-12).
 
         Raises:
@@ -174,9 +174,9 @@ class Members:
             put_member(context, replace(stored, status=MemberStatus.INACTIVE))
             return Offboarded((await records_of(context, [stored.id]))[stored.id], documents)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_offboarding_field)
+        return await self._commands.run(tenant, call, plan=plan, field_of=_offboarding_field)
 
-    async def activate(self, tenant: str, member: str, caller: Caller) -> Written[MemberRecord]:
+    async def activate(self, tenant: str, member: str, call: Call) -> Written[MemberRecord]:
         """Activate an inactive member again, with the roles it had (EL-07).
 
         Raises:
@@ -194,11 +194,9 @@ class Members:
             put_member(context, replace(stored, status=MemberStatus.ACTIVE))
             return (await records_of(context, [member]))[member]
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def delete(
-        self, tenant: str, offboarding: Offboarding, caller: Caller, *, confirmed: str
-    ) -> Written[Offboarded]:
+    async def delete(self, tenant: str, offboarding: Offboarding, call: Call, *, confirmed: str) -> Written[Offboarded]:
         """Delete a member with all it holds; `confirmed` is the etag that a first call without it returned (EL-09).
 
         Raises:
@@ -226,7 +224,7 @@ class Members:
             await remove_member(context, stored.id)
             return Offboarded(None, documents)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_offboarding_field)
+        return await self._commands.run(tenant, call, plan=plan, field_of=_offboarding_field)
 
 
 def _updated(stored: Member, member: Member, fields: Collection[str]) -> Member:

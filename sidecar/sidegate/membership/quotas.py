@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidegate.errors import InvalidInput, NotPermitted, QuotaExhausted, Violation, WrongState
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.members import member_of, put_member
 from sidegate.membership.command.request_fields import fixed
@@ -34,7 +34,7 @@ class Quotas:
     def __init__(self, commands: CommandRunner) -> None:
         self._commands = commands
 
-    async def assign(self, tenant: str, member: str, quota: int, caller: Caller) -> Written[int]:
+    async def assign(self, tenant: str, member: str, quota: int, call: Call) -> Written[int]:
         """Set what one member has left (MS-03).
 
         Raises:
@@ -48,9 +48,9 @@ class Quotas:
             put_member(context, replace(await member_of(context, member), quota=quota))
             return quota
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def allocate(self, tenant: str, total: int, caller: Caller) -> Written[QuotaAllocation]:
+    async def allocate(self, tenant: str, total: int, call: Call) -> Written[QuotaAllocation]:
         """Share a quota evenly among all active members, in one transaction (MS-08).
 
         Raises:
@@ -69,16 +69,16 @@ class Quotas:
                 put_member(context, replace(member, quota=share + (position < remainder)))
             return QuotaAllocation(len(members), share, remainder)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=fixed("parent"))
+        return await self._commands.run(tenant, call, plan=plan, field_of=fixed("parent"))
 
-    async def consume(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
+    async def consume(self, tenant: str, member: str, amount: int, call: Call) -> Written[int]:
         """Consume from what a member has left, never below zero (MS-08).
 
         No pack lets a member do it: the application consumes quota when it sends for a member. A member that could
         consume or release quota by itself would meter itself.
 
         Raises:
-            NotPermitted: the caller is not the platform.
+            NotPermitted: the actor is not the platform.
             NotFound: there is no such member.
             WrongState: the member is not active.
             QuotaExhausted: less is left.
@@ -97,13 +97,13 @@ class Quotas:
             context.draft.set_cause(EntryKind.MEMBER, member, cause=Cause.CONSUMED)
             return left
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def release(self, tenant: str, member: str, amount: int, caller: Caller) -> Written[int]:
+    async def release(self, tenant: str, member: str, amount: int, call: Call) -> Written[int]:
         """Release what was consumed (MS-08).
 
         Raises:
-            NotPermitted: the caller is not the platform.
+            NotPermitted: the actor is not the platform.
             NotFound: there is no such member.
         """
         _require_amount(amount, "amount", least=1)
@@ -117,11 +117,11 @@ class Quotas:
             context.draft.set_cause(EntryKind.MEMBER, member, cause=Cause.RELEASED)
             return quota
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
 
 def _require_platform(context: CommandContext) -> None:
-    if not context.caller.is_platform:
+    if not context.call.is_platform:
         raise NotPermitted("only the platform consumes and releases quota", why="no_operation")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sidegate.errors import NotFound, NotPermitted
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.read import ReadRunner
 from sidegate.model.change import EntryKind
@@ -56,9 +56,7 @@ class Relations:
     def __init__(self, reads: ReadRunner) -> None:
         self._reads = reads
 
-    async def list(
-        self, tenant: str, reference: str, caller: Caller, *, after: HeldRole | None, limit: int
-    ) -> HeldRoles:
+    async def list(self, tenant: str, reference: str, call: Call, *, after: HeldRole | None, limit: int) -> HeldRoles:
         """Return up to `limit` of the roles that are held on a resource and come after one, in their order.
 
         Roles on the tenant are left out: they are held on everything. The actor must be allowed to view the resource;
@@ -83,7 +81,7 @@ class Relations:
                         break
             return held
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
 
 class _RoleWalk:

@@ -31,7 +31,7 @@ async def ask_on(context: CommandContext, action: str, reference: str) -> None:
     Raises:
         NotPermitted: the pack denies it.
     """
-    if context.caller.is_platform:
+    if context.call.is_platform:
         return
     if not action:
         raise NotPermitted(f"only the platform can do this to `{reference}`", why="no_operation")
@@ -47,7 +47,7 @@ async def require_registering(context: CommandContext, type_: ResourceType, pare
         NotPermitted: the pack denies it on the type or on a parent, or has an action on neither.
         InvalidInput: the pack only has actions on parents, and none of these is named.
     """
-    if context.caller.is_platform:
+    if context.call.is_platform:
         return
     questions, whole = type_.registered_with, ref(type_.name, ANY)
     asked = {parent: questions.get(split_ref(parent)[0], "") for parent in sorted({*parents})}

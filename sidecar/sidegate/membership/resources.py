@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, Violation, WrongState
 from sidegate.facts.entry_fault import EntryFault
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import NO_AUTHORITY, CommandContext
 from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.members import member_of
@@ -80,7 +80,7 @@ class Resources:
         self._commands = commands
         self._reads = reads
 
-    async def get(self, tenant: str, reference: str, caller: Caller) -> ResourceState:
+    async def get(self, tenant: str, reference: str, call: Call) -> ResourceState:
         """Return a resource.
 
         Raises:
@@ -97,10 +97,10 @@ class Resources:
                 reference, tuple(found["parents"]), found["properties"], await _owner(context, reference)
             )
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
     async def list(
-        self, tenant: str, query: ResourceQuery, caller: Caller, *, after: str, limit: int
+        self, tenant: str, query: ResourceQuery, call: Call, *, after: str, limit: int
     ) -> Sequence[ResourceState]:
         """Return a page of resources, by type and ID.
 
@@ -113,9 +113,9 @@ class Resources:
             await context.ask(Operation.LIST_RESOURCES)
             return await context.draft.read(lambda store: store.resource_page(tenant, query, after=after, limit=limit))
 
-        return [_state(record) for record in await self._reads.run(tenant, caller, read)]
+        return [_state(record) for record in await self._reads.run(tenant, call, read)]
 
-    async def register(self, tenant: str, resource: ResourceState, caller: Caller) -> Written[ResourceState]:
+    async def register(self, tenant: str, resource: ResourceState, call: Call) -> Written[ResourceState]:
         """Register a resource (EF-05, EF-06).
 
         Raises:
@@ -130,10 +130,10 @@ class Resources:
             return await _put(context, resource)
 
         return await self._commands.run(
-            tenant, caller, plan=plan, field_of=_content_field(resource.parents, resource.properties)
+            tenant, call, plan=plan, field_of=_content_field(resource.parents, resource.properties)
         )
 
-    async def clone(self, tenant: str, source: str, clone: ResourceState, caller: Caller) -> Written[ResourceState]:
+    async def clone(self, tenant: str, source: str, clone: ResourceState, call: Call) -> Written[ResourceState]:
         """Register a copy of a resource, which belongs to the actor that cloned it (EF-07).
 
         Raises:
@@ -152,9 +152,9 @@ class Resources:
             made = ResourceState(clone.reference, tuple(payload["parents"]), payload["properties"], clone.owner)
             return await _put(context, made)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_clone_field)
+        return await self._commands.run(tenant, call, plan=plan, field_of=_clone_field)
 
-    async def update(self, tenant: str, update: ResourceUpdate, caller: Caller) -> Written[ResourceState]:
+    async def update(self, tenant: str, update: ResourceUpdate, call: Call) -> Written[ResourceState]:
         """Set properties of a resource, and its parents.
 
         Raises:
@@ -183,10 +183,10 @@ class Resources:
             return ResourceState(update.reference, tuple(sorted(parents)), properties, owner)
 
         return await self._commands.run(
-            tenant, caller, plan=plan, field_of=_content_field([*(update.parents or ())], update.properties or {})
+            tenant, call, plan=plan, field_of=_content_field([*(update.parents or ())], update.properties or {})
         )
 
-    async def delete(self, tenant: str, reference: str, caller: Caller) -> Written[None]:
+    async def delete(self, tenant: str, reference: str, call: Call) -> Written[None]:
         """Delete a resource with all grants on it.
 
         Raises:
@@ -202,9 +202,9 @@ class Resources:
                 raise NotFound(f"there is no `{reference}` in tenant `{context.tenant}`")
             await delete_resources(context, [reference])
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def hand_over(self, tenant: str, order: HandOver, caller: Caller) -> Written[int]:
+    async def hand_over(self, tenant: str, order: HandOver, call: Call) -> Written[int]:
         """Let one member take over what another holds on resources, in one transaction (EF-10, MS-12).
 
         Raises:
@@ -223,14 +223,14 @@ class Resources:
                 raise InvalidInput(Violation("resources", message))
             return len(moved)
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=fixed("to"))
+        return await self._commands.run(tenant, call, plan=plan, field_of=fixed("to"))
 
 
 async def _put(context: CommandContext, resource: ResourceState) -> ResourceState:
     if await context.draft.entry(EntryKind.RESOURCE, resource.reference) is not None:
         raise AlreadyExists(f"there is a `{resource.reference}` already")
-    owner = resource.owner or ("" if context.caller.is_platform else context.caller.actor)
-    if not context.caller.is_platform and owner != context.caller.actor:
+    owner = resource.owner or ("" if context.call.is_platform else context.call.actor)
+    if not context.call.is_platform and owner != context.call.actor:
         raise NotPermitted("a member registers resources for itself", why=NO_AUTHORITY)
     payload = _payload(resource.parents, resource.properties)
     context.draft.put(EntryKind.RESOURCE, resource.reference, payload=payload)

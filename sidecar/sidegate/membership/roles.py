@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sidegate.errors import AlreadyExists, BuiltIn, InvalidInput, NotFound, SidegateError, Violation
 from sidegate.facts.entry_fault import EntryFault
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.read import ReadRunner
@@ -60,7 +60,7 @@ class Roles:
         self._commands = commands
         self._reads = reads
 
-    async def get(self, tenant: str, role: str, caller: Caller) -> RoleState:
+    async def get(self, tenant: str, role: str, call: Call) -> RoleState:
         """Return a role, built in or not.
 
         Raises:
@@ -77,9 +77,9 @@ class Roles:
                 raise NotFound(f"there is no role `{role}` in tenant `{tenant}`")
             return _state(role, found)
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
-    async def list(self, tenant: str, caller: Caller, *, after: str, limit: int) -> Sequence[RoleState]:
+    async def list(self, tenant: str, call: Call, *, after: str, limit: int) -> Sequence[RoleState]:
         """Return a page of the tenant's own roles, by name; the first page has the built-in ones before them.
 
         Raises:
@@ -93,10 +93,10 @@ class Roles:
             own = [_state(key[0], payload) for (_, key), payload in found.items()]
             return own if after else [*(RoleState(name, built_in=True) for name in context.schema.on_tenant), *own]
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
     async def create(
-        self, tenant: str, role: str, permissions: Collection[tuple[str, str]], caller: Caller
+        self, tenant: str, role: str, permissions: Collection[tuple[str, str]], call: Call
     ) -> Written[RoleState]:
         """Create a role (EL-01).
 
@@ -112,10 +112,10 @@ class Roles:
             return _put(context, role, set(permissions))
 
         return await self._commands.run(
-            tenant, caller, plan=plan, field_of=_permissions_field([*permissions], otherwise="role_id")
+            tenant, call, plan=plan, field_of=_permissions_field([*permissions], otherwise="role_id")
         )
 
-    async def change(self, tenant: str, change: PermissionChange, caller: Caller) -> Written[RoleState]:
+    async def change(self, tenant: str, change: PermissionChange, call: Call) -> Written[RoleState]:
         """Grant permissions to a role, and revoke them (EL-01).
 
         Raises:
@@ -132,10 +132,10 @@ class Roles:
             return _put(context, change.role, ({*_pairs(payload)} | {*change.added}) - {*change.removed})
 
         return await self._commands.run(
-            tenant, caller, plan=plan, field_of=_permissions_field([*change.added], otherwise="name")
+            tenant, call, plan=plan, field_of=_permissions_field([*change.added], otherwise="name")
         )
 
-    async def rename(self, tenant: str, role: str, new: str, caller: Caller) -> Written[RoleState]:
+    async def rename(self, tenant: str, role: str, new: str, call: Call) -> Written[RoleState]:
         """Rename a role; its holders hold it under the new name.
 
         Raises:
@@ -156,9 +156,9 @@ class Roles:
             context.draft.remove(EntryKind.ROLE, role)
             return state
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_rename_field)
+        return await self._commands.run(tenant, call, plan=plan, field_of=_rename_field)
 
-    async def delete(self, tenant: str, role: str, caller: Caller) -> Written[int]:
+    async def delete(self, tenant: str, role: str, call: Call) -> Written[int]:
         """Delete a role; the result is how many held it.
 
         Raises:
@@ -176,10 +176,10 @@ class Roles:
             context.draft.remove(EntryKind.ROLE, role)
             return len(held)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
     async def copy(
-        self, tenant: str, role: str, targets: Sequence[str], caller: Caller, *, replacing: bool
+        self, tenant: str, role: str, targets: Sequence[str], call: Call, *, replacing: bool
     ) -> Sequence[CopyResult]:
         """Copy a role to other tenants, one after the other, with a result for each (EL-05).
 
@@ -197,11 +197,11 @@ class Roles:
             await context.ask(Operation.COPY_ROLE, role)
             source.update(await _own(context, role))
 
-        await self._commands.run(tenant, replace(caller, request_id=""), plan=read)
-        return [await self._copy(target, role, source, caller, replacing=replacing) for target in targets]
+        await self._commands.run(tenant, replace(call, request_id=""), plan=read)
+        return [await self._copy(target, role, source, call, replacing=replacing) for target in targets]
 
     async def _copy(
-        self, target: str, role: str, source: Mapping[str, Any], caller: Caller, *, replacing: bool
+        self, target: str, role: str, source: Mapping[str, Any], call: Call, *, replacing: bool
     ) -> CopyResult:
         async def plan(context: CommandContext) -> None:
             await context.ask(Operation.COPY_ROLE, role)
@@ -211,7 +211,7 @@ class Roles:
             _put(context, role, {*_pairs(source)})
 
         try:
-            written = await self._commands.run(target, caller, plan=plan)
+            written = await self._commands.run(target, call, plan=plan)
         except SidegateError as error:
             return CopyResult(target, failure=error)
         return CopyResult(target, written.revision)

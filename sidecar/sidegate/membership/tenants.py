@@ -9,7 +9,7 @@ from datetime import datetime
 from sidegate.documents.suggestions import near, one_of
 from sidegate.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted, StaleEtag, Violation, WrongState
 from sidegate.facts.entry_fault import EntryFault
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.etags import etag_of, require_etag
 from sidegate.membership.command.read import ReadRunner
@@ -79,21 +79,21 @@ class Tenants:
         self._reads = reads
         self._pack_names = pack_names
 
-    async def create(self, order: NewTenant, caller: Caller) -> Written[TenantState]:
+    async def create(self, order: NewTenant, call: Call) -> Written[TenantState]:
         """Create a tenant with its first member, which holds the pack's first role (EL-04, MS-01, EF-01).
 
         Raises:
             AlreadyExists: there is a tenant of this ID.
-            NotPermitted: the caller is not the platform.
+            NotPermitted: the actor is not the platform.
             InvalidInput: the pack is not known, or a setting is not right.
         """
 
         async def plan(context: CommandContext) -> TenantState:
             return await self._create(context, order)
 
-        return await self._commands.run(order.tenant, caller, plan=plan, field_of=_new_tenant_field)
+        return await self._commands.run(order.tenant, call, plan=plan, field_of=_new_tenant_field)
 
-    async def get(self, tenant: str, caller: Caller) -> TenantState:
+    async def get(self, tenant: str, call: Call) -> TenantState:
         """Return a tenant.
 
         Raises:
@@ -105,19 +105,19 @@ class Tenants:
             await context.ask(Operation.GET_TENANT)
             return self._state(await context.draft.tenant_record())
 
-        return await self._reads.run(tenant, caller, read)
+        return await self._reads.run(tenant, call, read)
 
-    async def list(self, query: TenantQuery, caller: Caller, *, after: str, limit: int) -> Sequence[TenantState]:
+    async def list(self, query: TenantQuery, call: Call, *, after: str, limit: int) -> Sequence[TenantState]:
         """Return a page of tenants, by ID.
 
         Raises:
-            NotPermitted: the caller is not the platform.
+            NotPermitted: the actor is not the platform.
         """
-        _require_platform(caller, "listed")
+        _require_platform(call, "listed")
         found = await self._commands.store.tenant_page(query, after=after, limit=limit)
         return [self._state(record) for record in found]
 
-    async def update(self, tenant: str, update: SettingsUpdate, caller: Caller) -> Written[TenantState]:
+    async def update(self, tenant: str, update: SettingsUpdate, call: Call) -> Written[TenantState]:
         """Set settings.
 
         Raises:
@@ -135,9 +135,9 @@ class Tenants:
             settings = {name: value for name, value in merged.items() if value is not None}
             return await _put(context, {**stored, "settings": settings})
 
-        return await self._commands.run(tenant, caller, plan=plan, field_of=_settings_field(update.settings))
+        return await self._commands.run(tenant, call, plan=plan, field_of=_settings_field(update.settings))
 
-    async def suspend(self, tenant: str, caller: Caller) -> Written[TenantState]:
+    async def suspend(self, tenant: str, call: Call) -> Written[TenantState]:
         """Suspend a tenant: everything in it is denied until it is resumed.
 
         Raises:
@@ -150,27 +150,27 @@ class Tenants:
             await context.ask(Operation.SUSPEND_TENANT)
             return await _set_suspended(context, suspended=True)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def resume(self, tenant: str, caller: Caller) -> Written[TenantState]:
+    async def resume(self, tenant: str, call: Call) -> Written[TenantState]:
         """Resume a suspended tenant, which decides as before.
 
         No pack lets a member do it: everything in a suspended tenant is denied, and a tenant that the platform has
         suspended must not resume itself.
 
         Raises:
-            NotPermitted: the caller is not the platform.
+            NotPermitted: the actor is not the platform.
             NotFound: there is no such tenant.
             WrongState: the tenant is not suspended.
         """
 
         async def plan(context: CommandContext) -> TenantState:
-            _require_platform(context.caller, "resumed")
+            _require_platform(context.call, "resumed")
             return await _set_suspended(context, suspended=False)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
-    async def delete(self, tenant: str, caller: Caller, *, confirmed: str) -> Written[TenantDeletion]:
+    async def delete(self, tenant: str, call: Call, *, confirmed: str) -> Written[TenantDeletion]:
         """Delete a tenant with all that is in it; `confirmed` is the etag that a first call without it returned.
 
         Its history remains; a new tenant of its ID continues its revision numbers.
@@ -195,10 +195,10 @@ class Tenants:
             context.draft.remove(EntryKind.TENANT)
             return TenantDeletion(None, size)
 
-        return await self._commands.run(tenant, caller, plan=plan)
+        return await self._commands.run(tenant, call, plan=plan)
 
     async def _create(self, context: CommandContext, order: NewTenant) -> TenantState:
-        _require_platform(context.caller, "made")
+        _require_platform(context.call, "made")
         if await context.draft.entry(EntryKind.TENANT) is not None:
             raise AlreadyExists(f"there is a tenant `{order.tenant}` already")
         schema = self._commands.schema_of(order.pack)
@@ -221,8 +221,8 @@ class Tenants:
         return _state(record.id, payload, schema, taken=record.seats_taken, created_at=record.created_at)
 
 
-def _require_platform(caller: Caller, what: str) -> None:
-    if not caller.is_platform:
+def _require_platform(call: Call, what: str) -> None:
+    if not call.is_platform:
         raise NotPermitted(f"tenants are {what} by the platform alone", why="no_operation")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from sidegate.errors import NotPermitted, RevisionConflict
 from sidegate.history.changes import History
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
 from sidegate.model.change import ChangeQuery
@@ -22,7 +22,7 @@ tenants:
 """
 DEPRIVED = DOCUMENT.replace("adam: {roles: [admin]}", "adam: {roles: [member]}")
 HIS = DOCUMENT.replace("ann", "zed").replace("adam", "ann").replace("zed", "adam")
-ADAM = Caller("member:adam")
+ADAM = Call("member:adam")
 SELDOM = {"poll_interval": 300.0, "max_staleness": 600.0}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sidegate.bootstrap import Core
 from sidegate.errors import InvalidInput, NotPermitted, SidegateError
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner
@@ -118,7 +118,7 @@ async def test_each_parent_that_is_asked_about_must_allow_it(
 ) -> None:
     """Every named parent allows it, or else the type as a whole; what the pack asks nowhere is the platform's."""
     async with papers(tmp_path, questions) as (_, contexts):
-        context = await contexts.begin("acme", Caller(actor))
+        context = await contexts.begin("acme", Call(actor))
         assert await outcome(require_registering(context, context.schema.resources["paper"], parents)) == expected
 
 
@@ -139,7 +139,7 @@ async def test_a_move_asks_the_resource_and_its_new_parents(
 ) -> None:
     """A new parent is asked what a registration asks it, or what `moved_into` says instead."""
     async with papers(tmp_path, questions) as (_, contexts):
-        context = await contexts.begin("acme", Caller(actor))
+        context = await contexts.begin("acme", Call(actor))
         moving = require_moving(context, context.schema.resources["paper"], "paper:p1", added)
         assert await outcome(moving) == expected
 
@@ -152,4 +152,4 @@ async def test_a_clone_is_registered_in_the_parents_of_its_source(
     async with papers(tmp_path, f"{ON_ONE_PARENT}, cloned_with: view") as (core, contexts):
         resources = Resources(CommandRunner(contexts, core.follower), ReadRunner(contexts, core.follower))
         clone = ResourceState("paper:copy")
-        assert await outcome(resources.clone("acme", source, clone, Caller("member:wes"))) == expected
+        assert await outcome(resources.clone("acme", source, clone, Call("member:wes"))) == expected

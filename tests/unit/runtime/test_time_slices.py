@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.draft import Draft
 from sidegate.membership.invitation_rows import Invitee
@@ -14,10 +14,10 @@ from sidegate.runtime.time_slices import in_time_slices
 class Planner:
     """Plans in memory, as a command runner does between its reads and its write."""
 
-    async def run(self, tenant, caller, *, plan, **_):
+    async def run(self, tenant, call, *, plan, **_):
         draft = Draft(None, tenant)
         draft._revision = Revision(1, 1)
-        return await plan(CommandContext(draft, caller, lambda: None, None))
+        return await plan(CommandContext(draft, call, lambda: None, None))
 
 
 async def turns_during(work):
@@ -44,7 +44,7 @@ async def test_others_have_their_turn_between_the_pieces():
 async def test_thousands_of_rows_do_not_hold_the_sidecar():
     """EL-10: while the rows of an invitation are read, the follower and the checks of others go on."""
     order = InviteOrder([Invitee(f"invitees[{number}]", email="none") for number in range(10_000)], each=True)
-    work = Invitations(Planner()).invite("acme", order, Caller())
+    work = Invitations(Planner()).invite("acme", order, Call())
     results, turns = await turns_during(work)
     assert all(result.failure for result in results)
     assert len(results) == 10_000

@@ -1,4 +1,4 @@
-"""What a command works on: its caller, its draft, and questions to the tenant's pack about what the actor may do."""
+"""What a command works on: its actor, its draft, and questions to the tenant's pack about what the actor may do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from sidegate.errors import NotFound, NotPermitted, RevisionConflict
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.draft import Draft
 from sidegate.model.page import Relation
 from sidegate.model.question import Request, Resource, Subject
@@ -22,16 +22,16 @@ NO_AUTHORITY: Final = "no_authority"
 class CommandContext:
     """What a plan works on: it asks whether the actor may act, then reads and drafts in `draft`."""
 
-    def __init__(self, draft: Draft, caller: Caller, schema: Callable[[], Schema], decider: Decider) -> None:
+    def __init__(self, draft: Draft, call: Call, schema: Callable[[], Schema], decider: Decider) -> None:
         self.draft = draft
-        self.caller = caller
+        self.call = call
         self._schema = schema
         self._decider = decider
         self._allowed: set[tuple[Operation, str]] = set()
         self._held: frozenset[str] | None = None
 
     def __repr__(self) -> str:
-        return f"CommandContext({self.caller.actor!r} in {self.draft!r})"
+        return f"CommandContext({self.call.actor!r} in {self.draft!r})"
 
     @property
     def tenant(self) -> str:
@@ -62,7 +62,7 @@ class CommandContext:
             NotFound: there is no such tenant.
         """
         self._require_tenant()
-        if self.caller.is_platform or (operation, id_) in self._allowed:
+        if self.call.is_platform or (operation, id_) in self._allowed:
             return
         schema = self.schema
         if operation not in schema.operations:
@@ -81,7 +81,7 @@ class CommandContext:
             NotPermitted: the pack denies it, or leaves the operation to the platform.
             NotFound: there is no such tenant.
         """
-        if self.caller.is_platform:
+        if self.call.is_platform:
             self._require_tenant()
             return
         type_, _ = self.schema.operations.get(operation, ("", ""))
@@ -95,15 +95,15 @@ class CommandContext:
             NotPermitted: the pack denies it.
             RevisionConflict: the decision was made from another revision than the other reads of this command.
         """
-        if self.caller.is_platform:
+        if self.call.is_platform:
             return
-        actor = split_ref(self.caller.actor)[1]
+        actor = split_ref(self.call.actor)[1]
         request = Request(self.tenant, Subject(actor), action, Resource(*split_ref(resource)))
         decision = await self._decider.decide(request)
         if decision.revision != self.draft.revision:
             raise RevisionConflict(f"the tenant `{self.tenant}` changed while it was asked")
         if not decision.allowed:
-            message = f"`{self.caller.actor}` may not {action} `{resource}`: {decision.reason}"
+            message = f"`{self.call.actor}` may not {action} `{resource}`: {decision.reason}"
             raise NotPermitted(message, why=decision.reason, rule=decision.rule)
 
     async def ask_view(self, resource: str) -> None:
@@ -132,7 +132,7 @@ class CommandContext:
         """
         declared, custom = self.schema.roles.get(role), self.schema.custom_roles
         needed = declared.granted_by if declared else custom.granted_by if custom else frozenset()
-        if self.caller.is_platform or not needed:
+        if self.call.is_platform or not needed:
             return
         if self._held is None:
             self._held = await self._roles_of_actor()
@@ -151,7 +151,7 @@ class CommandContext:
         return frozenset(found)
 
     async def _ask_declared(self, key: Literal["viewed_with", "monitored_with"], resource: str) -> None:
-        if self.caller.is_platform:
+        if self.call.is_platform:
             self._require_tenant()
             return
         declared = self.schema.resources.get(split_ref(resource)[0])
@@ -165,6 +165,6 @@ class CommandContext:
             raise NotFound(f"there is no tenant `{self.tenant}`")
 
     async def _roles_of_actor(self) -> frozenset[str]:
-        holders = {self.caller.actor, *await self.groups_above(self.caller.actor)}
+        holders = {self.call.actor, *await self.groups_above(self.call.actor)}
         grants = await self.draft.related(Relation.GRANTS_OF, *sorted(holders))
         return frozenset(key[0] for _, key in grants if key[1] == self.scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sidegate.errors import Unavailable
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.draft import Draft
 from sidegate.model.change import EntryKind
@@ -23,7 +23,7 @@ class ContextFactory:
         self.schema_of = schema_of
         self._decider = decider
 
-    async def begin(self, tenant: str, caller: Caller, *, needs: Iterable[EntryKey] = ()) -> CommandContext:
+    async def begin(self, tenant: str, call: Call, *, needs: Iterable[EntryKey] = ()) -> CommandContext:
         """Return a context of a tenant at its current revision; `needs` are read together with the tenant.
 
         A tenant that does not exist has a context, too.
@@ -34,7 +34,7 @@ class ContextFactory:
         draft = Draft(self.store, tenant)
         await draft.load([(EntryKind.TENANT, ()), *needs])
         stored = await draft.entry(EntryKind.TENANT) or {}
-        return CommandContext(draft, caller, lambda: self.schema(tenant, stored["pack"]), self._decider)
+        return CommandContext(draft, call, lambda: self.schema(tenant, stored["pack"]), self._decider)
 
     def schema(self, tenant: str, pack: str) -> Schema:
         """Return the schema of the pack that a tenant names.

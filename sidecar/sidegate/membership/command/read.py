@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sidegate.errors import NotPermitted
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.retry import retry_on_conflict
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class ReadRunner:
     """Lets an actor read a tenant, as far as the tenant's own pack allows it.
 
-    The decision and everything returned belong to one revision. A caller that is not a member learns nothing, not even
+    The decision and everything returned belong to one revision. A actor that is not a member learns nothing, not even
     whether the tenant exists; what a member may not see is refused in the same words whether it exists or not.
     """
 
@@ -33,20 +33,20 @@ class ReadRunner:
     def __repr__(self) -> str:
         return f"ReadRunner({self._follower!r})"
 
-    async def run(self, tenant: str, caller: Caller, read: Callable[[CommandContext], Awaitable[T]]) -> T:
+    async def run(self, tenant: str, call: Call, read: Callable[[CommandContext], Awaitable[T]]) -> T:
         """Return what `read` returns; it asks first, then reads in its context's draft, and drafts nothing.
 
         Raises:
-            NotPermitted: the tenant's pack denies it, or the caller is not a member.
+            NotPermitted: the tenant's pack denies it, or the actor is not a member.
             NotFound: what is asked for is not there.
             RevisionConflict: writers came between again and again.
             Unavailable: could not decide or read now.
         """
 
         async def attempt() -> T:
-            context = await self._contexts.begin(tenant, caller)
+            context = await self._contexts.begin(tenant, call)
             await _require_member(context)
-            if caller.for_report and not caller.is_platform:
+            if call.for_report and not call.is_platform:
                 await context.ask(Operation.EXPORT_REPORT)
             return await read(context)
 
@@ -54,10 +54,10 @@ class ReadRunner:
 
 
 async def _require_member(context: CommandContext) -> None:
-    """Refuse a caller that is not a member in the same words whether the tenant exists or not."""
-    if context.caller.is_platform:
+    """Refuse a actor that is not a member in the same words whether the tenant exists or not."""
+    if context.call.is_platform:
         return
-    _, member = split_ref(context.caller.actor)
+    _, member = split_ref(context.call.actor)
     if await context.draft.entry(EntryKind.MEMBER, member) is None:
-        message = f"`{context.caller.actor}` is not a member of a tenant `{context.tenant}`"
+        message = f"`{context.call.actor}` is not a member of a tenant `{context.tenant}`"
         raise NotPermitted(message, why=Reason.NOT_A_MEMBER)

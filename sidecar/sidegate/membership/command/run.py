@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from sidegate.errors import InvalidInput, TenantSuspended, Unavailable, Violation
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.context import CommandContext
 from sidegate.membership.command.context_factory import ContextFactory
 from sidegate.membership.command.invariants import read_references, require_valid
@@ -73,7 +73,7 @@ class CommandRunner:
     async def run(
         self,
         tenant: str,
-        caller: Caller,
+        call: Call,
         *,
         plan: Callable[[CommandContext], Awaitable[T]],
         needs: Sequence[EntryKey] = (),
@@ -96,28 +96,28 @@ class CommandRunner:
         lock = self._locks.setdefault(tenant, asyncio.Lock())
         async with lock:
             return await retry_on_conflict(
-                lambda: self._attempt(tenant, caller, plan=plan, needs=needs, field_of=field_of),
+                lambda: self._attempt(tenant, call, plan=plan, needs=needs, field_of=field_of),
                 catch_up=self._follower.catch_up,
             )
 
     async def _attempt(
         self,
         tenant: str,
-        caller: Caller,
+        call: Call,
         *,
         plan: Callable[[CommandContext], Awaitable[T]],
         needs: Sequence[EntryKey],
         field_of: FieldOf,
     ) -> Written[T]:
-        if known := await self._answered(tenant, caller):
+        if known := await self._answered(tenant, call):
             return known
-        context = await self._contexts.begin(tenant, caller, needs=needs)
+        context = await self._contexts.begin(tenant, call, needs=needs)
         draft = context.draft
         stored = await draft.entry(EntryKind.TENANT)
-        if stored is not None and is_suspended(stored) and not caller.is_platform:
+        if stored is not None and is_suspended(stored) and not call.is_platform:
             raise TenantSuspended(f"the tenant `{tenant}` is suspended: until it is resumed, only the platform writes")
         value = await plan(context)
-        response = caller.encode(value)
+        response = call.encode(value)
         changes = draft.changes()
         if not changes:
             return Outcome(value, draft.revision)
@@ -126,22 +126,22 @@ class CommandRunner:
             schema = self._contexts.schema(tenant, current["pack"])
             await read_references(draft, changes, schema)
             require_valid(draft, changes, schema, field_of=field_of)
-        if caller.validate_only:
+        if call.validate_only:
             return Outcome(value, NO_REVISION)
-        receipt = Receipt(caller.request_id, caller.digest, response) if caller.request_id else None
+        receipt = Receipt(call.request_id, call.digest, response) if call.request_id else None
         revisions = await self.store.write(
-            {tenant: changes}, expected={tenant: draft.revision.number}, actor=caller.actor, receipt=receipt
+            {tenant: changes}, expected={tenant: draft.revision.number}, actor=call.actor, receipt=receipt
         )
         with suppress(Unavailable):  # it is written; until the next poll the staleness bound applies
             await self._follower.catch_up()
         return Outcome(value, revisions[tenant])
 
-    async def _answered(self, tenant: str, caller: Caller) -> Replayed | None:
-        known = await self.store.receipt(tenant, caller.request_id) if caller.request_id else None
+    async def _answered(self, tenant: str, call: Call) -> Replayed | None:
+        known = await self.store.receipt(tenant, call.request_id) if call.request_id else None
         if known is None:
             return None
         receipt, revision = known
-        if not hmac.compare_digest(receipt.digest, caller.digest):
-            message = f"`{caller.request_id}` was used for another request: expected a new one, or the same content"
+        if not hmac.compare_digest(receipt.digest, call.digest):
+            message = f"`{call.request_id}` was used for another request: expected a new one, or the same content"
             raise InvalidInput(Violation("request_id", message))
         return Replayed(receipt.response, revision)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.membership.groups import GroupChange, Groups, GroupState
-from sidegate.server.handlers.callers import caller_of, reader_of
+from sidegate.server.handlers.calls import read_call, write_call
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import GROUPS, ids_of, name_of, tenant_of
 from sidegate.server.wire.tokens.pages import PageTokens
@@ -38,9 +38,9 @@ class GroupHandler:
         group = GroupState(message.group_id, message.display_name, _holders(message.members, at_least=0))
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.CreateGroupResponse,
-            use_case=lambda caller: self._groups.create(tenant, group, caller),
+            use_case=lambda call: self._groups.create(tenant, group, call),
             respond=lambda state: pb.CreateGroupResponse(group=_group(tenant, state)),
         )
 
@@ -52,7 +52,7 @@ class GroupHandler:
             NotFound: there is none of this name.
         """
         tenant, group = ids_of(message.name, GROUPS, "name")
-        return pb.GetGroupResponse(group=_group(tenant, await self._groups.get(tenant, group, reader_of(message))))
+        return pb.GetGroupResponse(group=_group(tenant, await self._groups.get(tenant, group, read_call(message))))
 
     async def list_groups(self, message: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
         """Return a page of groups.
@@ -63,7 +63,7 @@ class GroupHandler:
             NotFound: there is no such tenant.
         """
         tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
-        found = await self._groups.list(tenant, reader_of(message), after=page.after, limit=page.limit)
+        found = await self._groups.list(tenant, read_call(message), after=page.after, limit=page.limit)
         groups, token = self._pages.cut(page, found, lambda state: state.id)
         return pb.ListGroupsResponse(groups=[_group(tenant, one) for one in groups], next_page_token=token)
 
@@ -79,9 +79,9 @@ class GroupHandler:
         inspection.finish()
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.RenameGroupResponse,
-            use_case=lambda caller: self._groups.rename(tenant, GroupState(group, message.display_name), caller),
+            use_case=lambda call: self._groups.rename(tenant, GroupState(group, message.display_name), call),
             respond=lambda state: pb.RenameGroupResponse(group=_group(tenant, state)),
         )
 
@@ -94,10 +94,10 @@ class GroupHandler:
         tenant, group = ids_of(message.name, GROUPS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.AddGroupMembersResponse,
-            use_case=lambda caller: self._groups.change(
-                tenant, GroupChange(group, added=_holders(message.members)), caller
+            use_case=lambda call: self._groups.change(
+                tenant, GroupChange(group, added=_holders(message.members)), call
             ),
             respond=lambda state: pb.AddGroupMembersResponse(group=_group(tenant, state)),
         )
@@ -111,10 +111,10 @@ class GroupHandler:
         tenant, group = ids_of(message.name, GROUPS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.RemoveGroupMembersResponse,
-            use_case=lambda caller: self._groups.change(
-                tenant, GroupChange(group, removed=_holders(message.members)), caller
+            use_case=lambda call: self._groups.change(
+                tenant, GroupChange(group, removed=_holders(message.members)), call
             ),
             respond=lambda state: pb.RemoveGroupMembersResponse(group=_group(tenant, state)),
         )
@@ -128,9 +128,9 @@ class GroupHandler:
         tenant, group = ids_of(message.name, GROUPS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.DeleteGroupResponse,
-            use_case=lambda caller: self._groups.delete(tenant, group, caller),
+            use_case=lambda call: self._groups.delete(tenant, group, call),
             respond=lambda _: pb.DeleteGroupResponse(),
         )
 

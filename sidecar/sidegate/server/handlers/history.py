@@ -9,9 +9,9 @@ from dataclasses import replace
 from sidegate.authz.v1 import history_pb2 as pb
 from sidegate.history.changes import History
 from sidegate.history.watch import WatchService
-from sidegate.membership.command.caller import PLATFORM
+from sidegate.membership.command.call import PLATFORM
 from sidegate.model.change import ChangeQuery, RecordedChange
-from sidegate.server.handlers.callers import reader_of
+from sidegate.server.handlers.calls import read_call
 from sidegate.server.handlers.facts import write_change
 from sidegate.server.wire.change_filters import read_conditions
 from sidegate.server.wire.names import name_of, tenant_of
@@ -43,8 +43,8 @@ class HistoryHandler:
         """
         tenant = tenant_of(message.parent, "parent")
         query, page = read_change_query(message), self._pages.open(message)
-        caller = reader_of(message, actor=message.requester or PLATFORM)
-        found = await self._history.list(tenant, query, caller, after=int(page.after or 0), limit=page.limit)
+        call = read_call(message, actor=message.requester or PLATFORM)
+        found = await self._history.list(tenant, query, call, after=int(page.after or 0), limit=page.limit)
         changes, token = self._pages.cut(page, found, lambda recorded: str(recorded.sequence))
         return pb.ListChangesResponse(changes=map(self._recorded, changes), next_page_token=token)
 

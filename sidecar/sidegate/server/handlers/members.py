@@ -14,7 +14,7 @@ from sidegate.membership.invitations import Acceptance, Invitations, InviteOrder
 from sidegate.membership.members import Members, MemberUpdate, Offboarded
 from sidegate.model.facts import Member
 from sidegate.model.reference import ref
-from sidegate.server.handlers.callers import caller_of, mask_paths, reader_of
+from sidegate.server.handlers.calls import mask_paths, read_call, write_call
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.members import (
     read_invitation,
@@ -68,9 +68,9 @@ class MemberHandler:
         order = await self._read(message)
         answer = await self._writes.run(
             tenant,
-            caller_of(message, validate_only=message.validate_only),
+            write_call(message, validate_only=message.validate_only),
             kind=pb.InviteMembersResponse,
-            use_case=lambda caller: self._invitations.invite(tenant, order, caller),
+            use_case=lambda call: self._invitations.invite(tenant, order, call),
             respond=lambda results: pb.InviteMembersResponse(results=[write_result(tenant, one) for one in results]),
         )
         for result in answer.results:
@@ -90,9 +90,9 @@ class MemberHandler:
             raise InvalidInput(Violation("token", f"is not right: expected one of `{message.parent}`"))
         return await self._writes.run(
             tenant,
-            caller_of(message, actor=ref("member", member)),
+            write_call(message, actor=ref("member", member)),
             kind=pb.AcceptInvitationResponse,
-            use_case=lambda caller: self._invitations.accept(tenant, _acceptance(message, member, invitation), caller),
+            use_case=lambda call: self._invitations.accept(tenant, _acceptance(message, member, invitation), call),
             respond=lambda record: pb.AcceptInvitationResponse(member=write_member(tenant, record)),
         )
 
@@ -105,10 +105,10 @@ class MemberHandler:
         tenant, member = ids_of(message.name, MEMBERS, "name")
         answer = await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.ResendInvitationResponse,
-            use_case=lambda caller: self._invitations.resend(
-                tenant, member, caller, ttl=read_ttl(message.ttl if message.HasField("ttl") else None)
+            use_case=lambda call: self._invitations.resend(
+                tenant, member, call, ttl=read_ttl(message.ttl if message.HasField("ttl") else None)
             ),
             respond=lambda record: pb.ResendInvitationResponse(
                 member=write_member(tenant, record, token=record.invitation.id if record.invitation else "")
@@ -126,9 +126,9 @@ class MemberHandler:
         tenant, member = ids_of(message.name, MEMBERS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.CancelInvitationResponse,
-            use_case=lambda caller: self._invitations.cancel(tenant, member, caller),
+            use_case=lambda call: self._invitations.cancel(tenant, member, call),
             respond=lambda _: pb.CancelInvitationResponse(),
         )
 
@@ -140,7 +140,7 @@ class MemberHandler:
             NotFound: there is none of this name.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        found = await self._members.get(tenant, member, reader_of(message))
+        found = await self._members.get(tenant, member, read_call(message))
         return pb.GetMemberResponse(member=write_member(tenant, found))
 
     async def list_members(self, message: pb.ListMembersRequest) -> pb.ListMembersResponse:
@@ -153,7 +153,7 @@ class MemberHandler:
         """
         tenant = tenant_of(message.parent, "parent")
         query, page = read_query(message), self._pages.open(message)
-        found = await self._members.list(tenant, query, reader_of(message), after=page.after, limit=page.limit)
+        found = await self._members.list(tenant, query, read_call(message), after=page.after, limit=page.limit)
         records, token = self._pages.cut(page, found, lambda record: record.member.id)
         return pb.ListMembersResponse(members=[write_member(tenant, one) for one in records], next_page_token=token)
 
@@ -173,10 +173,10 @@ class MemberHandler:
         member = Member(id_, name=given.display_name, email=given.email, phone=given.phone, mfa=given.mfa)
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.UpdateMemberResponse,
-            use_case=lambda caller: self._members.update(
-                tenant, MemberUpdate(member, frozenset(_FIELDS[path] for path in paths), etag=given.etag), caller
+            use_case=lambda call: self._members.update(
+                tenant, MemberUpdate(member, frozenset(_FIELDS[path] for path in paths), etag=given.etag), call
             ),
             respond=lambda record: pb.UpdateMemberResponse(member=write_member(tenant, record)),
         )
@@ -210,9 +210,9 @@ class MemberHandler:
 
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.DeactivateMemberResponse,
-            use_case=lambda caller: self._members.deactivate(tenant, read_offboarding(member, message), caller),
+            use_case=lambda call: self._members.deactivate(tenant, read_offboarding(member, message), call),
             respond=respond,
         )
 
@@ -225,9 +225,9 @@ class MemberHandler:
         tenant, member = ids_of(message.name, MEMBERS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.ActivateMemberResponse,
-            use_case=lambda caller: self._members.activate(tenant, member, caller),
+            use_case=lambda call: self._members.activate(tenant, member, call),
             respond=lambda record: pb.ActivateMemberResponse(member=write_member(tenant, record)),
         )
 
@@ -248,10 +248,10 @@ class MemberHandler:
 
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.DeleteMemberResponse,
-            use_case=lambda caller: self._members.delete(
-                tenant, read_offboarding(member, message), caller, confirmed=self._confirmations.etag(message)
+            use_case=lambda call: self._members.delete(
+                tenant, read_offboarding(member, message), call, confirmed=self._confirmations.etag(message)
             ),
             respond=respond,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.history.quota_usage import QuotaHistory
 from sidegate.membership.quotas import QuotaAllocation, Quotas
-from sidegate.server.handlers.callers import caller_of, reader_of
+from sidegate.server.handlers.calls import read_call, write_call
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import MEMBERS, ids_of, tenant_of
 from sidegate.server.wire.quota_usage import read_cursor, read_usage_query, write_cursor, write_entry, write_total
@@ -33,9 +33,9 @@ class QuotaHandler:
         tenant, member = ids_of(message.name, MEMBERS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.SetQuotaResponse,
-            use_case=lambda caller: self._quotas.assign(tenant, member, message.quota, caller),
+            use_case=lambda call: self._quotas.assign(tenant, member, message.quota, call),
             respond=lambda left: pb.SetQuotaResponse(quota=left),
         )
 
@@ -52,9 +52,9 @@ class QuotaHandler:
 
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.AllocateQuotaResponse,
-            use_case=lambda caller: self._quotas.allocate(tenant, message.total, caller),
+            use_case=lambda call: self._quotas.allocate(tenant, message.total, call),
             respond=respond,
         )
 
@@ -67,9 +67,9 @@ class QuotaHandler:
         tenant, member = ids_of(message.name, MEMBERS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.ConsumeQuotaResponse,
-            use_case=lambda caller: self._quotas.consume(tenant, member, message.amount or 1, caller),
+            use_case=lambda call: self._quotas.consume(tenant, member, message.amount or 1, call),
             respond=lambda left: pb.ConsumeQuotaResponse(quota=left),
         )
 
@@ -82,9 +82,9 @@ class QuotaHandler:
         tenant, member = ids_of(message.name, MEMBERS, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.ReleaseQuotaResponse,
-            use_case=lambda caller: self._quotas.release(tenant, member, message.amount or 1, caller),
+            use_case=lambda call: self._quotas.release(tenant, member, message.amount or 1, call),
             respond=lambda left: pb.ReleaseQuotaResponse(quota=left),
         )
 
@@ -96,13 +96,13 @@ class QuotaHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there never was such a tenant.
         """
-        tenant, caller = tenant_of(message.parent, "parent"), reader_of(message)
+        tenant, call = tenant_of(message.parent, "parent"), read_call(message)
         query, page = read_usage_query(message), self._pages.open(message)
         if message.step == pb.QUOTA_STEP_ENTRY:
             last = int(page.after or 0)
-            changes = await self._usage.entries(tenant, query, caller, after=last, limit=page.limit)
+            changes = await self._usage.entries(tenant, query, call, after=last, limit=page.limit)
             entries, token = self._pages.cut(page, changes, lambda recorded: str(recorded.sequence))
             return pb.ListQuotaUsageResponse(usage=map(write_entry, entries), next_page_token=token)
-        found = await self._usage.totals(tenant, query, caller, after=read_cursor(page.after), limit=page.limit)
+        found = await self._usage.totals(tenant, query, call, after=read_cursor(page.after), limit=page.limit)
         totals, token = self._pages.cut(page, found, write_cursor)
         return pb.ListQuotaUsageResponse(usage=map(write_total, totals), next_page_token=token)

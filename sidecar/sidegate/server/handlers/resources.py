@@ -12,7 +12,7 @@ from sidegate.membership.resources import HandOver, Resources, ResourceState, Re
 from sidegate.model.page import ResourceQuery
 from sidegate.model.properties import Json, Properties
 from sidegate.model.reference import ref, split_ref
-from sidegate.server.handlers.callers import caller_of, mask_paths, reader_of
+from sidegate.server.handlers.calls import mask_paths, read_call, write_call
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import RESOURCES, ids_of, name_of, tenant_of
 from sidegate.server.wire.properties import read_properties, write_properties
@@ -56,10 +56,10 @@ class ResourceHandler:
         parents, properties = _content(message.resource)
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.RegisterResourceResponse,
-            use_case=lambda caller: self._resources.register(
-                tenant, ResourceState(reference, parents, properties, _owner(message.owner)), caller
+            use_case=lambda call: self._resources.register(
+                tenant, ResourceState(reference, parents, properties, _owner(message.owner)), call
             ),
             respond=lambda state: pb.RegisterResourceResponse(resource=_resource(tenant, state)),
         )
@@ -72,7 +72,7 @@ class ResourceHandler:
             NotFound: there is none of this name.
         """
         tenant, reference = _named(message.name, "name")
-        found = await self._resources.get(tenant, reference, reader_of(message))
+        found = await self._resources.get(tenant, reference, read_call(message))
         return pb.GetResourceResponse(resource=_resource(tenant, found))
 
     async def list_registered_resources(
@@ -87,7 +87,7 @@ class ResourceHandler:
         """
         tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
         query = _query(message)
-        found = await self._resources.list(tenant, query, reader_of(message), after=page.after, limit=page.limit)
+        found = await self._resources.list(tenant, query, read_call(message), after=page.after, limit=page.limit)
         resources, token = self._pages.cut(page, found, lambda state: state.reference)
         return pb.ListRegisteredResourcesResponse(
             resources=[_resource(tenant, one) for one in resources], next_page_token=token
@@ -102,7 +102,7 @@ class ResourceHandler:
             NotFound: there is no such tenant, or no such thing.
         """
         tenant, reference = _named(message.name, "name")
-        found = await self._monitoring.count(tenant, reference, reader_of(message))
+        found = await self._monitoring.count(tenant, reference, read_call(message))
         counts = [pb.ResourceCount(type=type_, count=count) for type_, count in found.counts.items()]
         return pb.CountResourcesResponse(counts=counts, last_change_time=write_timestamp(found.last_change_at))
 
@@ -116,7 +116,7 @@ class ResourceHandler:
         """
         (tenant, reference), page = _named(message.name, "name"), self._pages.open(message)
         after = read_cursor(page.after)
-        held = await self._relations.list(tenant, reference, reader_of(message), after=after, limit=page.limit)
+        held = await self._relations.list(tenant, reference, read_call(message), after=after, limit=page.limit)
         roles, token = self._pages.cut(page, held.roles, write_cursor)
         relations = map(write_relation, roles)
         return pb.ListRelationsResponse(relations=relations, next_page_token=token, hidden=held.hidden)
@@ -134,9 +134,9 @@ class ResourceHandler:
         clone = ResourceState(ref(split_ref(reference)[0], message.clone_id), owner=_owner(message.owner))
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.CloneResourceResponse,
-            use_case=lambda caller: self._resources.clone(tenant, reference, clone, caller),
+            use_case=lambda call: self._resources.clone(tenant, reference, clone, call),
             respond=lambda state: pb.CloneResourceResponse(resource=_resource(tenant, state)),
         )
 
@@ -149,9 +149,9 @@ class ResourceHandler:
         tenant, reference = _named(message.resource.name, "resource.name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.UpdateResourceResponse,
-            use_case=lambda caller: self._resources.update(tenant, _update(reference, message), caller),
+            use_case=lambda call: self._resources.update(tenant, _update(reference, message), call),
             respond=lambda state: pb.UpdateResourceResponse(resource=_resource(tenant, state)),
         )
 
@@ -164,9 +164,9 @@ class ResourceHandler:
         tenant, reference = _named(message.name, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.DeleteResourceResponse,
-            use_case=lambda caller: self._resources.delete(tenant, reference, caller),
+            use_case=lambda call: self._resources.delete(tenant, reference, call),
             respond=lambda _: pb.DeleteResourceResponse(),
         )
 
@@ -185,9 +185,9 @@ class ResourceHandler:
         order = HandOver(former, message.to, frozenset(message.roles), frozenset(message.resources))
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.HandOverResponse,
-            use_case=lambda caller: self._resources.hand_over(tenant, order, caller),
+            use_case=lambda call: self._resources.hand_over(tenant, order, call),
             respond=lambda count: pb.HandOverResponse(resources=count),
         )
 

@@ -14,7 +14,7 @@ from sidegate.model.facts import Grant
 from sidegate.model.page import GrantQuery, Relation
 from sidegate.policy.pack.schema import TENANT
 from sidegate.server.calls.errors import report_error
-from sidegate.server.handlers.callers import caller_of, reader_of
+from sidegate.server.handlers.calls import read_call, write_call
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import ROLES, ids_of, name_of, tenant_of
 from sidegate.server.wire.tokens.pages import PageTokens
@@ -45,11 +45,9 @@ class RoleHandler:
         tenant = tenant_of(message.parent, "parent")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.CreateRoleResponse,
-            use_case=lambda caller: self._roles.create(
-                tenant, message.role_id, _permissions(message.permissions), caller
-            ),
+            use_case=lambda call: self._roles.create(tenant, message.role_id, _permissions(message.permissions), call),
             respond=lambda state: pb.CreateRoleResponse(role=_role(tenant, state)),
         )
 
@@ -61,7 +59,7 @@ class RoleHandler:
             NotFound: there is none of this name.
         """
         tenant, role = ids_of(message.name, ROLES, "name")
-        return pb.GetRoleResponse(role=_role(tenant, await self._roles.get(tenant, role, reader_of(message))))
+        return pb.GetRoleResponse(role=_role(tenant, await self._roles.get(tenant, role, read_call(message))))
 
     async def list_roles(self, message: pb.ListRolesRequest) -> pb.ListRolesResponse:
         """Return a page of roles.
@@ -72,7 +70,7 @@ class RoleHandler:
             NotFound: there is no such tenant.
         """
         tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
-        found = await self._roles.list(tenant, reader_of(message), after=page.after, limit=page.limit)
+        found = await self._roles.list(tenant, read_call(message), after=page.after, limit=page.limit)
         built_in = [state for state in found if state.built_in]
         own, token = self._pages.cut(page, found[len(built_in) :], lambda state: state.name)
         return pb.ListRolesResponse(roles=[_role(tenant, one) for one in (*built_in, *own)], next_page_token=token)
@@ -86,10 +84,10 @@ class RoleHandler:
         tenant, role = ids_of(message.name, ROLES, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.GrantPermissionsResponse,
-            use_case=lambda caller: self._roles.change(
-                tenant, PermissionChange(role, added=_some(message.permissions), etag=message.etag), caller
+            use_case=lambda call: self._roles.change(
+                tenant, PermissionChange(role, added=_some(message.permissions), etag=message.etag), call
             ),
             respond=lambda state: pb.GrantPermissionsResponse(role=_role(tenant, state)),
         )
@@ -103,10 +101,10 @@ class RoleHandler:
         tenant, role = ids_of(message.name, ROLES, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.RevokePermissionsResponse,
-            use_case=lambda caller: self._roles.change(
-                tenant, PermissionChange(role, removed=_some(message.permissions), etag=message.etag), caller
+            use_case=lambda call: self._roles.change(
+                tenant, PermissionChange(role, removed=_some(message.permissions), etag=message.etag), call
             ),
             respond=lambda state: pb.RevokePermissionsResponse(role=_role(tenant, state)),
         )
@@ -120,9 +118,9 @@ class RoleHandler:
         tenant, role = ids_of(message.name, ROLES, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.RenameRoleResponse,
-            use_case=lambda caller: self._roles.rename(tenant, role, message.new_role_id, caller),
+            use_case=lambda call: self._roles.rename(tenant, role, message.new_role_id, call),
             respond=lambda state: pb.RenameRoleResponse(role=_role(tenant, state)),
         )
 
@@ -135,9 +133,9 @@ class RoleHandler:
         tenant, role = ids_of(message.name, ROLES, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.DeleteRoleResponse,
-            use_case=lambda caller: self._roles.delete(tenant, role, caller),
+            use_case=lambda call: self._roles.delete(tenant, role, call),
             respond=lambda holders: pb.DeleteRoleResponse(holders=holders),
         )
 
@@ -149,7 +147,7 @@ class RoleHandler:
         """
         tenant, role = ids_of(message.name, ROLES, "name")
         targets = [tenant_of(name, f"targets[{position}]") for position, name in enumerate(message.targets)]
-        copied = await self._roles.copy(tenant, role, targets, caller_of(message), replacing=message.replace)
+        copied = await self._roles.copy(tenant, role, targets, write_call(message), replacing=message.replace)
         results = []
         for one in copied:
             result = pb.CopyRoleResult(target=name_of(one.tenant))
@@ -169,9 +167,9 @@ class RoleHandler:
         tenant = tenant_of(message.parent, "parent")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.GrantRoleResponse,
-            use_case=lambda caller: self._grants.grant(tenant, _read_grant(message.grant), caller),
+            use_case=lambda call: self._grants.grant(tenant, _read_grant(message.grant), call),
             respond=lambda grant: pb.GrantRoleResponse(grant=_grant(tenant, grant)),
         )
 
@@ -184,9 +182,9 @@ class RoleHandler:
         tenant = tenant_of(message.parent, "parent")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.RevokeRoleResponse,
-            use_case=lambda caller: self._grants.revoke(tenant, _read_grant(message.grant), caller),
+            use_case=lambda call: self._grants.revoke(tenant, _read_grant(message.grant), call),
             respond=lambda _: pb.RevokeRoleResponse(),
         )
 
@@ -213,7 +211,7 @@ class RoleHandler:
             raise InvalidInput(Violation("holder", f"{quoted(message.holder)} is not right: expected {_HOLDER}"))
         page, query = self._pages.open(message), GrantQuery(*given[0])
         after = Grant(*json.loads(page.after)) if page.after else None
-        found = await self._grants.list(tenant, query, reader_of(message), after=after, limit=page.limit)
+        found = await self._grants.list(tenant, query, read_call(message), after=after, limit=page.limit)
         grants, token = self._pages.cut(page, found, lambda one: json.dumps((one.role, one.scope, one.holder)))
         return pb.ListGrantsResponse(grants=[_grant(tenant, grant) for grant in grants], next_page_token=token)
 
@@ -233,9 +231,9 @@ class RoleHandler:
 
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.DelegateRoleResponse,
-            use_case=lambda caller: self._grants.delegate(tenant, message.role, message.to, caller),
+            use_case=lambda call: self._grants.delegate(tenant, message.role, message.to, call),
             respond=respond,
         )
 

@@ -11,7 +11,7 @@ from sidegate.membership.tenants import NewTenant, SettingsUpdate, TenantDeletio
 from sidegate.model.facts import Member
 from sidegate.model.page import TenantQuery
 from sidegate.model.properties import Json
-from sidegate.server.handlers.callers import caller_of, mask_paths, reader_of
+from sidegate.server.handlers.calls import mask_paths, read_call, write_call
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.names import name_of, tenant_of
 from sidegate.server.wire.properties import read_properties, write_properties
@@ -55,9 +55,9 @@ class TenantHandler:
         order = NewTenant(message.tenant_id, owner, message.tenant.pack, settings)
         return await self._writes.run(
             message.tenant_id,
-            caller_of(message),
+            write_call(message),
             kind=pb.CreateTenantResponse,
-            use_case=lambda caller: self._use_case.create(order, caller),
+            use_case=lambda call: self._use_case.create(order, call),
             respond=lambda state: pb.CreateTenantResponse(tenant=_tenant(state)),
         )
 
@@ -68,7 +68,7 @@ class TenantHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
-        found = await self._use_case.get(tenant_of(message.name, "name"), reader_of(message))
+        found = await self._use_case.get(tenant_of(message.name, "name"), read_call(message))
         return pb.GetTenantResponse(tenant=_tenant(found))
 
     async def list_tenants(self, message: pb.ListTenantsRequest) -> pb.ListTenantsResponse:
@@ -76,13 +76,13 @@ class TenantHandler:
 
         Raises:
             InvalidInput: a condition or the page's token is wrong.
-            NotPermitted: the caller is not the platform.
+            NotPermitted: the actor is not the platform.
         """
         page = self._pages.open(message)
         if message.state not in (pb.TENANT_STATE_UNSPECIFIED, *_SUSPENDED):
             raise InvalidInput(Violation("state", f"`{message.state}` is no state"))
         query = TenantQuery(suspended=_SUSPENDED.get(message.state))
-        found = await self._use_case.list(query, reader_of(message), after=page.after, limit=page.limit)
+        found = await self._use_case.list(query, read_call(message), after=page.after, limit=page.limit)
         tenants, token = self._pages.cut(page, found, lambda state: state.id)
         return pb.ListTenantsResponse(tenants=map(_tenant, tenants), next_page_token=token)
 
@@ -95,9 +95,9 @@ class TenantHandler:
         tenant = tenant_of(message.tenant.name, "tenant.name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.UpdateTenantResponse,
-            use_case=lambda caller: self._use_case.update(tenant, _update(message), caller),
+            use_case=lambda call: self._use_case.update(tenant, _update(message), call),
             respond=lambda state: pb.UpdateTenantResponse(tenant=_tenant(state)),
         )
 
@@ -110,9 +110,9 @@ class TenantHandler:
         tenant = tenant_of(message.name, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.SuspendTenantResponse,
-            use_case=lambda caller: self._use_case.suspend(tenant, caller),
+            use_case=lambda call: self._use_case.suspend(tenant, call),
             respond=lambda state: pb.SuspendTenantResponse(tenant=_tenant(state)),
         )
 
@@ -125,9 +125,9 @@ class TenantHandler:
         tenant = tenant_of(message.name, "name")
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.ResumeTenantResponse,
-            use_case=lambda caller: self._use_case.resume(tenant, caller),
+            use_case=lambda call: self._use_case.resume(tenant, call),
             respond=lambda state: pb.ResumeTenantResponse(tenant=_tenant(state)),
         )
 
@@ -150,9 +150,9 @@ class TenantHandler:
 
         return await self._writes.run(
             tenant,
-            caller_of(message),
+            write_call(message),
             kind=pb.DeleteTenantResponse,
-            use_case=lambda caller: self._use_case.delete(tenant, caller, confirmed=self._confirmations.etag(message)),
+            use_case=lambda call: self._use_case.delete(tenant, call, confirmed=self._confirmations.etag(message)),
             respond=respond,
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from sidegate.membership.command.caller import Caller
+from sidegate.membership.command.call import Call
 from sidegate.membership.command.run import Replayed, Written
 from sidegate.server.wire.tokens.revision import RevisionTokens
 
@@ -25,10 +25,10 @@ class Writes:
     async def run(
         self,
         tenant: str,
-        caller: Caller,
+        call: Call,
         *,
         kind: type[M],
-        use_case: Callable[[Caller], Awaitable[Written[T]]],
+        use_case: Callable[[Call], Awaitable[Written[T]]],
         respond: Callable[[T], M],
     ) -> M:
         """Return the response to a write, with the token of the revision; a repeated request gets its first response.
@@ -37,7 +37,7 @@ class Writes:
             SidegateError: the use case refuses it; nothing was written.
         """
         encoder = _Encoder(respond)
-        written = await use_case(replace(caller, encoder=encoder))
+        written = await use_case(replace(call, encoder=encoder))
         response: Any = kind.FromString(written.response) if isinstance(written, Replayed) else encoder.response
         response.revision = self._tokens.encode(tenant, written.revision)
         answer: M = response

@@ -19,7 +19,7 @@ from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.run import CommandRunner
 from sidegate.membership.groups import Groups
 from sidegate.model.change import EntryKind, Receipt
-from sidegate.server.handlers.callers import caller_of
+from sidegate.server.handlers.calls import write_call
 from sidegate.server.handlers.groups import GroupHandler
 from sidegate.server.handlers.writes import Writes
 from sidegate.server.wire.tokens.revision import RevisionTokens
@@ -114,9 +114,9 @@ async def test_a_response_that_can_not_be_made_writes_nothing(sidecar: Sidecar, 
     with pytest.raises(UnencodableError):
         await sidecar.writes.run(
             "acme",
-            caller_of(SALES, validate_only=validate_only),
+            write_call(SALES, validate_only=validate_only),
             kind=pb.CreateGroupResponse,
-            use_case=lambda caller: sidecar.commands.run("acme", caller, plan=plan),
+            use_case=lambda call: sidecar.commands.run("acme", call, plan=plan),
             respond=respond,
         )
     assert await sidecar.core.store.entries("acme", [(EntryKind.GROUP, ("sales",))]) == before
@@ -137,9 +137,9 @@ async def test_a_response_is_made_once(sidecar: Sidecar) -> None:
 
     response = await sidecar.writes.run(
         "acme",
-        caller_of(SALES),
+        write_call(SALES),
         kind=pb.CreateGroupResponse,
-        use_case=lambda caller: sidecar.commands.run("acme", caller, plan=plan),
+        use_case=lambda call: sidecar.commands.run("acme", call, plan=plan),
         respond=respond,
     )
     assert response is made[0]

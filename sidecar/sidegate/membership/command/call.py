@@ -1,4 +1,4 @@
-"""Who calls a use case, and what lets the call be repeated safely."""
+"""The call of a use case: for whom, by which caller, and what lets it be repeated safely."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class ResponseEncoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls: `platform` or `member:<id>`; `request_id` and `digest` let the call be repeated safely.
+class Call:
+    """A call of a use case for an actor, `platform` or `member:<id>`, made by a caller.
 
-    `encoder` encodes the response that is stored with the request ID; without one, an empty response is stored.
+    `caller` is the name of the authenticated caller, such as `orders-service`; empty where callers are not
+    authenticated. `request_id` and `digest` let the call be repeated safely. `encoder` encodes the response that is stored with the request ID; without one, an empty response is stored.
     With `validate_only` everything is normalized and nothing is written. With `for_report` the result leaves the
     application.
     """
@@ -32,6 +33,7 @@ class Caller:
     digest: bytes = b""
     validate_only: bool = False
     for_report: bool = False
+    caller: str = ""
     encoder: ResponseEncoder | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Who calls, and what identifies a repeated call."""
+"""The call of a use case that a request makes: its actor, and what identifies a repeated call."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from sidegate.errors import InvalidInput, Violation
-from sidegate.membership.command.caller import PLATFORM, Caller
+from sidegate.membership.command.call import PLATFORM, Call
 from sidegate.server.wire.validation import Inspection
 
 
-def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> Caller:
-    """Return the caller of a write; `actor` is for messages without that field.
+def write_call(message: Any, *, actor: str = "", validate_only: bool = False) -> Call:
+    """Return the call of a write; `actor` is for messages without that field.
 
     Raises:
         InvalidInput: the actor or the request's ID is wrong.
@@ -25,11 +25,11 @@ def caller_of(message: Any, *, actor: str = "", validate_only: bool = False) -> 
         inspection.add("request_id", "has whitespace at an end: expected a text such as a UUID")
     inspection.finish()
     content = message.DESCRIPTOR.full_name.encode() + b"\0" + message.SerializeToString(deterministic=True)
-    return Caller(named, message.request_id, hashlib.sha256(content).digest(), validate_only=validate_only)
+    return Call(named, message.request_id, hashlib.sha256(content).digest(), validate_only=validate_only)
 
 
-def reader_of(message: Any, *, actor: str = "") -> Caller:
-    """Return the caller of a read; `actor` is for messages where that field means something else.
+def read_call(message: Any, *, actor: str = "") -> Call:
+    """Return the call of a read; `actor` is for messages where that field means something else.
 
     Raises:
         InvalidInput: the actor is wrong.
@@ -38,7 +38,7 @@ def reader_of(message: Any, *, actor: str = "") -> Caller:
     inspection = Inspection()
     inspection.label("actor", named)
     inspection.finish()
-    return Caller(named, for_report=getattr(message, "for_report", False))
+    return Call(named, for_report=getattr(message, "for_report", False))
 
 
 def mask_paths(message: Any, *, known: Callable[[str], bool], expected: str) -> list[str]:
