@@ -23,9 +23,9 @@ class Call:
     """A call of a use case for an actor, `platform` or `member:<id>`, made by a caller.
 
     `caller` is the name of the authenticated caller, such as `orders-service`; empty where callers are not
-    authenticated. `request_id` and `digest` let the call be repeated safely. `encoder` encodes the response that is stored with the request ID; without one, an empty response is stored.
-    With `validate_only` everything is normalized and nothing is written. With `for_report` the result leaves the
-    application.
+    authenticated. `request_id` and `digest` let the call be repeated safely. `encoder` encodes the response that is
+    stored with the request ID; without one, an empty response is stored. With `validate_only` everything is normalized
+    and nothing is written. With `for_report` the result leaves the application.
     """
 
     actor: str = PLATFORM
