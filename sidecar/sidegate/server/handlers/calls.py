@@ -8,6 +8,7 @@ from typing import Any
 
 from sidegate.errors import InvalidInput, Violation
 from sidegate.membership.command.call import PLATFORM, Call
+from sidegate.server.calls.current_caller import current_caller
 from sidegate.server.wire.validation import Inspection
 
 
@@ -25,7 +26,13 @@ def write_call(message: Any, *, actor: str = "", validate_only: bool = False) ->
         inspection.add("request_id", "has whitespace at an end: expected a text such as a UUID")
     inspection.finish()
     content = message.DESCRIPTOR.full_name.encode() + b"\0" + message.SerializeToString(deterministic=True)
-    return Call(named, message.request_id, hashlib.sha256(content).digest(), validate_only=validate_only)
+    return Call(
+        named,
+        message.request_id,
+        hashlib.sha256(content).digest(),
+        validate_only=validate_only,
+        caller=current_caller().name,
+    )
 
 
 def read_call(message: Any, *, actor: str = "") -> Call:
@@ -38,7 +45,7 @@ def read_call(message: Any, *, actor: str = "") -> Call:
     inspection = Inspection()
     inspection.label("actor", named)
     inspection.finish()
-    return Call(named, for_report=getattr(message, "for_report", False))
+    return Call(named, for_report=getattr(message, "for_report", False), caller=current_caller().name)
 
 
 def mask_paths(message: Any, *, known: Callable[[str], bool], expected: str) -> list[str]:
