@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -61,7 +61,7 @@ class Caller:
     """
 
     name: str
-    rights: Mapping[Right, TenantSet] = MappingProxyType({})
+    rights: Mapping[Right, TenantSet] = field(default_factory=lambda: MappingProxyType({}))
     actors: frozenset[ActorKind] = frozenset()
     member: str = ""
 
