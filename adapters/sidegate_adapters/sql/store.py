@@ -100,6 +100,7 @@ class SqlFactsStore:
         *,
         expected: Mapping[str, int],
         actor: str,
+        caller: str = "",
         receipt: Receipt | None = None,
     ) -> Mapping[str, Revision]:
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
@@ -119,7 +120,7 @@ class SqlFactsStore:
 
         def work(connection: AsyncConnection) -> Awaitable[Mapping[str, Revision]]:
             # The time is taken once the transaction has its turn, so that times grow with the sequence.
-            made = Work(changed, needed, actor, at=datetime.now(UTC), receipt=receipt)
+            made = Work(changed, needed, actor, at=datetime.now(UTC), caller=caller, receipt=receipt)
             return transaction.write(connection, made)
 
         revisions = await self._write(work)

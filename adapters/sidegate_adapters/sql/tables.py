@@ -236,6 +236,8 @@ receipts = Table(
     PrimaryKeyConstraint("tenant", "request_id"),
     Index(None, "tenant", "at"),
 )
+WITH_CALLER = "caller <> ''"
+"""The condition of an index, as queries must write it to use the index."""
 # No foreign key to the tenant: what happened outlives it.
 changes = Table(
     "changes",
@@ -252,11 +254,19 @@ changes = Table(
     Column("at", UtcDateTime, nullable=False),
     # Why a quota changed; empty where it was set, and everywhere else.
     Column("cause", Text, nullable=False, server_default=text("''")),
+    # The name of the authenticated caller; empty where callers are not authenticated.
+    Column("caller", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("sequence"),
     UniqueConstraint("tenant", "revision", "position"),
     Index(None, "tenant", "sequence"),
     Index(None, "tenant", "entity", "sequence"),
     Index(None, "tenant", "actor", "sequence"),
+    Index(
+        None,
+        *("tenant", "caller", "sequence"),
+        sqlite_where=text(WITH_CALLER),
+        postgresql_where=text(WITH_CALLER),
+    ),
     Index(None, "tenant", "at", "sequence"),
 )
 # The things that a change names, so that the history of each is read in one range: a grant names three.

@@ -73,10 +73,11 @@ class FactsDocuments:
         """
         return await self._plan(await asyncio.to_thread(read_facts, text, source))
 
-    async def apply(self, text: str, source: str, *, actor: str) -> tuple[TenantChanges, ...]:
+    async def apply(self, text: str, source: str, *, actor: str, caller: str = "") -> tuple[TenantChanges, ...]:
         """Make each tenant of the document hold exactly what it says, all in one transaction.
 
-        Tenants that it doesn't name stay as they are; applying it again changes nothing.
+        Tenants that it doesn't name stay as they are; applying it again changes nothing. The history shows `actor`, in
+        whose name it is applied, and `caller`, who applied it.
 
         Raises:
             FactsError: the document is refused; names every place, and nothing was written.
@@ -86,10 +87,10 @@ class FactsDocuments:
         document = await asyncio.to_thread(read_facts, text, source)
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await self._write(await self._plan(document), actor=actor)
+                return await self._write(await self._plan(document), actor=actor, caller=caller)
             except RevisionConflict:
                 continue  # the plan was made from facts that have changed since
-        return await self._write(await self._plan(document), actor=actor)
+        return await self._write(await self._plan(document), actor=actor, caller=caller)
 
     async def export(self, tenants: Sequence[str] = ()) -> str:
         """Return the document of these tenants, all where none is named.
@@ -128,12 +129,13 @@ class FactsDocuments:
             raise FactsError(*faults)
         return tuple(plans)
 
-    async def _write(self, plans: Sequence[TenantChanges], *, actor: str) -> tuple[TenantChanges, ...]:
+    async def _write(self, plans: Sequence[TenantChanges], *, actor: str, caller: str) -> tuple[TenantChanges, ...]:
         changed = [plan for plan in plans if plan.changes]
         revisions = await self._store.write(
             {plan.tenant: plan.changes for plan in changed},
             expected={plan.tenant: plan.revision.number for plan in changed},
             actor=actor,
+            caller=caller,
         )
         with suppress(Unavailable):  # it is written; until the next poll the staleness bound holds
             await self._catch_up()

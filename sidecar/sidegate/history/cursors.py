@@ -57,6 +57,7 @@ class ChangeFilter:
         return (
             self.tenant in {ANY_TENANT, recorded.tenant}
             and query.actor in {"", recorded.actor}
+            and query.caller in {"", recorded.caller}
             and query.entity in {None, recorded.change.entity}
             and subjects_of(recorded.tenant, recorded.change).issuperset(query.subjects)
         )

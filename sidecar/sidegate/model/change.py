@@ -45,7 +45,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RecordedChange:
-    """A change as the feed reports it; `sequence` only grows, across all tenants, and `revision` is a number."""
+    """A change as the feed reports it; `sequence` only grows, across all tenants, and `revision` is a number.
+
+    `actor` is in whose name it was written, `caller` the authenticated caller that wrote it, or empty.
+    """
 
     sequence: int
     tenant: str
@@ -53,6 +56,7 @@ class RecordedChange:
     change: Change
     actor: str
     at: datetime
+    caller: str = ""
 
     @property
     def part_of(self) -> Revision:
@@ -70,6 +74,7 @@ class ChangeQuery:
 
     subjects: tuple[str, ...] = ()
     actor: str = ""
+    caller: str = ""
     actor_group: str = ""
     entity: EntryKind | None = None
     since: datetime | None = None

@@ -73,6 +73,7 @@ class FactsStore(FactsReader, Protocol):
         *,
         expected: Mapping[str, int],
         actor: str,
+        caller: str = "",
         receipt: Receipt | None = None,
     ) -> Mapping[str, Revision]:
         """Write the changes of one or several tenants, all or nothing; return each one's new revision.
@@ -82,7 +83,8 @@ class FactsStore(FactsReader, Protocol):
         changes may be listed there too, so that the write depends on what was read of it. Changes are applied in
         their order; removing a tenant (`after` None) removes all of it but its changes, and its revisions are never
         used again. Each revision of a tenant has a later time than the one before, even if the clock goes back.
-        `receipt` is stored with each changed tenant for at least a day.
+        The history shows `actor`, in whose name the changes are written, and `caller`, who wrote them. `receipt` is
+        stored with each changed tenant for at least a day.
 
         Raises:
             InvalidInput: the changes don't fit together, or hold what can't be stored; nothing was written.

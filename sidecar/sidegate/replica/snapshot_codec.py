@@ -76,6 +76,7 @@ def change_to_json(recorded: RecordedChange) -> Saved:
         "after": None if change.after is None else dict(change.after),
         "cause": change.cause.value,
         "actor": recorded.actor,
+        "caller": recorded.caller,
         "at": recorded.at.isoformat(),
     }
 
@@ -91,5 +92,6 @@ def change_from_json(saved: Saved) -> RecordedChange:
         revision=saved["revision"],
         change=change,
         actor=saved["actor"],
+        caller=saved["caller"],
         at=datetime.fromisoformat(saved["at"]),
     )

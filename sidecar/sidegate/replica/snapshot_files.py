@@ -29,7 +29,7 @@ INTERVAL: Final = 60.0
 """Seconds between two saves, at least."""
 PAUSE: Final = 50
 """The pause after a save, as a multiple of its time: saves take 2 % of the time at most."""
-MANIFEST: Final = "manifest 2"
+MANIFEST: Final = "manifest 3"
 """The number is the version of the format; files of another version are not read."""
 _UNREADABLE = (SidegateError, LookupError, TypeError, ValueError, zlib.error)
 """What reading raises on content that was signed here, but by a release with another format of the same number."""

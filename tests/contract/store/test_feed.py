@@ -91,6 +91,10 @@ async def rewritten(store: SqlFactsStore) -> None:
     await run(store, "UPDATE changes SET actor = 'nobody' WHERE sequence = (SELECT head FROM feed)")
 
 
+async def by_another_caller(store: SqlFactsStore) -> None:
+    await run(store, "UPDATE changes SET caller = 'nobody' WHERE sequence = (SELECT head FROM feed)")
+
+
 async def without_a_change(store: SqlFactsStore) -> None:
     await join(store, "acme", "a", "b", "c")
     await run(store, "DELETE FROM changes WHERE sequence = (SELECT head - 1 FROM feed)")
@@ -102,7 +106,11 @@ async def without_the_newest(store: SqlFactsStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", [restored, restored_and_written, truncated, rewritten, without_a_change, without_the_newest]
+    "harm",
+    [
+        *(restored, restored_and_written, truncated, rewritten, by_another_caller),
+        *(without_a_change, without_the_newest),
+    ],
 )
 async def test_another_feed_is_not_taken_for_this_one(
     store: SqlFactsStore, feed: Feed, harm: Callable[[SqlFactsStore], Awaitable[None]]

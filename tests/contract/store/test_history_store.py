@@ -41,8 +41,11 @@ async def filled(store):
     await store.write({"acme": changes_between(None, FIRST)}, expected={}, actor="platform")
     await store.write({"acme": changes_between(FIRST, SECOND)}, expected={"acme": 1}, actor="member:uma")
     other = TenantFacts("globex", members={"uma": UMA})
-    await store.write({"globex": changes_between(None, other)}, expected={}, actor="member:uma")
-    await store.write({"acme": changes_between(SECOND, HANDED_OVER)}, expected={"acme": 2}, actor="member:uma")
+    await store.write(
+        {"globex": changes_between(None, other)}, expected={}, actor="member:uma", caller="orders-service"
+    )
+    handed_over = changes_between(SECOND, HANDED_OVER)
+    await store.write({"acme": handed_over}, expected={"acme": 2}, actor="member:uma", caller="orders-service")
     return store
 
 
@@ -74,6 +77,9 @@ async def things(store, query=None, **conditions):
         ({"subjects": ("document:d",), "entity": EntryKind.GRANT, "actor": "member:uma"}, OWNED),
         ({"actor": "member:uma", "entity": EntryKind.GROUP}, {(EntryKind.GROUP, ("sales",))}),
         ({"actor": "member:nobody"}, set()),
+        ({"caller": "orders-service"}, OWNED),
+        ({"caller": "orders-service", "actor": "platform"}, set()),
+        ({"caller": "nobody"}, set()),
         ({"subjects": ("member:nobody",)}, set()),
     ],
 )
@@ -108,6 +114,17 @@ async def test_pages_add_up_to_the_whole(filled, conditions, oldest_first):
         after = page[-1].sequence
     assert pages == whole
     assert len(whole) > 2
+
+
+async def test_each_change_keeps_its_caller_beside_its_actor(filled):
+    """The history and the feed name the actor and the caller of each write; no caller is empty."""
+    by_revision = {1: ("platform", ""), 2: ("member:uma", ""), 3: ("member:uma", "orders-service")}
+    for found in (
+        await filled.history("acme", ChangeQuery(), after=0, limit=100),
+        [recorded for recorded in await filled.changes_after(0, limit=100) if recorded.tenant == "acme"],
+        [recorded for recorded in (await filled.feed(0, limit=100))[1] if recorded.tenant == "acme"],
+    ):
+        assert {recorded.revision: (recorded.actor, recorded.caller) for recorded in found} == by_revision
 
 
 async def test_times_never_go_back(filled):

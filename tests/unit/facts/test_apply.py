@@ -50,13 +50,13 @@ class Overtaken:
         return getattr(self._store, name)
 
     async def write(
-        self, changes: Mapping[str, Sequence[Change]], *, expected: Mapping[str, int], actor: str
+        self, changes: Mapping[str, Sequence[Change]], *, expected: Mapping[str, int], actor: str, caller: str
     ) -> Mapping[str, int]:
         if self._times:
             self._times -= 1
             text = ACME.replace("quota: 3", f"quota: {100 + self._times}")
             await FactsDocuments(self._store, PACKS.get).apply(text, "other.yaml", actor="other")
-        return await self._store.write(changes, expected=expected, actor=actor)
+        return await self._store.write(changes, expected=expected, actor=actor, caller=caller)
 
 
 def names(applied: Sequence[TenantChanges]) -> list[tuple[str, int, list[str]]]:

@@ -20,6 +20,7 @@ CONDITIONS = [
     ({}, "ix_changes_tenant_sequence"),
     ({"entity": EntryKind.GRANT}, "ix_changes_tenant_entity_sequence"),
     ({"actor": "member:uma"}, "ix_changes_tenant_actor_sequence"),
+    ({"caller": "orders-service"}, "ix_changes_tenant_caller_sequence"),
     ({"subjects": ("member:uma",)}, "PRIMARY KEY (tenant=? AND subject=?"),
     ({"actor_group": "sales"}, "PRIMARY KEY (tenant=? AND subject=?"),
     ({"subjects": ("member:uma",), "actor_group": "sales"}, "PRIMARY KEY (tenant=? AND subject=?"),

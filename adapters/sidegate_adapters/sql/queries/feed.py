@@ -132,4 +132,5 @@ def recorded(row: RowMapping) -> RecordedChange:
         change=change,
         actor=row["actor"],
         at=row["at"],
+        caller=row["caller"],
     )

@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, exists, func, select
+from sqlalchemy import Column, ColumnElement, Select, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.model.change import ChangeQuery, EntryKind, RecordedChange
@@ -16,8 +16,9 @@ from sidegate.model.reference import ref
 from sidegate_adapters.sql.entry_rows import require_storable
 from sidegate_adapters.sql.queries.feed import recorded
 from sidegate_adapters.sql.queries.tenant_facts import batched_rows
-from sidegate_adapters.sql.tables import change_subjects, changes
+from sidegate_adapters.sql.tables import WITH_CALLER, change_subjects, changes
 
+_WITH_CALLER = text(WITH_CALLER)
 _NOTHING = (1, 0)
 """Bounds between which there is no sequence."""
 
@@ -26,8 +27,8 @@ async def page(
     connection: AsyncConnection, tenant: str, query: ChangeQuery, *, after: int, limit: int
 ) -> list[RecordedChange]:
     """Return up to `limit` changes in the query's order, beyond the sequence `after`, 0 for the order's beginning."""
-    for text in (tenant, query.actor, query.actor_group, *query.subjects):
-        require_storable({"text": text})
+    for value in (tenant, query.actor, query.caller, query.actor_group, *query.subjects):
+        require_storable({"text": value})
     lowest, highest = await _bounds(connection, tenant, query)
     wanted, sequence = _wanted(tenant, query)
     if lowest is not None:
@@ -89,6 +90,8 @@ def _wanted(tenant: str, query: ChangeQuery) -> tuple[Select[*tuple[Any, ...]], 
         wanted = wanted.where(changes.c.entity == query.entity.value)
     if query.actor:
         wanted = wanted.where(changes.c.actor == query.actor)
+    if query.caller:
+        wanted = wanted.where(changes.c.caller == query.caller, _WITH_CALLER)
     return wanted, sequence
 
 

@@ -35,12 +35,16 @@ GroupsByMember: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What to write: the changes of each tenant that has any, from which revisions, by whom and when."""
+    """What to write: the changes of each tenant that has any, from which revisions, and when.
+
+    `actor` is in whose name it is written, `caller` who wrote it.
+    """
 
     changes: Mapping[str, Sequence[Change]]
     expected: Mapping[str, int]
     actor: str
     at: datetime
+    caller: str = ""
     receipt: Receipt | None = None
 
 
@@ -127,6 +131,7 @@ def _change_rows(work: Work, revisions: Mapping[str, int], *, first: int, at: da
                 "before": _plain(change.before),
                 "after": _plain(change.after),
                 "actor": work.actor,
+                "caller": work.caller,
                 "cause": change.cause.value,
                 "at": at,
             }

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sidegate.authz.v1 import facts_pb2 as sidegate_dot_authz_dot_v1_dot_facts__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsidegate/authz/v1/history.proto\x12\x11sidegate.authz.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsidegate/authz/v1/facts.proto\"\xa9\x01\n\x0eRecordedChange\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12-\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x1d.sidegate.authz.v1.FactChange\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\"\xd7\x02\n\x12ListChangesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06member\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12\r\n\x05group\x18\x06 \x01(\t\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0coldest_first\x18\x0c \x01(\x08\x12\x11\n\trequester\x18\r \x01(\t\x12\x12\n\nfor_report\x18\x0e \x01(\x08\x12\x13\n\x0b\x61\x63tor_group\x18\x0f \x01(\t\"b\n\x13ListChangesResponse\x12\x32\n\x07\x63hanges\x18\x01 \x03(\x0b\x32!.sidegate.authz.v1.RecordedChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x96\x02\n\x13WatchChangesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x06\x63ursor\x18\x02 \x01(\tH\x00\x12\x18\n\x0e\x66rom_beginning\x18\x03 \x01(\x08H\x00\x12\x30\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x06member\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\r\n\x05group\x18\x07 \x01(\t\x12\x10\n\x08resource\x18\x08 \x01(\t\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12\x0c\n\x04kind\x18\n \x01(\t\x12,\n\theartbeat\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationB\x07\n\x05start\"m\n\x14WatchChangesResponse\x12\x32\n\x07\x63hanges\x18\x01 \x03(\x0b\x32!.sidegate.authz.v1.RecordedChange\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\x32\xd1\x01\n\x0eHistoryService\x12\\\n\x0bListChanges\x12%.sidegate.authz.v1.ListChangesRequest\x1a&.sidegate.authz.v1.ListChangesResponse\x12\x61\n\x0cWatchChanges\x12&.sidegate.authz.v1.WatchChangesRequest\x1a\'.sidegate.authz.v1.WatchChangesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsidegate/authz/v1/history.proto\x12\x11sidegate.authz.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsidegate/authz/v1/facts.proto\"\xb9\x01\n\x0eRecordedChange\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12-\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x1d.sidegate.authz.v1.FactChange\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x07 \x01(\t\"\xe7\x02\n\x12ListChangesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06member\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12\r\n\x05group\x18\x06 \x01(\t\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0coldest_first\x18\x0c \x01(\x08\x12\x11\n\trequester\x18\r \x01(\t\x12\x12\n\nfor_report\x18\x0e \x01(\x08\x12\x13\n\x0b\x61\x63tor_group\x18\x0f \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x10 \x01(\t\"b\n\x13ListChangesResponse\x12\x32\n\x07\x63hanges\x18\x01 \x03(\x0b\x32!.sidegate.authz.v1.RecordedChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa6\x02\n\x13WatchChangesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x06\x63ursor\x18\x02 \x01(\tH\x00\x12\x18\n\x0e\x66rom_beginning\x18\x03 \x01(\x08H\x00\x12\x30\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x06member\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\r\n\x05group\x18\x07 \x01(\t\x12\x10\n\x08resource\x18\x08 \x01(\t\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12\x0c\n\x04kind\x18\n \x01(\t\x12,\n\theartbeat\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x63\x61ller\x18\x0c \x01(\tB\x07\n\x05start\"m\n\x14WatchChangesResponse\x12\x32\n\x07\x63hanges\x18\x01 \x03(\x0b\x32!.sidegate.authz.v1.RecordedChange\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\x32\xd1\x01\n\x0eHistoryService\x12\\\n\x0bListChanges\x12%.sidegate.authz.v1.ListChangesRequest\x1a&.sidegate.authz.v1.ListChangesResponse\x12\x61\n\x0cWatchChanges\x12&.sidegate.authz.v1.WatchChangesRequest\x1a\'.sidegate.authz.v1.WatchChangesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sidegate.authz.v1.history_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECORDEDCHANGE']._serialized_start=151
-  _globals['_RECORDEDCHANGE']._serialized_end=320
-  _globals['_LISTCHANGESREQUEST']._serialized_start=323
-  _globals['_LISTCHANGESREQUEST']._serialized_end=666
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=668
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=766
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=769
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=1047
-  _globals['_WATCHCHANGESRESPONSE']._serialized_start=1049
-  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1158
-  _globals['_HISTORYSERVICE']._serialized_start=1161
-  _globals['_HISTORYSERVICE']._serialized_end=1370
+  _globals['_RECORDEDCHANGE']._serialized_end=336
+  _globals['_LISTCHANGESREQUEST']._serialized_start=339
+  _globals['_LISTCHANGESREQUEST']._serialized_end=698
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=700
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=798
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=801
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=1095
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=1097
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1206
+  _globals['_HISTORYSERVICE']._serialized_start=1209
+  _globals['_HISTORYSERVICE']._serialized_end=1418
 # @@protoc_insertion_point(module_scope)

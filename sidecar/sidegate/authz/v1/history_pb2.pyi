@@ -33,6 +33,7 @@ class RecordedChange(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant, such as "tenants/acme"."""
     revision: _builtins.str
@@ -41,6 +42,8 @@ class RecordedChange(_message.Message):
     """Who wrote it: "platform", "member:<id>", or the name that came with a facts document."""
     cause: _builtins.str
     """Why a member's quota changed: "consumed" or "released"; empty where it was set, shared out or applied with facts."""
+    caller: _builtins.str
+    """The name of the authenticated caller that wrote it; empty where callers are not authenticated."""
     @_builtins.property
     def change(self) -> _facts_pb2.FactChange:
         """What was made, altered or removed."""
@@ -58,10 +61,11 @@ class RecordedChange(_message.Message):
         actor: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         cause: _builtins.str = ...,
+        caller: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cause", b"cause", "change", b"change", "revision", b"revision", "tenant", b"tenant", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "caller", b"caller", "cause", b"cause", "change", b"change", "revision", b"revision", "tenant", b"tenant", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -88,6 +92,7 @@ class ListChangesRequest(_message.Message):
     REQUESTER_FIELD_NUMBER: _builtins.int
     FOR_REPORT_FIELD_NUMBER: _builtins.int
     ACTOR_GROUP_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The tenant, such as "tenants/acme"; it may be deleted by now."""
     page_size: _builtins.int
@@ -114,6 +119,8 @@ class ListChangesRequest(_message.Message):
     """The answer goes into a report that leaves the application: the pack's `export_report` must allow that too."""
     actor_group: _builtins.str
     """The ID of a group: changes made by a member that belonged to it then, or to a group inside it."""
+    caller: _builtins.str
+    """The name of the authenticated caller that wrote, such as "orders-service"."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Not before this time."""
@@ -140,10 +147,11 @@ class ListChangesRequest(_message.Message):
         requester: _builtins.str = ...,
         for_report: _builtins.bool = ...,
         actor_group: _builtins.str = ...,
+        caller: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "actor_group", b"actor_group", "end_time", b"end_time", "for_report", b"for_report", "group", b"group", "kind", b"kind", "member", b"member", "oldest_first", b"oldest_first", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "requester", b"requester", "resource", b"resource", "role", b"role", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "actor_group", b"actor_group", "caller", b"caller", "end_time", b"end_time", "for_report", b"for_report", "group", b"group", "kind", b"kind", "member", b"member", "oldest_first", b"oldest_first", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "requester", b"requester", "resource", b"resource", "role", b"role", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,6 +202,7 @@ class WatchChangesRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The tenant, such as "tenants/acme", which may be deleted by now; empty or "tenants/-" means all."""
     cursor: _builtins.str
@@ -212,6 +221,8 @@ class WatchChangesRequest(_message.Message):
     """Who wrote: "platform", "member:<id>", or the name that came with a facts document."""
     kind: _builtins.str
     """The kind of what changed: "tenant", "member", "group", "group_member", "role", "resource", "grant", "invitation"."""
+    caller: _builtins.str
+    """The name of the authenticated caller that wrote, such as "orders-service"."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """With the first change that was not before this time."""
@@ -234,10 +245,11 @@ class WatchChangesRequest(_message.Message):
         actor: _builtins.str = ...,
         kind: _builtins.str = ...,
         heartbeat: _duration_pb2.Duration | None = ...,
+        caller: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "from_beginning", b"from_beginning", "heartbeat", b"heartbeat", "start", b"start", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cursor", b"cursor", "from_beginning", b"from_beginning", "group", b"group", "heartbeat", b"heartbeat", "kind", b"kind", "member", b"member", "parent", b"parent", "resource", b"resource", "role", b"role", "start", b"start", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "caller", b"caller", "cursor", b"cursor", "from_beginning", b"from_beginning", "group", b"group", "heartbeat", b"heartbeat", "kind", b"kind", "member", b"member", "parent", b"parent", "resource", b"resource", "role", b"role", "start", b"start", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["cursor", "from_beginning", "start_time"]  # noqa: Y015
     _WhichOneofArgType_start: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015

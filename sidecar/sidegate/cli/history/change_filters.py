@@ -14,6 +14,7 @@ _OPTIONS = (
     click.option("--group", default="", help="Changes that name this group."),
     click.option("--resource", default="", help="Changes that name this resource: <type>:<id>."),
     click.option("--by", "author", default="", help="Changes that this actor made, such as member:uma or platform."),
+    click.option("--caller", default="", help="Changes that this authenticated caller made, such as orders-service."),
     click.option(
         "--kind", type=click.Choice([entity.value for entity in EntryKind]), help="Changes of this kind of entry."
     ),

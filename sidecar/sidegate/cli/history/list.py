@@ -41,7 +41,8 @@ HEADERS = ("time", "actor", "change", "kind", "of", "details")
 def list_(session: Session, *, limit: int, author: str, **asked: Any) -> None:
     """List changes of the tenant, the newest first.
 
-    A change must match every filter that is given. The tenant may have been deleted since.
+    A change must match every filter that is given. The tenant may have been deleted since. "member:uma via
+    orders-service" is a change in the name of uma that the caller orders-service made.
     """
     request = pb.ListChangesRequest(
         parent=session.parent, page_size=limit, actor=author, requester=session.actor, **asked
@@ -61,7 +62,7 @@ def row_of(recorded: pb.RecordedChange) -> tuple[str, ...]:
     did = did_of(change)
     return (
         _second(recorded.time),
-        recorded.actor,
+        f"{recorded.actor} via {recorded.caller}" if recorded.caller else recorded.actor,
         did,
         change.entity,
         " ".join(change.key),

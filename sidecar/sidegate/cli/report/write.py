@@ -32,7 +32,7 @@ from sidegate.server.wire.names import name_of
 Rows = AsyncIterator[Sequence[str]]
 _PAGE: Final = 1000
 _TIMEOUT: Final = 60.0
-AUDIT: Final = ("time", "actor", "change", "kind", "of", "before", "after", "revision")
+AUDIT: Final = ("time", "actor", "change", "kind", "of", "before", "after", "revision", "caller")
 MEMBERS: Final = (
     "member",
     "name",
@@ -116,7 +116,8 @@ def audit(report: Report, **times: Timestamp | None) -> None:
         async for recorded in _changes(report, **times):
             change = recorded.change
             sides = (_json(change, side) for side in ("before", "after"))
-            yield (*_when(recorded), did_of(change), change.entity, " ".join(change.key), *sides, recorded.revision)
+            what = did_of(change), change.entity, " ".join(change.key)
+            yield (*_when(recorded), *what, *sides, recorded.revision, recorded.caller)
 
     report.write(AUDIT, rows())
 

@@ -130,7 +130,11 @@ class CommandRunner:
             return Outcome(value, NO_REVISION)
         receipt = Receipt(call.request_id, call.digest, response) if call.request_id else None
         revisions = await self.store.write(
-            {tenant: changes}, expected={tenant: draft.revision.number}, actor=call.actor, receipt=receipt
+            {tenant: changes},
+            expected={tenant: draft.revision.number},
+            actor=call.actor,
+            caller=call.caller,
+            receipt=receipt,
         )
         with suppress(Unavailable):  # it is written; until the next poll the staleness bound applies
             await self._follower.catch_up()

@@ -68,6 +68,7 @@ class HistoryHandler:
             revision=self._tokens.encode(recorded.tenant, recorded.part_of),
             change=write_change(recorded.change),
             actor=recorded.actor,
+            caller=recorded.caller,
             time=write_timestamp(recorded.at),
             cause=recorded.change.cause.value,
         )

@@ -26,7 +26,9 @@ def read_conditions(message: pb.ListChangesRequest | pb.WatchChangesRequest, ins
             inspection.add("resource", f"{quoted(message.resource)} is not right: expected `<type>:<id>`")
         subjects.insert(0, message.resource)
     inspection.label("actor", message.actor)
+    inspection.label("caller", message.caller)
     known = message.kind in _KINDS
     if message.kind and not known:
         inspection.add("kind", f"{quoted(message.kind)} is no kind: expected one of {', '.join(_KINDS)}")
-    return ChangeQuery(tuple(subjects), actor=message.actor, entity=EntryKind(message.kind) if known else None)
+    entity = EntryKind(message.kind) if known else None
+    return ChangeQuery(tuple(subjects), actor=message.actor, caller=message.caller, entity=entity)
