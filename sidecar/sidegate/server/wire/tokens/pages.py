@@ -14,6 +14,8 @@ T = TypeVar("T")
 MAX_PAGE: Final = 1000
 DEFAULT_PAGE: Final = 50
 _PURPOSE: Final = "page"
+_QUESTION_DIGITS: Final = 32
+"""Hexadecimal digits of a question's digest: too many for anyone to find two questions with the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +73,4 @@ def _question(message: Any) -> str:
     question.ClearField("page_token")
     question.ClearField("page_size")
     content = message.DESCRIPTOR.full_name.encode() + b"\0" + question.SerializeToString(deterministic=True)
-    return hashlib.sha256(content).hexdigest()[:16]
+    return hashlib.sha256(content).hexdigest()[:_QUESTION_DIGITS]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
 
 from sidegate.errors import InvalidInput, Violation
 
-_MAC_BYTES = 16
+_MAC_BYTES: Final = 16
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Seals:
-    """Signs texts as a token and opens it again; a token of one purpose is refused for any other."""
+    """Signs texts as a token and opens it again; a token of one purpose is refused for any other.
+
+    A token is base64url without padding. Only the text that `seal` returned opens: no other spelling of its bytes does.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -21,7 +27,7 @@ class Seals:
         """Return a token of texts, which can be read by anyone and changed by nobody."""
         content = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
         # With the content first, a list, no token begins with a dash, which a command line would take for an option.
-        return urlsafe_b64encode(content + self._mac(purpose, content)).decode("ascii").rstrip("=")
+        return _text(content + self._mac(purpose, content))
 
     def open(self, purpose: str, token: str, *, field: str) -> tuple[str, ...]:
         """Return the texts of a token.
@@ -29,10 +35,7 @@ class Seals:
         Raises:
             InvalidInput: it is not a token of this purpose.
         """
-        try:
-            raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-        except ValueError:
-            raw = b""
+        raw = _bytes(token)
         content, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(purpose, content)):
             raise InvalidInput(
@@ -42,3 +45,21 @@ class Seals:
 
     def _mac(self, purpose: str, content: bytes) -> bytes:
         return hmac.digest(self._key, f"sidegate {purpose}\0".encode() + content, "sha256")[:_MAC_BYTES]
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+
+
+def _bytes(token: str) -> bytes:
+    """Return the bytes of a token, none where it is not their only spelling.
+
+    The library skips characters outside its alphabet, and ignores the unused bits of the last character.
+    """
+    if not _TOKEN.fullmatch(token):
+        return b""
+    try:
+        raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        return b""
+    return raw if _text(raw) == token else b""
