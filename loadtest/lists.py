@@ -20,7 +20,7 @@ from time import perf_counter_ns
 from typing import Any, TypeAlias
 
 from sidegate import bootstrap
-from sidegate.bootstrap.assembly import Core
+from sidegate.bootstrap import Core
 from sidegate.config.settings import GivenSettings
 from sidegate.decision.search.search import ListQuery
 from sidegate.model.decision import AllowedPage

@@ -23,7 +23,7 @@ from pathlib import Path
 from time import perf_counter_ns
 
 from sidegate import bootstrap
-from sidegate.bootstrap.assembly import Core
+from sidegate.bootstrap import Core
 from sidegate.config.settings import GivenSettings
 from sidegate.membership.command.call import Call
 from sidegate.membership.command.context_factory import ContextFactory

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from sidegate.bootstrap.assembly import deciding, serving
+from sidegate.bootstrap.core import deciding
+from sidegate.bootstrap.sidecar import serving
 from sidegate.client.sidecar import remote_sidecar
 from sidegate.config.settings import GivenSettings, Settings
 from sidegate.decision.evaluate import Evaluator

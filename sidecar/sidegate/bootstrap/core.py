@@ -1,0 +1,157 @@
+"""Puts the decision point together: the store, the order of the decision chain, and what follows changes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+
+from sidegate.bootstrap.background_tasks import Work, background
+from sidegate.bootstrap.cache import cached
+from sidegate.bootstrap.demo import seed_demo
+from sidegate.bootstrap.hints import chosen_hints
+from sidegate.bootstrap.pack_reload import Reloading
+from sidegate.config.settings import Settings
+from sidegate.decision.evaluate import Evaluator
+from sidegate.decision.freshness import Freshness
+from sidegate.decision.guard import FreshnessGuard
+from sidegate.decision.measure import MeasuredDecider, Measurement
+from sidegate.decision.rule_failures import RuleFailureLog
+from sidegate.decision.search.search import Search
+from sidegate.engine import ENGINES
+from sidegate.facts.apply import FactsDocuments
+from sidegate.policy.pack.registry import PackRegistry, bundled_packs
+from sidegate.ports.decider import Decider
+from sidegate.ports.hints import Hints
+from sidegate.ports.history_store import HistoryStore
+from sidegate.ports.membership_store import MembershipStore
+from sidegate.replica.follower import Follower
+from sidegate.replica.snapshot_files import SnapshotFiles
+from sidegate.replica.snapshots import Snapshots
+from sidegate.replica.verifier import Verifier
+from sidegate.telemetry.cache import UNCOUNTED, CacheObserver
+from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
+from sidegate_adapters.files.sealed_files import open_sealed_directory
+from sidegate_adapters.sql.opening import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The decision point without a server: what answers, and what writes facts."""
+
+    decider: Decider
+    search: Search
+    facts: FactsDocuments
+    store: MembershipStore
+    history: HistoryStore
+    packs: PackRegistry
+    follower: Follower
+    snapshots: Snapshots
+    hints: Hints | None
+    reloading: Reloading
+    max_staleness: float
+
+    def ready(self) -> bool:
+        """Return whether it can decide now."""
+        return not self.unready_reason()
+
+    def unready_reason(self) -> str:
+        """Return why it can't decide now; "" when it can."""
+        staleness = self.follower.staleness()
+        if staleness <= self.max_staleness:
+            return ""
+        return f"the newest view of the store is {staleness:.1f} s old; the bound is {self.max_staleness:g} s"
+
+
+@asynccontextmanager
+async def deciding(
+    settings: Settings,
+    *,
+    observe: Callable[[Measurement], None] = lambda _: None,
+    observer: SyncObserver = UNOBSERVED,
+    caching: CacheObserver = UNCOUNTED,
+) -> AsyncIterator[Core]:
+    """Assemble the decision chain over an open store, and follow its changes meanwhile."""
+    packs = PackRegistry(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
+    hints = chosen_hints(settings)
+    store = await open_store(settings.database.get_secret_value(), written=hints.publish if hints else None)
+    try:
+        snapshots = Snapshots(
+            store,
+            packs,
+            max_tenants=settings.max_tenants,
+            max_resources=settings.max_resources,
+            ahead=settings.cache != "off" and settings.redis is not None,
+            observer=observer,
+        )
+        follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
+        reloading = Reloading(packs, snapshots, observer=observer)
+        snapshot_files = _opened_snapshot_files(settings, snapshots, follower, packs)
+        if snapshot_files is not None:
+            await snapshot_files.restore()
+        await follower.catch_up()
+        failures = RuleFailureLog()
+        evaluator = Evaluator(snapshots, catch_up=follower.catch_up, failures=failures)
+        async with cached(evaluator, settings, store=store, snapshots=snapshots, observer=caching) as answering:
+            freshness = Freshness(follower, snapshots, max_staleness=settings.max_staleness)
+            decider = MeasuredDecider(FreshnessGuard(answering, freshness), observe=observe)
+            search = Search(store, snapshots, freshness, catch_up=follower.catch_up, failures=failures)
+            facts = FactsDocuments(store, packs.schema_of, pack_names=packs.names, catch_up=follower.catch_up)
+            core = Core(
+                decider,
+                search,
+                facts,
+                store=store,
+                history=store,
+                packs=packs,
+                follower=follower,
+                snapshots=snapshots,
+                hints=hints,
+                reloading=reloading,
+                max_staleness=settings.max_staleness,
+            )
+            try:
+                async with background(*_work(core, snapshot_files, settings, observer)):
+                    if settings.demo:
+                        await seed_demo(store, facts)
+                    yield core
+                if snapshot_files is not None:
+                    await snapshot_files.save()
+            finally:
+                await follower.close()
+                await snapshots.close()
+    finally:
+        await store.close()
+        if hints is not None:
+            await hints.close()
+
+
+def _work(
+    core: Core, snapshot_files: SnapshotFiles | None, settings: Settings, observer: SyncObserver
+) -> Iterator[Work]:
+    """Yield what goes on beside the answering."""
+    yield core.follower.run
+    yield core.reloading.run
+    if core.hints is not None:
+        yield partial(core.follower.handle_hints, core.hints)
+    if settings.verify_interval:
+        yield Verifier(core.snapshots, core.follower, interval=settings.verify_interval, observer=observer).run
+    if snapshot_files is not None:
+        yield snapshot_files.run
+
+
+def _opened_snapshot_files(
+    settings: Settings, snapshots: Snapshots, follower: Follower, packs: PackRegistry
+) -> SnapshotFiles | None:
+    """Return what stores snapshots on disk, None where the settings name no directory.
+
+    Raises:
+        StartError: the directory can't be used.
+    """
+    if settings.snapshot_directory is None:
+        return None
+    secret = settings.token_key
+    key = None if secret is None else sha256(b"sidegate sealed files\0" + secret.get_secret_value().encode()).digest()
+    return SnapshotFiles(open_sealed_directory(settings.snapshot_directory, key), snapshots, follower, packs)

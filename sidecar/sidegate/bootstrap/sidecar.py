@@ -1,0 +1,133 @@
+"""Runs a sidecar: the decision point, the handlers of its services, its listeners, and its signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from sidegate.bootstrap.core import deciding
+from sidegate.bootstrap.services import service_handlers
+from sidegate.config.settings import Settings
+from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
+from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
+from sidegate.telemetry.metrics import Metrics
+
+_CLOSING_SECONDS = 10.0
+"""How long a stopping process may take, after the grace, to save its snapshots and to close its connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try.
+
+    `reload` asks it to load the packs again.
+    """
+
+    addresses: tuple[str, ...]
+    packs: tuple[str, ...]
+    default_pack: str
+    engine: str
+    database: str
+    demo: bool
+    reload: Callable[[], None]
+    metrics_address: str = ""
+
+
+async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then end the process; reload the packs on SIGHUP.
+
+    `announce` is called once everything listens. The process ends without a shutdown of the gRPC library, which would
+    cancel calls that have just arrived: see docs/decisions/0021-a-stop-ends-the-process.md.
+
+    Raises:
+        PackError: a pack does not load; nothing listens.
+        StartError: a path, port or file can't be had; nothing listens.
+    """
+    configure_logging(_log_format(settings), settings.log_level)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with _serving(settings, GrpcServer.drain) as running:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
+        announce(running)
+        await stopped.wait()
+        get_log("bootstrap").info("stopping", lame_duck=settings.lame_duck, drain=settings.drain)
+        longest = settings.lame_duck + settings.drain + _CLOSING_SECONDS
+        asyncio.get_running_loop().call_later(longest, _end_process)
+    _end_process()
+
+
+def _end_process() -> None:
+    """Exit now: no thread, such as one that waits for a database, is waited for."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """Run a sidecar that listens on all its addresses, and stop it gracefully, in a process that lives on."""
+    async with _serving(settings, GrpcServer.stop) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[None]]) -> AsyncIterator[Running]:
+    metrics = Metrics()
+    async with deciding(
+        settings, observe=metrics.observe_decision, observer=metrics.sync, caching=metrics.cache
+    ) as core:
+        hints = core.hints
+        metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
+        handlers = await service_handlers(core, settings, metrics)
+        listening = ListenerSettings(
+            addresses=settings.listen,
+            socket_mode=settings.socket_mode,
+            lame_duck=settings.lame_duck,
+            grace=settings.drain,
+        )
+        server = GrpcServer(handlers, core.ready, listening, on_call=metrics.observe_call)
+        addresses = await server.start()
+        try:
+            with _metrics_served(metrics, settings.metrics_address, core.unready_reason) as metrics_address:
+                yield Running(
+                    addresses=addresses,
+                    packs=tuple(core.packs.names()),
+                    default_pack=settings.default_pack,
+                    engine=settings.engine,
+                    database=str(settings.database),
+                    demo=settings.demo,
+                    reload=core.reloading.ask,
+                    metrics_address=metrics_address,
+                )
+        finally:
+            await end(server)
+
+
+@contextmanager
+def _metrics_served(metrics: Metrics, address: str | None, unready_reason: Callable[[], str]) -> Iterator[str]:
+    """Serve metrics over HTTP meanwhile, and yield where; nowhere is "".
+
+    Raises:
+        StartError: the address can't be listened on.
+    """
+    if address is None:
+        yield ""
+        return
+    host, _, port = address.rpartition(":")
+    server = metrics.serve(host.strip("[]"), int(port), unready_reason=unready_reason)
+    try:
+        yield f"{host}:{server.port}"
+    finally:
+        server.stop()
+
+
+def _log_format(settings: Settings) -> LogFormat:
+    if settings.log_format == "auto":
+        return LogFormat.CONSOLE if sys.stderr.isatty() else LogFormat.JSON
+    return LogFormat.JSON if settings.log_format == "json" else LogFormat.CONSOLE
