@@ -20,6 +20,8 @@ from sidegate.decision.evaluate import Evaluator
 from sidegate.documents.yaml import Document
 from sidegate.engine import ENGINES
 from sidegate.errors import Fault, PolicyTestError
+from sidegate.facts.checks.identifiers import check_added_identifiers
+from sidegate.facts.diff import difference
 from sidegate.facts.document import FactsDocument
 from sidegate.facts.fixed import FixedFacts
 from sidegate.facts.read import facts_of
@@ -134,6 +136,8 @@ def _faults(document: FactsDocument, packs: PackRegistry) -> Iterator[Fault]:
             place = ("tenants", facts.id, "pack")
             yield document.document.fault(place, f"unknown pack `{facts.pack}`: one of {', '.join(packs.names())}")
         else:
+            invisible = check_added_identifiers(facts.id, difference(None, facts))
+            yield from (document.fault(facts.id, fault) for fault in invisible)
             yield from check_facts(facts, document, compiled.pack.schema)
 
 

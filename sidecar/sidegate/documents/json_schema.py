@@ -11,8 +11,9 @@ from typing import Any
 from jsonschema_rs import ValidationError, ValidationErrorKind, Validator, validator_for
 
 from sidegate.documents.suggestions import listed, nearest
-from sidegate.documents.yaml import Document
+from sidegate.documents.yaml import Document, key_of
 from sidegate.errors import Fault
+from sidegate.model.identifiers import visible
 
 
 def check_schema(document: Document, schema: str) -> tuple[Fault, ...]:
@@ -22,7 +23,7 @@ def check_schema(document: Document, schema: str) -> tuple[Fault, ...]:
         return ()
     errors = map(_deepest, validator.iter_errors(document.value))
     faults = dict.fromkeys(fault for error in errors for fault in _faults(document, error, root))
-    order = {".".join(map(str, path)): position for position, path in enumerate(document.lines)}
+    order = {key_of(path): position for position, path in enumerate(document.lines)}
     return tuple(sorted(faults, key=lambda fault: (fault.line, order.get(fault.key, 0))))
 
 
@@ -51,7 +52,7 @@ def _faults(document: Document, error: ValidationError, root: Mapping[str, Any])
     if isinstance(kind, ValidationErrorKind.AdditionalProperties):
         known = _part(root, error).get("properties", {})
         for key in kind.unexpected:
-            yield document.fault((*path, key), f"unknown key `{key}`: {nearest(key, known)}")
+            yield document.fault((*path, key), f"unknown key `{visible(key)}`: {nearest(key, known)}")
     elif isinstance(kind, ValidationErrorKind.Required):
         yield document.fault(path, f"`{kind.property}` is missing")
     elif isinstance(kind, ValidationErrorKind.PropertyNames):
@@ -96,4 +97,4 @@ def _kind(name: str) -> str:
 
 def _short(value: object, limit: int = 60) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return visible(text if len(text) <= limit else text[: limit - 1] + "…")

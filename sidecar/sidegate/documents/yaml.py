@@ -15,6 +15,7 @@ from typing import TypeAlias
 import yaml
 
 from sidegate.errors import Fault, FaultyFiles
+from sidegate.model.identifiers import visible
 from sidegate.model.properties import Json
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -46,13 +47,18 @@ class Document:
 
     def fault(self, path: Sequence[str | int], message: str) -> Fault:
         """Return a fault at `path`."""
-        return Fault(self.file, self.line(path), ".".join(map(str, path)), message)
+        return Fault(self.file, self.line(path), key_of(path), message)
 
     def part(self, key: str) -> Document:
         """Return the value of a top-level key as a document of its own, with the lines of this file."""
         assert isinstance(self.value, dict)
         lines = {path[1:]: line for path, line in self.lines.items() if path[:1] == (key,)}
         return Document(self.file, self.value[key], lines)
+
+
+def key_of(path: Sequence[str | int]) -> str:
+    """Return a path as faults show it: its steps joined by dots, with invisible characters as escapes."""
+    return visible(".".join(map(str, path)))
 
 
 def parse_document(text: str, file: str) -> Document:
@@ -93,7 +99,7 @@ class _Builder:
             if self._documents > 1:
                 raise self._refuse(line, "a second document; one file holds one")
         elif isinstance(event, yaml.AliasEvent):
-            raise self._refuse(line, f"alias `*{event.anchor}`; write the value out")
+            raise self._refuse(line, f"alias `*{visible(str(event.anchor))}`; write the value out")
         elif isinstance(event, yaml.ScalarEvent):
             self._scalar(event, line)
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -105,10 +111,10 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         if event.tag is not None and event.tag != "!":
-            raise self._refuse(line, f"tag `{event.tag}`; plain values only")
+            raise self._refuse(line, f"tag `{visible(str(event.tag))}`; plain values only")
         if self._open and isinstance(self._open[-1], dict) and self._keys[-1] is None:
             if event.value in self._open[-1]:
-                raise self._refuse(line, f"key `{event.value}` is given twice")
+                raise self._refuse(line, f"key `{visible(event.value)}` is given twice")
             self._keys[-1] = event.value
             self.lines[(*self._paths[-1], event.value)] = line
             return
@@ -116,7 +122,7 @@ class _Builder:
 
     def _start(self, event: yaml.CollectionStartEvent, line: int) -> None:
         if event.tag is not None:
-            raise self._refuse(line, f"tag `{event.tag}`; plain values only")
+            raise self._refuse(line, f"tag `{visible(str(event.tag))}`; plain values only")
         if len(self._open) >= MAX_DEPTH:
             raise self._refuse(line, f"nested deeper than {MAX_DEPTH} levels")
         if self._open and isinstance(self._open[-1], dict) and self._keys[-1] is None:

@@ -11,7 +11,8 @@ from sidegate import bootstrap
 from sidegate.authz.v1.tenant_pb2 import DeleteTenantRequest
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from sidegate.client.sidecar import RemoteSidecar
-from sidegate.documents.yaml import Document
+from sidegate.documents.yaml import Document, parse_document
+from sidegate.errors import PolicyTestError
 from sidegate.facts.read import facts_of
 from sidegate.facts.write import write_facts
 from sidegate.model.decision import Decision
@@ -87,3 +88,13 @@ async def test_a_users_settings_have_no_say_in_policy_tests(monkeypatch):
     async with bootstrap.answerer("chain", POLICIES, "indexed") as answerer:
         results = await run_tests(files, answerer)
     assert {result.passed for result in results} == {True}
+
+
+@pytest.mark.parametrize("through", ["engine", "chain", "service"])
+async def test_facts_of_a_test_name_nothing_invisible(through):
+    """A member whose ID looks like another's is refused at every depth before any check is decided."""
+    text = 'tenants:\n  acme:\n    pack: eformsign\n    members: {"u\\u200Bma": {}}\n'
+    async with bootstrap.answerer(through, POLICIES, "indexed") as answerer:
+        with pytest.raises(PolicyTestError) as caught:
+            await answerer.prepare("eformsign", parse_document(text, "test.yaml"))
+    assert "`u\\u200bma`: expected no U+200B ZERO WIDTH SPACE" in str(caught.value)

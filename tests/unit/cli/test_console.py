@@ -12,7 +12,8 @@ from rich.text import Text
 
 from sidegate.cli.shell.console import console, print_json, print_table, styled
 from sidegate.cli.shell.failures import Failure, show_hint
-from sidegate.cli.shell.output import echo, visible
+from sidegate.cli.shell.output import echo
+from sidegate.model.identifiers import visible
 
 
 def test_a_pipe_gets_aligned_lines_without_trailing_spaces(capsys):

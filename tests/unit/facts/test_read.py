@@ -14,8 +14,23 @@ ID = "expected an ID of 1 to 256 characters without `*`, control characters, or 
         ("tenants:\n  acme:\n    members: {' uma': }", f"3: tenants.acme.members. uma: ` uma` is not right: {ID}"),
         (
             'tenants:\n  acme:\n    groups:\n      "a\\tb": {}',
-            f"4: tenants.acme.groups.a\tb: `a\tb` is not right: {ID}",
+            f"4: tenants.acme.groups.a\\tb: `a\\tb` is not right: {ID}",
         ),
+        (
+            'tenants:\n  acme:\n    settings:\n      "a\\u202Eb": 1',
+            (
+                "4: tenants.acme.settings.a\\u202eb: `a\\u202eb` is not right: expected a name of letters, digits "
+                "and `_`, such as `require_mfa`"
+            ),
+        ),
+        (
+            'tenants:\n  acme:\n    "x\\u202E": {}',
+            (
+                "3: tenants.acme.x\\u202e: unknown key `x\\u202e`: expected one of `grants`, `groups`, `members`, "
+                "`pack`, `resources`, `roles`, `settings`, `suspended`"
+            ),
+        ),
+        ('tenants: {"x\\u202E": {}, "x\\u202E": {}}', "1: key `x\\u202e` is given twice"),
         (
             "tenants:\n  acme:\n    roles:\n      a:b: {}",
             (

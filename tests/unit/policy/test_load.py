@@ -150,6 +150,22 @@ def test_an_empty_policy_is_refused(tmp_path: Path) -> None:
     assert faults[-1].startswith("policy.csv: there is no row; an empty policy is refused")
 
 
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        ({"rows": f"{ROWS}# \u202enothing\n"}, "policy.csv:5: expected no U+202E RIGHT-TO-LEFT OVERRIDE, "),
+        ({"rows": f"{ROWS}# note\u2028p, *, note"}, "policy.csv:5: expected no U+2028 LINE SEPARATOR, "),
+        ({"model": f"{MODEL}# a\u200bb\n"}, "model.conf:15: expected no U+200B ZERO WIDTH SPACE, "),
+        ({"schema": SCHEMA.replace("folder:", '"fol\\u200Bder":', 1)}, "fol\\u200bder"),
+    ],
+)
+def test_text_that_an_editor_shows_otherwise_stops_the_pack(tmp_path: Path, texts: dict[str, str], fault: str) -> None:
+    """Rows, comments and names hold no invisible character, so that what is reviewed is what decides."""
+    (found, *_) = faults_of(tmp_path, **texts)
+    assert fault in found
+    assert found.isprintable()
+
+
 def test_a_rule_that_rows_should_enforce_needs_one(tmp_path: Path) -> None:
     """A declared rule without a row is a fault, unless something else enforces it."""
     (fault,) = faults_of(tmp_path, rows=ROWS.replace("SM-03", "SM-01"))

@@ -92,6 +92,8 @@ def test_facts_by_path_are_relative_to_the_file(tmp_path: Path) -> None:
         ("subject: uma,", "subject: 7,", "test.yaml:6: checks.0.subject: `7` is not right: expected text"),
         ("  tenants:", "  tenant:", "test.yaml:2: facts: `tenants` is missing"),
         ("pack: small", "pack: [small]", 'test.yaml:1: pack: `["small"]` is not right: expected text'),
+        ("tenant: acme,", 'tenant: "a\\u202Ecme",', "test.yaml:6: checks.0.tenant: `a\\u202ecme`: expected no U+202E "),
+        ("{ip: 10", '{"i\\u200Bp": 10', "test.yaml:18: checks.1.context.i\\u200bp: `i\\u200bp`: expected no U+200B "),
         ("pack: small", "pack: small\npack: big", "test.yaml:2: key `pack` is given twice"),
     ],
 )

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.cli.shell.console import plain, styled
-from sidegate.cli.shell.output import visible
 from sidegate.model.change import EntryKind
+from sidegate.model.identifiers import visible
 
 ADDED, ALTERED, REMOVED = "+", "~", "-"
 _STYLES = {ADDED: "green", ALTERED: "yellow", REMOVED: "red"}

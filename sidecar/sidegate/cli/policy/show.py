@@ -14,9 +14,9 @@ from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.completion import complete_pack_or_directory
 from sidegate.cli.shell.console import console, print_json, print_table, styled
 from sidegate.cli.shell.local_packs import bundled_names
-from sidegate.cli.shell.output import visible
 from sidegate.documents.suggestions import nearest
 from sidegate.errors import Fault, PackError
+from sidegate.model.identifiers import visible
 from sidegate.policy.describe.matrix import Holder, who_may
 from sidegate.policy.pack.load import SCHEMA, load_pack
 from sidegate.policy.pack.policy_file import ANYONE

@@ -21,11 +21,11 @@ from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_table, styled
 from sidegate.cli.shell.failures import DENIED
 from sidegate.cli.shell.inputs import unreadable
-from sidegate.cli.shell.output import visible
 from sidegate.documents.yaml import Document
 from sidegate.engine import DEFAULT_ENGINE, ENGINES
 from sidegate.errors import FaultyFiles, PolicyTestError
 from sidegate.model.decision import Decision
+from sidegate.model.identifiers import visible
 from sidegate.model.question import Request
 from sidegate.policy.pack.load import SCHEMA
 from sidegate.policy.testing.file import PolicyTestFile, find_test_files, read_test_files

@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sidegate.cli.shell.output import visible
-from sidegate.model.identifiers import invisible_character
+from sidegate.model.identifiers import invisible_character, visible
 
 Cell = str | Text
 

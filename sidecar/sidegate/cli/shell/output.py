@@ -6,12 +6,7 @@ from typing import IO, Any
 
 import click
 
-from sidegate.model.identifiers import escaped, invisible_character
-
-
-def visible(text: str) -> str:
-    """Return a text with its control and format characters as escapes, so that none of them acts unseen."""
-    return text if text.isprintable() else "".join(escaped(one) if invisible_character(one) else one for one in text)
+from sidegate.model.identifiers import visible
 
 
 def echo(text: str = "", *, err: bool = False, file: IO[Any] | None = None) -> None:

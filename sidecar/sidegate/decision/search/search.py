@@ -19,6 +19,7 @@ from sidegate.decision.search.ids import Ids, known_ids
 from sidegate.errors import RevisionConflict, RuleFailed, TooStale
 from sidegate.model.change import EntryKind
 from sidegate.model.decision import Allowed, AllowedPage, Decision, PartialReason, Reason
+from sidegate.model.identifiers import invisible_character
 from sidegate.model.question import Request
 from sidegate.model.reference import ref
 from sidegate.policy.pack.schema import TENANT, InstanceOf, ResourceType
@@ -210,7 +211,7 @@ async def _page(query: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: De
                 if not reached:
                     raise
                 return replace(page, found=tuple(found), reached=reached, partial=PartialReason.FACTS_CHANGED)
-            found += (Allowed(id_, decision.rule) for id_, decision in decisions if decision.allowed)
+            found += (Allowed(id_, one.rule) for id_, one in decisions if one.allowed and _can_be_asked(id_))
             if len(found) > query.limit:
                 returned = found[: query.limit]
                 return replace(page, found=tuple(returned), reached=returned[-1].id)
@@ -220,6 +221,11 @@ async def _page(query: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: De
             if monotonic() > ends:
                 return replace(page, found=tuple(found), reached=reached, partial=PartialReason.TIME_SPENT)
             await asyncio.sleep(0)
+
+
+def _can_be_asked(id_: str) -> bool:
+    """Return whether a Check could name an ID; older versions stored some with invisible characters."""
+    return invisible_character(id_) is None
 
 
 async def _next(ids: Ids, size: int) -> list[str]:

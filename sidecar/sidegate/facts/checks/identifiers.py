@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from sidegate.facts.entry_fault import EntryFault
 from sidegate.model.change import Change, EntryKind
-from sidegate.model.identifiers import escaped, invisible_character
+from sidegate.model.identifiers import refused_character
 
 
 def check_added_identifiers(tenant: str, changes: Iterable[Change]) -> Iterator[EntryFault]:
     """Yield a fault for each added identifier with an invisible character; stored ones may stay or be deleted."""
     for change in changes:
         for identifier in _added(tenant, change):
-            if found := invisible_character(identifier):
-                message = f"`{escaped(identifier)}`: expected no {found}, which is invisible or changes other text"
+            if message := refused_character(identifier):
                 yield EntryFault(change.entity, change.key, message)
 
 

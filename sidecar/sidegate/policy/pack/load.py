@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from sidegate.documents.yaml import Document, parse_document
 from sidegate.engine import NumberedRow, read_rows
 from sidegate.errors import Fault, FaultyFiles, PackError
+from sidegate.model.identifiers import invisible_character
 from sidegate.policy.pack.model_file import model_faults
 from sidegate.policy.pack.policy_file import form_faults, schema_faults, unused_rules
 from sidegate.policy.pack.schema import Pack, Schema
@@ -19,6 +21,10 @@ SCHEMA: Final = "pack.yaml"
 MODEL: Final = "model.conf"
 POLICY: Final = "policy.csv"
 FILES: Final = (SCHEMA, MODEL, POLICY)
+_C0: Final = re.compile(r"[\x00-\x1f]")
+"""Control characters that are blank space here, or that the readers of the files refuse."""
+_BYTE_ORDER_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
+"""What the readers of the files refuse at the start, with a message of its own."""
 MAX_FILE_SIZE: Final = 4 * 1024 * 1024
 
 
@@ -66,6 +72,13 @@ def _order(file: str) -> int:
     return FILES.index(Path(file).name)
 
 
+def _invisible(text: str, file: str) -> Iterator[Fault]:
+    """Yield a fault for each line that is not what an editor shows, as its text has an invisible character."""
+    for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), start=1):
+        if found := invisible_character(_C0.sub("", line)):
+            yield Fault(file, number, "", f"expected no {found}, which is invisible or changes other text")
+
+
 class _Reading:
     """Reads the files of one pack, and collects all faults instead of stopping at the first one."""
 
@@ -93,11 +106,14 @@ class _Reading:
         if content is None:
             return None
         try:
-            return content.decode("utf-8")
+            text = content.decode("utf-8")
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             self.faults.append(Fault(self.path(name), line, "", "not UTF-8; save the file as UTF-8"))
             return None
+        if name != SCHEMA:  # its identifiers are ASCII by its schema, and its sentences are for people
+            self.faults.extend(_invisible(text, self.path(name)))
+        return text
 
     def schema(self, text: str | None) -> tuple[Document | None, Schema | None]:
         if text is None:

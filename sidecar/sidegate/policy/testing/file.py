@@ -12,12 +12,15 @@ from sidegate.documents.suggestions import nearest
 from sidegate.documents.yaml import Document, parse_document
 from sidegate.errors import Fault, FaultyFiles, PolicyTestError
 from sidegate.model.decision import Reason
+from sidegate.model.identifiers import refused_character
 from sidegate.model.question import Request, Resource, Subject
 from sidegate.model.reference import split_ref
 from sidegate.policy.pack.schema import Schema
 
 TESTS = "tests"
 """The folder of a pack that holds its test files."""
+_CHECKS = "checks"
+_NAMES = ("tenant", "subject", "action", "resource")
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -88,7 +91,7 @@ def read_test_file(path: Path) -> PolicyTestFile:
         PolicyTestError: the file is wrong; names every fault with line and key.
     """
     document = _parsed(path, str(path))
-    if faults := check_schema(document, "policy-test"):
+    if faults := check_schema(document, "policy-test") or tuple(_invisible(document)):
         raise PolicyTestError(*faults)
     value: Any = document.value
     return PolicyTestFile(
@@ -115,6 +118,18 @@ def unknown_names(file: PolicyTestFile, schemas: Sequence[Schema]) -> Iterator[F
             if name and name not in known:
                 kind = "reason" if key == "reason" else "rule"
                 yield file.document.fault(("checks", at, key), f"`{name}` is no {kind}: {nearest(name, known)}")
+
+
+def _invisible(document: Document) -> Iterator[Fault]:
+    """Yield a fault for each name in a check, and each key of its properties, that has an invisible character."""
+    value: Any = document.value
+    for path in document.lines:
+        if path[:1] == (_CHECKS,) and isinstance(path[-1], str) and (message := refused_character(path[-1])):
+            yield document.fault(path, message)
+    for at, check in enumerate(value[_CHECKS]):
+        for key in _NAMES:
+            if message := refused_character(check[key]):
+                yield document.fault((_CHECKS, at, key), message)
 
 
 def _facts(path: Path, document: Document) -> Document:

@@ -47,6 +47,7 @@ from sidegate.errors import (
     Unavailable,
     Violation,
 )
+from sidegate.model.identifiers import visible
 
 DOMAIN = "sidegate"
 # gRPC carries a status in trailers, of which common clients take 8 KiB, percent-encoded text and base64 included.
@@ -104,7 +105,7 @@ def status_of(error: BaseException, *, log_id: str = "") -> Status:
         details.append(_bad_request(violations))
     if entry.retry:
         details.append(RetryInfo(retry_delay=Duration(nanos=round(entry.retry % 1 * 1e9), seconds=int(entry.retry))))
-    status = Status(code=entry.code, message=_fitting(text))
+    status = Status(code=entry.code, message=_fitting(visible(text)))
     for detail in details:
         status.details.add().Pack(detail)
     return status
@@ -139,11 +140,11 @@ def _bad_request(violations: tuple[Violation, ...]) -> BadRequest:
     message = BadRequest()
     size = 0
     for position, violation in enumerate(violations):
-        made = BadRequest.FieldViolation(field=violation.field, description=violation.message)
+        made = BadRequest.FieldViolation(field=visible(violation.field), description=visible(violation.message))
         size += made.ByteSize() + 4
         if size > _MAX_VIOLATION_BYTES:
             left_out = f"{len(violations) - position} more violations are left out here"
-            message.field_violations.add(field=_fitting(violation.field), description=left_out)
+            message.field_violations.add(field=_fitting(visible(violation.field)), description=left_out)
             break
         message.field_violations.append(made)
     return message

@@ -20,7 +20,7 @@ def write_call(message: Any, *, actor: str = "", validate_only: bool = False) ->
     """
     named = actor or message.actor or PLATFORM
     inspection = Inspection()
-    inspection.label("actor", named)
+    inspection.author("actor", named)
     inspection.label("request_id", message.request_id)
     if message.request_id != message.request_id.strip():
         inspection.add("request_id", "has whitespace at an end: expected a text such as a UUID")
@@ -43,7 +43,7 @@ def read_call(message: Any, *, actor: str = "") -> Call:
     """
     named = actor or message.actor or PLATFORM
     inspection = Inspection()
-    inspection.label("actor", named)
+    inspection.author("actor", named)
     inspection.finish()
     return Call(named, for_report=getattr(message, "for_report", False), caller=current_caller().name)
 

@@ -42,7 +42,7 @@ class FactsHandler:
         if not message.document.strip():
             inspection.add("document", "is empty: expected a facts document, YAML or JSON")
         inspection.label("source", message.source)
-        inspection.label("actor", message.actor)
+        inspection.author("actor", message.actor)
         inspection.finish()
         source = message.source or _DEFAULT_SOURCE
         if message.validate_only:
@@ -61,7 +61,7 @@ class FactsHandler:
         """
         inspection = Inspection()
         for position, tenant in enumerate(message.tenants):
-            inspection.identifier(f"tenants[{position}]", tenant)
+            inspection.identifier(f"tenants[{position}]", tenant, stored=True)
         as_of = self._as_of(message, inspection)
         inspection.finish()
         tenants = tuple(message.tenants)

@@ -51,7 +51,7 @@ class GroupHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
-        tenant, group = ids_of(message.name, GROUPS, "name")
+        tenant, group = ids_of(message.name, GROUPS, "name", stored=True)
         return pb.GetGroupResponse(group=_group(tenant, await self._groups.get(tenant, group, read_call(message))))
 
     async def list_groups(self, message: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
@@ -62,7 +62,7 @@ class GroupHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
-        tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
+        tenant, page = tenant_of(message.parent, "parent", stored=True), self._pages.open(message)
         found = await self._groups.list(tenant, read_call(message), after=page.after, limit=page.limit)
         groups, token = self._pages.cut(page, found, lambda state: state.id)
         return pb.ListGroupsResponse(groups=[_group(tenant, one) for one in groups], next_page_token=token)
@@ -108,13 +108,13 @@ class GroupHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, group = ids_of(message.name, GROUPS, "name")
+        tenant, group = ids_of(message.name, GROUPS, "name", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
             kind=pb.RemoveGroupMembersResponse,
             use_case=lambda call: self._groups.change(
-                tenant, GroupChange(group, removed=_holders(message.members)), call
+                tenant, GroupChange(group, removed=_holders(message.members, stored=True)), call
             ),
             respond=lambda state: pb.RemoveGroupMembersResponse(group=_group(tenant, state)),
         )
@@ -125,7 +125,7 @@ class GroupHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, group = ids_of(message.name, GROUPS, "name")
+        tenant, group = ids_of(message.name, GROUPS, "name", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
@@ -135,11 +135,11 @@ class GroupHandler:
         )
 
 
-def _holders(written: Iterable[str], *, at_least: int = 1) -> tuple[str, ...]:
+def _holders(written: Iterable[str], *, at_least: int = 1, stored: bool = False) -> tuple[str, ...]:
     holders = tuple(written)
     inspection = Inspection()
     for position, holder in enumerate(holders):
-        inspection.identifier(f"members[{position}]", holder)
+        inspection.identifier(f"members[{position}]", holder, stored=stored)
     if len(holders) < at_least:
         inspection.add("members", "is empty: expected some, such as `member:uma`")
     inspection.finish()

@@ -41,7 +41,7 @@ class HistoryHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there never was such a tenant.
         """
-        tenant = tenant_of(message.parent, "parent")
+        tenant = tenant_of(message.parent, "parent", stored=True)
         query, page = read_change_query(message), self._pages.open(message)
         call = read_call(message, actor=message.requester or PLATFORM)
         found = await self._history.list(tenant, query, call, after=int(page.after or 0), limit=page.limit)
@@ -84,7 +84,7 @@ def read_change_query(message: pb.ListChangesRequest) -> ChangeQuery:
     conditions = read_conditions(message, inspection)
     since, until = read_range(message, inspection)
     if message.actor_group:
-        inspection.identifier("actor_group", message.actor_group)
+        inspection.identifier("actor_group", message.actor_group, stored=True)
     inspection.finish()
     return replace(
         conditions, actor_group=message.actor_group, since=since, until=until, oldest_first=message.oldest_first

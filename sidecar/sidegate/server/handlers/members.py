@@ -123,7 +123,7 @@ class MemberHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, member = ids_of(message.name, MEMBERS, "name")
+        tenant, member = ids_of(message.name, MEMBERS, "name", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
@@ -139,7 +139,7 @@ class MemberHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
-        tenant, member = ids_of(message.name, MEMBERS, "name")
+        tenant, member = ids_of(message.name, MEMBERS, "name", stored=True)
         found = await self._members.get(tenant, member, read_call(message))
         return pb.GetMemberResponse(member=write_member(tenant, found))
 
@@ -151,7 +151,7 @@ class MemberHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
-        tenant = tenant_of(message.parent, "parent")
+        tenant = tenant_of(message.parent, "parent", stored=True)
         query, page = read_query(message), self._pages.open(message)
         found = await self._members.list(tenant, query, read_call(message), after=page.after, limit=page.limit)
         records, token = self._pages.cut(page, found, lambda record: record.member.id)
@@ -200,7 +200,7 @@ class MemberHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, member = ids_of(message.name, MEMBERS, "name")
+        tenant, member = ids_of(message.name, MEMBERS, "name", stored=True)
 
         def respond(offboarded: Offboarded) -> pb.DeactivateMemberResponse:
             assert offboarded.record is not None
@@ -237,7 +237,7 @@ class MemberHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, member = ids_of(message.name, MEMBERS, "name")
+        tenant, member = ids_of(message.name, MEMBERS, "name", stored=True)
 
         def respond(offboarded: Offboarded) -> pb.DeleteMemberResponse:
             if offboarded.record is None:

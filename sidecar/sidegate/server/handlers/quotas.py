@@ -96,7 +96,7 @@ class QuotaHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there never was such a tenant.
         """
-        tenant, call = tenant_of(message.parent, "parent"), read_call(message)
+        tenant, call = tenant_of(message.parent, "parent", stored=True), read_call(message)
         query, page = read_usage_query(message), self._pages.open(message)
         if message.step == pb.QUOTA_STEP_ENTRY:
             last = int(page.after or 0)

@@ -71,7 +71,7 @@ class ResourceHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
-        tenant, reference = _named(message.name, "name")
+        tenant, reference = _named(message.name, "name", stored=True)
         found = await self._resources.get(tenant, reference, read_call(message))
         return pb.GetResourceResponse(resource=_resource(tenant, found))
 
@@ -85,7 +85,7 @@ class ResourceHandler:
             NotPermitted: the pack denies it.
             NotFound: there is no such tenant.
         """
-        tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
+        tenant, page = tenant_of(message.parent, "parent", stored=True), self._pages.open(message)
         query = _query(message)
         found = await self._resources.list(tenant, query, read_call(message), after=page.after, limit=page.limit)
         resources, token = self._pages.cut(page, found, lambda state: state.reference)
@@ -101,7 +101,7 @@ class ResourceHandler:
             NotPermitted: the pack denies it.
             NotFound: there is no such tenant, or no such thing.
         """
-        tenant, reference = _named(message.name, "name")
+        tenant, reference = _named(message.name, "name", stored=True)
         found = await self._monitoring.count(tenant, reference, read_call(message))
         counts = [pb.ResourceCount(type=type_, count=count) for type_, count in found.counts.items()]
         return pb.CountResourcesResponse(counts=counts, last_change_time=write_timestamp(found.last_change_at))
@@ -114,7 +114,7 @@ class ResourceHandler:
             NotPermitted: the pack denies it.
             NotFound: there is no such resource.
         """
-        (tenant, reference), page = _named(message.name, "name"), self._pages.open(message)
+        (tenant, reference), page = _named(message.name, "name", stored=True), self._pages.open(message)
         after = read_cursor(page.after)
         held = await self._relations.list(tenant, reference, read_call(message), after=after, limit=page.limit)
         roles, token = self._pages.cut(page, held.roles, write_cursor)
@@ -161,7 +161,7 @@ class ResourceHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, reference = _named(message.name, "name")
+        tenant, reference = _named(message.name, "name", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
@@ -176,10 +176,10 @@ class ResourceHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant = tenant_of(message.parent, "parent")
+        tenant = tenant_of(message.parent, "parent", stored=True)
         former = getattr(message, "from")
         inspection = Inspection()
-        inspection.identifier("from", former)
+        inspection.identifier("from", former, stored=True)
         inspection.identifier("to", message.to)
         inspection.finish()
         order = HandOver(former, message.to, frozenset(message.roles), frozenset(message.resources))
@@ -192,8 +192,8 @@ class ResourceHandler:
         )
 
 
-def _named(name: str, field: str) -> tuple[str, str]:
-    tenant, reference = ids_of(name, RESOURCES, field)
+def _named(name: str, field: str, *, stored: bool = False) -> tuple[str, str]:
+    tenant, reference = ids_of(name, RESOURCES, field, stored=stored)
     type_, id_ = split_ref(reference)
     if not (type_ and id_):
         message = f"{quoted(name)} is not right: expected `type:id` at its end, such as `template:nda`"

@@ -58,7 +58,7 @@ class RoleHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
-        tenant, role = ids_of(message.name, ROLES, "name")
+        tenant, role = ids_of(message.name, ROLES, "name", stored=True)
         return pb.GetRoleResponse(role=_role(tenant, await self._roles.get(tenant, role, read_call(message))))
 
     async def list_roles(self, message: pb.ListRolesRequest) -> pb.ListRolesResponse:
@@ -69,7 +69,7 @@ class RoleHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
-        tenant, page = tenant_of(message.parent, "parent"), self._pages.open(message)
+        tenant, page = tenant_of(message.parent, "parent", stored=True), self._pages.open(message)
         found = await self._roles.list(tenant, read_call(message), after=page.after, limit=page.limit)
         built_in = [state for state in found if state.built_in]
         own, token = self._pages.cut(page, found[len(built_in) :], lambda state: state.name)
@@ -98,7 +98,7 @@ class RoleHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, role = ids_of(message.name, ROLES, "name")
+        tenant, role = ids_of(message.name, ROLES, "name", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
@@ -130,7 +130,7 @@ class RoleHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant, role = ids_of(message.name, ROLES, "name")
+        tenant, role = ids_of(message.name, ROLES, "name", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
@@ -179,12 +179,12 @@ class RoleHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant = tenant_of(message.parent, "parent")
+        tenant = tenant_of(message.parent, "parent", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
             kind=pb.RevokeRoleResponse,
-            use_case=lambda call: self._grants.revoke(tenant, _read_grant(message.grant), call),
+            use_case=lambda call: self._grants.revoke(tenant, _read_grant(message.grant, stored=True), call),
             respond=lambda _: pb.RevokeRoleResponse(),
         )
 
@@ -196,7 +196,7 @@ class RoleHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is no such tenant.
         """
-        tenant = tenant_of(message.parent, "parent")
+        tenant = tenant_of(message.parent, "parent", stored=True)
         asked = {
             Relation.GRANTS_OF: message.holder,
             Relation.GRANTS_ON: message.scope,
@@ -257,11 +257,11 @@ def _permissions(written: Iterable[str]) -> list[tuple[str, str]]:
     return permissions
 
 
-def _read_grant(grant: pb.Grant) -> Grant:
+def _read_grant(grant: pb.Grant, *, stored: bool = False) -> Grant:
     inspection = Inspection()
-    inspection.identifier("grant.role", grant.role)
-    inspection.identifier("grant.scope", grant.scope)
-    inspection.identifier("grant.holder", grant.holder)
+    inspection.identifier("grant.role", grant.role, stored=stored)
+    inspection.identifier("grant.scope", grant.scope, stored=stored)
+    inspection.identifier("grant.holder", grant.holder, stored=stored)
     if grant.scope != TENANT and ":" not in grant.scope:
         inspection.add(
             "grant.scope", f"{quoted(grant.scope)} is not right: expected `tenant`, or one as `template:nda`"

@@ -68,7 +68,7 @@ class TenantHandler:
             NotPermitted: the tenant's pack denies it.
             NotFound: there is none of this name.
         """
-        found = await self._use_case.get(tenant_of(message.name, "name"), read_call(message))
+        found = await self._use_case.get(tenant_of(message.name, "name", stored=True), read_call(message))
         return pb.GetTenantResponse(tenant=_tenant(found))
 
     async def list_tenants(self, message: pb.ListTenantsRequest) -> pb.ListTenantsResponse:
@@ -107,7 +107,7 @@ class TenantHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant = tenant_of(message.name, "name")
+        tenant = tenant_of(message.name, "name", stored=True)
         return await self._writes.run(
             tenant,
             write_call(message),
@@ -137,7 +137,7 @@ class TenantHandler:
         Raises:
             SidegateError: it is refused; nothing was written.
         """
-        tenant = tenant_of(message.name, "name")
+        tenant = tenant_of(message.name, "name", stored=True)
 
         def respond(deletion: TenantDeletion) -> pb.DeleteTenantResponse:
             size = deletion.size

@@ -18,10 +18,10 @@ def read_conditions(message: pb.ListChangesRequest | pb.WatchChangesRequest, ins
     # The subject that the fewest changes name comes first: a document before a member, a role last.
     for field in ("member", "group", "role"):
         if id_ := getattr(message, field):
-            inspection.identifier(field, id_)
+            inspection.identifier(field, id_, stored=True)
             subjects.append(ref(field, id_))
     if message.resource:
-        inspection.identifier("resource", message.resource)
+        inspection.identifier("resource", message.resource, stored=True)
         if ":" not in message.resource:
             inspection.add("resource", f"{quoted(message.resource)} is not right: expected `<type>:<id>`")
         subjects.insert(0, message.resource)

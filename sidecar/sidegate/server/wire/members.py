@@ -127,6 +127,10 @@ def read_offboarding(member: str, message: pb.DeactivateMemberRequest | pb.Delet
     if (held is DocumentsChoice.TRANSFER) != bool(message.transfer_to):
         expected = "expected the ID of a member where documents are transferred, and nothing elsewhere"
         raise InvalidInput(Violation("transfer_to", expected))
+    if message.transfer_to:
+        inspection = Inspection()
+        inspection.identifier("transfer_to", message.transfer_to)
+        inspection.finish()
     return Offboarding(member, held, message.transfer_to)
 
 

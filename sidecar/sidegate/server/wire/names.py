@@ -20,8 +20,8 @@ def name_of(tenant: str, collection: str = "", id_: str = "") -> str:
     return f"{whole}/{collection}/{_encoded(id_)}" if collection else whole
 
 
-def tenant_of(name: str, field: str) -> str:
-    """Return the tenant that a name names.
+def tenant_of(name: str, field: str, *, stored: bool = False) -> str:
+    """Return the tenant that a name names; `stored` as in `Inspection.identifier`.
 
     Raises:
         InvalidInput: it is no name of a tenant.
@@ -29,18 +29,18 @@ def tenant_of(name: str, field: str) -> str:
     first, _, tenant = name.partition("/")
     if first != TENANTS or "/" in tenant or not tenant:
         raise InvalidInput(Violation(field, f"{quoted(name)} is no tenant: expected `tenants/` and an ID"))
-    return _decoded(tenant, field)
+    return _decoded(tenant, field, stored=stored)
 
 
-def ids_of(name: str, collection: str, field: str) -> tuple[str, str]:
-    """Return the tenant and the ID that a name names in a collection.
+def ids_of(name: str, collection: str, field: str, *, stored: bool = False) -> tuple[str, str]:
+    """Return the tenant and the ID that a name names in a collection; `stored` as in `Inspection.identifier`.
 
     Raises:
         InvalidInput: it is no name of this collection.
     """
     match name.split("/"):
         case ["tenants", tenant, found, id_] if found == collection and tenant and id_:
-            return _decoded(tenant, field), _decoded(id_, field)
+            return _decoded(tenant, field, stored=stored), _decoded(id_, field, stored=stored)
         case _:
             expected = f"expected `tenants/<tenant>/{collection}/<id>`"
             raise InvalidInput(Violation(field, f"{quoted(name)} is not right: {expected}"))
@@ -50,9 +50,9 @@ def _encoded(id_: str) -> str:
     return id_.replace("%", "%25").replace("/", "%2F")
 
 
-def _decoded(part: str, field: str) -> str:
+def _decoded(part: str, field: str, *, stored: bool) -> str:
     id_ = unquote(part)
     inspection = Inspection()
-    inspection.identifier(field, id_)
+    inspection.identifier(field, id_, stored=stored)
     inspection.finish()
     return id_

@@ -8,6 +8,7 @@ from math import isfinite
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from sidegate.model.identifiers import refused_character
 from sidegate.model.properties import NO_PROPERTIES, Json, Properties
 from sidegate.server.wire.validation import Inspection, quoted
 
@@ -59,6 +60,8 @@ class _Reader:
             self._path.append(key)
             if not 0 < len(key) <= self._limits.identifier_length:
                 self._refuse(f"has a key of {len(key)} characters: expected 1 to {self._limits.identifier_length}")
+            elif message := refused_character(key):
+                self._refuse(message)
             values[key] = self._read(fields[key])
             self._path.pop()
         return values

@@ -30,7 +30,7 @@ def read_usage_query(message: pb.ListQuotaUsageRequest) -> UsageQuery:
     inspection = Inspection()
     kind = message.WhichOneof("holder")
     if kind:
-        inspection.identifier(kind, getattr(message, kind))
+        inspection.identifier(kind, getattr(message, kind), stored=True)
     if message.step not in _PERIODS:
         inspection.add("step", f"`{message.step}` is no step")
     since, until = read_range(message, inspection)

@@ -42,14 +42,17 @@ class Inspection:
         """Record a violation."""
         self.found.append(Violation(field, message))
 
-    def identifier(self, field: str, value: str, *, any_allowed: bool = False) -> None:
-        """Check an identifier; `any_allowed` accepts `*` alone, which means the type as a whole."""
+    def identifier(self, field: str, value: str, *, any_allowed: bool = False, stored: bool = False) -> None:
+        """Check an identifier; `any_allowed` accepts `*` alone, which means the type as a whole.
+
+        `stored` is for reads and deletions: it accepts invisible characters, which older versions stored.
+        """
         if any_allowed and value == "*":
             return
         limit = self.limits.identifier_length
         if len(value) <= limit and _IDENTIFIER.fullmatch(value):
-            if found := invisible_character(value):
-                self.add(field, f"{_shown(value)}: expected no {found}, which is invisible or changes other text")
+            if not stored:
+                self._visible(field, value)
             return
         whole = ", or `*` alone for the type as a whole" if any_allowed else ""
         expected = f"1 to {limit} characters without control characters, `*` or whitespace at the ends{whole}"
@@ -68,11 +71,21 @@ class Inspection:
         expected = f"a word such as `{example}`: a-z, then a-z, 0-9 or _, up to {limit} characters"
         self.add(field, f"{_shown(value)}: expected {expected}")
 
+    def author(self, field: str, value: str) -> None:
+        """Check the name of an actor, which the history stores: a label without invisible characters."""
+        self.label(field, value)
+        if not _CONTROL.search(value):
+            self._visible(field, value)
+
     def label(self, field: str, value: str) -> None:
         """Check a name for people, such as that of a file: it may be empty, but not hold control characters."""
         limit = self.limits.identifier_length
         if len(value) > limit or _CONTROL.search(value):
             self.add(field, f"{_shown(value)}: expected up to {limit} characters without control characters")
+
+    def _visible(self, field: str, value: str) -> None:
+        if found := invisible_character(value):
+            self.add(field, f"{_shown(value)}: expected no {found}, which is invisible or changes other text")
 
     def finish(self) -> None:
         """Refuse the request if anything was found.

@@ -36,7 +36,7 @@ scalars = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=20)
 )
-keys = st.text(min_size=1, max_size=8)
+keys = st.text(min_size=1, max_size=8).filter(lambda text: not invisible_character(text))
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=6
 )
@@ -226,6 +226,7 @@ def nested(levels: int) -> dict[str, object]:
         ("key", {"k" * 256: 1}, {"": 1}, 'context[""]'),
         ("number", {"a": 1e308}, {"a": math.inf}, "context.a"),
         ("not a number", {"a": -1e308}, {"odd key\n": math.nan}, r'context["odd key\n"]'),
+        ("visible key", {"a b": {"é": 1}}, {"a b": {"e\u200b": 1}}, r'context["a b"]["e\u200b"]'),
     ],
 )
 def test_properties_have_limits(field: str, right, wrong, place: str) -> None:
