@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from sidegate.bootstrap.core import deciding
+from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
 from sidegate.config.settings import Settings
-from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
+from sidegate.server.grpc.listener import GrpcServer
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 
@@ -85,13 +86,7 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
         hints = core.hints
         metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
         handlers = await service_handlers(core, settings, metrics)
-        listening = ListenerSettings(
-            addresses=settings.listen,
-            socket_mode=settings.socket_mode,
-            lame_duck=settings.lame_duck,
-            grace=settings.drain,
-        )
-        server = GrpcServer(handlers, core.ready, listening, on_call=metrics.observe_call)
+        server = GrpcServer(handlers, core.ready, listener_settings(settings), on_call=metrics.observe_call)
         addresses = await server.start()
         try:
             with _metrics_served(metrics, settings.metrics_address, core.unready_reason) as metrics_address:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from sidegate import __version__
@@ -59,4 +61,6 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line."""
+    # Before gRPC is imported: it would write a line of its own for each connection that fails its handshake.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     cli(prog_name="sidegate")

@@ -39,6 +39,9 @@ METAVARS = {
     "redis_key": "FILE",
     "snapshot_directory": "DIRECTORY",
     "socket_mode": "MODE",
+    "tls_certificate": "FILE",
+    "tls_client_ca": "FILE",
+    "tls_key": "FILE",
 }
 
 

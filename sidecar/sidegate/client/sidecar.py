@@ -9,10 +9,10 @@ from typing import Any, Final
 from grpc import aio
 
 from sidegate.authz.v1 import authorization_pb2_grpc, facts_pb2, facts_pb2_grpc
+from sidegate.client.channel import open_channel
 from sidegate.errors import Unavailable
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
-from sidegate.server.grpc.listen_addresses import parse_address
 from sidegate.server.wire.checks import read_decision, write_check
 
 _SECONDS: Final = 60.0
@@ -56,5 +56,5 @@ class RemoteSidecar:
 @asynccontextmanager
 async def remote_sidecar(address: str) -> AsyncIterator[RemoteSidecar]:
     """Open a channel to a sidecar, and close it at the end."""
-    async with aio.insecure_channel(parse_address(address).target) as channel:
+    async with open_channel(address) as channel:
         yield RemoteSidecar(channel)

@@ -74,6 +74,7 @@ class _Origins:
             message = f"`{settings.poll_interval:g}` must be less than max_staleness, `{settings.max_staleness:g}`"
             yield self._at(name, f"a poll_interval of {message}")
         yield from self._redis_faults(settings)
+        yield from self._half_pairs(settings)
         if settings.hints == "redis" and settings.redis is None:
             yield self._at("hints", "`redis` is not right without a redis: expected the setting `redis` with it")
         if settings.hints == "store" and is_file(settings.database.get_secret_value()):
@@ -87,9 +88,17 @@ class _Origins:
                 yield self._at(name, f"`{path}` has no effect without TLS: expected a `redis` that begins `rediss`")
         if settings.cache == "always" and settings.redis is None:
             yield self._at("cache", "`always` remembers decisions in Redis: expected `redis` with it")
-        for name, other in (("redis_certificate", "redis_key"), ("redis_key", "redis_certificate")):
-            if files[name] is not None and files[other] is None:
-                yield self._at(name, f"`{files[name]}` is half of a pair: expected {other} with it")
+
+    def _half_pairs(self, settings: Settings) -> Iterator[Fault]:
+        for pair in (("redis_certificate", "redis_key"), ("tls_certificate", "tls_key")):
+            for name, other in (pair, reversed(pair)):
+                if getattr(settings, name) is not None and getattr(settings, other) is None:
+                    yield self._at(name, f"`{getattr(settings, name)}` is half of a pair: expected {other} with it")
+        if settings.tls_client_ca is not None and settings.tls_certificate is None:
+            yield self._at(
+                "tls_client_ca",
+                f"`{settings.tls_client_ca}` has no effect without TLS: expected tls_certificate with it",
+            )
 
     def _given(self, name: str) -> bool:
         document = self._document

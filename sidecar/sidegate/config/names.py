@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 ENV_PREFIX = "SIDEGATE_"
-CLIENT_VARIABLES = frozenset({"SIDEGATE_ADDRESS", "SIDEGATE_TENANT"})
+CLIENT_VARIABLES = frozenset(
+    {
+        "SIDEGATE_ADDRESS",
+        "SIDEGATE_TENANT",
+        "SIDEGATE_CLIENT_TLS_CA",
+        "SIDEGATE_CLIENT_TLS_CERTIFICATE",
+        "SIDEGATE_CLIENT_TLS_KEY",
+    }
+)
 """What the client commands read from the same environment."""
 
 

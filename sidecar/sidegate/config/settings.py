@@ -20,11 +20,13 @@ from sidegate.config.redis import RedisSettings
 from sidegate.config.replica import ReplicaSettings
 from sidegate.config.store import StoreSettings
 from sidegate.config.telemetry import TelemetrySettings
+from sidegate.config.tls import TlsSettings
 from sidegate.documents.yaml import Document, parse_document
 from sidegate.errors import Fault, SettingsError
 
 COMPONENTS: tuple[type[BaseModel], ...] = (
     ListeningSettings,
+    TlsSettings,
     StoreSettings,
     RedisSettings,
     DecisionSettings,
@@ -45,6 +47,7 @@ class Settings(
     DecisionSettings,
     RedisSettings,
     StoreSettings,
+    TlsSettings,
     ListeningSettings,
     BaseSettings,
 ):

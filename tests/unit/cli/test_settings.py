@@ -147,6 +147,9 @@ def test_all_faults_are_reported_together_with_their_sources(monkeypatch, file):
         ("max_tenants", "0"),
         ("max_resources", "-1"),
         ("log_level", "loud"),
+        ("tls_certificate", "/nowhere"),
+        ("tls_key", "/nowhere"),
+        ("tls_client_ca", "/nowhere"),
         ("metrics_address", "unix:/run/metrics"),
         ("demo", "maybe"),
     ],
@@ -168,6 +171,18 @@ def test_certificates_without_tls_or_in_halves_are_refused(file):
     ]
     given = {"redis": "rediss://host", "redis_ca": pem, "redis_certificate": pem, "redis_key": pem}
     assert load_settings(given).redis_certificate is not None
+
+
+def test_the_files_of_the_servers_tls_go_together(file):
+    """Half of a pair, and authorities of clients without TLS, are refused."""
+    pem = file("-----BEGIN CERTIFICATE-----")
+    assert faults(tls_key=pem, tls_client_ca=pem) == [
+        f"flag --tls-key: tls_key: `{pem}` is half of a pair: expected tls_certificate with it",
+        f"flag --tls-client-ca: tls_client_ca: `{pem}` has no effect without TLS: expected tls_certificate with it",
+    ]
+    assert faults(tls_certificate=pem) == [
+        f"flag --tls-certificate: tls_certificate: `{pem}` is half of a pair: expected tls_key with it"
+    ]
 
 
 def test_always_asking_redis_goes_with_a_redis():

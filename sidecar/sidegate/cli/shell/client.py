@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -13,13 +14,20 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 from grpc_status import rpc_status
 
+from sidegate.cli.shell.completion import complete_file
 from sidegate.cli.shell.failures import BAD_INPUT, DENIED, UNDECIDED, Failure
+from sidegate.client.channel import ClientTls, open_channel
 from sidegate.errors import FactsError, StartError
 from sidegate.server.grpc.listen_addresses import parse_address
 
 Answer = TypeVar("Answer")
 
 DEFAULT_ADDRESS = "127.0.0.1:8282"
+_TLS_FILES = {
+    "tls_ca": "The authorities of the server's certificate, as PEM: call over TLS.",
+    "tls_certificate": "The certificate to show to the server, as PEM.",
+    "tls_key": "The private key of --tls-certificate, as PEM.",
+}
 _EXIT_CODES = {
     StatusCode.INVALID_ARGUMENT: BAD_INPUT,
     StatusCode.NOT_FOUND: BAD_INPUT,
@@ -44,21 +52,26 @@ class _Address(click.ParamType[str]):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which server to call, and how many seconds to wait for each answer."""
+    """Which server to call, how many seconds to wait for each answer, and the files of TLS; None means none."""
 
     address: str
     timeout: float
+    tls: ClientTls | None = None
 
 
 def target_options(timeout: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add `--address` and `--timeout`, and pass both to the command as `target`."""
+    """Add `--address`, `--timeout` and the files of TLS, and pass them to the command as `target`."""
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def with_target(address: str, timeout: float, **others: Any) -> None:
-            command(target=Target(address, timeout), **others)
+            tls = _tls(*(others.pop(name) for name in _TLS_FILES))
+            command(target=Target(address, timeout, tls), **others)
 
-        return _address_option(_timeout_option(timeout)(with_target))
+        optioned = _timeout_option(timeout)(with_target)
+        for name, text in reversed(_TLS_FILES.items()):
+            optioned = _file_option(name, text)(optioned)
+        return _address_option(optioned)
 
     return decorated
 
@@ -75,6 +88,27 @@ def _address_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def _file_option(name: str, text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        name,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar=f"SIDEGATE_CLIENT_{name.upper()}",
+        show_envvar=True,
+        metavar="FILE",
+        shell_complete=complete_file,
+        help=text,
+    )
+
+
+def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTls | None:
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-certificate and --tls-key are a pair: expected both or neither")
+    if ca is None and certificate is not None:
+        raise click.UsageError("--tls-certificate has no effect without TLS: expected --tls-ca with it")
+    return None if ca is None else ClientTls(ca, certificate, key)
+
+
 def _timeout_option(seconds: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return click.option(
         "--timeout",
@@ -89,7 +123,7 @@ def _timeout_option(seconds: float) -> Callable[[Callable[..., None]], Callable[
 @asynccontextmanager
 async def connected(target: Target) -> AsyncIterator[aio.Channel]:
     """Open a channel to the server, and close it at the end."""
-    async with aio.insecure_channel(target.address, options=_OPTIONS) as channel:
+    async with open_channel(target.address, target.tls, options=_OPTIONS) as channel:
         yield channel
 
 
@@ -159,6 +193,16 @@ def _info(status: status_pb2.Status) -> Any:
 def _transport_message(error: aio.AioRpcError, target: Target) -> str:
     address = target.address
     match error.code():
+        case StatusCode.UNAVAILABLE if "handshake failed" in (error.details() or "").lower():
+            return (
+                f"no TLS with `{address}`: expected a server whose certificate is for this name and from an authority "
+                "in --tls-ca"
+            )
+        case StatusCode.UNAVAILABLE if "socket closed" in (error.details() or "").lower():
+            return (
+                f"`{address}` closes the connection: a server with TLS needs --tls-ca, and --tls-certificate where it "
+                "asks for certificates"
+            )
         case StatusCode.UNAVAILABLE if "connect" not in (error.details() or "").lower():
             return f"`{address}` ended the connection before it answered"
         case StatusCode.UNAVAILABLE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from grpc import aio
@@ -34,7 +35,7 @@ async def name_hint(
     Types and actions come from the pack that decided, where a pack of this `digest` is on this machine, else from
     what the server lists. Tenants are those of `tenant list`.
     """
-    short = Target(target.address, min(target.timeout, _TIMEOUT))
+    short = replace(target, timeout=min(target.timeout, _TIMEOUT))
     try:
         match reason:
             case "tenant_unknown":

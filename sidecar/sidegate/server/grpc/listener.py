@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from sidegate.errors import StartError
 from sidegate.server.grpc import health
+from sidegate.server.grpc.certificates import RotatingCertificates, TlsFiles
 from sidegate.server.grpc.health import Health
 from sidegate.server.grpc.interceptor import CallInterceptor
 from sidegate.server.grpc.listen_addresses import Address, TcpAddress, UnixAddress, claimed, parse_address
@@ -26,12 +27,14 @@ _STATUS_SECONDS = 1.0
 class ListenerSettings:
     """How to listen; times are in seconds.
 
+    `tls` is for TCP; a Unix socket has none.
     `lame_duck` is how long a stopping server still answers all calls after its health reports NOT_SERVING;
     `grace` is how long the accepted calls may then take to finish.
     """
 
     addresses: tuple[str, ...] = ("127.0.0.1:8282",)
     socket_mode: int = 0o660
+    tls: TlsFiles | None = None
     max_message_bytes: int = 16 * 1024 * 1024
     max_concurrent_calls: int | None = None
     lame_duck: float = 0.0
@@ -70,15 +73,18 @@ class GrpcServer:
         """Listen on every address and serve; return the addresses, with the ports that the system chose.
 
         Raises:
-            StartError: an address is wrong, taken, or not this machine's; in all but a race none is listened on then.
+            StartError: an address is wrong, taken, or not this machine's, or a certificate can't be used; in all but
+                a race none is listened on then.
         """
         wanted = [parse_address(text) for text in self._settings.addresses]
         if len(set(wanted)) < len(wanted):
             raise StartError("can't listen on the same address twice: expected each address once")
-        # A server that never started can't release what it bound, so all addresses are checked before one is bound.
+        # A server that never started can't release what it bound, so all is checked before one address is bound.
         for address in wanted:
             with claimed(address):
                 pass
+        if self._settings.tls is not None:
+            RotatingCertificates(self._settings.tls)
         self._server = self._built()
         bound = tuple(str(self._bind(address)) for address in wanted)
         await self._health.start()
@@ -135,12 +141,17 @@ class GrpcServer:
     def _bind(self, address: Address) -> Address:
         with claimed(address):
             try:
-                port = self._server.add_insecure_port(address.target)
+                port = self._opened(address)
                 if isinstance(address, UnixAddress):
                     address.path.chmod(self._settings.socket_mode)
             except (RuntimeError, OSError) as error:
                 raise StartError(f"can't listen on `{address}`: another program took it, or it can't be had") from error
         return TcpAddress(address.host, port) if isinstance(address, TcpAddress) else address
+
+    def _opened(self, address: Address) -> int:
+        if self._settings.tls is None or isinstance(address, UnixAddress):
+            return int(self._server.add_insecure_port(address.target))
+        return int(self._server.add_secure_port(address.target, RotatingCertificates(self._settings.tls).credentials()))
 
 
 async def _within(seconds: float, event: Coroutine[Any, Any, None]) -> bool:
