@@ -21,6 +21,7 @@ from sidegate.config.settings import GivenSettings
 from sidegate.history.past_facts import PastFacts
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request, Resource, Subject
+from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
 from sidegate.server.handlers.authorization import AuthorizationHandler
 from sidegate.server.handlers.facts import FactsHandler
@@ -98,7 +99,7 @@ async def of_size(members: int, times: int) -> None:
                 lists = ListCodec(codec, tokens, Seals(b"a key for figures only"))
                 authorization = AuthorizationHandler(decider, core.search, codec=codec, lists=lists)
                 handlers = {"AuthorizationService": authorization, "FactsService": facts}
-                server = GrpcServer(handlers, core.ready, listening)
+                server = GrpcServer(handlers, core.ready, listening, gate=Gate(TrustAll()))
                 addresses = await server.start()
                 async with remote_sidecar(addresses[0]) as remote:
                     figures = await measured(lambda there=remote: there.decide(ALLOW), times)

@@ -18,6 +18,11 @@ SidegateError
 │   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
 │       └── LostRevision    the requested revision is not in the store's history
+├── Unauthenticated         the call has no credentials, or ones that are not valid
+├── CallerRefused           the caller may not make this call
+│   ├── CallerLacksRight    it does not have the right that the method needs
+│   ├── TenantNotAllowed    it has the right, but not for this tenant
+│   └── ActorNotAllowed     it may not act for this actor
 ├── NotPermitted            the tenant's pack does not let the actor do it
 ├── NotFound                what the request names does not exist
 ├── AlreadyExists           what the request would create exists
@@ -242,6 +247,48 @@ class LostRevision(TooStale):
     def metadata(self) -> Mapping[str, str]:
         """The metadata of TooStale, with `lost` as the revision."""
         return {**super().metadata, "revision": "lost"}
+
+
+class Unauthenticated(SidegateError):
+    """The call has no credentials, or ones that are not valid; the text holds nothing of them."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class CallerRefused(SidegateError):
+    """The caller may not make this call; whether the tenant exists plays no part in it."""
+
+    reason = "CALLER_REFUSED"
+
+    def __init__(self, message: str = "", *, caller: str = "", right: str = "", tenant: str = "") -> None:
+        self.caller = caller
+        self.right = right
+        self.tenant = tenant
+        super().__init__(message)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The caller, the right that the call needs, and the tenant that it is not for."""
+        found = {"caller": self.caller, "right": self.right, "tenant": self.tenant}
+        return {name: value for name, value in found.items() if value}
+
+
+class CallerLacksRight(CallerRefused):
+    """The caller does not have the right that the method needs."""
+
+    reason = "CALLER_LACKS_RIGHT"
+
+
+class TenantNotAllowed(CallerRefused):
+    """The caller has the right, but not for this tenant."""
+
+    reason = "TENANT_NOT_ALLOWED"
+
+
+class ActorNotAllowed(CallerRefused):
+    """The caller may not act for this actor."""
+
+    reason = "ACTOR_NOT_ALLOWED"
 
 
 class NotPermitted(SidegateError):

@@ -14,6 +14,8 @@ from sidegate.bootstrap.core import deciding
 from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
 from sidegate.config.settings import Settings
+from sidegate.server.access.gate import Gate, TrustAll
+from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.grpc.listener import GrpcServer
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
@@ -86,7 +88,8 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
         hints = core.hints
         metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
         handlers = await service_handlers(core, settings, metrics)
-        server = GrpcServer(handlers, core.ready, listener_settings(settings), on_call=metrics.observe_call)
+        gate = Gate(TrustAll(), log=RefusalLog(metrics.observe_refusal))
+        server = GrpcServer(handlers, core.ready, listener_settings(settings), gate=gate, on_call=metrics.observe_call)
         addresses = await server.start()
         try:
             with _metrics_served(metrics, settings.metrics_address, core.unready_reason) as metrics_address:

@@ -39,6 +39,14 @@ class TenantChanges:
     warnings: tuple[str, ...] = ()
 
 
+TenantsCheck: TypeAlias = Callable[[Sequence[str]], None]
+"""Raises where a document may not be about these tenants."""
+
+
+def _any(_tenants: Sequence[str]) -> None:
+    """Accept all tenants."""
+
+
 async def _nothing() -> None:
     """Do nothing."""
 
@@ -64,16 +72,22 @@ class FactsDocuments:
         self._pack_names = pack_names
         self._catch_up = catch_up
 
-    async def plan(self, text: str, source: str) -> tuple[TenantChanges, ...]:
+    async def plan(self, text: str, source: str, *, check: TenantsCheck = _any) -> tuple[TenantChanges, ...]:
         """Return what applying the document would change, tenant by tenant in its order.
+
+        `check` is called with the tenants of the document before anything is read, and may raise.
 
         Raises:
             FactsError: the document is refused; names every place.
             StoreUnavailable: the store does not answer.
         """
-        return await self._plan(await asyncio.to_thread(read_facts, text, source))
+        document = await asyncio.to_thread(read_facts, text, source)
+        check([*document.tenants])
+        return await self._plan(document)
 
-    async def apply(self, text: str, source: str, *, actor: str, caller: str = "") -> tuple[TenantChanges, ...]:
+    async def apply(
+        self, text: str, source: str, *, actor: str, caller: str = "", check: TenantsCheck = _any
+    ) -> tuple[TenantChanges, ...]:
         """Make each tenant of the document hold exactly what it says, all in one transaction.
 
         Tenants that it doesn't name stay as they are; applying it again changes nothing. The history shows `actor`, in
@@ -85,6 +99,7 @@ class FactsDocuments:
             StoreUnavailable: the store does not answer; nothing was written.
         """
         document = await asyncio.to_thread(read_facts, text, source)
+        check([*document.tenants])
         for _ in range(_ATTEMPTS - 1):
             try:
                 return await self._write(await self._plan(document), actor=actor, caller=caller)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from sidegate import __version__
 from sidegate.telemetry.cache import CacheEvent
-from sidegate.telemetry.calls import FinishedCall
+from sidegate.telemetry.calls import FinishedCall, RefusedCall
 from sidegate.telemetry.metrics_server import MetricsServer, serve_metrics
 from sidegate.telemetry.sync import SyncEvent
 
@@ -142,6 +142,12 @@ class Metrics:
         self._seconds = Histogram(
             "sidegate_grpc_call_seconds", "How long calls took.", ("method",), buckets=_BUCKETS, registry=self.registry
         )
+        self._refusals = Counter(
+            "sidegate_refused_calls",
+            "Calls that were refused for their caller.",
+            ("reason", "caller"),
+            registry=self.registry,
+        )
         self._decisions = Counter(
             "sidegate_decisions", "Decisions by outcome and reason.", ("outcome", "reason"), registry=self.registry
         )
@@ -155,6 +161,10 @@ class Metrics:
         """Count one finished call."""
         self._calls.labels(call.method, call.code).inc()
         self._seconds.labels(call.method).observe(call.seconds)
+
+    def observe_refusal(self, call: RefusedCall) -> None:
+        """Count one call that was refused for its caller."""
+        self._refusals.labels(call.reason, call.caller).inc()
 
     def observe_decision(self, decision: DecisionRecord) -> None:
         """Count one decision."""

@@ -16,6 +16,7 @@ from sidegate.model.change import Change
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
 from sidegate.model.revision import Revision
+from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
 from sidegate.server.handlers.authorization import AuthorizationHandler
 from sidegate.server.handlers.facts import FactsHandler
@@ -63,10 +64,14 @@ class ScriptedFacts:
     error: BaseException | None = None
     calls: list[tuple[object, ...]] = field(default_factory=list)
 
-    async def plan(self, text: str, source: str) -> Sequence[Outcome]:
+    async def plan(self, text: str, source: str, *, check: Callable[[Sequence[str]], None]) -> Sequence[Outcome]:
+        check([])
         return self._called("plan", text, source)
 
-    async def apply(self, text: str, source: str, *, actor: str) -> Sequence[Outcome]:
+    async def apply(
+        self, text: str, source: str, *, actor: str, check: Callable[[Sequence[str]], None]
+    ) -> Sequence[Outcome]:
+        check([])
         return self._called("apply", text, source, actor)
 
     async def export(self, tenants: Sequence[str]) -> str:
@@ -88,6 +93,7 @@ async def serving(
     facts=None,
     history=None,
     ready=lambda: True,
+    gate=None,
     on_call=lambda _call: None,
     max_checks=100,
     **settings,
@@ -105,7 +111,7 @@ async def serving(
     }
     if history is not None:
         handlers["HistoryService"] = history
-    server = GrpcServer(handlers, ready, ListenerSettings(**settings), on_call=on_call)
+    server = GrpcServer(handlers, ready, ListenerSettings(**settings), gate=gate or Gate(TrustAll()), on_call=on_call)
     await server.start()
     try:
         yield server

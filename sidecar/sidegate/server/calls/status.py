@@ -20,6 +20,7 @@ from google.rpc.code_pb2 import (
     NOT_FOUND,
     PERMISSION_DENIED,
     RESOURCE_EXHAUSTED,
+    UNAUTHENTICATED,
     UNAVAILABLE,
 )
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
@@ -27,6 +28,7 @@ from google.rpc.status_pb2 import Status
 
 from sidegate.errors import (
     AlreadyExists,
+    CallerRefused,
     EngineError,
     FactsError,
     FaultyFiles,
@@ -44,6 +46,7 @@ from sidegate.errors import (
     StoreUnavailable,
     TooManyWatchers,
     TooStale,
+    Unauthenticated,
     Unavailable,
     Violation,
 )
@@ -77,6 +80,8 @@ TABLE: Mapping[type[SidegateError], Entry] = {
     StoreUnavailable: Entry(UNAVAILABLE, "the store does not answer; try again", retry=1.0),
     Stopping: Entry(UNAVAILABLE, retry=1.0),
     Unavailable: Entry(UNAVAILABLE, "could not decide or write now; try again", retry=1.0),
+    Unauthenticated: Entry(UNAUTHENTICATED),
+    CallerRefused: Entry(PERMISSION_DENIED),
     NotPermitted: Entry(PERMISSION_DENIED),
     NotFound: Entry(NOT_FOUND),
     AlreadyExists: Entry(ALREADY_EXISTS),

@@ -15,7 +15,9 @@ from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_status import rpc_status
 
 from sidegate.errors import InvalidInput, Stopping, Violation
+from sidegate.server.access.gate import Gate
 from sidegate.server.calls.errors import report_error
+from sidegate.server.grpc.credentials import credentials_of
 from sidegate.telemetry.calls import CallHook, FinishedCall, ignore_call
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
@@ -24,9 +26,13 @@ _STOPPING = "the server is stopping; try again, on another server if there is on
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the library is untyped and demands its class
-    """Wraps unary calls of all services, and streams of `services`: other services report their streams' errors."""
+    """Wraps unary calls of all services, and streams of `services`: other services report their streams' errors.
 
-    def __init__(self, on_call: CallHook = ignore_call, *, services: Collection[str] = ()) -> None:
+    Calls of `services` pass the gate; those of others, such as health, need no caller.
+    """
+
+    def __init__(self, gate: Gate, on_call: CallHook = ignore_call, *, services: Collection[str] = ()) -> None:
+        self._gate = gate
         self._on_call = on_call
         self._services = frozenset(services)
         self._wrapped: dict[str, Any] = {}
@@ -85,14 +91,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         behaviour: Behaviour = self._written(handler.unary_stream) if streams else handler.unary_unary
         made = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         parse: Callable[[bytes], Any] = handler.request_deserializer
-        refusable = self._is_ours(path)
+        ours = self._is_ours(path)
 
         async def wrapped(raw: bytes, context: Any) -> Any:
             began = perf_counter()
             code = "UNKNOWN"
             try:
-                with self._accepted(context, refusable=refusable, streams=streams):
-                    answer = await behaviour(_parsed(raw, parse), context)
+                with self._accepted(context, refusable=ours, streams=streams):
+                    message = await self._admitted(method, raw, parse, context) if ours else _parsed(raw, parse)
+                    answer = await behaviour(message, context)
                 code = "OK"
             except grpc.aio.AbortError:
                 code = _name(context.code())
@@ -111,6 +118,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
 
         # Bytes are parsed inside: the library would report unreadable ones as an error of the server.
         return made(wrapped, None, handler.response_serializer)
+
+    async def _admitted(self, method: str, raw: bytes, parse: Callable[[bytes], Any], context: Any) -> Any:
+        """Return the message of a call that its caller may make; that of an unknown caller is not parsed.
+
+        Raises:
+            Unauthenticated: the caller's credentials are not valid.
+            CallerRefused: the caller may not make this call.
+            InvalidInput: the message can't be parsed, or a name in it is no name.
+        """
+        caller = await self._gate.identify(method, credentials_of(context))
+        message = _parsed(raw, parse)
+        self._gate.require(caller, method, message)
+        return message
 
     def _written(self, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
         async def written(message: Any, context: Any) -> None:

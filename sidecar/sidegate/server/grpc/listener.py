@@ -11,6 +11,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 
 from sidegate.errors import StartError
+from sidegate.server.access.gate import Gate
 from sidegate.server.grpc import health
 from sidegate.server.grpc.certificates import RotatingCertificates, TlsFiles
 from sidegate.server.grpc.health import Health
@@ -47,7 +48,7 @@ class ListenerSettings:
 class GrpcServer:
     """Serves handlers, by the name of their service, with health and reflection, on any number of addresses.
 
-    `ready` returns whether the server can decide now.
+    `ready` returns whether the server can decide now. Each call of the handlers passes `gate` first.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class GrpcServer:
         ready: Callable[[], bool],
         settings: ListenerSettings,
         *,
+        gate: Gate,
         on_call: CallHook = ignore_call,
     ) -> None:
         self._handlers = handlers
         self._settings = settings
-        self._interceptor = CallInterceptor(on_call, services=SERVICES)
+        self._interceptor = CallInterceptor(gate, on_call, services=SERVICES)
         self._health = Health(ready, SERVICES)
         self._server: Any = None
         self.addresses: tuple[str, ...] = ()

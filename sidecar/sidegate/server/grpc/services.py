@@ -41,6 +41,7 @@ def add_service(server: Any, name: str, handler: object) -> None:
 
 
 def _method(method: Any, call: Callable[[Any], Any]) -> Any:
+    assert not method.client_streaming, "the interceptor's gate checks calls of one message"
     made, carried = (
         (grpc.unary_stream_rpc_method_handler, _streamed(call))
         if method.server_streaming

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from google.protobuf.struct_pb2 import Struct
@@ -9,9 +10,12 @@ from google.protobuf.struct_pb2 import Struct
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.facts.apply import FactsDocuments, TenantChanges
 from sidegate.history.past_facts import PastFacts
+from sidegate.model.caller import Right
 from sidegate.model.change import Change
 from sidegate.model.properties import Properties
 from sidegate.model.revision import Revision
+from sidegate.server.access.gate import require_tenants
+from sidegate.server.calls.current_caller import current_caller
 from sidegate.server.wire.properties import write_properties
 from sidegate.server.wire.timestamps import read_timestamp
 from sidegate.server.wire.tokens.revision import RevisionTokens
@@ -34,6 +38,7 @@ class FactsHandler:
 
         Raises:
             InvalidInput: a field of the request is wrong.
+            TenantNotAllowed: the caller may not write one of its tenants; nothing was written.
             FactsError: the document is refused; nothing was written.
             RevisionConflict: another writer came first; nothing was written.
             Unavailable: the store does not answer; nothing was written.
@@ -46,9 +51,11 @@ class FactsHandler:
         inspection.finish()
         source = message.source or _DEFAULT_SOURCE
         if message.validate_only:
-            outcome = await self._documents.plan(message.document, source)
+            outcome = await self._documents.plan(message.document, source, check=_require_tenants)
         else:
-            outcome = await self._documents.apply(message.document, source, actor=message.actor or _DEFAULT_ACTOR)
+            outcome = await self._documents.apply(
+                message.document, source, actor=message.actor or _DEFAULT_ACTOR, check=_require_tenants
+            )
         tenants = [self._tenant(tenant, written=not message.validate_only) for tenant in outcome]
         return pb.ApplyFactsResponse(tenants=tenants)
 
@@ -91,6 +98,11 @@ class FactsHandler:
             changes=map(write_change, outcome.changes),
             warnings=outcome.warnings,
         )
+
+
+def _require_tenants(tenants: Sequence[str]) -> None:
+    """Check that the current caller may write these tenants."""
+    require_tenants(current_caller(), Right.FACTS_BULK, tenants)
 
 
 def write_change(change: Change) -> pb.FactChange:

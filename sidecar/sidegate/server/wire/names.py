@@ -32,6 +32,19 @@ def tenant_of(name: str, field: str, *, stored: bool = False) -> str:
     return _decoded(tenant, field, stored=stored)
 
 
+def tenant_in(name: str, field: str) -> str:
+    """Return the tenant of a name, of the tenant or of anything in it, as `tenant_of` and `ids_of` do.
+
+    Raises:
+        InvalidInput: it is no such name.
+    """
+    first, _, rest = name.partition("/")
+    tenant = rest.partition("/")[0]
+    if first != TENANTS or not tenant:
+        raise InvalidInput(Violation(field, f"{quoted(name)} is not right: expected a name that begins `tenants/`"))
+    return _decoded(tenant, field, stored=True)
+
+
 def ids_of(name: str, collection: str, field: str, *, stored: bool = False) -> tuple[str, str]:
     """Return the tenant and the ID that a name names in a collection; `stored` as in `Inspection.identifier`.
 

@@ -22,7 +22,8 @@ from sidegate.server.wire.validation import Inspection
 
 T = TypeVar("T")
 _PURPOSE: Final = "cursor"
-_EVERY_TENANT: Final = ("", "tenants/-")
+EVERY_TENANT: Final = ("", "tenants/-")
+"""Parents that mean all tenants."""
 _HEARTBEATS: Final = (1.0, 300.0)
 _MAX_BYTES: Final = 1024 * 1024
 """The size of the changes in one response; common clients accept no message above 4 MiB."""
@@ -40,7 +41,7 @@ class WatchCodec:
         Raises:
             InvalidInput: a condition, the cursor, the time or the heartbeat is not right.
         """
-        tenant = ANY_TENANT if message.parent in _EVERY_TENANT else tenant_of(message.parent, "parent")
+        tenant = ANY_TENANT if message.parent in EVERY_TENANT else tenant_of(message.parent, "parent")
         inspection = Inspection()
         query = read_conditions(message, inspection)
         start = self._start(message, inspection)
