@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from sidegate.config.exposure import exposed, exposure_faults, unprotected
 from sidegate.config.settings import Settings
+from sidegate.errors import StartError
 from sidegate.server.grpc.certificates import TlsFiles
 from sidegate.server.grpc.listener import ListenerSettings
+from sidegate.telemetry.logging import get_log
+
+_LOG = get_log("bootstrap")
 
 
 def listener_settings(settings: Settings) -> ListenerSettings:
-    """Return the settings of the listener."""
+    """Return the settings of the listener, and warn of addresses that are exposed without protection.
+
+    Raises:
+        StartError: an address is exposed, and no setting allows it.
+    """
+    if faults := [f"{name}: {message}" for name, message in exposure_faults(settings)]:
+        raise StartError("; ".join(faults))
+    wide = exposed(settings.listen)
+    _warn(settings, wide)
     return ListenerSettings(
         addresses=settings.listen,
         socket_mode=settings.socket_mode,
         tls=_tls(settings),
+        reflection=settings.reflection == "on" or (settings.reflection == "auto" and not wide),
         lame_duck=settings.lame_duck,
         grace=settings.drain,
     )
+
+
+def _warn(settings: Settings, wide: tuple[str, ...]) -> None:
+    missing = unprotected(settings)
+    if wide and missing:
+        _LOG.warning("listening without protection", addresses=list(wide), missing=list(missing))
+    if settings.metrics_address is not None and exposed([settings.metrics_address]):
+        _LOG.warning("serving metrics without protection", address=settings.metrics_address)
 
 
 def _tls(settings: Settings) -> TlsFiles | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -67,6 +67,19 @@ class ListeningSettings(BaseModel):
     )
     socket_mode: Annotated[int, BeforeValidator(_octal)] = setting(
         "660", "Permissions of a Unix socket.", expected="three octal digits such as `660`"
+    )
+    allow_insecure_network: bool = setting(
+        False,
+        "Listen where other machines can connect although there is no TLS or no authentication: any client that "
+        "reaches the port then reads and writes everything. For networks that are protected otherwise; each start "
+        "logs a warning.",
+        expected="`true` or `false`",
+    )
+    reflection: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "Whether clients can ask for the contract by gRPC reflection; auto: only where no address of `listen` can be "
+        "reached from other machines.",
+        expected="`auto`, `on` or `off`",
     )
     batch_limit: int = setting(
         100,

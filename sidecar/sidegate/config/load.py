@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from sidegate.config.exposure import exposure_faults
 from sidegate.config.names import CLIENT_VARIABLES, ENV_PREFIX, flag, variable
 from sidegate.config.settings import Settings, read_file
 from sidegate.documents.suggestions import nearest
@@ -75,6 +76,8 @@ class _Origins:
             yield self._at(name, f"a poll_interval of {message}")
         yield from self._redis_faults(settings)
         yield from self._half_pairs(settings)
+        for name, message in exposure_faults(settings):
+            yield self._at(name, message)
         if settings.hints == "redis" and settings.redis is None:
             yield self._at("hints", "`redis` is not right without a redis: expected the setting `redis` with it")
         if settings.hints == "store" and is_file(settings.database.get_secret_value()):

@@ -24,3 +24,9 @@ class TelemetrySettings(BaseModel):
     metrics_address: Annotated[str, AfterValidator(tcp_address)] | None = setting(
         None, "The address that serves Prometheus metrics over HTTP. Unset: none.", expected="`host:port`"
     )
+    allow_insecure_metrics: bool = setting(
+        False,
+        "Serve metrics where other machines can connect. They name no tenant and no member, but show what is called, "
+        "how often and with which outcome, without TLS and authentication; each start logs a warning.",
+        expected="`true` or `false`",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 
 import pytest
 from hypothesis import given
@@ -147,6 +148,9 @@ def test_all_faults_are_reported_together_with_their_sources(monkeypatch, file):
         ("max_tenants", "0"),
         ("max_resources", "-1"),
         ("log_level", "loud"),
+        ("allow_insecure_network", "perhaps"),
+        ("allow_insecure_metrics", "perhaps"),
+        ("reflection", "maybe"),
         ("tls_certificate", "/nowhere"),
         ("tls_key", "/nowhere"),
         ("tls_client_ca", "/nowhere"),
@@ -183,6 +187,63 @@ def test_the_files_of_the_servers_tls_go_together(file):
     assert faults(tls_certificate=pem) == [
         f"flag --tls-certificate: tls_certificate: `{pem}` is half of a pair: expected tls_key with it"
     ]
+
+
+LACKS = "without TLS (tls_certificate, tls_key) and without authentication (callers)"
+LOCAL = "an address of this machine alone such as `127.0.0.1:8282`"
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:192.0.2.1]:1"])
+def test_listening_wider_without_protection_is_refused(address):
+    """An address that other machines can reach, or may, is an error that says what to do."""
+    expected = f"expected these settings, {LOCAL}, a Unix socket, or allow_insecure_network"
+    assert faults(listen=f"127.0.0.1:1,{address}") == [
+        f"flag --listen: listen: `{address}` can be reached from other machines, {LACKS}: {expected}"
+    ]
+    assert load_settings({"listen": address, "allow_insecure_network": True})
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "localhost:1", "unix:/run/s.sock"]
+)
+def test_listening_on_this_machine_alone_needs_nothing(address):
+    """Loopback, by number or by name, and Unix sockets need neither TLS nor authentication."""
+    assert load_settings({"listen": address})
+
+
+def test_a_name_that_is_not_known_counts_as_exposed(monkeypatch):
+    """Where it can't be found out, nothing is taken for local."""
+
+    def unknown(*_args, **_options):
+        raise socket.gaierror
+
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    (fault,) = faults(listen="no-such.example:1")
+    assert "`no-such.example:1` can be reached from other machines" in fault
+
+
+def test_a_name_is_local_only_if_all_its_addresses_are(monkeypatch):
+    """A name that also has an address of the network is exposed."""
+    found = [(0, 0, 0, "", (address, 0)) for address in ("127.0.0.1", "192.0.2.1")]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_options: found)
+    (fault,) = faults(listen="both.example:1")
+    assert "`both.example:1` can be reached from other machines" in fault
+
+
+def test_tls_alone_does_not_open_the_network(file):
+    """With TLS and without authentication the error names what is still missing."""
+    pem = file("-----BEGIN CERTIFICATE-----")
+    (fault,) = faults(listen="0.0.0.0:1", tls_certificate=pem, tls_key=pem)
+    assert "from other machines, without authentication (callers): expected" in fault
+
+
+def test_metrics_for_other_machines_are_refused_unless_allowed():
+    """Metrics have no TLS and no authentication, so they are shown to this machine unless a setting says more."""
+    (fault,) = faults(metrics_address="0.0.0.0:1")
+    assert "metrics_address: `0.0.0.0:1` shows metrics to other machines, without TLS and authentication" in fault
+    assert fault.endswith(f": expected {LOCAL}, or allow_insecure_metrics")
+    assert load_settings({"metrics_address": "0.0.0.0:1", "allow_insecure_metrics": "true"})
+    assert load_settings({"metrics_address": "localhost:1"})
 
 
 def test_always_asking_redis_goes_with_a_redis():
@@ -327,7 +388,7 @@ def test_settings_never_change():
 def test_every_address_that_the_settings_take_the_server_takes(text):
     """No address passes the settings and then fails as malformed at the start."""
     try:
-        settings = load_settings({"listen": (text,)})
+        settings = load_settings({"listen": (text,), "allow_insecure_network": True})
     except SettingsError:
         return
     parse_address(settings.listen[0])

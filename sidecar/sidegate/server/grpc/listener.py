@@ -36,6 +36,7 @@ class ListenerSettings:
     addresses: tuple[str, ...] = ("127.0.0.1:8282",)
     socket_mode: int = 0o660
     tls: TlsFiles | None = None
+    reflection: bool = True
     max_message_bytes: int = 16 * 1024 * 1024
     max_concurrent_calls: int | None = None
     lame_duck: float = 0.0
@@ -137,7 +138,8 @@ class GrpcServer:
         for name, handler in self._handlers.items():
             add_service(server, name, handler)
         self._health.add_to(server)
-        reflection.enable_server_reflection((*SERVICES, health.SERVICE, reflection.SERVICE_NAME), server)
+        if settings.reflection:
+            reflection.enable_server_reflection((*SERVICES, health.SERVICE, reflection.SERVICE_NAME), server)
         return server
 
     def _bind(self, address: Address) -> Address:
