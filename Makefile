@@ -46,7 +46,7 @@ release-check: ## build the wheel and the sdist, check them, and try the wheel i
 fuzz: $(STAMP) ## compare the two engines on a million generated decisions; takes a quarter of an hour
 	SIDEGATE_FUZZ=1000000 $(BIN)/pytest -q --timeout 0 tests/conformance/test_differential.py
 
-histories: $(STAMP) ## harm three sidecars for ten minutes, by chance (SIDEGATE_HISTORY_SECONDS, SIDEGATE_HISTORY_SEED)
+histories: $(STAMP) ## inject failures into three sidecars for ten minutes, at random (SIDEGATE_HISTORY_SECONDS, SIDEGATE_HISTORY_SEED)
 	SIDEGATE_HISTORY_SECONDS=$${SIDEGATE_HISTORY_SECONDS:-600} SIDEGATE_HISTORY_SEED=$${SIDEGATE_HISTORY_SEED:-$$RANDOM} \
 	  $(BIN)/pytest -q tests/consistency/test_histories.py
 

@@ -95,7 +95,7 @@ class Started:
         for sample in (sample for family in families for sample in family.samples):
             if sample.name == "sidegate_sync_lag_seconds_bucket":
                 found[sample.labels["le"]] += sample.value
-            elif sample.name == "sidegate_sync_looks_total":
+            elif sample.name == "sidegate_sync_polls_total":
                 found["polls"] += sample.value
         return found
 

@@ -22,8 +22,8 @@ _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 # From a write that a hint announced immediately to one that waited for a poll, or for a store that was away.
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SYNC_COUNTERS = {
-    SyncEvent.POLL: ("sidegate_sync_looks", "Complete looks at the store's feed."),
-    SyncEvent.POLL_FAILED: ("sidegate_sync_look_failures", "Looks at the store's feed that failed."),
+    SyncEvent.POLL: ("sidegate_sync_polls", "Complete polls of the store's feed."),
+    SyncEvent.POLL_FAILED: ("sidegate_sync_poll_failures", "Polls of the store's feed that failed."),
     SyncEvent.HINT: ("sidegate_sync_hints", "Hints that something was written."),
     SyncEvent.GAP: ("sidegate_sync_gaps", "Polls that found a feed which does not continue the one read before."),
     SyncEvent.JOIN: ("sidegate_snapshot_load_joins", "First touches of a tenant that joined a load under way."),

@@ -132,7 +132,7 @@ async def test_what_the_time_did_not_reach_is_on_the_next_page(listing, monkeypa
     assert (pages[-1].partial, pages[-1].reached) == (None, None)
 
 
-async def test_a_write_between_two_looks_ends_the_page(listing, monkeypatch):
+async def test_a_write_between_two_reads_ends_the_page(listing, monkeypatch):
     """What was decided before it is returned with its revision; the next page continues from there, at a later one."""
 
     async def revoke(number: int) -> None:
@@ -161,7 +161,7 @@ async def test_a_write_before_anything_is_decided_starts_the_page_again(listing,
     assert ids(page) == await listing.checked()
 
 
-async def test_a_writer_that_never_rests_leaves_no_page(listing, monkeypatch):
+async def test_a_write_before_each_read_leaves_no_page(listing, monkeypatch):
     """Facts that change before each look give TooStale after a few attempts, and neither a mixed nor an empty page."""
     writes = 0
 
@@ -176,7 +176,7 @@ async def test_a_writer_that_never_rests_leaves_no_page(listing, monkeypatch):
     assert writes == search.ATTEMPTS
 
 
-async def test_a_writer_between_all_looks_holds_nobody_up(listing, monkeypatch):
+async def test_a_list_ends_although_a_write_comes_after_each_read(listing, monkeypatch):
     """Each page gets on by one look at least, so that a list ends also where a write comes after each look."""
 
     async def write(number: int) -> None:
