@@ -129,6 +129,17 @@ async def test_the_socket_has_its_mode_and_goes_with_the_server(tmp_path: Path) 
     assert not path.exists()
 
 
+async def test_a_stop_leaves_the_socket_of_another_server(tmp_path: Path) -> None:
+    """A socket that took the path meanwhile stays when the first server stops, and is served on."""
+    path = tmp_path / "s.sock"
+    async with serving(addresses=(f"unix:{path}",)) as first:
+        path.unlink()
+        async with serving(addresses=(f"unix:{path}",)) as second:
+            await first.stop()
+            async with channel(second) as wire:
+                assert await health(wire, "") == SERVING
+
+
 async def test_a_live_servers_socket_is_not_taken(tmp_path: Path) -> None:
     """A second server on a live socket is refused, and the first goes on answering there."""
     address = f"unix:{tmp_path}/s.sock"

@@ -16,8 +16,9 @@ from sidegate.server.grpc import health
 from sidegate.server.grpc.certificates import RotatingCertificates, TlsFiles
 from sidegate.server.grpc.health import Health
 from sidegate.server.grpc.interceptor import CallInterceptor
-from sidegate.server.grpc.listen_addresses import Address, TcpAddress, UnixAddress, claimed, parse_address
+from sidegate.server.grpc.listen_addresses import Address, TcpAddress, check_port, parse_address
 from sidegate.server.grpc.services import SERVICES, add_service
+from sidegate.server.grpc.socket_files import SocketFile, socket_binding
 from sidegate.telemetry.calls import CallHook, ignore_call
 
 _STATUS_SECONDS = 1.0
@@ -66,6 +67,7 @@ class GrpcServer:
         self._interceptor = CallInterceptor(gate, on_call, services=SERVICES)
         self._health = Health(ready, SERVICES)
         self._server: Any = None
+        self._sockets: list[SocketFile] = []
         self.addresses: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -84,8 +86,7 @@ class GrpcServer:
             raise StartError("can't listen on the same address twice: expected each address once")
         # A server that never started can't release what it bound, so all is checked before one address is bound.
         for address in wanted:
-            with claimed(address):
-                pass
+            _check_free(address)
         if self._settings.tls is not None:
             RotatingCertificates(self._settings.tls)
         self._server = self._built()
@@ -124,9 +125,8 @@ class GrpcServer:
         self.addresses = ()
 
     def _remove_sockets(self) -> None:
-        for address in map(parse_address, self.addresses):
-            if isinstance(address, UnixAddress):
-                address.path.unlink(missing_ok=True)
+        while self._sockets:
+            self._sockets.pop().remove()
 
     def _built(self) -> Any:
         settings = self._settings
@@ -143,19 +143,28 @@ class GrpcServer:
         return server
 
     def _bind(self, address: Address) -> Address:
-        with claimed(address):
-            try:
-                port = self._opened(address)
-                if isinstance(address, UnixAddress):
-                    address.path.chmod(self._settings.socket_mode)
-            except (RuntimeError, OSError) as error:
-                raise StartError(f"can't listen on `{address}`: another program took it, or it can't be had") from error
-        return TcpAddress(address.host, port) if isinstance(address, TcpAddress) else address
+        try:
+            if isinstance(address, TcpAddress):
+                return TcpAddress(address.host, self._opened(address))
+            with socket_binding(address) as binding:
+                self._server.add_insecure_port(binding.bind_to.target)
+                self._sockets.append(binding.publish(self._settings.socket_mode))
+        except (RuntimeError, OSError) as error:
+            raise StartError(f"can't listen on `{address}`: another program took it, or it can't be had") from error
+        return address
 
-    def _opened(self, address: Address) -> int:
-        if self._settings.tls is None or isinstance(address, UnixAddress):
+    def _opened(self, address: TcpAddress) -> int:
+        if self._settings.tls is None:
             return int(self._server.add_insecure_port(address.target))
         return int(self._server.add_secure_port(address.target, RotatingCertificates(self._settings.tls).credentials()))
+
+
+def _check_free(address: Address) -> None:
+    if isinstance(address, TcpAddress):
+        check_port(address)
+        return
+    with socket_binding(address):
+        pass
 
 
 async def _within(seconds: float, event: Coroutine[Any, Any, None]) -> bool:
