@@ -23,7 +23,7 @@ async def test_apply_returns_what_changed_and_the_new_revision() -> None:
     async with serving(facts=facts) as server, channel(server) as wire:
         answer = await FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="tenants: {}", source="f.yaml"))
 
-    assert facts.calls == [("apply", "tenants: {}", "f.yaml", "platform")]
+    assert facts.calls == [("apply", "tenants: {}", "f.yaml", "platform", "")]
     acme, globex = answer.tenants
     assert (TOKENS.decode("acme", acme.revision), TOKENS.decode("globex", globex.revision)) == made
     assert list(acme.warnings) == ["nobody holds `owner`"]
@@ -53,7 +53,7 @@ async def test_the_actor_is_passed_on() -> None:
     async with serving(facts=facts) as server, channel(server) as wire:
         await FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b", source="f", actor="ops@acme"))
 
-    assert facts.calls == [("apply", "a: b", "f", "ops@acme")]
+    assert facts.calls == [("apply", "a: b", "f", "ops@acme", "")]
 
 
 async def test_a_faulty_document_names_every_place() -> None:

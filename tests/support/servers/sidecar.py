@@ -69,10 +69,10 @@ class ScriptedFacts:
         return self._called("plan", text, source)
 
     async def apply(
-        self, text: str, source: str, *, actor: str, check: Callable[[Sequence[str]], None]
+        self, text: str, source: str, *, actor: str, caller: str, check: Callable[[Sequence[str]], None]
     ) -> Sequence[Outcome]:
         check([])
-        return self._called("apply", text, source, actor)
+        return self._called("apply", text, source, actor, caller)
 
     async def export(self, tenants: Sequence[str]) -> str:
         self._called("export", tuple(tenants))

@@ -53,8 +53,9 @@ class FactsHandler:
         if message.validate_only:
             outcome = await self._documents.plan(message.document, source, check=_require_tenants)
         else:
+            actor, caller = message.actor or _DEFAULT_ACTOR, current_caller().name
             outcome = await self._documents.apply(
-                message.document, source, actor=message.actor or _DEFAULT_ACTOR, check=_require_tenants
+                message.document, source, actor=actor, caller=caller, check=_require_tenants
             )
         tenants = [self._tenant(tenant, written=not message.validate_only) for tenant in outcome]
         return pb.ApplyFactsResponse(tenants=tenants)
