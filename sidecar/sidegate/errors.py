@@ -15,6 +15,7 @@ SidegateError
 │       └── RuleFailed      the same, with the tenant, its pack, the rule and the properties
 ├── Unavailable             could not decide or write now; the same call may succeed later
 │   ├── StoreUnavailable    the store does not answer
+│   ├── SchemaChanged       another version changed the schema of the store
 │   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
 │       └── LostRevision    the requested revision is not in the store's history
@@ -212,6 +213,12 @@ class StoreUnavailable(Unavailable):
     """The store does not answer, or refused the connection."""
 
     reason = "STORE_UNAVAILABLE"
+
+
+class SchemaChanged(Unavailable):
+    """Another version of sidegate changed the schema of the store while this one ran; nothing is written."""
+
+    reason = "SCHEMA_CHANGED"
 
 
 class Stopping(Unavailable):

@@ -33,6 +33,8 @@ def upgrade(connection: Connection) -> None:
     here = version(connection)
     if here == HEAD:
         return
+    if here is not None:
+        _wait_for_writers(connection)
     from alembic import command  # noqa: PLC0415 - only a migration needs it
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - only a migration needs it
 
@@ -47,6 +49,7 @@ def downgrade(connection: Connection, target: str) -> None:
     """Take the database back to a version, `base` for none, in the transaction of the connection."""
     from alembic import command  # noqa: PLC0415 - only a migration needs it
 
+    _wait_for_writers(connection)
     command.downgrade(_config(connection), target)
 
 
@@ -57,6 +60,15 @@ def version(connection: Connection) -> str | None:
     # The table is Alembic's: one row with the version, or none after a downgrade to the beginning.
     found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
     return found
+
+
+def _wait_for_writers(connection: Connection) -> None:
+    """Wait until no write is in progress, and let none begin before the new version can be seen by it.
+
+    Each write locks rows of the tenants first and reads the version last. SQLite has one writer at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE tenants IN EXCLUSIVE MODE"))
 
 
 def _require_unused(connection: Connection) -> None:

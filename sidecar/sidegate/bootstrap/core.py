@@ -58,7 +58,9 @@ class Core:
         return not self.unready_reason()
 
     def unready_reason(self) -> str:
-        """Return why it can't decide now; "" when it can."""
+        """Return why it can't decide now, or soon; "" when it can."""
+        if self.follower.schema_changed:
+            return self.follower.schema_changed
         staleness = self.follower.staleness()
         if staleness <= self.max_staleness:
             return ""

@@ -89,6 +89,7 @@ class FactsStore(FactsReader, Protocol):
         Raises:
             InvalidInput: the changes don't fit together, or hold what can't be stored; nothing was written.
             RevisionConflict: a tenant is at another revision than expected; nothing was written.
+            SchemaChanged: another version changed the schema of the store; nothing was written.
             StoreUnavailable: the store does not answer; nothing was written.
         """
         ...
@@ -105,6 +106,7 @@ class FactsStore(FactsReader, Protocol):
         """Return the newest sequence, and up to `limit` changes from `sequence` on, in order, from one consistent view.
 
         Raises:
+            SchemaChanged: another version changed the schema of the store.
             StoreUnavailable: the store does not answer.
         """
         ...

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from sidegate.errors import Unavailable
+from sidegate.errors import SchemaChanged, Unavailable
 from sidegate.model.change import RecordedChange
 from sidegate.ports.facts_store import FactsStore
 from sidegate.ports.hints import Hints
@@ -59,6 +59,7 @@ class Follower:
         self._observer = observer
         self.recent_changes = RecentChanges()
         self._view_time = float("-inf")
+        self._schema_changed = ""
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -89,6 +90,11 @@ class Follower:
         """Return the age in seconds of the newest complete view; infinite before the first."""
         return self._clock() - self._view_time
 
+    @property
+    def schema_changed(self) -> str:
+        """How another version changed the store's schema, so that this one can't follow it; "" if it did not."""
+        return self._schema_changed
+
     def poll_now(self) -> None:
         """Poll immediately."""
         self._wanted.set()
@@ -102,21 +108,22 @@ class Follower:
 
     async def run(self) -> None:
         """Poll until cancelled; a store that fails only makes the view older, and is logged once."""
-        failing = False
+        failing: type[Unavailable] | None = None
         while True:
             began = self._clock()
             try:
                 await self.catch_up()
             except Unavailable as error:
-                if not failing:
-                    _LOG.warning("store unavailable", staleness=self.staleness(), error=str(error))
-                failing = True
+                if failing is not type(error):
+                    event = "schema changed" if isinstance(error, SchemaChanged) else "store unavailable"
+                    _LOG.warning(event, staleness=self.staleness(), error=str(error))
+                failing = type(error)
             except Exception:  # noqa: BLE001 - the next poll may succeed; until then the staleness bound holds
                 _LOG.error("poll failed", staleness=self.staleness(), exc_info=True)
             else:
                 if failing:
                     _LOG.info("store available again")
-                failing = False
+                failing = None
             # However many hints come, requests have half of the time at least, and one poll serves several hints.
             await asyncio.sleep(min(max(self._clock() - began, MIN_PAUSE), MAX_PAUSE))
             await self._pause()
@@ -154,7 +161,8 @@ class Follower:
         self._running, self._next = self._next, None
         try:
             await self._poll()
-        except BaseException:
+        except BaseException as error:
+            self._schema_changed = str(error) if isinstance(error, SchemaChanged) else ""
             self._observer.count(SyncEvent.POLL_FAILED)
             raise
         finally:
@@ -174,6 +182,7 @@ class Follower:
                 self._observer.count(SyncEvent.GAP)
                 _LOG.warning("feed gap found", sequence=self._feed.sequence)
         self._view_time = began
+        self._schema_changed = ""
         self.recent_changes.seen(self._feed.sequence, found)
         self._observer.count(SyncEvent.POLL)
 

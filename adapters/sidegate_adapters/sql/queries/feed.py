@@ -11,6 +11,7 @@ from sidegate.model.facts import Grant, StoredResource
 from sidegate.model.reference import ref, split_ref
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate_adapters.sql.entry_rows import KINDS
+from sidegate_adapters.sql.schema_version import STORED_VERSION, require_version
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
 
 _NEXT_CHANGES = (
@@ -20,9 +21,9 @@ _NEXT_CHANGES = (
     .limit(bindparam("limit"))
     .subquery()
 )
-# Each row has the head and a change; if there is no change, one row has the head alone.
+# Each row has the head, the version and a change; if there is no change, one row has the first two alone.
 _POLL = (
-    select(feed.c.head, _NEXT_CHANGES)
+    select(feed.c.head, STORED_VERSION, _NEXT_CHANGES)
     .select_from(feed.outerjoin(_NEXT_CHANGES, true()))
     .where(feed.c.id == 1)
     .order_by(_NEXT_CHANGES.c.sequence)
@@ -109,8 +110,13 @@ async def changes_after(connection: AsyncConnection, sequence: int, *, limit: in
 
 
 async def feed_from(connection: AsyncConnection, sequence: int, *, limit: int) -> tuple[int, list[RecordedChange]]:
-    """Return the newest sequence, and up to `limit` changes from `sequence` on, in order."""
+    """Return the newest sequence, and up to `limit` changes from `sequence` on, in order.
+
+    Raises:
+        SchemaChanged: the database has another schema by now.
+    """
     rows = (await connection.execute(_POLL, {"sequence": sequence, "limit": limit})).mappings().all()
+    require_version(rows[0]["schema_version"])
     return rows[0]["head"], [recorded(row) for row in rows if row["sequence"] is not None]
 
 

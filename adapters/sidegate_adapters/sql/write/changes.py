@@ -21,6 +21,7 @@ from sidegate.model.reference import ref
 from sidegate_adapters.sql.databases.notify_channel import HINT_CHANNEL
 from sidegate_adapters.sql.entry_rows import Row
 from sidegate_adapters.sql.queries import groups
+from sidegate_adapters.sql.schema_version import STORED_VERSION, require_version
 from sidegate_adapters.sql.statements import execute_many
 from sidegate_adapters.sql.tables import change_subjects, changes, feed
 from sidegate_adapters.sql.write.quota_days import add_up
@@ -52,6 +53,9 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
     """Append the changes to the feed, with their subjects, and add up the quota that they use.
 
     Return the time of all of them: later than every change of their tenants, and not before any change of the feed.
+
+    Raises:
+        SchemaChanged: the database has another schema by now.
     """
     count = sum(map(len, work.changes.values()))
     group_refs = {tenant: await _groups_of(connection, tenant, work) for tenant in work.changes}
@@ -59,6 +63,7 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
     counted = await connection.execute(_counter(connection.dialect.name), {"count": count, "now": later})
     newest = counted.one()
+    require_version(newest.schema_version)
     first = newest.head - count + 1
     await execute_many(connection, _INSERT_CHANGE, _change_rows(work, revisions, first=first, at=newest.at))
     await execute_many(connection, _INSERT_SUBJECT, _subject_rows(work, group_refs, first=first))
@@ -70,11 +75,14 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
 
 @cache
 def _counter(dialect: str) -> ReturningUpdate[Any]:
-    """Return the statement that takes sequence numbers from the feed; on PostgreSQL it sends the hint as well."""
+    """Return the statement that takes sequence numbers from the feed, with the schema's version.
+
+    On PostgreSQL it sends the hint as well.
+    """
     now = bindparam("now", type_=feed.c.at.type)
     drawn = update(feed).values(head=feed.c.head + bindparam("count"), at=case((feed.c.at > now, feed.c.at), else_=now))
     hint = (func.pg_notify(HINT_CHANNEL, ""),) if dialect == "postgresql" else ()
-    return drawn.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, *hint)
+    return drawn.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, STORED_VERSION, *hint)
 
 
 async def _later(connection: AsyncConnection, now: datetime) -> datetime:

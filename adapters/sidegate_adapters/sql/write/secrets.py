@@ -14,7 +14,11 @@ _BYTES = 32
 
 
 async def create_secret(connection: AsyncConnection, name: str) -> bytes:
-    """Create the secret of this name unless it exists, and return it."""
+    """Create the secret of this name unless it exists, and return it.
+
+    Raises:
+        SchemaChanged: the database has another schema by now.
+    """
     insert_or = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     new = {"name": name, "secret": secrets.token_bytes(_BYTES)}
     await connection.execute(insert_or(deployment).values(new).on_conflict_do_nothing())

@@ -75,6 +75,7 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, Revision]:
     Raises:
         RevisionConflict: a tenant is at another revision than expected.
         InvalidInput: the changes don't fit together, such as a group removed without its members.
+        SchemaChanged: the database has another schema by now.
     """
     nets = {tenant: _net(work.changes[tenant]) for tenant in sorted(work.changes)}
     revisions = await _next_revisions(connection, work)
