@@ -37,6 +37,7 @@ SidegateError
 │   ├── QuotaExhausted      less quota is left than is needed
 │   └── BuiltIn             a built-in role is neither changed nor copied
 ├── TooManyWatchers         the maximum number of watchers is reached
+├── Overloaded              too many calls of one class: this one was not begun
 ├── RevisionConflict        another writer came first
 └── StartError              the server can't start: port, path or file
 """
@@ -393,6 +394,25 @@ class TooManyWatchers(SidegateError):
     """The maximum number of watchers on this sidecar is reached."""
 
     reason = "TOO_MANY_WATCHERS"
+
+
+class Overloaded(SidegateError):
+    """Too many calls of one class for this one to be answered in time; it was not begun.
+
+    `call_class` is the class, `retry_after` the seconds after which a retry may succeed.
+    """
+
+    reason = "OVERLOADED"
+
+    def __init__(self, message: str = "", call_class: str = "", *, retry_after: float = 1.0) -> None:
+        self.call_class = call_class
+        self.retry_after = retry_after
+        super().__init__(message)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The class of the call."""
+        return {"class": self.call_class} if self.call_class else {}
 
 
 class RevisionConflict(SidegateError):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from sidegate.bootstrap.admission import admission_of
 from sidegate.bootstrap.core import deciding
 from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
@@ -89,7 +90,11 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
         metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
         handlers = await service_handlers(core, settings, metrics)
         gate = Gate(TrustAll(), log=RefusalLog(metrics.observe_refusal))
-        server = GrpcServer(handlers, core.ready, listener_settings(settings), gate=gate, on_call=metrics.observe_call)
+        admission = admission_of(settings, metrics.admission)
+        listening = listener_settings(settings)
+        server = GrpcServer(
+            handlers, core.ready, listening, gate=gate, admission=admission, on_call=metrics.observe_call
+        )
         addresses = await server.start()
         try:
             with _metrics_served(metrics, settings.metrics_address, core.unready_reason) as metrics_address:

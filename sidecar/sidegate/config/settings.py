@@ -14,6 +14,7 @@ from sidegate.config.decisions import DecisionSettings
 from sidegate.config.demo import DemoSettings
 from sidegate.config.field import setting
 from sidegate.config.invitations import InvitationSettings
+from sidegate.config.limits.admission import AdmissionSettings
 from sidegate.config.listening import ListeningSettings
 from sidegate.config.names import ENV_PREFIX
 from sidegate.config.redis import RedisSettings
@@ -27,6 +28,7 @@ from sidegate.errors import Fault, SettingsError
 COMPONENTS: tuple[type[BaseModel], ...] = (
     ListeningSettings,
     TlsSettings,
+    AdmissionSettings,
     StoreSettings,
     RedisSettings,
     DecisionSettings,
@@ -48,6 +50,7 @@ class Settings(
     RedisSettings,
     StoreSettings,
     TlsSettings,
+    AdmissionSettings,
     ListeningSettings,
     BaseSettings,
 ):

@@ -9,6 +9,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 from sidegate import __version__
+from sidegate.telemetry.admission_metrics import AdmissionMetrics
 from sidegate.telemetry.cache import CacheEvent
 from sidegate.telemetry.calls import FinishedCall, RefusedCall
 from sidegate.telemetry.metrics_server import MetricsServer, serve_metrics
@@ -156,6 +157,7 @@ class Metrics:
         )
         self.sync = SyncMetrics(self.registry)
         self.cache = CacheMetrics(self.registry)
+        self.admission = AdmissionMetrics(self.registry)
 
     def observe_call(self, call: FinishedCall) -> None:
         """Count one finished call."""

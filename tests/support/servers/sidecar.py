@@ -96,6 +96,7 @@ async def serving(
     gate=None,
     on_call=lambda _call: None,
     max_checks=100,
+    admission=None,
     **settings,
 ) -> AsyncIterator[GrpcServer]:
     """Run a server; unless said otherwise on a port that the system chooses."""
@@ -111,7 +112,14 @@ async def serving(
     }
     if history is not None:
         handlers["HistoryService"] = history
-    server = GrpcServer(handlers, ready, ListenerSettings(**settings), gate=gate or Gate(TrustAll()), on_call=on_call)
+    server = GrpcServer(
+        handlers,
+        ready,
+        ListenerSettings(**settings),
+        gate=gate or Gate(TrustAll()),
+        admission=admission,
+        on_call=on_call,
+    )
     await server.start()
     try:
         yield server

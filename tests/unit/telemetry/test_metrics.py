@@ -110,6 +110,7 @@ def test_the_page_of_metrics_names_every_one_and_no_other() -> None:
     metrics = Metrics()
     metrics.sync.show(lambda: 0.0, lambda: (0, 0), lambda: True)
     metrics.show_watchers(lambda: 0)
+    metrics.admission.show_lanes({})
     collected = {(family.name, family.type) for family in metrics.registry.collect()}
     known = {(name, kind) for name, kind in collected if name.startswith("sidegate_")}
     assert {name.partition("_")[0] for name, _ in collected - known} == {"process"}
@@ -152,3 +153,29 @@ def test_how_the_decision_cache_works_is_scraped() -> None:
     )
     states = {sample.labels["state"]: sample.value for sample in samples if sample.name == "sidegate_cache_breaker"}
     assert states == {"closed": 0, "half_open": 1, "open": 0}
+
+
+@dataclass
+class Lane:
+    running: int = 1
+    waiting: int = 2
+    admitted: int = 3
+    full: int = 4
+    late: int = 5
+
+
+def test_admission_is_scraped_by_class() -> None:
+    """Each class of calls shows how many run and wait now, how many were admitted and refused, and the waits."""
+    metrics = Metrics()
+    lane = Lane()
+    metrics.admission.show_lanes({"list": lane})
+    metrics.admission.waited("list", 0.02)
+    lane.running = 6
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"sidegate_admission_{name}", {"class": "list", **labels})
+
+    assert (value("running"), value("waiting"), value("admitted_total")) == (6, 2, 3)
+    assert value("refused_total", cause="queue_full") == 4
+    assert value("refused_total", cause="too_late") == 5
+    assert value("wait_seconds_count") == 1

@@ -133,8 +133,8 @@ _TABLE: Final[dict[str, Requirement]] = {
     **_methods("QuotaService", _WRITE, "parent", "AllocateQuota"),
     **_methods("QuotaService", _WRITE, "name", "SetQuota", "ConsumeQuota", "ReleaseQuota"),
 }
-_PACKAGE: Final = "sidegate.authz.v1"
+PACKAGE: Final = "sidegate.authz.v1"
 REQUIREMENTS: Final[Mapping[str, Requirement]] = MappingProxyType(
-    {f"{_PACKAGE}.{method}": requirement for method, requirement in _TABLE.items()}
+    {f"{PACKAGE}.{method}": requirement for method, requirement in _TABLE.items()}
 )
 """The requirement of each method by its full name, such as `sidegate.authz.v1.AuthorizationService/Check`."""

@@ -37,6 +37,7 @@ from sidegate.errors import (
     NotFound,
     NotPermitted,
     NotPossible,
+    Overloaded,
     PackError,
     RevisionConflict,
     RuleFailed,
@@ -90,6 +91,7 @@ TABLE: Mapping[type[SidegateError], Entry] = {
     StaleEtag: Entry(ABORTED),
     NotPossible: Entry(FAILED_PRECONDITION),
     TooManyWatchers: Entry(RESOURCE_EXHAUSTED, retry=5.0),
+    Overloaded: Entry(RESOURCE_EXHAUSTED, retry=1.0),
     RevisionConflict: Entry(ABORTED, "another writer changed the tenant first; read again and retry", retry=0.1),
 }
 UNEXPECTED = Entry(INTERNAL, "something went wrong inside sidegate; its log has the details")
@@ -110,8 +112,9 @@ def status_of(error: BaseException, *, log_id: str = "") -> Status:
     if violations:
         info.metadata["violations"] = str(len(violations))
         details.append(_bad_request(violations))
-    if entry.retry:
-        details.append(RetryInfo(retry_delay=Duration(nanos=round(entry.retry % 1 * 1e9), seconds=int(entry.retry))))
+    retry = error.retry_after if isinstance(error, Overloaded) else entry.retry
+    if retry:
+        details.append(RetryInfo(retry_delay=Duration(nanos=round(retry % 1 * 1e9), seconds=int(retry))))
     status = Status(code=entry.code, message=_fitting(visible(text)))
     for detail in details:
         status.details.add().Pack(detail)

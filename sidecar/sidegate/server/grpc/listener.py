@@ -12,12 +12,13 @@ from grpc_reflection.v1alpha import reflection
 
 from sidegate.errors import StartError
 from sidegate.server.access.gate import Gate
+from sidegate.server.admission.admission import Admission
 from sidegate.server.grpc import health
 from sidegate.server.grpc.certificates import RotatingCertificates, TlsFiles
 from sidegate.server.grpc.health import Health
 from sidegate.server.grpc.interceptor import CallInterceptor
 from sidegate.server.grpc.listen_addresses import Address, TcpAddress, check_port, parse_address
-from sidegate.server.grpc.services import SERVICES, add_service
+from sidegate.server.grpc.services import SERVICES, add_service, unlimited
 from sidegate.server.grpc.socket_files import SocketFile, socket_binding
 from sidegate.telemetry.calls import CallHook, ignore_call
 
@@ -39,7 +40,6 @@ class ListenerSettings:
     tls: TlsFiles | None = None
     reflection: bool = True
     max_message_bytes: int = 16 * 1024 * 1024
-    max_concurrent_calls: int | None = None
     lame_duck: float = 0.0
     grace: float = 10.0
     client_ping_interval: float = 10.0
@@ -50,10 +50,11 @@ class ListenerSettings:
 class GrpcServer:
     """Serves handlers, by the name of their service, with health and reflection, on any number of addresses.
 
-    `ready` returns whether the server can decide now. Each call of the handlers passes `gate` first.
+    `ready` returns whether the server can decide now. Each call of the handlers passes `gate` first, then `admission`;
+    without it, every call runs immediately.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but three are keywords
         self,
         handlers: Mapping[str, object],
         ready: Callable[[], bool],
@@ -61,8 +62,10 @@ class GrpcServer:
         *,
         gate: Gate,
         on_call: CallHook = ignore_call,
+        admission: Admission | None = None,
     ) -> None:
         self._handlers = handlers
+        self._admission = admission
         self._settings = settings
         self._interceptor = CallInterceptor(gate, on_call, services=SERVICES)
         self._health = Health(ready, SERVICES)
@@ -133,10 +136,10 @@ class GrpcServer:
         server = grpc.aio.server(
             interceptors=(self._interceptor,),
             options=_options(settings),
-            maximum_concurrent_rpcs=settings.max_concurrent_calls,
         )
+        admitted = self._admission.admitted if self._admission is not None else unlimited
         for name, handler in self._handlers.items():
-            add_service(server, name, handler)
+            add_service(server, name, handler, admitted=admitted)
         self._health.add_to(server)
         if settings.reflection:
             reflection.enable_server_reflection((*SERVICES, health.SERVICE, reflection.SERVICE_NAME), server)

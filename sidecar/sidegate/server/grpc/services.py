@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
@@ -18,6 +19,7 @@ from sidegate.authz.v1 import (
     role_pb2,
     tenant_pb2,
 )
+from sidegate.server.admission.admission import Unary
 from sidegate.server.calls.deadlines import begin_call
 
 _FILES = (authorization_pb2, facts_pb2, tenant_pb2, membership_pb2, role_pb2, resource_pb2, history_pb2)
@@ -27,25 +29,36 @@ _BY_NAME = {
 SERVICES = tuple(_BY_NAME)
 """The full names of Sidegate's services."""
 _PACKAGE = authorization_pb2.DESCRIPTOR.package
+Admitted: TypeAlias = Callable[[str, Unary], Unary]
+"""Wraps the call of a method so that it is admitted before it runs."""
 
 
-def add_service(server: Any, name: str, handler: object) -> None:
+def unlimited(_method: str, call: Unary) -> Unary:
+    """Return the call as it is."""
+    return call
+
+
+def add_service(server: Any, name: str, handler: object, *, admitted: Admitted = unlimited) -> None:
     """Register a service at a grpc.aio server: each of its calls goes to the handler's method of that name.
 
     The call `BatchCheck` goes to `batch_check`, which knows nothing of gRPC; one that streams is an async generator.
+    `admitted` wraps each unary call, by the names of its service and its own, such as `HistoryService/ListChanges`.
     """
     descriptor = _BY_NAME[f"{_PACKAGE}.{name}"]
-    methods = {method.name: _method(method, getattr(handler, _snake(method.name))) for method in descriptor.methods}
+    methods = {
+        method.name: _method(method, getattr(handler, _snake(method.name)), partial(admitted, f"{name}/{method.name}"))
+        for method in descriptor.methods
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, methods),))
     server.add_registered_method_handlers(descriptor.full_name, methods)
 
 
-def _method(method: Any, call: Callable[[Any], Any]) -> Any:
+def _method(method: Any, call: Callable[[Any], Any], admitted: Callable[[Unary], Unary]) -> Any:
     assert not method.client_streaming, "the interceptor's gate checks calls of one message"
     made, carried = (
         (grpc.unary_stream_rpc_method_handler, _streamed(call))
         if method.server_streaming
-        else (grpc.unary_unary_rpc_method_handler, _carried(call))
+        else (grpc.unary_unary_rpc_method_handler, _carried(admitted(call)))
     )
     return made(
         carried,
@@ -54,7 +67,7 @@ def _method(method: Any, call: Callable[[Any], Any]) -> Any:
     )
 
 
-def _carried(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+def _carried(call: Unary) -> Callable[[Any, Any], Awaitable[Any]]:
     async def carried(request: Any, context: Any) -> Any:
         begin_call(context.time_remaining())
         return await call(request)

@@ -1,6 +1,6 @@
 """The table from errors to what clients get."""
 
-from google.rpc.code_pb2 import FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, UNAVAILABLE, Code
+from google.rpc.code_pb2 import FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE, Code
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from sidegate.errors import (
     FactsError,
     Fault,
     InvalidInput,
+    Overloaded,
     RowError,
     SidegateError,
     StoreUnavailable,
@@ -82,3 +83,12 @@ def test_a_status_fits_into_trailers(texts: list[str]) -> None:
         status = status_of(error)
         encoded = sum(1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3 for byte in status.message.encode())
         assert encoded + status.ByteSize() * 4 / 3 < TRAILER_BYTES
+
+
+def test_a_refused_call_says_of_which_class_it_is_and_when_to_try_again() -> None:
+    """What was refused for too many calls is RESOURCE_EXHAUSTED with a delay that depends on the load."""
+    status = status_of(Overloaded("too many", "list", retry_after=1.25))
+    parts = taken_apart(status)
+    assert status.code == RESOURCE_EXHAUSTED
+    assert (parts.info.reason, dict(parts.info.metadata)) == ("OVERLOADED", {"class": "list"})
+    assert (parts.retry.retry_delay.seconds, parts.retry.retry_delay.nanos) == (1, 250_000_000)
