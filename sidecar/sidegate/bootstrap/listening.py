@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidegate.config.exposure import exposed, exposure_faults, unprotected
+from sidegate.config.exposure import exposed, exposure_faults, lame_duck_seconds, unprotected
 from sidegate.config.settings import Settings
 from sidegate.errors import StartError
 from sidegate.server.grpc.certificates import TlsFiles
@@ -27,7 +27,7 @@ def listener_settings(settings: Settings) -> ListenerSettings:
         socket_mode=settings.socket_mode,
         tls=_tls(settings),
         reflection=settings.reflection == "on" or (settings.reflection == "auto" and not wide),
-        lame_duck=settings.lame_duck,
+        lame_duck=lame_duck_seconds(settings),
         grace=settings.drain,
     )
 

@@ -14,15 +14,13 @@ from sidegate.bootstrap.admission import admission_of
 from sidegate.bootstrap.core import deciding
 from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
+from sidegate.config.exposure import lame_duck_seconds
 from sidegate.config.settings import Settings
 from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.grpc.listener import GrpcServer
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
-
-_CLOSING_SECONDS = 10.0
-"""How long a stopping process may take, after the grace, to save its snapshots and to close its connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +43,36 @@ class Running:
 async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
     """Serve until SIGINT or SIGTERM, then end the process; reload the packs on SIGHUP.
 
-    `announce` is called once everything listens. The process ends without a shutdown of the gRPC library, which would
-    cancel calls that have just arrived: see docs/decisions/0021-a-stop-ends-the-process.md.
+    `announce` is called once everything listens. SIGINT, and a second signal, end the lame-duck time. The process ends
+    without a shutdown of the gRPC library, which would cancel calls that have just arrived: see
+    docs/decisions/0021-a-stop-ends-the-process.md.
 
     Raises:
         PackError: a pack does not load; nothing listens.
         StartError: a path, port or file can't be had; nothing listens.
     """
     configure_logging(_log_format(settings), settings.log_level)
-    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    stopped, hurried = asyncio.Event(), asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopped.is_set() or number == signal.SIGINT:
+            hurried.set()
+        stopped.set()
+
+    async def end(server: GrpcServer) -> None:
+        await server.drain(hurried)
+        if stopped.is_set():
+            loop.call_later(settings.closing, _end_process)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with _serving(settings, GrpcServer.drain) as running:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
+        loop.add_signal_handler(number, stop, number)
+    async with _serving(settings, end) as running:
+        loop.add_signal_handler(signal.SIGHUP, running.reload)
         announce(running)
         await stopped.wait()
-        get_log("bootstrap").info("stopping", lame_duck=settings.lame_duck, drain=settings.drain)
-        longest = settings.lame_duck + settings.drain + _CLOSING_SECONDS
-        asyncio.get_running_loop().call_later(longest, _end_process)
+        lame_duck = 0.0 if hurried.is_set() else lame_duck_seconds(settings)
+        get_log("bootstrap").info("stopping", lame_duck=lame_duck, drain=settings.drain)
     _end_process()
 
 

@@ -73,7 +73,7 @@ def _flag(name: str, field: FieldInfo) -> Callable[[Callable[..., None]], Callab
 def _metavar(name: str, field: FieldInfo) -> str:
     if choices := _choices(field):
         return f"[{'|'.join(choices)}]"
-    if field.annotation is float:
+    if field.annotation in (float, float | None):
         return "SECONDS"
     return METAVARS.get(name, "NUMBER" if field.annotation is int else "TEXT")
 

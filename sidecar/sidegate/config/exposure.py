@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 
+from sidegate.config.listening import LAME_DUCK
 from sidegate.config.settings import Settings
 from sidegate.model.loopback import is_loopback
 
@@ -43,6 +44,13 @@ def exposure_faults(settings: Settings) -> Iterator[tuple[str, str]]:
     if address is not None and not settings.allow_insecure_metrics and exposed([address]):
         shown = f"`{address}` shows metrics to other machines, without TLS and authentication"
         yield "metrics_address", f"{shown}: expected {_LOCAL}, or allow_insecure_metrics"
+
+
+def lame_duck_seconds(settings: Settings) -> float:
+    """Return how long a stopping server still answers all calls: as set, else what its addresses need."""
+    if settings.lame_duck is not None:
+        return settings.lame_duck
+    return LAME_DUCK if exposed(settings.listen) else 0.0
 
 
 def _is_local(address: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -12,6 +12,8 @@ from sidegate.config.field import setting
 
 _OCTAL_MODE = re.compile(r"(0o?)?[0-7]{3}")
 _TCP = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})")
+LAME_DUCK: Final = 5.0
+"""The default where load balancers may send calls: Kubernetes removes a stopping pod from its endpoints meanwhile."""
 _MAX_PORT = 65_535
 _UNIX = re.compile(r"unix:/[^\0]+")
 
@@ -95,10 +97,11 @@ class ListeningSettings(BaseModel):
         ge=0,
         le=10_000,
     )
-    lame_duck: float = setting(
-        0.0,
+    lame_duck: float | None = setting(
+        None,
         "Seconds that a stopping server still answers all calls after its health reports NOT_SERVING: the time that "
-        "load balancers and clients need to notice and to use another server.",
+        "load balancers and clients need to notice and to use another server. SIGINT, and a second signal, end it. "
+        f"Unset: {LAME_DUCK:g} where an address can be reached from other machines, else 0.",
         expected="seconds, 0 to 3600",
         ge=0,
         le=3600,
@@ -107,6 +110,14 @@ class ListeningSettings(BaseModel):
         10.0,
         "The most seconds that accepted calls may take to finish when the server stops, after `lame_duck`. Meanwhile "
         "new calls are refused with UNAVAILABLE, and so end those that take longer.",
+        expected="seconds, 0 to 3600",
+        ge=0,
+        le=3600,
+    )
+    closing: float = setting(
+        10.0,
+        "The most seconds that a stopping server then takes to save its snapshots and to close its connections; after "
+        "them the process exits, even if the database does not answer.",
         expected="seconds, 0 to 3600",
         ge=0,
         le=3600,

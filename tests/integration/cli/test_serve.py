@@ -46,8 +46,8 @@ def test_it_says_where_it_listens_and_what_it_decides_by(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_gracefully_on_a_signal(tmp_path, number):
-    """Ctrl-C and SIGTERM are the ordinary end: exit code 0."""
-    with sidecar(tmp_path) as running:
+    """Ctrl-C, which passes over the lame-duck time, and SIGTERM are the ordinary end: exit code 0."""
+    with sidecar(tmp_path, *(("--lame-duck", "3600") if number == signal.SIGINT else ())) as running:
         assert running.stop(number) == 0
 
 

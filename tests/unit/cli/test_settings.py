@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sidegate.cli.shell.client import DEFAULT_ADDRESS
+from sidegate.config.exposure import lame_duck_seconds
 from sidegate.config.load import load_settings
 from sidegate.config.settings import Settings
 from sidegate.errors import SettingsError
@@ -46,6 +47,26 @@ def faults(**flags) -> list[str]:
 def test_defaults_listen_on_loopback_only():
     """Without any setting the server is reachable from its own machine alone."""
     assert load_settings({}).listen == ("127.0.0.1:8282",)
+
+
+@pytest.mark.parametrize(
+    ("listen", "given", "seconds"),
+    [
+        ("127.0.0.1:0,[::1]:0,localhost:0,unix:/run/s.sock", None, 0.0),
+        ("127.8.8.8:1", None, 0.0),
+        ("127.0.0.1:0,0.0.0.0:8282", None, 5.0),
+        ("[::]:8282", None, 5.0),
+        ("198.51.100.1:8282", None, 5.0),
+        ("0.0.0.0:8282", "0", 0.0),
+        ("127.0.0.1:8282", "2.5", 2.5),
+    ],
+)
+def test_load_balancers_get_time_to_notice_a_stop(listen, given, seconds):
+    """Unset, the lame-duck time is that of addresses which other machines reach; a given one is taken as it is."""
+    settings = load_settings(
+        {"listen": listen, "allow_insecure_network": "true"} | ({} if given is None else {"lame_duck": given})
+    )
+    assert lame_duck_seconds(settings) == seconds
 
 
 def test_clients_call_where_the_server_listens_by_default():

@@ -99,9 +99,10 @@ class GrpcServer:
         self.addresses = bound
         return bound
 
-    async def drain(self) -> None:
+    async def drain(self, hurried: asyncio.Event | None = None) -> None:
         """Report NOT_SERVING, pass the lame-duck time, then refuse new calls and answer the accepted ones.
 
+        The lame-duck time ends early when `hurried` is set.
         Streams, new calls, and calls that outlast the grace end with UNAVAILABLE. The server keeps refusing calls
         until it is closed, or until its process exits: then the system closes the connections, and their clients see
         UNAVAILABLE too.
@@ -109,7 +110,7 @@ class GrpcServer:
         await self._health.drain()
         if self._server is None:
             return
-        await asyncio.sleep(self._settings.lame_duck)
+        await _within(self._settings.lame_duck, (hurried or asyncio.Event()).wait())
         self._interceptor.refuse()
         if not await _within(self._settings.grace, self._interceptor.answered()):
             self._interceptor.cut_off()
@@ -170,7 +171,7 @@ def _check_free(address: Address) -> None:
         pass
 
 
-async def _within(seconds: float, event: Coroutine[Any, Any, None]) -> bool:
+async def _within(seconds: float, event: Coroutine[Any, Any, object]) -> bool:
     """Wait for an event, and return whether it came in time."""
     try:
         await asyncio.wait_for(event, seconds)
