@@ -44,13 +44,14 @@ from sidegate.model.facts import Grant, Group, Member, TenantFacts
 from sidegate.replica.snapshots import Snapshots
 from sidegate_adapters.sql import open_store
 from support.facts.changes import changes_between
-from support.histories.clients import eventually, settle
+from support.histories.clients import settle
 from support.histories.record import Demand
 from support.histories.wire import check_request
 from support.histories.world import switches
 from support.servers.cli import sidecar
 from support.servers.postgres import postgres_server
 from support.servers.valkey import valkey_server
+from support.waiting import until
 
 RATE = 200
 PROBED, LOADED = "probed", tuple(f"load{number}" for number in range(60))
@@ -154,7 +155,7 @@ async def writing(stack: AsyncExitStack, sidecars: Sequence[Started], rate: int)
     process = await asyncio.create_subprocess_exec(*command)
     stack.callback(process.kill)
     enough = sidecars[1].metrics_now()[ALL] + rate
-    await eventually(lambda: written(sidecars[1], enough), "the other process writes", seconds=HOUR)
+    await until(lambda: written(sidecars[1], enough))
     return process.pid
 
 
@@ -202,7 +203,7 @@ async def written(sidecar: Started, writes: int) -> bool:
 async def started(stack: AsyncExitStack, flags: Sequence[str]) -> Started:
     """Start a sidecar that ends with the stack."""
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    running = stack.enter_context(sidecar(directory, *flags, patience=HOUR))
+    running = stack.enter_context(sidecar(directory, *flags))
     channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.address))
     return Started(
         running.process.pid, running.address, running.announced.partition("metrics  ")[2].split()[0], channel

@@ -11,10 +11,11 @@ from time import monotonic
 import pytest
 
 from support.histories import nemesis
-from support.histories.clients import OWN_BOUND, Client, answered, eventually, settle, turned
+from support.histories.clients import OWN_BOUND, Client, answered, settle, turned
 from support.histories.cluster import BOUND, Cluster, Node
 from support.histories.record import Demand, Listing, Mode, Outcome, Part, Question, Read
 from support.histories.world import switches
+from support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANN = Question("ann", "view", "document:d1")
@@ -45,8 +46,8 @@ async def test_memory_answers_until_the_bound(servers, client, way):
             )
             assert all(read.asked <= down_since + BOUND for read in answered_reads)
             assert {code(read) for read in reads if not read.answer} == {"UNAVAILABLE"}
-        await eventually(lambda: none_ready(servers), "no sidecar says that it serves")
-    await eventually(servers.ready, "all sidecars are ready again")
+        await until(lambda: none_ready(servers))
+    await until(servers.ready)
     assert all([await allowed(client, node, FROM_THE_STORE) for node in servers.nodes])
 
 
@@ -65,7 +66,7 @@ async def test_what_needs_the_database_is_refused_in_time(servers, client, way):
         )
         assert codes == ["UNAVAILABLE"] * 2
         assert write.outcome is Outcome.UNKNOWN
-    await eventually(servers.ready, "all sidecars are ready again")
+    await until(servers.ready)
 
 
 @pytest.mark.parametrize("fault", ["cut", "silence"])
@@ -89,7 +90,7 @@ async def test_no_demand_is_answered_by_less(servers, client, fault, mode):
         assert codes == ["UNAVAILABLE"] * 2
     finally:
         there.database.mend()
-    await eventually(servers.ready, "all sidecars are ready again")
+    await until(servers.ready)
     for question in (switch.question, listing):
         assert (await answered(client, "warm", question, demand, at=there)).answer.allowed
 
@@ -112,7 +113,7 @@ async def test_a_paused_sidecar_knows_that_it_is_late(servers, client):
     for read in await asyncio.gather(*late):
         assert read.asked > revoked.answered_at + BOUND
         assert read.answer is None or not read.answer.allowed, read
-    await eventually(servers.ready, "all sidecars are ready again")
+    await until(servers.ready)
 
 
 def code(read: Read) -> str:

@@ -11,11 +11,12 @@ from time import monotonic
 import pytest
 
 from support.histories import nemesis
-from support.histories.clients import Client, answered, eventually, settle, turned
+from support.histories.clients import Client, answered, settle, turned
 from support.histories.cluster import BOUND, Cluster
 from support.histories.nemesis import Schedule, harm
 from support.histories.record import Demand, Listing, Mode, Outcome, Page, Part, Question, Read, Write
 from support.histories.world import Switch, switches
+from support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TENANT = "revoked"
@@ -101,4 +102,4 @@ async def harmed(servers: Cluster) -> AsyncIterator[asyncio.Task[Schedule]]:
         yield inflicting
     finally:
         await inflicting
-        await eventually(servers.ready, "all sidecars are ready again")
+        await until(servers.ready)

@@ -14,13 +14,14 @@ from time import monotonic
 import pytest
 
 from sidegate.policy.pack.load import load_pack
-from support.histories.clients import Client, Notes, eventually
+from support.histories.clients import Client, Notes
 from support.histories.cluster import Cluster, Node, cluster
 from support.histories.record import Demand, Question, Read
 from support.histories.run import Run, run
 from support.histories.truth import Rules
 from support.histories.world import STANDARD, TENANTS
 from support.paths import ROOT
+from support.waiting import until
 
 BUNDLED = ROOT / "policies"
 # Two rules that decide different questions, so that one of the new beside one of the old shows.
@@ -72,7 +73,7 @@ async def test_each_answer_belongs_to_one_pack(packs, way):
                 await node.start()
             else:
                 node.signal(signal.SIGHUP)
-            await eventually(partial(decides_by, node, new), f"{node.name} decides by the new pack")
+            await until(partial(decides_by, node, new))
         exchanged.append(monotonic())
 
     async with cluster(lambda _: ("--policies", packs)) as servers:

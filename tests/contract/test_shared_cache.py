@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,16 +14,17 @@ from sidegate_adapters.redis.circuit_breaker import Breaker
 from sidegate_adapters.redis.connect import connect
 from support.decisions.shared_cache import DictCache
 from support.servers.valkey import valkey_cluster, valkey_sentinel, valkey_server
+from support.waiting import until
 
 KEY, OTHER = b"k" * 32, b"o" * 32
-UNHURRIED = 5.0
+READ_TIMEOUT = 3600.0
 """Seconds that a read may take here: slow reads are not tested in this suite."""
 
 
 @asynccontextmanager
 async def redis_cache(address: str, *, prefix: str = "sidegate") -> AsyncIterator[RedisCache]:
     client = connect(redis_address(address), connections=CONNECTIONS)
-    cache = RedisCache(client, prefix=prefix, timeout=UNHURRIED, breaker=Breaker())
+    cache = RedisCache(client, prefix=prefix, timeout=READ_TIMEOUT, breaker=Breaker())
     try:
         yield cache
     finally:
@@ -59,14 +58,9 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[SharedCache]:
         yield made
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + 30
-    while not await holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
+async def until_stored(cache: SharedCache, key: bytes, value: bytes | None) -> None:
+    """Wait until a key has a value, or none."""
 
-
-async def kept(cache: SharedCache, key: bytes, value: bytes | None) -> None:
     async def holds() -> bool:
         return await cache.get(key) == value
 
@@ -77,20 +71,20 @@ async def test_what_is_put_is_there_later(cache):
     """A value comes back byte for byte, and only under its own key."""
     value = bytes(range(256))
     cache.put(KEY, value, seconds=60)
-    await kept(cache, KEY, value)
+    await until_stored(cache, KEY, value)
     assert await cache.get(OTHER) is None
     cache.put(KEY, b"newer", seconds=60)
-    await kept(cache, KEY, b"newer")
+    await until_stored(cache, KEY, b"newer")
 
 
-async def test_many_at_once_are_all_kept(cache):
+async def test_many_values_put_together_are_all_stored(cache):
     """Hundreds of values, which in a cluster belong to all of its nodes."""
     keys = [number.to_bytes(32, "big") for number in range(300)]
     for key in keys:
         cache.put(key, key, seconds=60)
-    await kept(cache, keys[-1], keys[-1])
+    await until_stored(cache, keys[-1], keys[-1])
     for key in keys:
-        await kept(cache, key, key)
+        await until_stored(cache, key, key)
 
 
 @pytest.fixture
@@ -104,18 +98,18 @@ async def test_a_value_goes_when_its_time_is_over(both):
     one, _ = both
     one.put(KEY, b"brief", seconds=0.05)
     one.put(OTHER, b"long", seconds=60)
-    await kept(one, OTHER, b"long")
-    await kept(one, KEY, None)
+    await until_stored(one, OTHER, b"long")
+    await until_stored(one, KEY, None)
 
 
 async def test_a_prefix_keeps_deployments_apart(both):
     """Two prefixes on one Redis never see each other's values."""
     one, other = both
     one.put(KEY, b"ours", seconds=60)
-    await kept(one, KEY, b"ours")
+    await until_stored(one, KEY, b"ours")
     assert await other.get(KEY) is None
     other.put(KEY, b"theirs", seconds=60)
-    await kept(other, KEY, b"theirs")
+    await until_stored(other, KEY, b"theirs")
     assert await one.get(KEY) == b"ours"
 
 

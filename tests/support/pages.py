@@ -40,7 +40,6 @@ def shown_and_printed(text: str, directory: Path) -> tuple[list[list[str]], list
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=280,
             check=False,
         )
     printed = re.split(rf"^{_MARK} \d+\n", run.stdout, flags=re.MULTILINE)[1:]

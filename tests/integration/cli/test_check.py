@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from support.servers.cli import PROGRAM, environment, sidecar, sidegate
+from support.servers.ports import reserved_port
 
 
 @pytest.fixture(scope="module")
@@ -167,15 +168,9 @@ def silent_port():
         yield listening.getsockname()[1]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_no_server_is_a_sentence_with_what_to_do():
     """No server at the address: could not decide, exit code 3, no traceback."""
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{reserved_port()}"
     done = sidegate("check", "--address", address, "--tenant", "demo", "uma", "view", "document:d1")
     assert done.code == 3
     assert done.err == (
@@ -209,7 +204,7 @@ def test_healthcheck_fails_where_nothing_serves(server):
     """An unknown service and an address without a server are 1 and one line."""
     for arguments in (
         ("--address", server.address, "--service", "nobody.Service"),
-        ("--address", f"[::1]:{free_port()}"),
+        ("--address", f"[::1]:{reserved_port()}"),
     ):
         done = sidegate("healthcheck", *arguments)
         assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
@@ -235,5 +230,5 @@ def on_terminal(command, env) -> str:
             pass
         finally:
             os.close(master)
-        process.wait(60)
+        process.wait()
     return shown.decode()

@@ -110,6 +110,6 @@ async def test_enforce_answers_each_line_as_it_comes(tmp_path):
         ("bob", b'{"allow": false, "explain": []}\n'),
     ):
         process.stdin.write(f'["{name}"]\n'.encode())
-        assert await asyncio.wait_for(process.stdout.readline(), 60) == answer
+        assert await process.stdout.readline() == answer
     process.stdin.close()
     assert await process.wait() == 0

@@ -13,7 +13,7 @@ import pytest
 
 from support.paths import ROOT
 from support.servers.cli import invoke, sidecar, sidegate
-from support.servers.valkey import eventually
+from support.waiting import block_until
 
 POLICIES = ROOT / "policies"
 
@@ -156,9 +156,7 @@ def test_a_hangup_reloads_changed_packs(tmp_path, packs):
         def reloaded(text: str, logged: str) -> None:
             (packs / "standard" / "policy.csv").write_text(text)
             running.process.send_signal(signal.SIGHUP)
-            eventually(
-                lambda: logged in (tmp_path / "serve.err").read_text(), lambda: f"the log does not contain {logged}"
-            )
+            block_until(lambda: logged in (tmp_path / "serve.err").read_text())
 
         policy = (packs / "standard" / "policy.csv").read_text()
         first = digest()

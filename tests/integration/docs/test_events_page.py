@@ -9,6 +9,7 @@ from pathlib import Path
 
 from support.pages import page, shown_and_printed
 from support.servers.cli import environment, sidecar, sidegate
+from support.servers.ports import reserved_port
 
 PAGE = page("events.md")
 
@@ -33,8 +34,8 @@ def test_the_mailer_leaves_nobody_out(tmp_path):
     """MS-02: over killed servers and killed mailers everyone who is invited gets a link that works."""
     invited = [f"m{number}@acme.example" for number in range(8)]
     mails: dict[str, str] = {}
-    with sidecar(tmp_path, "--drain", "0") as running:
-        address = running.address
+    address = f"127.0.0.1:{reserved_port()}"
+    with sidecar(tmp_path, "--drain", "0", listen=address) as running:
         run(address, "tenant", "create", "ann", "--tenant", "acme", "--pack", "standard")
         with started(mailer(tmp_path), address) as first:
             run(address, "member", "invite", "; ".join(invited[:4]), "--tenant", "acme")

@@ -18,7 +18,6 @@ def run(script: str, *flags: str, **environment: str) -> str:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment},
         capture_output=True,
         text=True,
-        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -73,7 +73,6 @@ def test_the_first_minute_is_as_shown(home, server):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
             check=False,
         )
         assert steady(run.stdout) == steady(expected), command

@@ -72,11 +72,11 @@ async def test_a_slow_reader_is_read_for_no_faster(address, reads, tmp_path):
         await store.write({"acme": changes}, expected={"acme": revision}, actor="test")
     await store.close()
     async with grpc.aio.insecure_channel(address, options=NARROW) as wire:
-        await create(wire, "standard")  # once this is written, the sidecar has seen all that came before
+        other = await create(wire, "standard")  # once this is written, the sidecar has seen all that came before
         watch = Watch(wire, parent="tenants/acme", from_beginning=True)
         await watch.next()
-        for _ in range(50):
-            await asyncio.sleep(0.01)
+        for _ in range(20):  # in which a stream that does not wait for its reader would go on
+            await other.check("ann", "view", "tenant")
         assert reads["acme"] == 1
         await watch.until_caught_up()
         assert len(watch.changes) == 2001

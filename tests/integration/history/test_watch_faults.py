@@ -17,11 +17,13 @@ import pytest
 
 from sidegate.bootstrap import serving
 from sidegate.config.load import load_settings
+from sidegate.server.grpc import listener
 from support.decisions.watching import Watch, listed, watching
 from support.servers.cli import sidecar
 from support.servers.companies import Company, create, refused
 from support.servers.faulty_link import faulty_link
 from support.servers.sidecar import failure
+from support.waiting import until
 
 ROUNDS = 2
 
@@ -83,8 +85,9 @@ async def _invite_on(company: Company, name: str) -> int:
     return number
 
 
-async def test_a_stop_ends_streams_with_a_word(database):
-    """A stop ends a stream UNAVAILABLE at once, saying when to come back; its cursor goes on with the next sidecar."""
+async def test_a_stop_ends_streams_with_their_cursor(database, monkeypatch):
+    """A stop ends a stream UNAVAILABLE immediately, with the time of the next try; its cursor is valid on the next."""
+    monkeypatch.setattr(listener, "_STATUS_SECONDS", 3600.0)
     async with AsyncExitStack() as stack:
         settings = load_settings({"database": database, "listen": "127.0.0.1:0", "drain": 3600})
         here = await stack.enter_async_context(serving(settings))
@@ -92,8 +95,7 @@ async def test_a_stop_ends_streams_with_a_word(database):
             company = await create(wire, "standard")
             async with watching(wire, parent=company.parent) as watch:
                 ending = asyncio.create_task(failure(watch.end()))
-                async with asyncio.timeout(30):
-                    await stack.aclose()
+                await stack.aclose()
                 refusal = await ending
     assert (refusal.code, refusal.info.reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
     assert refusal.retry is not None
@@ -110,9 +112,7 @@ async def test_only_so_many_may_watch(tmp_path):
             refusal = await refused(Watch(wire).end(), "TOO_MANY_WATCHERS")
             assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
             assert refusal.retry is not None
-        async with asyncio.timeout(30):
-            while not await _may_watch(wire):
-                pass
+        await until(lambda: _may_watch(wire))
 
 
 async def _may_watch(wire: grpc.aio.Channel) -> bool:
@@ -247,9 +247,7 @@ async def test_a_stream_outlives_a_short_silence_of_the_store_and_no_long_one(po
                 assert refusal.retry is not None
             await refused(Watch(wire, cursor=watch.cursor).end(), "TOO_STALE")
             link.mend()
-            async with asyncio.timeout(60):
-                while not await _may_watch(wire):
-                    pass
+            await until(lambda: _may_watch(wire))
             await company.invite("zoe")
             async with watching(wire, parent=company.parent, cursor=watch.cursor) as after:
                 assert {one.change.key[0] for one in after.changes} == {"zoe"}

@@ -15,7 +15,8 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from support.decisions.deciding import apply
 from support.decisions.listing import FACTS, Lists, found, running
 from support.servers.faulty_link import faulty_link
-from support.servers.sidecar import TOKENS, Failure, failure, until
+from support.servers.sidecar import TOKENS, Failure, failure
+from support.waiting import until
 
 CHANGED = FACTS.replace("      note:n2: {owner: cem}\n", "").replace("n1: {owner: bob}", "n1: {owner: cem}")
 """bob loses his note, which goes to cem, whose own is deleted."""

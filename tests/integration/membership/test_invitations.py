@@ -11,7 +11,7 @@ from sidegate.authz.v1 import membership_pb2 as pb
 from sidegate.authz.v1 import tenant_pb2
 from support.decisions.watching import listed
 from support.servers.companies import ACTIVE, PENDING, refused
-from support.servers.sidecar import until
+from support.waiting import until
 
 TABLE = """\
 name,email,roles,phone

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from sidegate.documents.yaml import parse_document
 from support.servers.served import SIDEGATE, environment, served
+from support.waiting import block_until
 
 MEMBERS = 1_000
 TENANTS = ("acme", "globex")
@@ -72,12 +72,10 @@ def test_a_killed_apply_leaves_nothing(tmp_path, tenant, member):
         connection.execute(f"CREATE TRIGGER stall BEFORE UPDATE ON members WHEN {condition} BEGIN {ENDLESS}; END")
     with served(database) as server:
         client = applying(server, document(facts, 1))
-        while not is_written(database):
-            assert client.poll() is None
-            time.sleep(0.01)
+        block_until(lambda: is_written(database))
         assert client.poll() is None
         server.kill()
-        assert client.wait(timeout=60) != 0
+        assert client.wait() != 0
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("DROP TRIGGER stall")
     with served(database) as server:

@@ -22,6 +22,7 @@ from support.decisions.deciding import apply, ask
 from support.decisions.shared_cache import Counted
 from support.servers.companies import Company, create, refused
 from support.servers.valkey import ValkeyServer, valkey_server
+from support.waiting import until
 
 FACTS = """
 tenants:
@@ -31,8 +32,6 @@ tenants:
     grants: [{role: viewer, on: "document:d1", to: "member:HOLDER"}]
 """
 QUESTION = "vic view document:d1"
-PATIENCE = 20
-"""Seconds after which something hangs; nothing here depends on how long it takes."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,8 @@ async def test_answers_of_rolled_back_revisions_are_never_served(database: Datab
     async with deciding(database, redis, Counted()) as core:
         (lost,) = (await apply(core, FACTS.replace("HOLDER", "vic"))).values()
         assert (await ask(core, QUESTION)).allowed
-        async with asyncio.timeout(PATIENCE):
-            while not await asyncio.to_thread(redis.execute, "DBSIZE"):
-                pass
+        while not await asyncio.to_thread(redis.execute, "DBSIZE"):
+            pass
     assert await decided_cold(database, redis) == (True, "hit_shared")
 
     await database.restore()
@@ -180,9 +178,8 @@ async def test_a_store_that_is_restored_under_a_sidecar_honours_no_lost_token(tm
         await asyncio.to_thread(copied, backup, place)
         for turn in range(written_on):
             await (company.grant if turn % 2 else company.revoke)("Admin", "member:bob")
-        async with asyncio.timeout(PATIENCE):  # until then it answers from memory, within the bound
-            while not await refuses(company, lost_tokens[0]):
-                pass
+        # Until then it answers from memory, within the bound.
+        await until(lambda: refuses(company, lost_tokens[0]))
         assert [await lost(company, token) for token in lost_tokens] == [True] * 2
         assert (await company.check("bob", "invite", "member", revision=kept))[0] is (written_on % 2 == 0)
 

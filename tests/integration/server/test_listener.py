@@ -16,9 +16,12 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.errors import StartError
 from sidegate.model.decision import Decision
+from sidegate.server.grpc import listener
 from sidegate.server.grpc.listen_addresses import parse_address
 from sidegate.server.grpc.services import SERVICES
-from support.servers.sidecar import channel, serving, until
+from support.servers.ports import reserved_port
+from support.servers.sidecar import channel, serving
+from support.waiting import until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -206,8 +209,15 @@ async def test_an_unknown_health_service_is_not_found() -> None:
     assert [(call.method, call.code) for call in calls] == [("grpc.health.v1.Health/Check", "NOT_FOUND")]
 
 
-async def test_a_call_under_way_ends_while_the_server_drains() -> None:
+async def test_a_call_under_way_ends_while_the_server_drains(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop says NOT_SERVING first, lets the call under way answer, and refuses a new connection."""
+    port, lame_duck = reserved_port(), 3600.0
+    lame_duck_over, sleep = asyncio.Event(), asyncio.sleep
+
+    async def sleep_or_wait(seconds: float) -> None:
+        await (lame_duck_over.wait() if seconds == lame_duck else sleep(seconds))
+
+    monkeypatch.setattr(asyncio, "sleep", sleep_or_wait)
     began, released = asyncio.Event(), asyncio.Event()
 
     class Slow:
@@ -216,8 +226,10 @@ async def test_a_call_under_way_ends_while_the_server_drains() -> None:
             await released.wait()
             return Decision(True, "allowed_by_rule")
 
-    async with serving(Slow(), lame_duck=0.3, grace=30.0) as server, channel(server) as wire:
-        address = server.addresses[0]
+    async with (
+        serving(Slow(), addresses=(f"127.0.0.1:{port}",), lame_duck=lame_duck, grace=3600.0) as server,
+        channel(server) as wire,
+    ):
         call = AuthorizationServiceStub(wire).Check(QUESTION)
         await began.wait()
         watch = HealthStub(wire).Watch(health_pb2.HealthCheckRequest())
@@ -225,19 +237,21 @@ async def test_a_call_under_way_ends_while_the_server_drains() -> None:
         stopping = asyncio.create_task(server.stop())
         assert (await watch.read()).status == NOT_SERVING
         assert await health(wire, "liveness") == SERVING
+        lame_duck_over.set()
         released.set()
         answer = await call
-        await asyncio.wait_for(stopping, 20)
+        await stopping
         with pytest.raises(grpc.aio.AioRpcError):
             await watch.read()
 
     assert answer.decision == pb.DECISION_ALLOW
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
+        socket.create_connection(("127.0.0.1", port))
 
 
-async def test_a_call_that_outlives_the_grace_is_ended() -> None:
+async def test_a_call_that_outlives_the_grace_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop doesn't wait forever: after the grace period the call ends with UNAVAILABLE."""
+    monkeypatch.setattr(listener, "_STATUS_SECONDS", 3600.0)
     began = asyncio.Event()
 
     class Stuck:

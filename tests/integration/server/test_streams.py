@@ -9,10 +9,13 @@ import grpc
 import pytest
 
 from sidegate.authz.v1 import history_pb2 as pb
+from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.errors import StoreUnavailable, TooManyWatchers
+from sidegate.server.grpc import listener
 from sidegate.telemetry.calls import FinishedCall
 from support.decisions.watching import Watch
-from support.servers.sidecar import channel, failure, serving, until
+from support.servers.sidecar import channel, failure, serving
+from support.waiting import until
 
 METHOD = "sidegate.authz.v1.HistoryService/WatchChanges"
 BYTES = 64 * 1024
@@ -46,8 +49,9 @@ async def silence() -> AsyncIterator[str]:
 
 
 async def flood() -> AsyncIterator[str]:
+    """Yield messages that a narrow client takes in only while it reads them."""
     while True:
-        yield "x" * BYTES
+        yield "x" * 10 * BYTES
 
 
 def failing(error: Exception) -> Scripted:
@@ -104,8 +108,8 @@ async def test_a_caller_that_hangs_up_ends_its_stream():
         watch = Watch(wire)
         await watch.next()
         watch.call.cancel()
-        await asyncio.wait_for(handler.ended.wait(), 20)
-        await until(_true(lambda: calls))
+        await handler.ended.wait()
+        await until(lambda: bool(calls))
     assert [call.code for call in calls] == ["CANCELLED"]
 
 
@@ -114,37 +118,30 @@ async def test_a_stream_is_as_fast_as_its_reader():
     handler = Scripted(flood)
     async with serving(history=handler) as server, _narrow(server) as wire:
         watch = Watch(wire)
-        await watch.next()
-        at_rest = await _resting(handler)
-        for _ in range(at_rest):
+        for read in range(1, 6):
             await watch.next()
-        assert await _resting(handler) > at_rest
-        assert at_rest < 100
+            await until(lambda: handler.taken > read)  # noqa: B023 - awaited within the iteration
+            for _ in range(20):  # in which a handler that does not wait would go on
+                await HistoryServiceStub(wire).ListChanges(pb.ListChangesRequest())
+            assert handler.taken == read + 1
         watch.call.cancel()
 
 
-async def _resting(handler: Scripted) -> int:
-    """Return how many messages were taken of a script, once the count no longer changes."""
-    while True:
-        before = handler.taken
-        for _ in range(20):
-            await asyncio.sleep(0.01)
-        if handler.taken == before:
-            return before
-
-
 @pytest.mark.parametrize("script", [silence, flood])
-async def test_streams_end_with_the_server(script):
+async def test_streams_end_with_the_server(script, monkeypatch):
     """A stop ends silent streams and ones whose reader has stopped reading, long before the grace period ends."""
+    if script is silence:
+        monkeypatch.setattr(listener, "_STATUS_SECONDS", 3600.0)
     calls: list[FinishedCall] = []
     handler = Scripted(script)
     async with serving(history=handler, on_call=calls.append, grace=3600.0) as server, _narrow(server) as wire:
         watch = Watch(wire)
         await watch.next()
-        await _resting(handler)
-        await asyncio.wait_for(server.stop(), 60)
-        await asyncio.wait_for(handler.ended.wait(), 20)
-        await until(_true(lambda: calls))
+        if script is flood:
+            await until(lambda: handler.taken == 2)  # the second message waits for its reader
+        await server.stop()
+        await handler.ended.wait()
+        await until(lambda: bool(calls))
         assert [call.code for call in calls] == ["UNAVAILABLE" if script is silence else "CANCELLED"]
         if script is silence:
             status = await failure(watch.end())
@@ -152,23 +149,17 @@ async def test_streams_end_with_the_server(script):
             assert status.retry is not None
 
 
-async def test_an_endless_stream_ends_with_the_server():
+async def test_an_endless_stream_ends_with_the_server(monkeypatch):
     """A stop finds a stream between two writes, too, and its reader receives the status."""
+    monkeypatch.setattr(listener, "_STATUS_SECONDS", 3600.0)
     handler = Scripted(flood)
     async with serving(history=handler, grace=3600.0) as server, channel(server) as wire:
         watch = Watch(wire)
         await watch.next()
         ending = asyncio.create_task(failure(watch.end()))
-        await asyncio.wait_for(server.stop(), 60)
+        await server.stop()
         assert (await ending).info.reason == "STOPPING"
 
 
 def _narrow(server) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(server.addresses[0], options=NARROW)
-
-
-def _true(condition: Callable[[], object]):
-    async def met() -> bool:
-        return bool(condition())
-
-    return met

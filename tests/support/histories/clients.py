@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from time import monotonic
@@ -27,7 +27,6 @@ OWN_BOUND = 0.3
 SIZES = (1, 1, 2, 50)
 """How many IDs a reader wants on a page, so that many lists have more than one."""
 _PAUSE = 0.1
-_ANSWERED = 20.0
 # After these codes it is certain that nothing was written.
 _REFUSALS = {
     grpc.StatusCode.ABORTED,
@@ -140,13 +139,11 @@ async def turned(client: Client, tenant: str, switch: Switch, *, on: bool, at: R
 async def answered(
     client: Client, tenant: str, question: Question | Listing, demand: Demand, *, at: Reachable | None = None
 ) -> Read:
-    """Ask until there is an answer; where nothing is harmed only a busy machine keeps one waiting."""
-    deadline = monotonic() + _ANSWERED
+    """Ask until there is an answer."""
     while True:
         read = await client.ask(tenant, question, demand, at=at)
         if read.answer is not None:
             return read
-        assert monotonic() < deadline, read
 
 
 async def write_until_cancelled(client: Client, tenants: Sequence[str]) -> None:
@@ -206,15 +203,3 @@ async def read_timeline(sidecar: Reachable, tenant: str, settled: str) -> Timeli
         request.page_token = page.next_page_token
         if not request.page_token:
             return timeline(found, settled=settled)
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 40.0) -> None:
-    """Wait for what must come true by itself.
-
-    Raises:
-        AssertionError: it did not, in a time in which nothing else is left to happen.
-    """
-    deadline = monotonic() + seconds
-    while not await condition():
-        assert monotonic() < deadline, f"{what}: did not come true"
-        await asyncio.sleep(0.05)

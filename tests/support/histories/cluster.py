@@ -31,7 +31,6 @@ _RECONNECT = [
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
-_ENDLESS = 3600.0
 
 
 @dataclass
@@ -61,7 +60,7 @@ class Node:
     async def start(self) -> None:
         """Start it, and wait until it listens."""
         # In a thread, since its links to the servers run on this loop.
-        started = sidecar(self.directory, *self.flags, listen=self.address, patience=_ENDLESS)
+        started = sidecar(self.directory, *self.flags, listen=self.address)
         self._sidecar = await asyncio.to_thread(self._running.enter_context, started)
         self.starts += 1
 

@@ -13,7 +13,6 @@ from support.histories.clients import (
     Client,
     Notes,
     answered,
-    eventually,
     read_memory_until_cancelled,
     read_timeline,
     read_until_cancelled,
@@ -26,6 +25,7 @@ from support.histories.nemesis import Fault, Schedule, harm
 from support.histories.record import Answer, Demand, Listing, Mode, Page, Question
 from support.histories.truth import Rules
 from support.histories.world import TENANTS, questions
+from support.waiting import until
 
 Work: TypeAlias = Callable[[Client, Sequence[str]], Awaitable[None]]
 READERS = 6
@@ -71,7 +71,7 @@ async def run(
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-    await eventually(cluster.ready, "all sidecars are ready again")
+    await until(cluster.ready)
     agreed = await _agreed(Client("last", cluster.nodes, notes, random))
     timelines = {tenant: await read_timeline(cluster.nodes[0], tenant, settled[tenant]) for tenant in TENANTS}
     return Run(seed, schedule, History(notes.operations, timelines, truths, BOUND), agreed)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from click.testing import CliRunner
 from sidegate.cli.app import cli
 
 PROGRAM = str(Path(sys.executable).parent / "sidegate")
-PATIENCE = 60.0
-"""Seconds after which a process that hangs fails its test; nothing here depends on how long it takes."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,6 @@ def sidegate(
         input=stdin,
         capture_output=True,
         encoding="utf-8",
-        timeout=PATIENCE,
         env=environment(**(env or {})),
         cwd=cwd,
         check=False,
@@ -76,7 +72,7 @@ class Sidecar:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, and return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait()
 
 
 @contextmanager
@@ -85,28 +81,23 @@ def sidecar(
     *flags: object,
     listen: str = "127.0.0.1:0",
     env: Mapping[str, str] | None = None,
-    patience: float = PATIENCE,
 ) -> Iterator[Sidecar]:
     """Start `sidegate serve`, and wait until it has said where it listens; its log goes to `serve.err` in `directory`.
 
-    Its database is there, too, where the environment names no other. After `patience` seconds it is killed.
+    Its database is there, too, where the environment names no other.
     """
     database = (env or {}).get("SIDEGATE_DATABASE", f"sqlite:///{directory}/facts.db")
     command = [PROGRAM, "serve", "--listen", listen, *map(str, flags)]
     with (directory / "serve.err").open("w+", encoding="utf-8") as errors:
         variables = environment(**{**(env or {}), "SIDEGATE_DATABASE": database})
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8", env=variables)
-        guard = threading.Timer(patience, process.kill)
-        guard.start()
         try:
             announced = "".join(_until_stop_line(process))
-            guard.cancel()
             if "Stop it" not in announced:
                 errors.seek(0)
                 raise AssertionError(f"the server did not start: {announced}{errors.read()}")
             yield Sidecar(process, announced)
         finally:
-            guard.cancel()
             process.kill()
             process.wait()
             process.stdout.close()

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from urllib.parse import quote
 
 import asyncpg
 
+from support.waiting import block_until
+
 _SET_DEATH_SIGNAL = 1
-_PATIENCE = 60.0
 _UNPRIVILEGED = {"user": "nobody", "group": "nogroup", "extra_groups": []}
 _UNUSED = shutil.ignore_patterns("include", "*.a")
 # Nothing here outlives the tests, so nothing is synced: these settings would lose data on a real server.
@@ -67,18 +67,19 @@ class PostgresServer:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - the one call in it takes no lock
                 **_identity(),
             )
-        deadline = time.monotonic() + _PATIENCE
-        while not (status.exists() and status.read_text().splitlines()[7:] == ["ready   "]):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise AssertionError(f"PostgreSQL did not start: {(self.directory / 'log').read_text()}")
-            time.sleep(0.02)
+        block_until(lambda: self._is_ready(status))
+
+    def _is_ready(self, status: Path) -> bool:
+        log = self.directory / "log"
+        assert self._process is not None
+        assert self._process.poll() is None, f"PostgreSQL did not start: {log.read_text()}"
+        return status.exists() and status.read_text().splitlines()[7:] == ["ready   "]
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """Stop the server: by SIGINT as an administrator would, by SIGQUIT as a crash would."""
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(_PATIENCE)
+            self._process.wait()
             self._process = None
 
     def pause(self) -> None:

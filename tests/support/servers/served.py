@@ -26,16 +26,15 @@ class Served:
     def kill(self) -> None:
         """End it at once, as a lost machine would."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait()
 
-    def run(self, *arguments: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run a client command against it."""
         return subprocess.run(
             [SIDEGATE, *map(str, arguments)],
             env=environment(SIDEGATE_ADDRESS=self.address),
             capture_output=True,
             text=True,
-            timeout=timeout,
             check=False,
         )
 
@@ -62,4 +61,4 @@ def served(database: Path, *flags: object) -> Iterator[Served]:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=30)
+                process.wait()

@@ -1,7 +1,6 @@
 """A real gRPC server on a real port, with a decider and facts made for the test."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -150,15 +149,6 @@ async def failure(call) -> Failure:
     status = rpc_status.from_call(_Call(caught.value))
     assert status is not None, f"no details: {caught.value.code()} {caught.value.details()}"
     return taken_apart(status, caught.value.code())
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for a condition that must come true."""
-    for _ in range(1000):
-        if await condition():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("what had to come true did not")
 
 
 def taken_apart(status: Status, code: grpc.StatusCode | None = None) -> Failure:

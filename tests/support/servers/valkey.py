@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +16,10 @@ from pathlib import Path
 
 import redis
 
+from support.servers.ports import reserved_port
+from support.waiting import block_until
+
 _SET_DEATH_SIGNAL = 1
-_PATIENCE = 30.0
 _LINES = ("bind 127.0.0.1", "protected-mode no", 'save ""', "appendonly no", "repl-diskless-sync-delay 0")
 _SLOTS = 16_384
 
@@ -33,7 +34,7 @@ class ValkeyServer:
     directory: Path
     lines: tuple[str, ...] = ()
     sentinel: bool = False
-    port: int = field(default_factory=lambda: _free_port())  # noqa: PLW0108 - defined below
+    port: int = field(default_factory=reserved_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,13 +61,13 @@ class ValkeyServer:
                 stderr=log,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - the one call in it takes no lock
             )
-        eventually(self._listens, lambda: f"Valkey did not start: {(self.directory / f'{self.port}.log').read_text()}")
+        block_until(self._listens)
 
     def kill(self) -> None:
         """Kill the process; its data is lost."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(_PATIENCE)
+            self._process.wait()
             self._process = None
 
     def pause(self) -> None:
@@ -109,10 +110,10 @@ def valkey_cluster(masters: int = 3) -> Iterator[list[ValkeyServer]]:
             node.execute("CLUSTER", "ADDSLOTSRANGE", first, after - 1)
         for node in nodes[1:]:
             node.execute("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
-        eventually(lambda: all(_knows(node, masters + 1) for node in nodes), lambda: "the cluster did not form")
+        block_until(lambda: all(_knows(node, masters + 1) for node in nodes))
         first = str(nodes[0].execute("CLUSTER", "MYID"), "ascii")
         nodes[-1].execute("CLUSTER", "REPLICATE", first)
-        eventually(lambda: _replicates(nodes[-1]), lambda: "the replica did not follow")
+        block_until(lambda: _replicates(nodes[-1]))
         yield nodes
 
 
@@ -122,23 +123,15 @@ def valkey_sentinel(name: str = "main") -> Iterator[tuple[ValkeyServer, ValkeySe
     with _servers() as make:
         master = make()
         replica = make(f"replicaof 127.0.0.1 {master.port}")
-        eventually(lambda: _replicates(replica), lambda: "the replica did not follow")
+        block_until(lambda: _replicates(replica))
         sentinel = make(
             f"sentinel monitor {name} 127.0.0.1 {master.port} 1",
             f"sentinel down-after-milliseconds {name} 300",
             f"sentinel failover-timeout {name} 3000",
             sentinel=True,
         )
-        eventually(lambda: _sees_replica(sentinel, name), lambda: "the sentinel did not find the replica")
+        block_until(lambda: _sees_replica(sentinel, name))
         yield master, replica, sentinel
-
-
-def eventually(holds: Callable[[], bool], failure: Callable[[], str]) -> None:
-    """Wait until something holds; fail where it does not within half a minute."""
-    deadline = time.monotonic() + _PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, failure()
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -175,19 +168,6 @@ def _info(node: ValkeyServer, *words: str) -> dict[str, str]:
         return {name: str(value) for name, value in answer.items()}
     assert isinstance(answer, bytes)
     return dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
-
-
-def _free_port() -> int:
-    # The bus of a cluster listens 10,000 above.
-    for _ in range(100):
-        with socket.socket() as found, socket.socket() as bus:
-            found.bind(("127.0.0.1", 0))
-            port = int(found.getsockname()[1])
-            if port > 55_000:
-                continue
-            if bus.connect_ex(("127.0.0.1", port + 10_000)) != 0:
-                return port
-    raise AssertionError("no free port")
 
 
 def _program() -> str:

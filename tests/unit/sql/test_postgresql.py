@@ -22,6 +22,7 @@ from support.facts.every_statement import statements, use_in_every_way
 from support.facts.revisions import loaded, numbers
 from support.servers.faulty_link import faulty_link
 from support.servers.postgres import PostgresServer
+from support.waiting import until
 
 # A trigger that fails the first writes as the database fails one of two that can't both go on.
 FAILING = """
@@ -69,8 +70,11 @@ async def alter(store: SqlFactsStore) -> Mapping[str, Revision]:
 
 async def until_waiting(hand: asyncpg.Connection) -> None:
     """Wait until a client of the server waits for a lock; activity would not do, a transaction sees one view of it."""
-    while not await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - there is no event
-        await asyncio.sleep(0.01)
+
+    async def is_waiting() -> bool:
+        return bool(await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    await until(is_waiting)
 
 
 async def cut_waiting(hand: asyncpg.Connection) -> None:
