@@ -28,6 +28,7 @@ from sidegate.engine.language.matchers import ConditionReader, Matcher, conditio
 from sidegate.engine.language.parser import Syntax
 from sidegate.engine.language.signatures import signatures
 from sidegate.engine.language.tokens import python_spelling
+from sidegate.engine.reference_failures import located
 from sidegate.engine.roles.role_graphs import RoleGraphs
 from sidegate.errors import EngineError, EvaluationError
 from sidegate.model.rules import NO_LINKS, Answer, MatchFunction, RoleLinks, Row
@@ -113,10 +114,11 @@ class ReferenceProgram:
         sections = core_enforcer.EnforceContext(context.request, context.policy, context.effect, context.matcher)
         try:
             allowed, rule = enforcer.enforce_ex(sections, *values)
-        except EngineError:
-            raise
         except Exception as error:
-            raise EvaluationError(f"{type(error).__name__}: {error}") from error
+            if isinstance(error, EngineError) and not isinstance(error, EvaluationError):
+                raise
+            requests = self._model.definition.requests
+            raise located(error, originals=self._originals, request=requests, section=context.request) from error
         return Answer(bool(allowed), self._originals[id(rule)] if rule else None)
 
     def with_rows(self, added: Iterable[Row] = (), removed: Iterable[Row] = ()) -> ReferenceProgram:

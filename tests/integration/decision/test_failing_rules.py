@@ -15,6 +15,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.decision.rule_failures import RuleFailureLog
+from sidegate.engine import ENGINES
 from sidegate.errors import RuleFailed
 from sidegate.telemetry.logging import configure_logging
 from support.decisions.deciding import apply, deciding
@@ -66,11 +67,12 @@ def lines(log: io.StringIO) -> list[dict[str, object]]:
     return [line for line in written if line["event"] == "rule evaluation failed"]
 
 
-@pytest.fixture
-async def stub(tmp_path):
-    """Serve the pack of ranges."""
+@pytest.fixture(params=["indexed"])
+async def stub(request, tmp_path):
+    """Serve the pack of ranges, decided by one of the engines."""
     pack = write_pack(tmp_path / "packs" / "ranges", schema=SCHEMA, model=MODEL, rows=ROWS)
     settings = {"policies": pack.parent, "default_pack": "ranges", "poll_interval": 59, "max_staleness": 60}
+    settings["engine"] = request.param
     async with deciding(tmp_path / "facts.db", **settings, hints="off") as core:
         await apply(core, FACTS)
         async with serving(core.decider, search=core.search) as server, channel(server) as wire:
@@ -89,6 +91,7 @@ def check(action: str, *, machine: str = "::1", origin: str = "::1", **context: 
     return pb.CheckRequest(tenant="acme", subject=subject, action=action, resource=resource, context=struct(**context))
 
 
+@pytest.mark.parametrize("stub", ENGINES, indirect=True)
 @pytest.mark.parametrize(
     ("failing", "rule", "name"),
     [

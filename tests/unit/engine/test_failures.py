@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidegate.engine.engines import compile_program, evaluate
+from sidegate.engine.engines import ENGINES, compile_program, evaluate
 from sidegate.engine.language.entity import Entity
 from sidegate.errors import EvaluationError
 
@@ -20,11 +20,16 @@ m = r.act == p.act && eval(p.cond)
 """
 
 
-def failed(condition: str, **properties: object) -> EvaluationError:
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def failed(condition: str, *, engine: str, **properties: object) -> EvaluationError:
     """Return the error of a condition that is reached after rules that don't match."""
     rows = [("p", "view", "r.obj.size > 99", "allow", "R1"), ("p", "view", condition, "allow", "R2")]
     rows.append(("p", "view", "r.obj.size == 5", "deny", "R3"))
-    program = compile_program(MODEL, rows)
+    program = compile_program(MODEL, rows, engine=engine)
     with pytest.raises(EvaluationError) as raised:
         evaluate(program, (Entity({"age": 7, "name": "uma"}), Entity({"size": 5, **properties}), "view"))
     return raised.value
@@ -42,18 +47,18 @@ def failed(condition: str, **properties: object) -> EvaluationError:
         ("r.sub.age == 7 && 1 / 0 > 2", ()),
     ],
 )
-def test_the_error_names_the_row_and_what_its_failing_part_reads(condition, properties):
+def test_the_error_names_the_row_and_what_its_failing_part_reads(engine, condition, properties):
     """Properties of other parts of the condition, and other rows, are not named."""
-    error = failed(condition, zero=0, ip="nowhere")
+    error = failed(condition, engine=engine, zero=0, ip="nowhere")
     assert error.row == ("view", condition, "allow", "R2")
     assert error.properties == properties
 
 
-def test_rules_that_share_a_compiled_condition_are_named_each():
+def test_rules_that_share_a_compiled_condition_are_named_each(engine):
     """Conditions that differ in a literal alone are compiled once, and the row is still the one that failed."""
     conditions = [f'r.sub.age == {age} && ipMatch(r.obj.ip, "10.0.0.{age}")' for age in (5, 6, 7)]
     rows = [("p", "view", condition, "allow", f"R{number}") for number, condition in enumerate(conditions)]
-    program = compile_program(MODEL, rows)
+    program = compile_program(MODEL, rows, engine=engine)
     with pytest.raises(EvaluationError) as raised:
         evaluate(program, (Entity({"age": 7}), Entity({"ip": "nowhere"}), "view"))
     assert (raised.value.row[-1], raised.value.properties) == ("R2", ((1, "ip"),))
