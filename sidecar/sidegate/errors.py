@@ -14,7 +14,10 @@ SidegateError
 │   └── EvaluationError     a matcher or condition can't be evaluated
 │       └── RuleFailed      the same, with the tenant, its pack, the rule and the properties
 ├── Unavailable             could not decide or write now; the same call may succeed later
-│   ├── StoreUnavailable    the store does not answer
+│   ├── StoreUnavailable    the store does not answer, or can't do it now
+│   │   ├── StoreFull       its disk or its limit of space is full
+│   │   ├── StoreReadOnly   it accepts no writes
+│   │   └── StoreBusy       other work holds its locks, connections or memory
 │   ├── SchemaChanged       another version changed the schema of the store
 │   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
@@ -214,6 +217,24 @@ class StoreUnavailable(Unavailable):
     """The store does not answer, or refused the connection."""
 
     reason = "STORE_UNAVAILABLE"
+
+
+class StoreFull(StoreUnavailable):
+    """The disk of the store, or a limit of its space, is full; a retry helps only after space was freed."""
+
+    reason = "STORE_FULL"
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The store accepts no writes: a standby, a file system or a setting makes it read-only."""
+
+    reason = "STORE_READ_ONLY"
+
+
+class StoreBusy(StoreUnavailable):
+    """Other work holds the store's locks, connections or memory; a retry may succeed soon."""
+
+    reason = "STORE_BUSY"
 
 
 class SchemaChanged(Unavailable):

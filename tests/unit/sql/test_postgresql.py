@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from sqlalchemy import Connection, event
 
-from sidegate.errors import StartError, StoreUnavailable
+from sidegate.errors import StartError, StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable
 from sidegate.model.facts import TenantFacts
 from sidegate.model.page import MemberQuery
 from sidegate.model.revision import Revision
 from sidegate_adapters.sql import SqlFactsStore, open_store
 from sidegate_adapters.sql.databases import engines, postgresql
-from sidegate_adapters.sql.schema import VERSION_TABLE
+from sidegate_adapters.sql.schema import VERSION_TABLE, downgrade
 from support.facts.changes import changes_between
 from support.facts.every_statement import statements, use_in_every_way
 from support.facts.revisions import loaded, numbers
@@ -109,14 +109,55 @@ async def test_a_write_is_not_tried_for_ever(store: SqlFactsStore, hand: asyncpg
     assert numbers(await make(store)) == {"acme": 1}
 
 
-async def test_other_failures_are_not_tried_again(store: SqlFactsStore, hand: asyncpg.Connection) -> None:
-    """A failure that a retry can't cure is reported immediately, in our words."""
-    await hand.execute(FAILING.format(times=1, code="53100"))
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        ("53100", StoreFull, "the store's disk, or a limit of its space, is full: free space there, then try again"),
+        ("53400", StoreFull, "the store's disk, or a limit of its space, is full: free space there, then try again"),
+        ("53200", StoreBusy, "the store is too busy; try again"),
+        ("57014", StoreBusy, "the store is too busy; try again"),
+        ("58000", StoreUnavailable, "the store does not answer"),
+    ],
+)
+async def test_other_failures_are_not_tried_again(
+    store: SqlFactsStore, hand: asyncpg.Connection, code: str, kind: type[StoreUnavailable], message: str
+) -> None:
+    """A failure that a retry can't cure is reported immediately, in our words, by what causes it."""
+    await hand.execute(FAILING.format(times=1, code=code))
 
-    with pytest.raises(StoreUnavailable, match=r"^the store does not answer$"):
+    with pytest.raises(StoreUnavailable) as failure:
         await make(store)
 
+    assert (type(failure.value), str(failure.value)) == (kind, message)
     assert await hand.fetchval("SELECT last_value FROM attempts") == 1
+    assert numbers(await make(store)) == {"acme": 1}
+
+
+async def test_a_read_only_database_says_so(store: SqlFactsStore, address: str, hand: asyncpg.Connection) -> None:
+    """Where the server accepts no writes, reads go on and a write says what to check."""
+    await make(store)
+    name = address.partition("@/")[2].partition("?")[0]
+    await hand.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    limited = await open_store(address)
+
+    with pytest.raises(StoreReadOnly, match=r"^the store accepts no writes: check whether"):
+        await alter(limited)
+
+    assert await loaded(limited, "acme") == (TenantFacts("acme"), 1)
+    await limited.close()
+
+
+async def test_a_full_disk_at_the_start_says_so(store: SqlFactsStore, address: str, hand: asyncpg.Connection) -> None:
+    """A migration that finds no space names the disk, not the address."""
+    async with store._writers.begin() as connection:
+        await connection.run_sync(lambda it: downgrade(it, "0007"))
+    await hand.execute(
+        "CREATE FUNCTION full_disk() RETURNS event_trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;"
+        "CREATE EVENT TRIGGER full_disk ON ddl_command_start EXECUTE FUNCTION full_disk()"
+    )
+    with pytest.raises(StartError, match=r"^the database `.*` has a full disk: free space there$"):
+        await open_store(address)
 
 
 async def test_a_real_deadlock_ends_in_a_write(store: SqlFactsStore, hand: asyncpg.Connection, address: str) -> None:

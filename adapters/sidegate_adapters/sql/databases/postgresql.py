@@ -44,6 +44,9 @@ _COMPLAINTS: Mapping[str, str] = {
     "3D000": "is not there: make it with `CREATE DATABASE`",
     "42501": "can't be written: the user needs the right to create tables in its schema",
     "25006": "can't be written: it is a standby, or read-only",
+    "53100": "has a full disk: free space there",
+    "53200": "has no memory left: look into its log",
+    "57P03": "is starting or stopping, or is a standby without connections: try again later",
     "53300": "has no connection left: raise its limit, or run fewer sidecars",
 }
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from sidegate.errors import StartError
 from sidegate_adapters.sql.databases.engines import ANY, Engines, migrate
+from sidegate_adapters.sql.databases.errors import sqlite_name
 from sidegate_adapters.sql.databases.sqlite_stats import store_sizes
 
 _BEGIN = "sidegate_begin"
@@ -79,7 +80,7 @@ def _require_file(database: str) -> None:
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
-        if _name(error) != "SQLITE_BUSY":
+        if sqlite_name(error) != "SQLITE_BUSY":
             raise StartError(_complaint(database, error)) from error
 
 
@@ -123,22 +124,19 @@ async def _log_ahead(engine: AsyncEngine) -> None:
                 await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         except OperationalError as error:
             # SQLite does not wait for the locks of this one statement, which another opener of the file may hold.
-            if pause is None or _name(error) != "SQLITE_BUSY":
+            if pause is None or sqlite_name(error) != "SQLITE_BUSY":
                 raise
             await asyncio.sleep(pause)
         else:
             return
 
 
-def _name(error: Exception) -> str:
-    name: str = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
-    return name
-
-
 def _complaint(database: str, error: Exception) -> str:
-    match _name(error):
+    match sqlite_name(error):
         case "SQLITE_NOTADB" | "SQLITE_CORRUPT":
             return f"the file `{database}` is not a database, or is damaged: name another file"
+        case "SQLITE_FULL" | "SQLITE_IOERR_WRITE" | "SQLITE_IOERR_SHMSIZE":
+            return f"the disk of the database `{database}`, or a limit of its space, is full: free space there"
         case name if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_IOERR")):
             return f"the database `{database}` can't be written: check the rights of the file and its directory"
         case "SQLITE_BUSY":

@@ -6,11 +6,28 @@ import secrets
 
 from google.rpc.status_pb2 import Status
 
-from sidegate.errors import EngineError, InvalidInput, PackError, RuleFailed, SidegateError, StoreUnavailable
+from sidegate.errors import (
+    EngineError,
+    InvalidInput,
+    PackError,
+    RuleFailed,
+    SchemaChanged,
+    SidegateError,
+    StoreBusy,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 from sidegate.server.calls.status import UNEXPECTED, entry_of, status_of
 from sidegate.telemetry.logging import get_log
 
 _BROKEN_POLICY = (EngineError, PackError)
+_STORE_EVENTS = {
+    StoreFull: "store full",
+    StoreReadOnly: "store read-only",
+    StoreBusy: "store busy",
+    SchemaChanged: "schema changed",
+}
 _log = get_log("server")
 
 
@@ -21,8 +38,8 @@ def report_error(error: BaseException, *, call: str) -> Status:
     # A rule that failed was logged, within a bound, where it was evaluated.
     if isinstance(error, _BROKEN_POLICY) and not isinstance(error, RuleFailed):
         return _logged(error, call, traceback=False)
-    if isinstance(error, StoreUnavailable):
-        _log.warning("store unavailable", call=call, error=str(error))
+    if isinstance(error, StoreUnavailable | SchemaChanged):
+        _log.warning(_STORE_EVENTS.get(type(error), "store unavailable"), call=call, error=str(error))
     elif isinstance(error, InvalidInput):
         # The messages quote values of the request; the names of its fields are enough to find the caller's mistake.
         _log.debug("call refused", call=call, fields=[violation.field for violation in error.violations])
