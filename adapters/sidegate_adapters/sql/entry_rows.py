@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -73,9 +73,29 @@ def require_storable(row: Row) -> None:
             raise InvalidInput(Violation("changes", message))
 
 
+def require_storable_column(name: str, values: Sequence[Any]) -> None:
+    """Require that both databases can store each of these values of one column.
+
+    Raises:
+        InvalidInput: one is a number beyond 64 bits, or a text that is not unicode or has a zero character.
+    """
+    kinds = {*map(type, values)}
+    if any(issubclass(kind, str) for kind in kinds):
+        # One test of all texts together: nearly always they pass it.
+        require_storable({name: "".join(value for value in values if isinstance(value, str))})
+    if any(issubclass(kind, int) for kind in kinds):
+        numbers = [value for value in values if isinstance(value, int)]
+        require_storable({name: min(numbers)})
+        require_storable({name: max(numbers)})
+
+
 def _is_unicode(text: str) -> bool:
     """Return whether the text has no half of a surrogate pair."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _member_columns(key: Key, payload: Payload) -> Row:

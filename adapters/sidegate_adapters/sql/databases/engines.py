@@ -13,9 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sidegate_adapters.sql import schema
 
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
+def _json(value: object) -> str:
+    # Most of what a bulk write stores are grants, whose payload is empty.
+    return "{}" if value == {} else _ENCODER.encode(value)
+
+
 # What is no JSON for others is refused at the write; a pool without a free connection answers, it does not hang.
 ANY: Mapping[str, Any] = {
-    "json_serializer": json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode,
+    "json_serializer": _json,
     "pool_timeout": 5,
 }
 

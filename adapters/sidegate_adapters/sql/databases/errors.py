@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sidegate.errors import InvalidInput, StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable, Violation
 
 _T = TypeVar("_T")
-_UNFIT = Violation("value", "a stored value must be finite JSON, a number of 64 bits or valid unicode")
+UNFIT = Violation("value", "a stored value must be finite JSON, a number of 64 bits or valid unicode")
 _OVERTAKEN = frozenset({"40001", "40P01"})
 """Serialization failure and deadlock: the database rolled the transaction back so that another could go on."""
 _PAUSES = (0.01, 0.05, 0.25)
@@ -98,12 +98,12 @@ def translated() -> Iterator[None]:
         message = "a change refers to a thing that is not there, or leaves behind what refers to it"
         raise InvalidInput(Violation("changes", message)) from error
     except (DataError, OverflowError, UnicodeError) as error:
-        raise InvalidInput(_UNFIT) from error
+        raise InvalidInput(UNFIT) from error
     except StatementError as error:
         # Other than the driver's errors, this is a value that can't be encoded, such as NaN as JSON.
         if isinstance(error, DBAPIError):
             raise _store_error(error) from error
-        raise InvalidInput(_UNFIT) from error
+        raise InvalidInput(UNFIT) from error
     except (SQLAlchemyError, OSError) as error:
         raise _store_error(error) from error
 

@@ -83,7 +83,7 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, Revision]:
         _require_tenant(tenant, net, there=work.expected.get(tenant, 0) > 0)
     await _wipe(connection, [tenant for tenant, net in nets.items() if net.wiped])
     await _put_tenants(connection, work, nets=nets, revisions=revisions)
-    await _put_entries(connection, nets, at=work.at)
+    await _put_entries(connection, work, nets)
     if work.receipt is not None:
         await _store_receipt(connection, work, work.receipt, revisions=revisions)
     at = await append(connection, work, revisions)
@@ -171,15 +171,16 @@ async def _put_tenants(
     await execute_many(connection, _ALTER, altered)
 
 
-async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *, at: datetime) -> None:
+async def _put_entries(connection: AsyncConnection, work: Work, nets: Mapping[str, _Net]) -> None:
     put: defaultdict[EntryKind, list[_Entry]] = defaultdict(list)
     deleted: defaultdict[EntryKind, list[_Entry]] = defaultdict(list)
     for tenant, net in nets.items():
         for (entity, key), payload in net.entries.items():
             (deleted if payload is None else put)[entity].append(_Entry(tenant, key, payload))
-    # A resource's parents are rows of their own: the old ones are always deleted first.
-    touched = chain(put[EntryKind.RESOURCE], deleted[EntryKind.RESOURCE])
-    identities = (_identity(KINDS[EntryKind.RESOURCE], entry) for entry in touched)
+    # A resource's parents are rows of their own: the old ones are deleted first, where the tenant is not new.
+    new = {tenant for tenant, net in nets.items() if net.wiped or not work.expected.get(tenant)}
+    changed = chain(put[EntryKind.RESOURCE], deleted[EntryKind.RESOURCE])
+    identities = (_identity(KINDS[EntryKind.RESOURCE], entry) for entry in changed if entry.tenant not in new)
     await execute_many(connection, removal(resource_parents, "tenant", "type", "id"), identities)
     for entity, kind in reversed([*KINDS.items()]):
         rows = (_identity(kind, entry) for entry in deleted[entity])
@@ -187,7 +188,9 @@ async def _put_entries(connection: AsyncConnection, nets: Mapping[str, _Net], *,
     left = ({"tenant": entry.tenant, "member": entry.key[0]} for entry in deleted[EntryKind.MEMBER])
     await execute_many(connection, removal(invitations, "tenant", "member"), left)
     for entity, kind in KINDS.items():
-        await execute_many(connection, upsert(connection.dialect.name, kind.table), _rows(kind, put[entity], at=at))
+        await execute_many(
+            connection, upsert(connection.dialect.name, kind.table), _rows(kind, put[entity], at=work.at)
+        )
     parents = (
         {"tenant": entry.tenant, **row}
         for entry in put[EntryKind.RESOURCE]
