@@ -6,6 +6,7 @@ SidegateError
 │   ├── PackError           a pack does not load
 │   ├── FactsError          a facts document is refused
 │   ├── PolicyTestError     a policy test file is wrong
+│   ├── CallersError        a caller file is wrong
 │   └── SettingsError       settings are wrong
 ├── EngineError             the engine can't compile or decide
 │   ├── ModelError          the Casbin model is wrong
@@ -19,6 +20,7 @@ SidegateError
 │   │   ├── StoreReadOnly   it accepts no writes
 │   │   └── StoreBusy       other work holds its locks, connections or memory
 │   ├── SchemaChanged       another version changed the schema of the store
+│   ├── IssuerUnavailable   the keys of a token's issuer can't be read
 │   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
 │       └── LostRevision    the requested revision is not in the store's history
@@ -123,6 +125,12 @@ class PolicyTestError(FaultyFiles):
     """A policy test file is wrong."""
 
     reason = "POLICY_TEST_FAULTY"
+
+
+class CallersError(FaultyFiles):
+    """A caller file is wrong."""
+
+    reason = "CALLERS_FAULTY"
 
 
 class SettingsError(FaultyFiles):
@@ -241,6 +249,12 @@ class SchemaChanged(Unavailable):
     """Another version of sidegate changed the schema of the store while this one ran; nothing is written."""
 
     reason = "SCHEMA_CHANGED"
+
+
+class IssuerUnavailable(Unavailable):
+    """The keys of a token's issuer can't be read; the text names the issuer as the caller file does."""
+
+    reason = "ISSUER_UNAVAILABLE"
 
 
 class Stopping(Unavailable):

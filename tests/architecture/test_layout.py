@@ -64,7 +64,7 @@ def test_wheel_holds_each_pack_whole(wheel, pack):
 def test_wheel_holds_schemas_migrations_and_type_markers(wheel):
     """Data files that the code reads at run time are in the wheel."""
     names = set(wheel.namelist())
-    for schema in ("facts", "pack", "policy-test"):
+    for schema in ("callers", "facts", "pack", "policy-test"):
         assert f"sidegate/schemas/{schema}.schema.json" in names
     assert {"sidegate/py.typed", "sidegate_adapters/py.typed"} <= names
     assert any("sidegate_adapters/sql/migrations/versions/" in name for name in names)

@@ -9,9 +9,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sidegate.bootstrap.admission import admission_of
-from sidegate.bootstrap.core import deciding
+from sidegate.bootstrap.background_tasks import background
+from sidegate.bootstrap.callers import FileCallers
+from sidegate.bootstrap.core import Core, deciding
 from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
 from sidegate.config.exposure import lame_duck_seconds
@@ -27,7 +30,7 @@ from sidegate.telemetry.metrics import Metrics
 class Running:
     """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try.
 
-    `reload` asks it to load the packs again.
+    `reload` asks it to load the packs and the caller file again.
     """
 
     addresses: tuple[str, ...]
@@ -41,7 +44,7 @@ class Running:
 
 
 async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then end the process; reload the packs on SIGHUP.
+    """Serve until SIGINT or SIGTERM, then end the process; reload the packs and the caller file on SIGHUP.
 
     `announce` is called once everything listens. SIGINT, and a second signal, end the lame-duck time. The process ends
     without a shutdown of the gRPC library, which would cancel calls that have just arrived: see
@@ -49,6 +52,7 @@ async def run(settings: Settings, *, announce: Callable[[Running], None]) -> Non
 
     Raises:
         PackError: a pack does not load; nothing listens.
+        CallersError: the caller file is wrong; nothing listens.
         StartError: a path, port or file can't be had; nothing listens.
     """
     configure_logging(_log_format(settings), settings.log_level)
@@ -93,13 +97,15 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 @asynccontextmanager
 async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[None]]) -> AsyncIterator[Running]:
     metrics = Metrics()
-    async with deciding(
-        settings, observe=metrics.observe_decision, observer=metrics.sync, caching=metrics.cache
-    ) as core:
+    callers = None if settings.callers is None else FileCallers(settings.callers, metrics.callers.count)
+    gate = Gate(callers or TrustAll(), log=RefusalLog(metrics.callers.refused))
+    async with (
+        background(*([callers.run] if callers else [])),
+        deciding(settings, observe=metrics.observe_decision, observer=metrics.sync, caching=metrics.cache) as core,
+    ):
         hints = core.hints
         metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
         handlers = await service_handlers(core, settings, metrics)
-        gate = Gate(TrustAll(), log=RefusalLog(metrics.observe_refusal))
         admission = admission_of(settings, metrics.admission)
         listening = listener_settings(settings)
         server = GrpcServer(
@@ -115,11 +121,18 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
                     engine=settings.engine,
                     database=str(settings.database),
                     demo=settings.demo,
-                    reload=core.reloading.ask,
+                    reload=partial(_reload, core, callers),
                     metrics_address=metrics_address,
                 )
         finally:
             await end(server)
+
+
+def _reload(core: Core, callers: FileCallers | None) -> None:
+    """Request a reload of the packs, and of the caller file."""
+    core.reloading.ask()
+    if callers is not None:
+        callers.ask()
 
 
 @contextmanager

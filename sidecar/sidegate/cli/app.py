@@ -23,6 +23,7 @@ COMMANDS = {
     "quota": "sidegate.cli.quota:quota",
     "history": "sidegate.cli.history:history",
     "report": "sidegate.cli.report:report",
+    "callers": "sidegate.cli.callers:callers",
     "policy": "sidegate.cli.policy:policy",
     "enforce": "sidegate.cli.enforce:enforce",
     "healthcheck": "sidegate.cli.healthcheck:healthcheck",

@@ -27,6 +27,7 @@ EXAMPLES = (
 SECRET = frozenset({"token_key"})
 """Settings without a flag: the list of processes shows flags to everyone."""
 METAVARS = {
+    "callers": "FILE",
     "config": "FILE",
     "database": "URL",
     "default_pack": "PACK",
@@ -105,11 +106,11 @@ def shown_default(field: FieldInfo) -> str:
 def serve(**flags: Any) -> None:
     """Start the server.
 
-    It stops gracefully on SIGINT (Ctrl-C) and SIGTERM, and reloads the packs on SIGHUP. Each setting is taken from its
-    flag, else from its environment variable, else from the settings file, else from its default. All faults of the
-    settings are reported together, before the server listens. The secret that signs revision tokens has no flag: it
-    comes from SIDEGATE_TOKEN_KEY or from token_key in the file. An address of a database or of Redis with a password
-    in it belongs there, too.
+    It stops gracefully on SIGINT (Ctrl-C) and SIGTERM, and reloads the packs and the caller file on SIGHUP. Each
+    setting is taken from its flag, else from its environment variable, else from the settings file, else from its
+    default. All faults of the settings are reported together, before the server listens. The secret that signs
+    revision tokens has no flag: it comes from SIDEGATE_TOKEN_KEY or from token_key in the file. An address of a
+    database or of Redis with a password in it belongs there, too.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     if "listen" in given:

@@ -31,7 +31,7 @@ def unprotected(settings: Settings) -> tuple[str, ...]:
 
 def has_authentication(settings: Settings) -> bool:
     """Return whether callers must prove who they are."""
-    return getattr(settings, "callers", None) is not None
+    return settings.callers is not None
 
 
 def exposure_faults(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sidegate.config.cache import CacheSettings
+from sidegate.config.callers import CallerSettings
 from sidegate.config.decisions import DecisionSettings
 from sidegate.config.demo import DemoSettings
 from sidegate.config.field import setting
@@ -29,6 +30,7 @@ COMPONENTS: tuple[type[BaseModel], ...] = (
     ListeningSettings,
     TlsSettings,
     AdmissionSettings,
+    CallerSettings,
     StoreSettings,
     RedisSettings,
     DecisionSettings,
@@ -49,6 +51,7 @@ class Settings(
     DecisionSettings,
     RedisSettings,
     StoreSettings,
+    CallerSettings,
     TlsSettings,
     AdmissionSettings,
     ListeningSettings,

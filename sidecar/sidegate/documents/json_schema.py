@@ -28,7 +28,7 @@ def check_schema(document: Document, schema: str) -> tuple[Fault, ...]:
 
 
 def schema_text(schema: str) -> str:
-    """Return a packaged JSON Schema: `facts`, `pack` or `policy-test`."""
+    """Return a packaged JSON Schema: `callers`, `facts`, `pack` or `policy-test`."""
     return resources.files("sidegate").joinpath("schemas", f"{schema}.schema.json").read_text(encoding="utf-8")
 
 

@@ -23,17 +23,24 @@ class Authenticator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedToken:
-    """A token whose signature, issuer, audience and times are right.
+class TokenLease:
+    """How long a verified token may be remembered.
 
-    `issuer` is the issuer's name in the caller file. `expires` is a Unix time. `keys` identifies the set of keys that
-    the token was verified with.
+    `issuer` is the issuer's name in the caller file. `expires` is a Unix time. `keys` identifies the set of the
+    issuer's keys that the token was verified with.
     """
 
     issuer: str
-    claims: Mapping[str, Any]
     expires: float
     keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """What a token says whose signature, issuer, audience and times are right."""
+
+    claims: Mapping[str, Any]
+    lease: TokenLease
 
 
 class TokenVerifier(Protocol):
@@ -47,5 +54,5 @@ class TokenVerifier(Protocol):
             Unavailable: the issuer's keys can't be read.
         """
 
-    def is_valid(self, token: VerifiedToken) -> bool:
-        """Return whether a token that was verified before is still valid: it is not expired, and its key is known."""
+    def is_valid(self, lease: TokenLease) -> bool:
+        """Return whether a remembered token is still valid: it has not expired, and no key was removed since."""

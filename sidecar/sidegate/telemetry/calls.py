@@ -22,19 +22,3 @@ CallHook: TypeAlias = Callable[[FinishedCall], None]
 
 def ignore_call(_call: FinishedCall) -> None:
     """Do nothing with a finished call."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedCall:
-    """A call that was refused for its caller: the reason's code, and the caller's name; "" where that is not known."""
-
-    reason: str
-    caller: str = ""
-
-
-RefusalHook: TypeAlias = Callable[[RefusedCall], None]
-"""Receives each refused call; it must be quick and must not raise."""
-
-
-def ignore_refusal(_call: RefusedCall) -> None:
-    """Do nothing with a refused call."""

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from sidegate import __version__
 from sidegate.telemetry.admission_metrics import AdmissionMetrics
 from sidegate.telemetry.cache import CacheEvent
-from sidegate.telemetry.calls import FinishedCall, RefusedCall
+from sidegate.telemetry.callers import CallerEvent, RefusedCall
+from sidegate.telemetry.calls import FinishedCall
 from sidegate.telemetry.metrics_server import MetricsServer, serve_metrics
 from sidegate.telemetry.sync import SyncEvent
 
@@ -66,6 +67,39 @@ _CACHE_COUNTERS = {
     CacheEvent.WRITE_DROPPED: ("sidegate_cache_dropped_writes", "Decisions that were not written to Redis."),
 }
 _BREAKER_STATES = ("closed", "half_open", "open")
+
+
+_CALLER_COUNTERS = {
+    CallerEvent.RELOADED: ("sidegate_caller_reloads", "Times that the caller file was loaded again."),
+    CallerEvent.RELOAD_REJECTED: (
+        "sidegate_caller_reload_failures",
+        "Times that the caller file had faults and the current callers stayed.",
+    ),
+    CallerEvent.KEYS_UNREADABLE: ("sidegate_issuer_key_failures", "Times that an issuer's keys could not be read."),
+}
+
+
+class CallerMetrics:
+    """Counters of callers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._refusals = Counter(
+            "sidegate_refused_calls",
+            "Calls that were refused for their caller.",
+            ("reason", "caller"),
+            registry=registry,
+        )
+        self._events = {
+            event: Counter(name, text, registry=registry) for event, (name, text) in _CALLER_COUNTERS.items()
+        }
+
+    def refused(self, call: RefusedCall) -> None:
+        """Count one call that was refused for its caller."""
+        self._refusals.labels(call.reason, call.caller).inc()
+
+    def count(self, event: CallerEvent) -> None:
+        """Count one event."""
+        self._events[event].inc()
 
 
 class CacheMetrics:
@@ -143,18 +177,13 @@ class Metrics:
         self._seconds = Histogram(
             "sidegate_grpc_call_seconds", "How long calls took.", ("method",), buckets=_BUCKETS, registry=self.registry
         )
-        self._refusals = Counter(
-            "sidegate_refused_calls",
-            "Calls that were refused for their caller.",
-            ("reason", "caller"),
-            registry=self.registry,
-        )
         self._decisions = Counter(
             "sidegate_decisions", "Decisions by outcome and reason.", ("outcome", "reason"), registry=self.registry
         )
         self._decision_seconds = Histogram(
             "sidegate_decision_seconds", "How long decisions took.", buckets=_BUCKETS, registry=self.registry
         )
+        self.callers = CallerMetrics(self.registry)
         self.sync = SyncMetrics(self.registry)
         self.cache = CacheMetrics(self.registry)
         self.admission = AdmissionMetrics(self.registry)
@@ -163,10 +192,6 @@ class Metrics:
         """Count one finished call."""
         self._calls.labels(call.method, call.code).inc()
         self._seconds.labels(call.method).observe(call.seconds)
-
-    def observe_refusal(self, call: RefusedCall) -> None:
-        """Count one call that was refused for its caller."""
-        self._refusals.labels(call.reason, call.caller).inc()
 
     def observe_decision(self, decision: DecisionRecord) -> None:
         """Count one decision."""

@@ -146,9 +146,14 @@ async def failure(call) -> Failure:
     """Await a call that must fail, and return what the client learns."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
-    status = rpc_status.from_call(_Call(caught.value))
-    assert status is not None, f"no details: {caught.value.code()} {caught.value.details()}"
-    return taken_apart(status, caught.value.code())
+    return failure_of(caught.value)
+
+
+def failure_of(error: grpc.aio.AioRpcError) -> Failure:
+    """Return what a client learns from an error."""
+    status = rpc_status.from_call(_Call(error))
+    assert status is not None, f"no details: {error.code()} {error.details()}"
+    return taken_apart(status, error.code())
 
 
 def taken_apart(status: Status, code: grpc.StatusCode | None = None) -> Failure:

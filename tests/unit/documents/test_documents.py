@@ -128,7 +128,7 @@ def test_a_document_that_is_no_mapping_is_one_fault() -> None:
         assert str(fault) == f"t.yaml:1: `{shown}` is not right: expected a mapping"
 
 
-@pytest.mark.parametrize("schema", ["pack", "policy-test"])
+@pytest.mark.parametrize("schema", ["callers", "pack", "policy-test"])
 def test_packaged_schemas_say_what_editors_show(schema: str) -> None:
     """Each packaged schema is of draft 2020-12, closed at the root, and describes every key that can be written."""
     parsed = json.loads(schema_text(schema))

@@ -19,7 +19,7 @@ def faults(text: str) -> list[str]:
     return [str(fault) for fault in check_schema(parse_document(text, "facts.yaml"), "facts")]
 
 
-@pytest.mark.parametrize("schema", ["facts", "pack", "policy-test"])
+@pytest.mark.parametrize("schema", ["callers", "facts", "pack", "policy-test"])
 def test_published_schemas_are_json_schemas(schema: str) -> None:
     """A published schema keeps to its own dialect, so that editors can load it."""
     assert meta.is_valid(json.loads(schema_text(schema)))

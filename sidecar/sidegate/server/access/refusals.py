@@ -8,7 +8,7 @@ from typing import Final
 
 from sidegate.errors import CallerRefused, Unauthenticated
 from sidegate.runtime.lru import BoundedMap
-from sidegate.telemetry.calls import RefusalHook, RefusedCall, ignore_refusal
+from sidegate.telemetry.callers import RefusalHook, RefusedCall, ignore_refusal
 from sidegate.telemetry.logging import get_log
 
 SECONDS: Final = 10.0

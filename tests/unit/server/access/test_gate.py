@@ -20,7 +20,7 @@ from sidegate.model.credentials import NO_CREDENTIALS, Credentials
 from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.calls.current_caller import current_caller
-from sidegate.telemetry.calls import RefusedCall
+from sidegate.telemetry.callers import RefusedCall
 
 CHECK = "sidegate.authz.v1.AuthorizationService/Check"
 BATCH = "sidegate.authz.v1.AuthorizationService/BatchCheck"
