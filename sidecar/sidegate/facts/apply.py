@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sidegate.documents.suggestions import near, nearest, one_of
 from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Unavailable, Violation
+from sidegate.facts.addresses import shared_addresses
 from sidegate.facts.checks.identifiers import check_added_identifiers
 from sidegate.facts.diff import difference
 from sidegate.facts.document import FactsDocument
@@ -138,7 +139,7 @@ class FactsDocuments:
             faults += check_facts(new, document, schema)
             if old is not None:
                 faults += check_handover(old, new, document=document, schema=schema)
-            warnings = (*_resumed(old, new), *vacancies(new, schema))
+            warnings = (*_resumed(old, new), *vacancies(new, schema), *shared_addresses(new.members.values()))
             plans.append(TenantChanges(tenant, revision, changes, warnings))
         if faults:
             raise FactsError(*faults)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidegate.errors import InvalidInput, Violation
+from sidegate.facts.addresses import normalized_email
 from sidegate.model.identifiers import ACCOUNT_ID, escaped, invisible_character
 
 MAX_INVITEES: Final = 10_000
@@ -65,7 +66,7 @@ def normalized(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
     phone = _SEPARATORS.sub("", invitee.phone)
     phone = "+" + phone[2:] if phone.startswith("00") else phone
     email = invitee.email.strip()
-    made = replace(invitee, email=_normalized_email(email) or email, phone=phone, name=invitee.name.strip())
+    made = replace(invitee, email=normalized_email(email) or email, phone=phone, name=invitee.name.strip())
     if found := made.faults or (*_faults(made, account_id),):
         raise InvalidInput(*found)
     return made
@@ -73,7 +74,7 @@ def normalized(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
 
 def require_email(email: str, field: str) -> Iterator[Violation]:
     """Yield what is wrong with an e-mail address, nothing if there is none; no name server is asked."""
-    if email and _normalized_email(email) is None:
+    if email and normalized_email(email) is None:
         yield Violation(field, f"`{_shown(email)}` is no e-mail address: expected one such as `uma@acme.example`")
 
 
@@ -83,17 +84,6 @@ def require_phone(phone: str, field: str) -> Iterator[Violation]:
         yield Violation(
             field, f"`{_shown(phone)}` is no mobile number: expected country and number, such as `+628123456789`"
         )
-
-
-def _normalized_email(text: str) -> str | None:
-    """Return an e-mail address with its domain in the one form of internationalised domains; None for no address."""
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - only invitations need it
-
-    try:
-        found = validate_email(text, check_deliverability=False, test_environment=True)
-    except EmailNotValidError:
-        return None
-    return found.normalized if "." in found.domain else None
 
 
 def _is_phone(text: str) -> bool:

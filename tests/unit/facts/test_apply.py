@@ -1,5 +1,6 @@
 """Planning, applying and exporting facts on a real store."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -253,6 +254,34 @@ async def test_a_document_that_resumes_a_tenant_warns_of_it(keeper: FactsDocumen
     (plan,) = await keeper.plan(ACME, "facts.yaml")
     assert [change.entity for change in plan.changes] == [EntryKind.TENANT]
     assert [warning.split(":")[0] for warning in plan.warnings] == ["the tenant is suspended, and this resumes it"]
+
+
+@pytest.mark.parametrize(
+    ("members", "named"),
+    [
+        ("ANN@x.example: {}\n      ann@x.example: {}", [["ANN@x.example", "ann@x.example"]]),
+        ("ANN@x.example: {}\n      ann: {email: Ann@x.example}", [["ANN@x.example", "ann"]]),
+        ("ann: {email: a@bücher.example}\n      a@xn--bcher-kva.example: {}", [["ann", "a@xn--bcher-kva.example"]]),
+        ("ann@x.example: {email: ann@x.example}\n      bob@x.example: {}", []),
+        ("a@straße.example: {}\n      a@strasse.example: {}", []),
+    ],
+)
+async def test_members_who_share_an_address_are_warned_of(
+    members: str, named: list[list[str]], keeper: FactsDocuments
+) -> None:
+    """IDs and e-mails that an invitation would write alike are one address, also where both are stored already."""
+    document = ACME.replace("      uma: {quota: 3}\n", f"      uma: {{quota: 3}}\n      {members}\n")
+    for found in (await keeper.apply(document, "acme.yaml", actor="ann"), await keeper.plan(document, "acme.yaml")):
+        warnings = [warning for warning in found[0].warnings if "e-mail address" in warning]
+        assert [re.findall("`([^`]+)`", warning) for warning in warnings] == named
+
+
+async def test_of_many_shared_addresses_twenty_are_named(keeper: FactsDocuments) -> None:
+    """The rest is counted, so that a warning stays readable."""
+    pairs = "".join(f"      A{number}@x.example: {{}}\n      a{number}@x.example: {{}}\n" for number in range(22))
+    (plan,) = await keeper.plan(ACME.replace("      uma:", f"{pairs}      uma:"), "acme.yaml")
+    assert len(plan.warnings) == 21
+    assert plan.warnings[-1] == "2 more e-mail addresses belong to several members each"
 
 
 @pytest.mark.parametrize(
