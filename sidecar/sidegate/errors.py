@@ -21,6 +21,7 @@ SidegateError
 │   │   └── StoreBusy       other work holds its locks, connections or memory
 │   ├── SchemaChanged       another version changed the schema of the store
 │   ├── IssuerUnavailable   the keys of a token's issuer can't be read
+│   ├── NotInTime           the store answers, but what a call needs was not read in time
 │   ├── Stopping            the server stops
 │   └── TooStale            the facts in memory are older than the bound
 │       └── LostRevision    the requested revision is not in the store's history
@@ -255,6 +256,12 @@ class IssuerUnavailable(Unavailable):
     """The keys of a token's issuer can't be read; the text names the issuer as the caller file does."""
 
     reason = "ISSUER_UNAVAILABLE"
+
+
+class NotInTime(Unavailable):
+    """The store answers, but what the call needs was not read in time."""
+
+    reason = "NOT_IN_TIME"
 
 
 class Stopping(Unavailable):

@@ -69,24 +69,35 @@ class Evaluator:
             raise
 
     async def _decide(self, request: Request, known: Known | None) -> Decision:
-        for _ in range(ATTEMPTS):
-            if isinstance(known, Examined) and self._snapshots.is_current(request.tenant, known.snapshot):
-                snapshot, reason, facts = known.snapshot, known.refusal, known.resource
-            else:
-                found = await self._snapshot(request.tenant, known)
-                if found is None:
+        if isinstance(known, Examined) and self._snapshots.is_current(request.tenant, known.snapshot):
+            snapshot, reason, facts = known.snapshot, known.refusal, known.resource
+        else:
+            found = await self._snapshot(request.tenant, known)
+            if found is None:
+                return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
+            snapshot, reason, facts = found, refusal(request, found), None
+        if reason is not None:
+            return _refused(reason, snapshot)
+        if facts is None:
+            type_ = snapshot.pack.pack.schema.resources[request.resource.type]
+            facts = self._snapshots.resource_in_memory(snapshot, type_, request.resource.id)
+        return await self._read_and_decided(request) if facts is None else decided(request, snapshot, facts)
+
+    async def _read_and_decided(self, request: Request) -> Decision:
+        """Wait for a turn to read resources, then decide from the facts of that time; a repeated read does not wait."""
+        async with self._snapshots.reading_resources:
+            for _ in range(ATTEMPTS):
+                snapshot = await self._snapshots.tenant(request.tenant)
+                if snapshot is None:
                     return Decision(allowed=False, reason=Reason.TENANT_UNKNOWN)
-                snapshot, reason, facts = found, refusal(request, found), None
-            if reason is not None:
-                return _refused(reason, snapshot)
-            if facts is None:
+                if (reason := refusal(request, snapshot)) is not None:
+                    return _refused(reason, snapshot)
                 type_ = snapshot.pack.pack.schema.resources[request.resource.type]
                 facts = await self._snapshots.resource(snapshot, type_, request.resource.id)
-            if facts is not None:
-                return decided(request, snapshot, facts)
-            # The resource can't be read at the snapshot's revision any more.
-            await self._catch_up()
-            known = None
+                if facts is not None:
+                    return decided(request, snapshot, facts)
+                # The resource can't be read at the snapshot's revision any more.
+                await self._catch_up()
         raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
     async def _snapshot(self, tenant: str, known: Known | None) -> TenantSnapshot | None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from sidegate.decision.known import Head
-from sidegate.errors import LostRevision, StoreUnavailable, TooStale, Unavailable
+from sidegate.errors import LostRevision, NotInTime, StoreUnavailable, TooStale, Unavailable
 from sidegate.model.question import Request, Requirement
 from sidegate.model.revision import NO_REVISION
 from sidegate.replica.follower import Follower
@@ -20,8 +20,8 @@ MARGIN: Final = (0.03, 0.25)
 """Seconds before its deadline that a request ends, at least and at most, so that its caller still gets the reason."""
 ROUNDING: Final = 0.01
 """The share of a deadline by which gRPC, which sends few digits, may have rounded it up."""
-ATTEMPTS: Final = 3
-"""How often a question is answered again whose answer was too old once it was made."""
+ATTEMPTS: Final = 2
+"""How often a question is answered whose answer was too old once it was made: the process may have been paused."""
 
 
 class Freshness:
@@ -43,13 +43,14 @@ class Freshness:
         Raises:
             TooStale: the facts in memory are older than the bound, or than the request asks for.
             StoreUnavailable: the store had to be read and does not answer.
+            NotInTime: the store answers, but not all that is needed was read in time.
         """
         arrived = self._follower.now()
         needed = self._needed(request, arrived)
         try:
             return await within(patience_of(request), self._answered(request, answer, arrived, needed))
         except TimeoutError as error:
-            raise self._too_late(request, needed) from error
+            raise self._too_late(request, arrived, needed) from error
 
     def _needed(self, request: Request, arrived: float) -> float:
         """Return the time that the view must have reached."""
@@ -117,7 +118,7 @@ class Freshness:
             else:
                 raise _lost(request, head)
 
-    def _too_late(self, request: Request, needed: float) -> Unavailable:
+    def _too_late(self, request: Request, arrived: float, needed: float) -> Unavailable:
         """Return the error of a request that has no patience left."""
         age = self._follower.staleness()
         held = self._snapshots.peek(request.tenant)
@@ -127,6 +128,8 @@ class Freshness:
         if held is not None and (behind := _behind(request, held)) > 0:
             message = f"tenant `{request.tenant}` is not at the revision asked for yet: {behind} behind; try again"
             return TooStale(message, staleness=age, behind=behind)
+        if self._follower.view_time >= arrived:
+            return NotInTime("the store answers, but the facts of this call were not read in time; try again")
         return StoreUnavailable("the store did not answer in time")
 
 

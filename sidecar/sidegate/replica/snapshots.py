@@ -25,6 +25,7 @@ from sidegate.replica.patches import TenantSnapshot, changed_resources, patched,
 from sidegate.replica.resource import ResourceFacts, read_resource, without_store
 from sidegate.replica.revisions import RevisionHistory
 from sidegate.replica.tenant_head import TenantHead
+from sidegate.runtime.fair_slots import FairSlots
 from sidegate.runtime.lru import BoundedMap
 from sidegate.runtime.tasks import cancel_and_wait
 from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
@@ -32,10 +33,13 @@ from sidegate.telemetry.sync import UNOBSERVED, SyncEvent, SyncObserver
 UNREGISTERED_LIMIT: Final = 1024
 UNKNOWN_LIMIT: Final = 1024
 """Names that do not exist: few are remembered, apart from the others, so that they evict nothing."""
-READS: Final = 8
-"""Loads that read the store in parallel; connections are left for the feed and for writes."""
+TENANT_READS: Final = 4
+RESOURCE_READS: Final = 4
+"""Reads of tenants and of resources in parallel; connections are left for the feed and for writes."""
 FOLLOW_LIMIT: Final = 5_000
 """Changes of a tenant that are followed in one step, while all else waits; for more, the tenant is loaded again."""
+LOADS: Final = 8
+"""How often a tenant is read, within one load, to which the changes seen meanwhile can't be applied."""
 HEAD_START: Final = 0.1
 """Seconds that the load of a tenant waits after its head was read, unless a request needs the snapshot."""
 HEAD_READS: Final = 4
@@ -108,9 +112,10 @@ class Snapshots:
         self._unknown: BoundedMap[str, object] = BoundedMap(UNKNOWN_LIMIT)
         self.revisions = RevisionHistory(store)
         self._flights: dict[str, _Flight] = {}
-        self._reading = asyncio.Semaphore(READS)
+        self._reading_tenants = FairSlots(TENANT_READS)
+        self.reading_resources = FairSlots(RESOURCE_READS)
         self._ahead = ahead
-        self._reading_heads = asyncio.Semaphore(HEAD_READS)
+        self._reading_heads = FairSlots(HEAD_READS)
 
     def __repr__(self) -> str:
         return f"Snapshots(tenants={self._tenants}, resources={self._resources})"
@@ -270,22 +275,28 @@ class Snapshots:
         return None if loaded is None else await asyncio.to_thread(self._compile, *loaded)
 
     async def _load(self, tenant: str) -> TenantSnapshot | None:
-        """Read a tenant until the changes that were seen during a read can be applied to it."""
+        """Read a tenant, once more if the changes that were seen during a read can't be applied to it.
+
+        Raises:
+            Unavailable: they could not be applied after any of several reads.
+        """
         flight = self._flights[tenant]
         if self._ahead:
             await self._read_head(tenant, flight)
-        while True:
-            async with self._reading:
+        # It waits once, however often it has to read.
+        async with self._reading_tenants:
+            for _ in range(LOADS):
                 flight.begin()
                 read = await self.read(tenant)
-            if read is None and not flight.seen and not flight.void:
-                self._unknown.put(tenant, True)
-                return None
-            snapshot = None if read is None or flight.void else patched(read, flight.seen, self._packs.core_scopes)
-            if snapshot is not None:
-                self._tenants.put(tenant, snapshot)
-                return snapshot
-            self._observer.count(SyncEvent.RELOAD)
+                if read is None and not flight.seen and not flight.void:
+                    self._unknown.put(tenant, True)
+                    return None
+                snapshot = None if read is None or flight.void else patched(read, flight.seen, self._packs.core_scopes)
+                if snapshot is not None:
+                    self._tenants.put(tenant, snapshot)
+                    return snapshot
+                self._observer.count(SyncEvent.RELOAD)
+        raise Unavailable(f"tenant `{tenant}` changes faster than it can be loaded; try again")
 
     async def _read_head(self, tenant: str, flight: _Flight) -> None:
         """Read a tenant's head, then wait a little: requests that need no more are answered before the load begins."""
@@ -318,6 +329,9 @@ class Snapshots:
     async def resource(self, snapshot: TenantSnapshot, type_: ResourceType, id_: str) -> ResourceFacts | None:
         """Return what is stored about a resource at the snapshot's revision; None where the store has a later one.
 
+        The caller holds a slot of `reading_resources`, taken before the snapshot was looked up: a wait in between
+        would make the snapshot outdated.
+
         Raises:
             StoreUnavailable: the store does not answer.
         """
@@ -325,8 +339,7 @@ class Snapshots:
         if held is not None:
             return held
         reference = ref(type_.name, id_)
-        async with self._reading:
-            loaded = await read_resource(self._store, snapshot, reference)
+        loaded = await read_resource(self._store, snapshot, reference)
         if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:
             (self._resources if loaded.registered else self._unregistered).put((snapshot.tenant, reference), loaded)
         return loaded

@@ -13,7 +13,7 @@ from sidegate import bootstrap
 from sidegate.config.load import load_settings
 from sidegate.decision.freshness import Freshness
 from sidegate.decision.guard import FreshnessGuard
-from sidegate.errors import InvalidInput, LostRevision, StoreUnavailable, TooStale, Unavailable
+from sidegate.errors import InvalidInput, LostRevision, NotInTime, StoreUnavailable, TooStale, Unavailable
 from sidegate.model.change import Change, EntryKind
 from sidegate.model.decision import Decision
 from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
@@ -302,6 +302,34 @@ async def test_an_answer_that_became_too_old_is_not_given(core, monkeypatch):
     request = Request("acme", Subject("vic"), "view", Resource("document", "d1"))
     assert not (await guarded.decide(request)).allowed
     assert stopped.asked == 2
+
+
+class PolledOrNot:
+    """A follower of a store that was polled since a call came, or not, and a step that never decides."""
+
+    def __init__(self, polled):
+        self._polled = polled
+        self.view_time = 9.0
+
+    def now(self):
+        return 10.0
+
+    def staleness(self):
+        return 1.0
+
+    async def decide(self, _request, _known):
+        if self._polled:
+            self.view_time = 10.0
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(("polled", "error"), [(True, NotInTime), (False, StoreUnavailable)])
+async def test_a_call_that_ends_while_the_store_answers_does_not_blame_the_store(core, polled, error):
+    """Where the store was polled since the call came, it is not the store that does not answer."""
+    follower = PolledOrNot(polled)
+    request = Request("acme", Subject("vic"), "view", Resource("document", "d1"), patience=0.05)
+    with pytest.raises(error):
+        await Freshness(follower, core.snapshots, max_staleness=60).answered(request, follower.decide)
 
 
 async def test_past_the_staleness_bound_nobody_is_answered(core, monkeypatch):

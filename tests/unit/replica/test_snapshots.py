@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidegate.engine import ENGINES
-from sidegate.errors import StoreUnavailable
+from sidegate.errors import StoreUnavailable, Unavailable
 from sidegate.facts.fixed import FixedFacts
 from sidegate.model.change import Change, EntryKind, RecordedChange
 from sidegate.model.facts import Member, StoredResource, TenantFacts
@@ -23,7 +23,7 @@ from sidegate.model.revision import Revision
 from sidegate.policy.pack.registry import PackRegistry, bundled_packs
 from sidegate.replica import feed
 from sidegate.replica.follower import Follower
-from sidegate.replica.snapshots import FOLLOW_LIMIT, READS, Snapshots
+from sidegate.replica.snapshots import FOLLOW_LIMIT, LOADS, TENANT_READS, Snapshots
 from sidegate.runtime.lru import BoundedMap
 
 PACKS = PackRegistry(ENGINES["indexed"], bundled_packs(), "standard")
@@ -184,7 +184,21 @@ async def test_a_flood_of_first_uses_leaves_connections_free(snapshots):
     snapshots._store = Crowd()
     await asyncio.gather(*(snapshots.tenant(f"nowhere{number}") for number in range(100)))
     at_once = [sum(together[: place + 1]) for place in range(len(together))]
-    assert max(at_once) == READS
+    assert max(at_once) == TENANT_READS
+
+
+async def test_a_load_ends_however_fast_a_tenant_changes(snapshots, reader):
+    """Where no read can be used, a load gives up after several instead of reading forever."""
+
+    class Invalidating:
+        async def load_core(self, tenant, scopes):
+            snapshots.invalidate_all()
+            return await reader.load_core(tenant, scopes)
+
+    snapshots._store = Invalidating()
+    with pytest.raises(Unavailable, match="faster than it can be loaded"):
+        await snapshots.tenant("acme")
+    assert reader.asked["acme"] == LOADS
 
 
 async def test_a_change_is_followed_without_a_load(snapshots, reader):

@@ -49,3 +49,24 @@ async def test_thousands_of_rows_do_not_hold_the_sidecar():
     assert all(result.failure for result in results)
     assert len(results) == 10_000
     assert turns >= 200
+
+
+async def test_one_slice_runs_in_a_turn_of_the_loop():
+    """However many lists and batches are in progress, a short call waits for one slice of one of them."""
+    slices = []
+
+    async def long_work(number):
+        async for item in in_time_slices(range(100)):
+            slices.append((number, turn))
+            del item
+
+    works = [asyncio.ensure_future(long_work(number)) for number in range(8)]
+    turn = 0
+    while not all(work.done() for work in works):
+        turn += 1
+        await asyncio.sleep(0)
+    in_turn = {}
+    for number, at in slices:
+        in_turn.setdefault(at, set()).add(number)
+    assert len(slices) == 800
+    assert all(len(numbers) == 1 for numbers in in_turn.values())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeAlias
@@ -28,19 +27,18 @@ from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.resource import ResourceFacts, read_resources, without_store
 from sidegate.replica.snapshots import Snapshots
 from sidegate.replica.view import View
+from sidegate.runtime.time_slices import in_time_slices
 
 ATTEMPTS: Final = 8
 """How often a page starts again whose facts change before any of its candidates is decided."""
 SECONDS: Final = 1.0
 """How long one page may take, and at most half of its caller's patience; then it ends early."""
 BATCH: Final = 200
-"""How many candidates are decided in one step, while other calls wait."""
-PAGES_READING: Final = 4
-"""Pages that read the store in parallel; connections are left for Checks, writes and the feed."""
+"""How many candidates are read in one call of the store."""
 
 Decided: TypeAlias = Iterable[tuple[str, Decision]]
 Decide: TypeAlias = Callable[[Sequence[str]], Awaitable[Decided]]
-"""Decides about those candidates that exist."""
+"""Reads what rules ask about candidates; those that exist are decided one by one, as the result is iterated over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,6 @@ class Search:
         self._freshness = freshness
         self._catch_up = catch_up
         self._failures = failures
-        self._reading = asyncio.Semaphore(PAGES_READING)
 
     def __repr__(self) -> str:
         return f"Search({self._freshness!r})"
@@ -86,7 +83,7 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(query, self._resources, slot=self._reading)
+        return await self._answered(query, self._resources)
 
     async def subjects(self, query: ListQuery) -> AllowedPage:
         """Return a page of the members that may do the action on the resource.
@@ -96,7 +93,7 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(query, self._subjects, slot=self._reading)
+        return await self._answered(query, self._subjects)
 
     async def actions(self, query: ListQuery) -> AllowedPage:
         """Return a page of the actions that the subject may do on the resource.
@@ -106,28 +103,24 @@ class Search:
             Unavailable: the facts can't be read now, or not freshly enough.
             RuleFailed: a condition can't be evaluated.
         """
-        return await self._answered(query, self._actions, slot=nullcontext())
+        return await self._answered(query, self._actions)
 
     async def _answered(
         self,
         query: ListQuery,
         make_page: Callable[[ListQuery, TenantSnapshot], Awaitable[AllowedPage]],
-        *,
-        slot: AbstractAsyncContextManager[object],
     ) -> AllowedPage:
         async def attempted(request: Request, head: Head) -> AllowedPage | None:
-            async with slot:
-                # The tenant may have changed while this page waited.
-                current = self._snapshots.is_current(request.tenant, head)
-                snapshot = head if current and isinstance(head, TenantSnapshot) else None
-                for _ in range(ATTEMPTS):
-                    snapshot = snapshot or await self._snapshots.tenant(request.tenant)
-                    if snapshot is None:
-                        return None
-                    with suppress(RevisionConflict):
-                        return await make_page(query, snapshot)
-                    await self._catch_up()
-                    snapshot = None
+            current = self._snapshots.is_current(request.tenant, head)
+            snapshot = head if current and isinstance(head, TenantSnapshot) else None
+            for _ in range(ATTEMPTS):
+                snapshot = snapshot or await self._snapshots.tenant(request.tenant)
+                if snapshot is None:
+                    return None
+                with suppress(RevisionConflict):
+                    return await make_page(query, snapshot)
+                await self._catch_up()
+                snapshot = None
             raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
         try:
@@ -149,10 +142,10 @@ class Search:
 
         async def decide(ids: Sequence[str]) -> Decided:
             existing = await _existing(view, snapshot, type_, ids)
-            return [
+            return (
                 (id_, decided(replace(request, resource=replace(request.resource, id=id_)), snapshot, facts))
                 for id_, facts in existing
-            ]
+            )
 
         return await _page(query, snapshot, source(query.after), decide)
 
@@ -168,7 +161,7 @@ class Search:
         async def decide(ids: Sequence[str]) -> Decided:
             each = (replace(request, subject=replace(request.subject, id=id_)) for id_ in ids)
             active = (one for one in each if refused_subject(one, snapshot) is None)
-            return [(one.subject.id, decided(one, snapshot, facts)) for one in active]
+            return ((one.subject.id, decided(one, snapshot, facts)) for one in active)
 
         return await _page(query, snapshot, source(query.after), decide)
 
@@ -180,13 +173,17 @@ class Search:
         facts = await self._facts(request, snapshot)
 
         async def decide(actions: Sequence[str]) -> Decided:
-            return [(action, decided(replace(request, action=action), snapshot, facts)) for action in actions]
+            return ((action, decided(replace(request, action=action), snapshot, facts)) for action in actions)
 
         actions = sorted(snapshot.pack.actions[request.resource.type])
         return await _page(query, snapshot, known_ids(actions, query.after), decide)
 
     async def _facts(self, request: Request, snapshot: TenantSnapshot) -> ResourceFacts:
-        facts = await self._snapshots.resource(snapshot, _claimed(request, snapshot), request.resource.id)
+        type_, id_ = _claimed(request, snapshot), request.resource.id
+        facts = self._snapshots.resource_in_memory(snapshot, type_, id_)
+        if facts is None:
+            async with self._snapshots.reading_resources:
+                facts = await self._snapshots.resource(snapshot, type_, id_)
         if facts is None:
             raise RevisionConflict(f"the tenant `{snapshot.tenant}` changed while it was read")
         return facts
@@ -211,7 +208,9 @@ async def _page(query: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: De
                 if not reached:
                     raise
                 return replace(page, found=tuple(found), reached=reached, partial=PartialReason.FACTS_CHANGED)
-            found += (Allowed(id_, one.rule) for id_, one in decisions if one.allowed and _can_be_asked(id_))
+            async for id_, one in in_time_slices(decisions):
+                if one.allowed and _can_be_asked(id_):
+                    found.append(Allowed(id_, one.rule))
             if len(found) > query.limit:
                 returned = found[: query.limit]
                 return replace(page, found=tuple(returned), reached=returned[-1].id)
@@ -220,7 +219,6 @@ async def _page(query: ListQuery, snapshot: TenantSnapshot, ids: Ids, decide: De
             reached, size = batch[-1], min(2 * size, BATCH)
             if monotonic() > ends:
                 return replace(page, found=tuple(found), reached=reached, partial=PartialReason.TIME_SPENT)
-            await asyncio.sleep(0)
 
 
 def _can_be_asked(id_: str) -> bool:
