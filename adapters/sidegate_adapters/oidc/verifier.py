@@ -44,11 +44,15 @@ class JwtVerifier:
         issuers: Iterable[TokenIssuer],
         *,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         failed: Callable[[str, str], None] = lambda _issuer, _problem: None,
     ) -> None:
-        """Read no keys yet; `failed` receives the name of an issuer and why its keys can't be read."""
+        """Read no keys yet; `failed` receives the name of an issuer and why its keys can't be read.
+
+        `now` is the time of day, which tokens are compared with; `clock` measures the age of keys.
+        """
         self._issuers = {issuer.issuer: issuer for issuer in issuers}
-        self._keys = {issuer.name: KeySet(issuer) for issuer in self._issuers.values()}
+        self._keys = {issuer.name: KeySet(issuer, clock=clock) for issuer in self._issuers.values()}
         self._now = now
         self._failed = failed
 

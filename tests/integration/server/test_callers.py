@@ -27,7 +27,7 @@ from sidegate.bootstrap import Running, serving
 from sidegate.callers.keys import digest_of, new_key
 from sidegate.config.settings import GivenSettings
 from sidegate.errors import CallersError
-from support.servers.callers import write_callers
+from support.servers.callers import es256, issuer_server, write_callers
 from support.servers.sidecar import failure, failure_of
 from support.waiting import until
 
@@ -203,3 +203,46 @@ async def test_a_wrong_file_keeps_the_server_from_starting(tmp_path):
     with pytest.raises(CallersError, match="did you mean `check`"):
         async with open_sidecar(tmp_path, FILE.replace("rights: {check", "rights: {chek")):
             pytest.fail("it started")
+
+
+async def test_a_person_acts_for_itself_by_its_token(tmp_path):
+    """A token of the company's issuer proves a member of one tenant, until its key is removed."""
+    key = es256()
+    with issuer_server() as issuer:
+        issuer.publish(key)
+        text = f"""\
+callers:
+  people:
+    identities: [jwt: {{issuer: main, claims: {{azp: web}}}}]
+    rights: {{membership.write: "*"}}
+    actors: [proven]
+issuers:
+  main:
+    issuer: {issuer.url}
+    audience: sidegate
+    algorithms: [ES256]
+    jwks: {issuer.url}/keys
+    member_claim: sub
+    tenant_claim: tenant
+"""
+        async with open_sidecar(tmp_path, text) as (running, channel):
+            groups = role_pb2_grpc.GroupServiceStub(channel)
+            token = issuer.token(key, sub="ann", azp="web", tenant="acme")
+
+            async def created(tenant: str, actor: str) -> str:
+                message = role_pb2.CreateGroupRequest(parent=f"tenants/{tenant}", group_id="g", actor=actor)
+                call = groups.CreateGroup(message, metadata=(("authorization", f"Bearer {token}"),))
+                return (await ended(call))[1]
+
+            assert await created("globex", "member:ann") == "TENANT_NOT_ALLOWED"
+            assert await created("acme", "member:gus") == "ACTOR_NOT_ALLOWED"
+            assert await created("acme", "platform") == "ACTOR_NOT_ALLOWED"
+            # The gate is passed: there is no such tenant yet.
+            assert await created("acme", "member:ann") == "NOT_FOUND"
+            issuer.publish(es256("new"))
+            running.reload()
+            await until(lambda: refused_as(created("acme", "member:ann"), "UNAUTHENTICATED"))
+
+
+async def refused_as(call: Awaitable[str], reason: str) -> bool:
+    return await call == reason
