@@ -33,12 +33,14 @@ from sidegate.decision.cache_key import question_of
 from sidegate.decision.freshness import Freshness
 from sidegate.decision.guard import FreshnessGuard
 from sidegate.decision.known import Known
-from sidegate.decision.local_cache import RememberedDecisions
+from sidegate.decision.local_cache import CacheLimits, RememberedDecisions
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request, Resource, Subject
+from sidegate.policy.pack.claims import DeclaredClaims
 from sidegate.telemetry.logging import configure_logging
 
 DOCUMENTS = 2_000
+NO_CLAIMS = DeclaredClaims((), {}, ())
 
 
 def document(members: int) -> str:
@@ -238,7 +240,7 @@ async def paused_redis(bench: Bench, server: subprocess.Popen[bytes]) -> None:
 def per_entry() -> float:
     """Return the bytes that one remembered decision takes, its question included."""
     entries, lineage, digest = 10_000, object(), "a" * 64
-    remembered = RememberedDecisions(entries, 300)
+    remembered = RememberedDecisions(CacheLimits(entries, 2**30, 300))
     gc.collect()
     tracemalloc.start()
     for number in range(entries):
@@ -246,7 +248,7 @@ def per_entry() -> float:
         tenant, action, type_ = (bytes(word, "ascii").decode() for word in ("acme", "view", "document"))
         request = Request(tenant, Subject(f"member-{number}"), action, Resource(type_, f"d{number}"))
         decision = Decision(True, "allowed_by_rule", "ST-17", digest, 7)
-        remembered.put((lineage, 7, question_of(request)), decision)
+        remembered.put((lineage, 7, question_of(request, NO_CLAIMS)), decision)
     size = tracemalloc.get_traced_memory()[0] / entries
     tracemalloc.stop()
     return size

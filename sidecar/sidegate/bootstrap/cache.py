@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from sidegate.config.settings import Settings
 from sidegate.decision.cache import DecisionCache, Tiers
 from sidegate.decision.known import RuleDecider, TenantDecider
-from sidegate.decision.local_cache import RememberedDecisions
+from sidegate.decision.local_cache import CacheLimits, RememberedDecisions
 from sidegate.decision.sealed_cache import SealedDecisions
 from sidegate.ports.facts_store import FactsStore
 from sidegate.ports.shared_cache import SharedCache
@@ -35,7 +35,8 @@ async def cached(
             shared = SealedDecisions(
                 cache, secret, engine=settings.engine, seconds=settings.cache_ttl, observer=observer
             )
-        remembered = RememberedDecisions(settings.cache_entries, settings.cache_ttl, observer=observer)
+        limits = CacheLimits(settings.cache_entries, settings.cache_bytes, settings.cache_ttl)
+        remembered = RememberedDecisions(limits, observer=observer)
         tiers = Tiers(remembered, shared, always=settings.cache == "always")
         answering = DecisionCache(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
         stack.push_async_callback(answering.close)

@@ -24,9 +24,15 @@ class CacheSettings(BaseModel):
         expected="a whole number, 1 or more",
         ge=1,
     )
+    cache_bytes: int = setting(
+        16 * 1024 * 1024,
+        "The most bytes that the decisions in memory take together; the least recently used goes first.",
+        expected="a whole number, 0 or more",
+        ge=0,
+    )
     cache_ttl: float = setting(
         300.0,
-        "Seconds that a decision is remembered at most. A change of facts or rules ends it at once, whatever this is.",
+        "The most seconds that a decision is remembered. A change of facts or rules ends it earlier, immediately.",
         expected="seconds, above 0, at most 86400",
         gt=0,
         le=86_400,

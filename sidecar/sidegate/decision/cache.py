@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
-from sidegate.decision.cache_key import question_of
+from sidegate.decision.cache_key import question_of, without_undeclared
 from sidegate.decision.evaluate import BEFORE_RULES, refusal
 from sidegate.decision.known import Examined, Head, Known, RuleDecider
 from sidegate.decision.local_cache import Key, RememberedDecisions
@@ -16,6 +17,9 @@ from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.snapshots import Snapshots
 from sidegate.runtime.tasks import cancel_and_wait
 from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
+
+MAX_FLIGHTS: Final = 256
+"""Decisions in progress that others can join, each of which goes on when its caller leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class DecisionCache:
         if not head.pack.repeatable or not self._snapshots.is_current(request.tenant, head):
             self._observer.count(CacheEvent.BYPASS)
             return await self._delegate.decide(request, head)
-        key = head.lineage, head.revision.number, question_of(request)
+        key = head.lineage, head.revision.number, question_of(request, head.pack.claims)
         decision = self._tiers.remembered.get(key)
         if decision is not None:
             self._observer.count(CacheEvent.HIT_MEMORY)
@@ -86,7 +90,12 @@ class DecisionCache:
     async def _joined(self, key: Key, request: Request, known: Known) -> Decision:
         """Decide once for all who ask the same meanwhile; one that is cancelled does not cancel the others."""
         flight = self._flights.get(key)
+        if flight is None and len(self._flights) >= MAX_FLIGHTS:
+            # Without a task that outlives its caller: nothing is held for callers that have left.
+            return await self._shared_or_decided(key, request, known)
         if flight is None:
+            # A flight may outlive its caller, so it holds nothing that can't matter.
+            request = without_undeclared(request, _head_of(known).pack.claims)
             flight = asyncio.create_task(self._shared_or_decided(key, request, known))
             self._flights[key] = flight
             flight.add_done_callback(lambda task: self._ended(key, task))

@@ -1,36 +1,41 @@
-"""A request as an exact value: everything that a decision may depend on, such that different questions are unequal.
+"""What a decision may depend on of its request, as a key: different questions have different keys.
 
-In Python `True == 1 == 1.0` and `0.0 == -0.0`; here each value has its type beside it, so that none equals another.
-Texts are compared as they are, without normalisation. The entries of a map are sorted, since their order means nothing.
+The names of a question are in its key as they are. Of its claims only those that the pack declares are in it, as a text
+that could be read back: each value begins with its type and its length, so that `True`, `1`, `1.0` and `"1"` differ, as
+do `0.0` and `-0.0`. A long text is replaced by its digest. Nothing is normalised. The entries of a map are sorted, as
+their order means nothing.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from sidegate.model.properties import Json, Properties
+from sidegate.model.properties import NO_PROPERTIES, Json, Properties
 from sidegate.model.question import Request
+from sidegate.policy.pack.claims import DeclaredClaims
 
-Exact: TypeAlias = "str | int | bytes | type | tuple[Exact, ...] | None"
-Question: TypeAlias = tuple[Exact, ...]
-NOTHING: Final[tuple[Exact, ...]] = ()
-_FLOAT: Final = struct.Struct(">d")
-_LENGTH: Final = struct.Struct(">Q")
-_TAGS: Final[Mapping[type, bytes]] = MappingProxyType({bool: b"b", int: b"i", float: b"d", list: b"l", dict: b"m"})
+Question: TypeAlias = tuple[str, str, str, str, str, str, str | bytes]
+"""Tenant, subject's type and ID, action, resource's type and ID, and the claims: as a short text, or as a digest."""
+NO_CLAIMS: Final = ""
+"""In the place of the claims, where nothing that the pack declares is claimed."""
+SHORT: Final = 64
+"""The most characters of claims that are in a key as they are: that costs less than a digest."""
+_DIGEST_BYTES: Final = 32
 
 
-def question_of(request: Request) -> Question:
-    """Return the question that a request asks.
+def question_of(request: Request, declared: DeclaredClaims) -> Question:
+    """Return the question that a request asks of a pack which declares these claims.
 
     Its consistency and its ID are not part of the question: they don't change the right answer.
 
     Raises:
-        TypeError: a property is not a JSON value.
+        TypeError: a declared claim is not a JSON value.
     """
     subject, resource = request.subject, request.resource
+    claims = subject.properties or resource.properties or request.context
     return (
         request.tenant,
         subject.type,
@@ -38,72 +43,82 @@ def question_of(request: Request) -> Question:
         request.action,
         resource.type,
         resource.id,
-        _entries(subject.properties) if subject.properties else NOTHING,
-        _entries(resource.properties) if resource.properties else NOTHING,
-        _entries(request.context) if request.context else NOTHING,
+        _claims(request, declared) if claims else NO_CLAIMS,
     )
 
 
-def encoded(value: Exact) -> bytes:
-    """Return bytes from which the value could be read back: type, length and content of each part, outermost first."""
-    parts: list[bytes] = []
-    _encode(value, parts.append)
-    return b"".join(parts)
+def without_undeclared(request: Request, declared: DeclaredClaims) -> Request:
+    """Return a request that asks the same without the claims that the pack does not declare."""
+    subject, resource = request.subject, request.resource
+    if not (subject.properties or resource.properties or request.context):
+        return request
+    return replace(
+        request,
+        subject=replace(subject, properties=_only(subject.properties, declared.subject)),
+        resource=replace(resource, properties=_only(resource.properties, declared.of_resource(resource.type))),
+        context=_only(request.context, declared.context),
+    )
 
 
-def _entries(properties: Properties) -> tuple[Exact, ...]:
-    found: list[Exact] = []
-    for name in sorted(properties):
-        found += name, _exact(properties[name])
-    return tuple(found)
+def encoded(parts: Iterable[str | int | bytes]) -> bytes:
+    """Return bytes from which the parts could be read back: each begins with its type and its length."""
+    found: list[bytes] = []
+    for part in parts:
+        tag = b"t" if isinstance(part, str) else b"i" if isinstance(part, int) else b"x"
+        content = part if isinstance(part, bytes) else _utf8(str(part))
+        found += tag, b"%d:" % len(content), content
+    return b"".join(found)
 
 
-def _exact(value: Json) -> Exact:
-    """Return a text or null as it is, and anything else as a tuple that begins with its type."""
+def _only(properties: Properties, names: tuple[str, ...]) -> Properties:
+    return {name: properties[name] for name in names if name in properties} if properties else NO_PROPERTIES
+
+
+def _claims(request: Request, declared: DeclaredClaims) -> str | bytes:
+    parts: list[str] = []
+    subject, resource = request.subject, request.resource
+    if subject.properties:
+        _put_claims("s", subject.properties, declared.subject, parts.append)
+    if resource.properties:
+        _put_claims("r", resource.properties, declared.of_resource(resource.type), parts.append)
+    if request.context:
+        _put_claims("c", request.context, declared.context, parts.append)
+    text = "".join(parts)
+    return text if len(text) <= SHORT else blake2b(_utf8(text), digest_size=_DIGEST_BYTES).digest()
+
+
+def _put_claims(part: str, claims: Properties, names: tuple[str, ...], put: Callable[[str], None]) -> None:
+    for name in names:
+        if name in claims:
+            put(f"{part}{len(name)}:{name}")
+            _put_value(claims[name], put)
+
+
+def _put_value(value: Json, put: Callable[[str], None]) -> None:
     kind = value.__class__
-    if value is None or kind is str:
-        return value  # type: ignore[return-value] # a text, as was just tested
-    if kind is bool or kind is int:
-        return kind, value  # type: ignore[return-value] # a number, as was just tested
-    if isinstance(value, float):
-        return float, _FLOAT.pack(value)
-    if kind is dict:
-        return (dict, *_entries(value))  # type: ignore[arg-type] # a map, as was just tested
-    if isinstance(value, list):
-        return (list, *map(_exact, value))
-    if isinstance(value, Mapping):
-        return (dict, *_entries(value))
-    raise TypeError(f"`{value}` is not a JSON value")
-
-
-def _encode(value: Exact, put: Callable[[bytes], None]) -> None:
-    if isinstance(value, tuple):
-        tag, inner = _tagged(value)
-        put(tag + _LENGTH.pack(len(inner)))
-        for part in inner:
-            _encode(part, put)
+    if kind is str:
+        put(f"t{len(value)}:{value}")  # type: ignore[arg-type] # a text, as was just tested
+    elif kind is bool:
+        put("b1" if value else "b0")
+    elif kind is int:
+        put(f"i{value};")
+    elif kind is float:
+        put(f"f{value!r};")
+    elif value is None:
+        put("n")
+    elif isinstance(value, list):
+        put(f"l{len(value)}:")
+        for item in value:
+            _put_value(item, put)
+    elif isinstance(value, Mapping):
+        put(f"m{len(value)}:")
+        for name in sorted(value):
+            put(f"{len(name)}:{name}")
+            _put_value(value[name], put)
     else:
-        tag, content = _content(value)
-        put(tag + _LENGTH.pack(len(content)))
-        put(content)
+        raise TypeError(f"`{value!r}` is not a JSON value")
 
 
-def _tagged(value: tuple[Exact, ...]) -> tuple[bytes, tuple[Exact, ...]]:
-    """Return the mark of a tuple's type with its parts; one without a type of its own is a plain sequence."""
-    if value and isinstance(value[0], type):
-        return _TAGS[value[0]], value[1:]
-    return b"t", value
-
-
-def _content(value: Exact) -> tuple[bytes, bytes]:
-    match value:
-        case str():
-            return b"s", value.encode("utf-8", "surrogatepass")
-        case int():
-            return b"n", value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-        case bytes():
-            return b"x", value
-        case None:
-            return b"0", b""
-        case _:
-            raise TypeError(f"`{value}` is no part of a question")
+def _utf8(text: str) -> bytes:
+    """Return different bytes for different texts, lone surrogates included."""
+    return text.encode("utf-8", "surrogatepass")

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from sidegate import __version__
-from sidegate.decision.cache_key import Exact, Question, encoded
+from sidegate.decision.cache_key import Question, encoded
 from sidegate.decision.local_cache import jittered
 from sidegate.model.decision import Decision, Obligation
 from sidegate.model.revision import Revision
 from sidegate.ports.shared_cache import SharedCache
 from sidegate.telemetry.cache import UNCOUNTED, CacheEvent, CacheObserver
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 _SEAL_BYTES: Final = 32
 _WRITER: Final = json.JSONEncoder(allow_nan=False, default=dict, separators=(",", ":"), sort_keys=True)
 
@@ -32,7 +32,7 @@ class SealedDecisions:
     ) -> None:
         self._cache = cache
         self._secret = secret
-        self._maker: tuple[Exact, ...] = (FORMAT, __version__, engine)
+        self._maker: tuple[int, str, str] = (FORMAT, __version__, engine)
         self._seconds = seconds
         self._observer = observer
 
@@ -58,7 +58,7 @@ class SealedDecisions:
         self._cache.put(name, self._seal(name, content) + content, seconds=jittered(self._seconds))
 
     def _name(self, question: Question, revision: Revision, policy_digest: str) -> bytes:
-        encoding = encoded((*self._maker, policy_digest, revision.number, revision.time, question))
+        encoding = encoded((*self._maker, policy_digest, revision.number, revision.time, *question))
         return hmac.digest(self._secret, b"name\0" + encoding, "sha256")
 
     def _seal(self, name: bytes, content: bytes) -> bytes:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidegate.decision.cache_key import encoded, question_of
+from sidegate.decision.cache_key import SHORT, Question, encoded, without_undeclared
+from sidegate.decision.cache_key import question_of as question_of_pack
 from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
+from sidegate.policy.pack.claims import DeclaredClaims
 from support.unhurried import unhurried
 
 # Few values, so that two of them are often nearly the same, and sometimes the same.
@@ -31,7 +33,15 @@ requests = st.builds(
 _one_apart = st.tuples(requests, requests, st.sampled_from(["tenant", "subject", "action", "resource", "context"])).map(
     lambda drawn: (drawn[0], replace(drawn[0], **{drawn[2]: getattr(drawn[1], drawn[2])}))
 )
+NAMES = ("", "a", "a:b", "b", "x", "y")
+ALL = DeclaredClaims(NAMES, dict.fromkeys(("", "a", "a:b", "b", "document"), NAMES), NAMES)
+SOME = DeclaredClaims(("a",), {"a": ("b",), "b": ()}, ("", "a"))
 ASKED = Request("acme", Subject("uma"), "view", Resource("document", "d1"))
+
+
+def question_of(request: Request) -> Question:
+    """Return the question that a request asks of a pack which declares all the claims."""
+    return question_of_pack(request, ALL)
 
 
 def typed(value: object) -> object:
@@ -74,6 +84,46 @@ def test_the_same_request_made_again_has_the_same_key(request):
     assert question_of(again) == question_of(request)
     assert hash(question_of(again)) == hash(question_of(request))
     assert encoded(question_of(again)) == encoded(question_of(request))
+
+
+def only(claims: dict, names: tuple[str, ...]) -> dict:
+    return {name: value for name, value in claims.items() if name in names}
+
+
+def as_some_see(request: Request) -> Request:
+    """Return a request without the claims that `SOME` does not declare, by another way than the one under test."""
+    subject, resource = request.subject, request.resource
+    return Request(
+        request.tenant,
+        Subject(subject.id, subject.type, only(subject.properties, SOME.subject)),
+        request.action,
+        Resource(resource.type, resource.id, only(resource.properties, SOME.resources.get(resource.type, ()))),
+        only(request.context, SOME.context),
+    )
+
+
+@given(_one_apart)
+@unhurried
+def test_undeclared_claims_are_never_part_of_the_key_and_declared_ones_always_are(pair):
+    """The keys of two requests are equal exactly where what the pack declares of them is; a missing claim is no value.
+
+    A request that is stripped of the undeclared claims asks the same question, and has no others left.
+    """
+    one, other = pair
+    same = parts(as_some_see(one)) == parts(as_some_see(other))
+    assert (question_of_pack(one, SOME) == question_of_pack(other, SOME)) is same
+    stripped = without_undeclared(one, SOME)
+    assert question_of_pack(stripped, SOME) == question_of_pack(one, SOME)
+    assert parts(stripped) == parts(as_some_see(one))
+
+
+@pytest.mark.parametrize("length", [1, SHORT, 100_000])
+def test_a_key_is_small_whatever_is_claimed(length):
+    """Claims take up a fixed number of characters or bytes, and two long ones that differ at the end differ."""
+    one, other = ("x" * length + end for end in "ab")
+    keys = {question_of(replace(ASKED, context={"x": text, "z" * length: text})) for text in (one, other)}
+    assert len(keys) == 2
+    assert all(len(key[-1]) <= SHORT for key in keys)
 
 
 LOOKALIKES: list[object] = [

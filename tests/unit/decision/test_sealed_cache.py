@@ -14,13 +14,15 @@ from sidegate.decision.sealed_cache import SealedDecisions
 from sidegate.model.decision import Decision, Obligation, Reason
 from sidegate.model.question import Request, Resource, Subject
 from sidegate.model.revision import Revision
+from sidegate.policy.pack.claims import DeclaredClaims
 from support.decisions.shared_cache import Counted, DictCache
 from support.facts.any_facts import properties, texts
 from support.unhurried import unhurried
 
 FACTS_AND_RULES = {"revision": Revision(7, 70), "policy_digest": "sha256:pack"}
-UMA = question_of(Request("acme", Subject("uma"), "view", Resource("document", "d1")))
-VIC = question_of(Request("acme", Subject("vic"), "view", Resource("document", "d1")))
+NONE_DECLARED = DeclaredClaims((), {}, ())
+UMA = question_of(Request("acme", Subject("uma"), "view", Resource("document", "d1")), NONE_DECLARED)
+VIC = question_of(Request("acme", Subject("vic"), "view", Resource("document", "d1")), NONE_DECLARED)
 ALLOW = Decision(True, Reason.ALLOWED_BY_RULE, "ST-14", "sha256:pack", Revision(7, 70))
 DENY = Decision(
     False,

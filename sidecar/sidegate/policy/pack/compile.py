@@ -11,6 +11,7 @@ from unicodedata import normalize
 from sidegate.engine.language.signatures import OF_THE_CLOCK
 from sidegate.errors import EngineError, Fault, ModelError, PackError, RowError
 from sidegate.model.decision import Obligation, Reason
+from sidegate.policy.pack.claims import DeclaredClaims
 from sidegate.policy.pack.load import MODEL, POLICY
 from sidegate.policy.pack.schema import EnforcedBy, Pack, Schema
 from sidegate.policy.pack.scope_function import DOMAIN_MATCH, FUNCTIONS
@@ -23,7 +24,7 @@ class CompiledPack:
 
     `actions` maps resource types to their actions, `denials` rule IDs to the reason and obligations of a denial, and
     `membership_rules` the reasons that are decided before any row to rule IDs. `repeatable` means that the same
-    question about the same facts has the same answer at any time.
+    question about the same facts has the same answer at any time; `claims` are those that rules can read.
     """
 
     pack: Pack
@@ -32,6 +33,7 @@ class CompiledPack:
     denials: Mapping[str, tuple[str, tuple[Obligation, ...]]]
     membership_rules: Mapping[str, str]
     repeatable: bool
+    claims: DeclaredClaims
 
 
 def compile_pack(pack: Pack, engine: Engine) -> CompiledPack:
@@ -52,6 +54,7 @@ def compile_pack(pack: Pack, engine: Engine) -> CompiledPack:
         denials=MappingProxyType(_denials(schema)),
         membership_rules=MappingProxyType(_membership_rules(schema)),
         repeatable=_repeatable(pack),
+        claims=DeclaredClaims.of(schema),
     )
 
 
