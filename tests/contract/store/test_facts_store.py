@@ -1,8 +1,8 @@
 """What every FactsStore keeps: the facts, their revisions and their changes."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +12,10 @@ from sidegate.model.change import Change, EntryKind
 from sidegate.model.facts import Grant, Group, Member, StoredResource, TenantFacts
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate.ports.facts_store import FactsStore
+from sidegate_adapters.sql import SqlFactsStore
 from support.facts.any_facts import tenant_facts
 from support.facts.changes import changes_between, replayed
+from support.facts.every_statement import is_cancelled_at, statements, until_idle
 from support.facts.revisions import loaded, numbers
 
 ACME = TenantFacts(
@@ -293,33 +295,31 @@ async def test_what_is_written_outlives_the_store(address: str, store: FactsStor
     assert await loaded(other, "acme") == (ACME, 1)
 
 
-async def test_a_cancelled_write_is_whole_or_nothing(store: FactsStore) -> None:
-    """A write cancelled at any time changes nothing or all, and the store goes on with the next."""
+async def test_a_cancelled_write_is_whole_or_nothing(store: SqlFactsStore) -> None:
+    """A write cancelled at any of its statements changes nothing or all, and the store goes on with the next."""
     revision = await put(store, TenantFacts("acme"))
-    members = {f"m{n}": Member(f"m{n}") for n in range(3000)}
-    for pause in (0.0, 0.001, 0.003, 0.01, 0.03):
-        changes = changes_between(TenantFacts("acme"), TenantFacts("acme", members=members))
-        writes = store.write({"acme": changes}, expected={"acme": revision.number}, actor="platform")
-        writing = asyncio.create_task(writes)
-        await asyncio.sleep(pause)
-        writing.cancel()
-        await asyncio.wait([writing])
-        # The next write waits until the cancelled one has ended.
-        await put(store, TenantFacts("zeta", settings={"pause": pause}))
+    changes = changes_between(TenantFacts("acme"), ACME)
+    for number in count():
+        writing = store.write({"acme": changes}, expected={"acme": revision.number}, actor="platform")
+        cancelled = await is_cancelled_at(store, writing, number)
+        await put(store, TenantFacts("zeta", settings={"number": number}))
+        await until_idle(store)
 
-        facts, after = await store.load("acme") or pytest.fail("the tenant is missing")
-        assert (len(facts.members), after.number) in {(0, revision.number), (3000, revision.number + 1)}
+        whole, nothing = (ACME, revision.number + 1), (TenantFacts("acme"), revision.number)
+        assert await loaded(store, "acme") in ((nothing, whole) if cancelled else (whole,))
         revision = await put(store, TenantFacts("acme"))
+        if not cancelled:
+            break
+    assert number > 5
 
 
-async def test_a_cancelled_read_leaves_nothing_behind(store: FactsStore) -> None:
-    """Reads cancelled at any time, more than there are connections, hinder neither reads nor writes."""
+async def test_a_cancelled_read_leaves_nothing_behind(store: SqlFactsStore) -> None:
+    """Reads cancelled at any statement, more than there are connections, hinder neither reads nor writes."""
     await put(store, ACME)
-    for n in range(40):
-        reading = asyncio.create_task(store.load("acme"))
-        await asyncio.sleep(n / 10_000)
-        reading.cancel()
-        await asyncio.wait([reading])
+    with statements(store) as sent:
+        await store.load("acme")
+    for number in range(40):
+        assert await is_cancelled_at(store, store.load("acme"), number % (len(sent) + 1))
 
     assert await loaded(store, "acme") == (ACME, 1)
     assert (await put(store, TenantFacts("acme"))).number == 2

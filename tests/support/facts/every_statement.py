@@ -1,7 +1,9 @@
 """Calls every method of a store, and records the statements sent to the database."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from sqlalchemy import event
@@ -38,16 +40,53 @@ async def use_in_every_way(store: SqlFactsStore) -> None:
 
 @contextmanager
 def statements(store: SqlFactsStore) -> Iterator[dict[str, Any]]:
-    """Note each statement that looks for rows, with parameters that it was sent with."""
+    """Record each statement that searches for rows, with parameters that it was sent with."""
     sent: dict[str, Any] = {}
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+    def record(statement: str, parameters: Any) -> None:
         if statement.startswith(("SELECT", "UPDATE", "DELETE")):
             sent[statement] = parameters[0] if isinstance(parameters, list) else parameters
 
+    with before_each_statement(store, record):
+        yield sent
+
+
+@contextmanager
+def before_each_statement(store: SqlFactsStore, call: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call a function with each statement and its parameters just before they are sent."""
+
+    def listener(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        call(statement, parameters)
+
     engines = {engine.sync_engine for engine in (store._readers, store._writers, store._single)}
     for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+        event.listen(engine, "before_cursor_execute", listener)
+    try:
+        yield
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", listener)
+
+
+async def is_cancelled_at(store: SqlFactsStore, work: Coroutine[Any, Any, object], number: int) -> bool:
+    """Cancel a call of a store just before its statement of a number, 1 or more; return whether it sent as many.
+
+    With 0 the call is cancelled before it begins. Its transaction may still be running afterwards.
+    """
+    numbers = count(1)
+    call = asyncio.create_task(work)
+
+    def cancel(_statement: str, _parameters: Any) -> None:
+        if next(numbers) == number:
+            call.cancel()
+
+    with before_each_statement(store, cancel):
+        if number == 0:
+            call.cancel()
+        await asyncio.wait([call])
+    return call.cancelled()
+
+
+async def until_idle(store: SqlFactsStore) -> None:
+    """Wait until a store has ended the transactions that it has begun."""
+    await asyncio.gather(*store._running, return_exceptions=True)

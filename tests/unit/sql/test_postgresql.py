@@ -33,6 +33,13 @@ CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER failing BEFORE UPDATE ON feed FOR EACH ROW EXECUTE FUNCTION fail();
 """
+# A trigger that holds up a write between its locks on tenants and on the feed, as long as another client has lock 1.
+GATE = """
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  PERFORM pg_advisory_xact_lock(1); RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE UPDATE ON tenants FOR EACH ROW EXECUTE FUNCTION wait();
+"""
 CUT = "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name = 'sidegate'"
 MADE = {"acme": changes_between(None, TenantFacts("acme"))}
 
@@ -68,11 +75,11 @@ async def alter(store: SqlFactsStore) -> Mapping[str, Revision]:
     return await store.write({"acme": changes}, expected={"acme": 1}, actor="platform")
 
 
-async def until_waiting(hand: asyncpg.Connection) -> None:
-    """Wait until a client of the server waits for a lock; activity would not do, a transaction sees one view of it."""
+async def until_waiting(hand: asyncpg.Connection, *, clients: int = 1) -> None:
+    """Wait until clients of the server wait for locks; activity would not do, a transaction sees one view of it."""
 
     async def is_waiting() -> bool:
-        return bool(await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        return await hand.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") >= clients
 
     await until(is_waiting)
 
@@ -165,17 +172,23 @@ async def test_a_real_deadlock_ends_in_a_write(store: SqlFactsStore, hand: async
     await make(store)
     await hand.execute(f"ALTER DATABASE {address.partition('@/')[2].partition('?')[0]} SET deadlock_timeout = '300ms'")
     patient = await open_store(address)
-    await hand.execute("SET deadlock_timeout = '1min'")
+    await hand.execute(GATE + "SET deadlock_timeout = '1h'")
+    gate = await asyncpg.connect(address)
+    await gate.execute("SELECT pg_advisory_lock(1)")
     async with hand.transaction():
         await hand.execute("UPDATE feed SET head = head")
         writing = asyncio.create_task(alter(patient))
-        await until_waiting(hand)
-        # Granted once the database has taken the store's write back.
-        await hand.execute("SELECT FROM tenants FOR UPDATE")
+        await until_waiting(gate)
+        locking = asyncio.create_task(hand.execute("SELECT FROM tenants FOR UPDATE"))
+        await until_waiting(gate, clients=2)
+        await gate.execute("SELECT pg_advisory_unlock(1)")
+        # Granted once the database has rolled the store's write back.
+        await locking
 
     assert numbers(await writing) == {"acme": 2}
     assert await patient.head() == 2
     await patient.close()
+    await gate.close()
 
 
 async def test_a_lock_is_not_waited_for_without_end(

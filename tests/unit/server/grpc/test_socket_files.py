@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sidegate.errors import StartError
+from sidegate.server.grpc import socket_files
 from sidegate.server.grpc.listen_addresses import UnixAddress
 from sidegate.server.grpc.socket_files import free_path, socket_binding
 
@@ -101,10 +103,17 @@ def test_a_directory_whose_path_is_too_long_is_refused(tmp_path: Path) -> None:
         pytest.fail("there is no path to bind")
 
 
-def test_two_servers_that_start_at_once_do_not_both_get_the_socket(tmp_path: Path) -> None:
+def test_two_servers_that_start_together_do_not_both_get_the_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who comes second waits until the first has bound the socket, and is then refused."""
     address = UnixAddress(tmp_path / "s.sock")
     outcome: list[object] = []
+    waits = threading.Event()
+
+    def lock(handle: int, operation: int) -> None:
+        waits.set()
+        fcntl.flock(handle, operation)
 
     def second() -> None:
         try:
@@ -116,11 +125,12 @@ def test_two_servers_that_start_at_once_do_not_both_get_the_socket(tmp_path: Pat
     with socket.socket(socket.AF_UNIX) as server:
         with free_path(address):
             rival = threading.Thread(target=second)
+            monkeypatch.setattr(socket_files, "flock", lock)
             rival.start()
-            rival.join(0.2)
+            waits.wait()
             assert outcome == []
             server.bind(str(address.path))
             server.listen()
-        rival.join(20)
+        rival.join()
 
     assert outcome == [f"can't listen on `{address}`: another server already does"]
