@@ -32,8 +32,8 @@ log_format: json
 All faults are reported together, each with its source, and the server does not start. An unknown key in the file and
 an unknown `SIDEGATE_` variable are faults, too; variables that Kubernetes sets for a service called `sidegate` are
 not. An empty variable counts as unset. The client commands read `SIDEGATE_ADDRESS`,
-`SIDEGATE_TENANT`, and for TLS `SIDEGATE_CLIENT_TLS_CA`, `SIDEGATE_CLIENT_TLS_CERTIFICATE` and
-`SIDEGATE_CLIENT_TLS_KEY`.
+`SIDEGATE_TENANT`, the key or token to show from `SIDEGATE_TOKEN` or the file that `SIDEGATE_TOKEN_FILE` names, and for
+TLS `SIDEGATE_CLIENT_TLS_CA`, `SIDEGATE_CLIENT_TLS_CERTIFICATE` and `SIDEGATE_CLIENT_TLS_KEY`.
 """
 
 

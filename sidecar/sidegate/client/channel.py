@@ -10,8 +10,10 @@ from pathlib import Path
 import grpc
 from grpc import aio
 
-from sidegate.errors import Fault, FaultyFiles
-from sidegate.server.grpc.listen_addresses import UnixAddress, parse_address
+from sidegate.client.bearer import bearer_interceptors
+from sidegate.errors import Fault, FaultyFiles, InvalidInput, Violation
+from sidegate.model.loopback import is_loopback
+from sidegate.server.grpc.listen_addresses import Address, UnixAddress, parse_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +25,27 @@ class ClientTls:
     key: Path | None = None
 
 
-def open_channel(address: str, tls: ClientTls | None = None, *, options: Sequence[tuple[str, int]] = ()) -> aio.Channel:
-    """Return a channel; a Unix socket has no TLS, whatever `tls` is.
+def open_channel(
+    address: str, tls: ClientTls | None = None, *, token: str = "", options: Sequence[tuple[str, int]] = ()
+) -> aio.Channel:
+    """Return a channel; a Unix socket has no TLS, whatever `tls` is. Each call sends `token`, where there is one.
 
     Raises:
         FaultyFiles: a file of `tls` can't be used.
+        InvalidInput: the token could be read on its way: to another machine, without TLS.
     """
     parsed = parse_address(address)
+    if token and tls is None and not _is_local(parsed):
+        raise InvalidInput(Violation("token", f"on its way to `{address}` it could be read: expected TLS for it"))
     if tls is None or isinstance(parsed, UnixAddress):
-        return aio.insecure_channel(parsed.target, options=options)
-    return aio.secure_channel(parsed.target, _credentials(tls), options=options)
+        return aio.insecure_channel(parsed.target, options=options, interceptors=bearer_interceptors(token))
+    return aio.secure_channel(
+        parsed.target, _credentials(tls), options=options, interceptors=bearer_interceptors(token)
+    )
+
+
+def _is_local(address: Address) -> bool:
+    return isinstance(address, UnixAddress) or address.host == "localhost" or is_loopback(address.host)
 
 
 def _credentials(tls: ClientTls) -> grpc.ChannelCredentials:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from sidegate.cli.shell.completion import complete_file
 from sidegate.cli.shell.failures import BAD_INPUT, DENIED, UNDECIDED, Failure
+from sidegate.client.bearer import VARIABLE, read_bearer
 from sidegate.client.channel import ClientTls, open_channel
 from sidegate.errors import FactsError, StartError
 from sidegate.server.grpc.listen_addresses import parse_address
@@ -33,6 +34,7 @@ _EXIT_CODES = {
     StatusCode.NOT_FOUND: BAD_INPUT,
     StatusCode.ALREADY_EXISTS: BAD_INPUT,
     StatusCode.PERMISSION_DENIED: DENIED,
+    StatusCode.UNAUTHENTICATED: BAD_INPUT,
 }
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # a sidecar is beside its caller, without a proxy between them
@@ -52,23 +54,28 @@ class _Address(click.ParamType[str]):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which server to call, how many seconds to wait for each answer, and the files of TLS; None means none."""
+    """Which server to call, and how many seconds to wait for each answer.
+
+    `tls` are the files of TLS, None without it; `token` is the key or token to show, "" where there is none.
+    """
 
     address: str
     timeout: float
     tls: ClientTls | None = None
+    token: str = field(default="", repr=False)
 
 
 def target_options(timeout: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add `--address`, `--timeout` and the files of TLS, and pass them to the command as `target`."""
+    """Add `--address`, `--timeout`, `--token-file` and the files of TLS, and pass them to the command as `target`."""
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def with_target(address: str, timeout: float, **others: Any) -> None:
             tls = _tls(*(others.pop(name) for name in _TLS_FILES))
-            command(target=Target(address, timeout, tls), **others)
+            token = read_bearer(others.pop("token_file"))
+            command(target=Target(address, timeout, tls, token), **others)
 
-        optioned = _timeout_option(timeout)(with_target)
+        optioned = _token_option(_timeout_option(timeout)(with_target))
         for name, text in reversed(_TLS_FILES.items()):
             optioned = _file_option(name, text)(optioned)
         return _address_option(optioned)
@@ -101,6 +108,18 @@ def _file_option(name: str, text: str) -> Callable[[Callable[..., None]], Callab
     )
 
 
+def _token_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--token-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="SIDEGATE_TOKEN_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        shell_complete=complete_file,
+        help=f"A file with the key or token to show to the server; else the one in {VARIABLE}.",
+    )(command)
+
+
 def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTls | None:
     if (certificate is None) != (key is None):
         raise click.UsageError("--tls-certificate and --tls-key are a pair: expected both or neither")
@@ -123,7 +142,7 @@ def _timeout_option(seconds: float) -> Callable[[Callable[..., None]], Callable[
 @asynccontextmanager
 async def connected(target: Target) -> AsyncIterator[aio.Channel]:
     """Open a channel to the server, and close it at the end."""
-    async with open_channel(target.address, target.tls, options=_OPTIONS) as channel:
+    async with open_channel(target.address, target.tls, token=target.token, options=_OPTIONS) as channel:
         yield channel
 
 
