@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sidegate.errors import StartError
+from sidegate.ports.clock import ClockHook, ignore_clocks
 from sidegate.ports.hints import Hints
+from sidegate.runtime.clock import CheckedClock
 from sidegate_adapters.sql.databases.engines import Engines
 from sidegate_adapters.sql.store import SqlFactsStore
 
 _BACKENDS = ("sqlite", "postgresql")
 
 
-async def open_store(address: str, *, written: Callable[[], None] | None = None) -> SqlFactsStore:
+async def open_store(
+    address: str,
+    *,
+    written: Callable[[], None] | None = None,
+    clock: CheckedClock | None = None,
+    on_clocks: ClockHook = ignore_clocks,
+) -> SqlFactsStore:
     """Open the store at `sqlite:///facts.db` or `postgresql://user:password@host/database`, its schema the newest.
 
-    `written` is called after each write.
+    `written` is called after each write; `on_clocks` receives what each write found about `clock`, the machine's by
+    default.
 
     Raises:
         StartError: the address names no database that can be used, or one with a newer schema.
@@ -26,7 +35,8 @@ async def open_store(address: str, *, written: Callable[[], None] | None = None)
         raise StartError("the store's address must be a URL such as `sqlite:///facts.db`")
     if scheme not in _BACKENDS:
         raise StartError(f"the store's address starts with `{scheme}`: it must be one of {', '.join(_BACKENDS)}")
-    return SqlFactsStore(await _opened(scheme, address), written=written or (lambda: None))
+    engines = await _opened(scheme, address)
+    return SqlFactsStore(engines, written=written or (lambda: None), clock=clock or CheckedClock(), on_clocks=on_clocks)
 
 
 async def _opened(scheme: str, address: str) -> Engines:

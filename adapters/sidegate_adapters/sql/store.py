@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -25,6 +25,8 @@ from sidegate.model.page import (
 )
 from sidegate.model.quota import QuotaTotal, UsageQuery
 from sidegate.model.revision import Revision
+from sidegate.ports.clock import ClockHook
+from sidegate.runtime.clock import CheckedClock
 from sidegate_adapters.sql.databases.engines import Engines, dispose
 from sidegate_adapters.sql.databases.errors import retried, translated, uncommitted
 from sidegate_adapters.sql.queries import (
@@ -56,8 +58,12 @@ class SqlFactsStore:
     the middle of a statement can keep their locks.
     """
 
-    def __init__(self, engines: Engines, *, written: Callable[[], None]) -> None:
+    def __init__(
+        self, engines: Engines, *, written: Callable[[], None], clock: CheckedClock, on_clocks: ClockHook
+    ) -> None:
         self._written = written
+        self._clock = clock
+        self._on_clocks = on_clocks
         self._readers = engines.readers
         self._writers = engines.writers
         self._single = engines.single
@@ -119,9 +125,8 @@ class SqlFactsStore:
         needed = dict(expected)
 
         def work(connection: AsyncConnection) -> Awaitable[Mapping[str, Revision]]:
-            # The time is taken once the transaction has its turn, so that times grow with the sequence.
-            made = Work(changed, needed, actor, at=datetime.now(UTC), caller=caller, receipt=receipt)
-            return transaction.write(connection, made)
+            made = Work(changed, needed, actor, caller=caller, receipt=receipt)
+            return transaction.write(connection, made, self._clock, hook=self._on_clocks)
 
         revisions = await self._write(work)
         self._written()
@@ -209,7 +214,7 @@ class SqlFactsStore:
 
     async def receipt(self, tenant: str, request_id: str) -> tuple[Receipt, Revision] | None:
         """Return what a request was answered, with the revision it made; None where nothing is stored of it."""
-        since = datetime.now(UTC) - transaction.RECEIPTS_KEPT
+        since = self._clock.now() - transaction.RECEIPTS_KEPT
         return await self._read_single(lambda connection: entries.receipt(connection, tenant, request_id, since=since))
 
     async def history(self, tenant: str, query: ChangeQuery, *, after: int, limit: int) -> Sequence[RecordedChange]:

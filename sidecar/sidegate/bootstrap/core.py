@@ -31,7 +31,9 @@ from sidegate.replica.follower import Follower
 from sidegate.replica.snapshot_files import SnapshotFiles
 from sidegate.replica.snapshots import Snapshots
 from sidegate.replica.verifier import Verifier
+from sidegate.runtime.clock import CheckedClock
 from sidegate.telemetry.cache import UNCOUNTED, CacheObserver
+from sidegate.telemetry.clocks import ClockLog
 from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
 from sidegate_adapters.files.sealed_files import open_sealed_directory
 from sidegate_adapters.sql.opening import open_store
@@ -52,6 +54,7 @@ class Core:
     hints: Hints | None
     reloading: Reloading
     max_staleness: float
+    clock: CheckedClock
 
     def ready(self) -> bool:
         """Return whether it can decide now."""
@@ -78,7 +81,13 @@ async def deciding(
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackRegistry(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
     hints = chosen_hints(settings)
-    store = await open_store(settings.database.get_secret_value(), written=hints.publish if hints else None)
+    clock, clock_log = CheckedClock(), ClockLog(observer)
+    store = await open_store(
+        settings.database.get_secret_value(),
+        written=hints.publish if hints else None,
+        clock=clock,
+        on_clocks=clock_log.observe,
+    )
     try:
         snapshots = Snapshots(
             store,
@@ -94,6 +103,7 @@ async def deciding(
         if snapshot_files is not None:
             await snapshot_files.restore()
         await follower.catch_up()
+        clock_log.observe_history(follower.ahead_of(clock.now()))
         failures = RuleFailureLog()
         evaluator = Evaluator(snapshots, catch_up=follower.catch_up, failures=failures)
         async with cached(evaluator, settings, store=store, snapshots=snapshots, observer=caching) as answering:
@@ -113,6 +123,7 @@ async def deciding(
                 hints=hints,
                 reloading=reloading,
                 max_staleness=settings.max_staleness,
+                clock=clock,
             )
             try:
                 async with background(*_work(core, snapshot_files, settings, observer)):

@@ -19,6 +19,7 @@ from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
 from sidegate.config.exposure import lame_duck_seconds
 from sidegate.config.settings import Settings
+from sidegate.runtime.clock import utc_now
 from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.grpc.listener import GrpcServer
@@ -105,6 +106,7 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
     ):
         hints = core.hints
         metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
+        metrics.sync.show_clocks(core.clock.jump, lambda: core.follower.ahead_of(utc_now()))
         handlers = await service_handlers(core, settings, metrics)
         admission = admission_of(settings, metrics.admission)
         listening = listener_settings(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from sidegate.errors import SchemaChanged, Unavailable
@@ -81,6 +81,11 @@ class Follower:
     def anchor(self) -> RecordedChange | None:
         """The newest change that memory has followed, None where it is not known."""
         return self._feed.anchor
+
+    def ahead_of(self, now: datetime) -> timedelta:
+        """Return how far the newest change that was followed is ahead of a time; negative where it is behind."""
+        anchor = self._feed.anchor
+        return timedelta() if anchor is None else anchor.at - now
 
     def resume(self, anchor: RecordedChange) -> None:
         """Follow, with the first poll, all changes since the last one that an earlier process saw."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from platform import python_version
 from typing import Protocol
 
@@ -36,6 +37,8 @@ _SYNC_COUNTERS = {
     SyncEvent.PACKS_REFUSED: ("sidegate_pack_reload_failures", "Times that packs had faults and the old ones stayed."),
     SyncEvent.TENANT_EVICTED: ("sidegate_tenant_evictions", "Tenants that went out of memory for others."),
     SyncEvent.RESOURCE_EVICTED: ("sidegate_resource_evictions", "Resources that went out of memory for others."),
+    SyncEvent.CLOCK_DIFFERS: ("sidegate_clock_differences", "Writes for which the machine's clock was not relied on."),
+    SyncEvent.HISTORY_AHEAD: ("sidegate_history_ahead_writes", "Writes while the newest change was of the future."),
 }
 
 
@@ -159,6 +162,24 @@ class SyncMetrics:
             "sidegate_resources_held": ("Resources in memory.", lambda: held()[1]),
             "sidegate_hints_connected": ("Whether hints would be heard now.", hinted),
         }
+        self._show(shown)
+
+    def show_clocks(self, jump: Callable[[], timedelta], history_ahead: Callable[[], timedelta]) -> None:
+        """Show at each scrape how far the machine's clock jumped, and how far the history is ahead of it."""
+        self._show(
+            {
+                "sidegate_clock_jump_seconds": (
+                    "How far the machine's clock is ahead of where it would be without jumps.",
+                    lambda: jump().total_seconds(),
+                ),
+                "sidegate_history_ahead_seconds": (
+                    "How far the newest change is ahead of the machine's clock.",
+                    lambda: max(0.0, history_ahead().total_seconds()),
+                ),
+            }
+        )
+
+    def _show(self, shown: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
         for name, (text, value) in shown.items():
             Gauge(name, text, registry=self._registry).set_function(value)
 

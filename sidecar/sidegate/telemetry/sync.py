@@ -21,6 +21,8 @@ class SyncEvent(StrEnum):
     PACKS_REFUSED = "packs_refused"
     TENANT_EVICTED = "tenant_evicted"
     RESOURCE_EVICTED = "resource_evicted"
+    CLOCK_DIFFERS = "clock_differs"
+    HISTORY_AHEAD = "history_ahead"
 
 
 class SyncObserver(Protocol):

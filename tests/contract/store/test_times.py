@@ -17,29 +17,30 @@ from sidegate.model.page import GrantQuery, MemberQuery, Relation, ResourceQuery
 from sidegate.model.quota import UsageQuery
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate_adapters.sql import SqlFactsStore
-from sidegate_adapters.sql import store as stores
-from sidegate_adapters.sql.write import changes as appending
+from sidegate_adapters.sql.write import times
 from support.facts.changes import changes_between
 
-NOON = datetime(2999, 6, 1, 12, tzinfo=UTC)
 DELETED = Change(EntryKind.TENANT, (), {"pack": "", "settings": {}}, None)
 TENANTS = ("acme", "globex")
 
 
 class Clock:
-    """The machine's clock, as somebody sets it."""
+    """The machine's clock, as somebody sets it, trusted whatever it shows."""
 
     def __init__(self) -> None:
-        self.time = NOON
+        self.time = datetime.now(UTC)
 
-    def now(self, zone: Any) -> datetime:
-        return self.time.astimezone(zone)
+    def now(self) -> datetime:
+        return self.time
+
+    def jump(self) -> timedelta:
+        return timedelta()
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(store: SqlFactsStore, monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(stores, "datetime", made)
+    monkeypatch.setattr(store, "_clock", made)
     return made
 
 
@@ -88,7 +89,7 @@ async def test_two_stores_that_go_on_from_one_backup_have_no_revision_in_common(
 ) -> None:
     """Also where the clock went back before the backup was made, so that time is counted on from it by chance."""
     chances = itertools.count()
-    monkeypatch.setattr(appending, "randbelow", lambda _: next(chances))
+    monkeypatch.setattr(times, "randbelow", lambda _: next(chances))
     await write(store, *TENANTS)
     clock.time -= timedelta(days=1)
     before = await store.head()

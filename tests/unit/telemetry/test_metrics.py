@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from platform import python_version
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -109,6 +110,7 @@ def test_the_page_of_metrics_names_every_one_and_no_other() -> None:
     """docs/metrics.md and the registry agree on names and kinds."""
     metrics = Metrics()
     metrics.sync.show(lambda: 0.0, lambda: (0, 0), lambda: True)
+    metrics.sync.show_clocks(timedelta, timedelta)
     metrics.show_watchers(lambda: 0)
     metrics.admission.show_lanes({})
     collected = {(family.name, family.type) for family in metrics.registry.collect()}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
-from secrets import randbelow
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, case, func, insert, select, update
+from sqlalchemy import bindparam, case, func, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -26,17 +25,14 @@ from sidegate_adapters.sql.statements import execute_many
 from sidegate_adapters.sql.tables import change_subjects, changes, feed
 from sidegate_adapters.sql.write.quota_days import add_up
 
-_NEWEST_TIME = select(feed.c.at).where(feed.c.id == 1)
 _INSERT_CHANGE, _INSERT_SUBJECT = insert(changes), insert(change_subjects)
-_MAX_STEP = 1_000
-"""The most microseconds between a change and the next one if the clock does not advance or goes back."""
 GroupsByMember: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
 """The groups that members belong to after a write, by tenant and member."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What to write: the changes of each tenant that has any, from which revisions, and when.
+    """What to write: the changes of each tenant that has any, and from which revisions.
 
     `actor` is in whose name it is written, `caller` who wrote it.
     """
@@ -44,12 +40,11 @@ class Work:
     changes: Mapping[str, Sequence[Change]]
     expected: Mapping[str, int]
     actor: str
-    at: datetime
     caller: str = ""
     receipt: Receipt | None = None
 
 
-async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int]) -> datetime:
+async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str, int], *, at: datetime) -> datetime:
     """Append the changes to the feed, with their subjects, and add up the quota that they use.
 
     Return the time of all of them: later than every change of their tenants, and not before any change of the feed.
@@ -59,9 +54,8 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
     """
     count = sum(map(len, work.changes.values()))
     group_refs = {tenant: await _groups_of(connection, tenant, work) for tenant in work.changes}
-    later = await _later(connection, work.at)
     # Last of all, since on PostgreSQL every other writer waits from here until the commit.
-    counted = await connection.execute(_counter(connection.dialect.name), {"count": count, "now": later})
+    counted = await connection.execute(_counter(connection.dialect.name), {"count": count, "now": at})
     newest = counted.one()
     require_version(newest.schema_version)
     first = newest.head - count + 1
@@ -69,8 +63,8 @@ async def append(connection: AsyncConnection, work: Work, revisions: Mapping[str
     await execute_many(connection, _INSERT_SUBJECT, _subject_rows(work, group_refs, first=first))
     for tenant, changed in work.changes.items():
         await add_up(connection, tenant, _uses(changed, group_refs[tenant]), day=newest.at.date())
-    at: datetime = newest.at
-    return at
+    written_at: datetime = newest.at
+    return written_at
 
 
 @cache
@@ -83,18 +77,6 @@ def _counter(dialect: str) -> ReturningUpdate[Any]:
     drawn = update(feed).values(head=feed.c.head + bindparam("count"), at=case((feed.c.at > now, feed.c.at), else_=now))
     hint = (func.pg_notify(HINT_CHANNEL, ""),) if dialect == "postgresql" else ()
     return drawn.where(feed.c.id == 1).returning(feed.c.head, feed.c.at, STORED_VERSION, *hint)
-
-
-async def _later(connection: AsyncConnection, now: datetime) -> datetime:
-    """Return the time, or one that is later than the feed if the clock is behind it.
-
-    The tenants are locked, so that nobody writes to them between this query and their changes. The step is random: two
-    stores restored from one backup must not give their revisions the same times.
-    """
-    newest: datetime | None = await connection.scalar(_NEWEST_TIME)
-    if newest is None or newest < now:
-        return now
-    return newest + timedelta(microseconds=1 + randbelow(_MAX_STEP))
 
 
 async def _groups_of(connection: AsyncConnection, tenant: str, work: Work) -> Mapping[str, frozenset[str]]:

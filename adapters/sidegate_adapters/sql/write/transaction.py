@@ -18,12 +18,15 @@ from sidegate.errors import InvalidInput, RevisionConflict, Violation
 from sidegate.model.change import Change, EntryKind, Receipt
 from sidegate.model.entry import EntryKey, Key, Payload
 from sidegate.model.revision import Revision
+from sidegate.ports.clock import ClockHook, ignore_clocks
+from sidegate.runtime.clock import CheckedClock
 from sidegate_adapters.sql.batches import batches
 from sidegate_adapters.sql.entry_rows import KINDS, Kind, Row, parent_rows, require_storable, tenant_columns
 from sidegate_adapters.sql.queries import seats
 from sidegate_adapters.sql.statements import execute_many, removal, upsert
 from sidegate_adapters.sql.tables import changes, invitations, receipts, resource_parents, tenants
 from sidegate_adapters.sql.write.changes import Work, append
+from sidegate_adapters.sql.write.times import time_of_write
 
 _BATCH = 1_000
 _CLAIM, _CLAIMS = 0x51DE, 16
@@ -69,8 +72,12 @@ class _Entry:
     payload: Payload | None
 
 
-async def write(connection: AsyncConnection, work: Work) -> dict[str, Revision]:
+async def write(
+    connection: AsyncConnection, work: Work, clock: CheckedClock, *, hook: ClockHook = ignore_clocks
+) -> dict[str, Revision]:
     """Write within the transaction that the connection is in; return each changed tenant's new revision.
+
+    `hook` receives what the clocks showed.
 
     Raises:
         RevisionConflict: a tenant is at another revision than expected.
@@ -79,15 +86,16 @@ async def write(connection: AsyncConnection, work: Work) -> dict[str, Revision]:
     """
     nets = {tenant: _net(work.changes[tenant]) for tenant in sorted(work.changes)}
     revisions = await _next_revisions(connection, work)
+    at = await time_of_write(connection, clock, hook)
     for tenant, net in nets.items():
         _require_tenant(tenant, net, there=work.expected.get(tenant, 0) > 0)
     await _wipe(connection, [tenant for tenant, net in nets.items() if net.wiped])
-    await _put_tenants(connection, work, nets=nets, revisions=revisions)
-    await _put_entries(connection, work, nets)
+    await _put_tenants(connection, work, nets=nets, revisions=revisions, at=at)
+    await _put_entries(connection, work, nets, at=at)
     if work.receipt is not None:
-        await _store_receipt(connection, work, work.receipt, revisions=revisions)
-    at = await append(connection, work, revisions)
-    return {tenant: Revision.made(number, at) for tenant, number in revisions.items()}
+        await _store_receipt(connection, work.receipt, revisions=revisions, at=at)
+    written_at = await append(connection, work, revisions, at=at)
+    return {tenant: Revision.made(number, written_at) for tenant, number in revisions.items()}
 
 
 def _net(sequence: Iterable[Change]) -> _Net:
@@ -149,14 +157,14 @@ async def _wipe(connection: AsyncConnection, wiped: Sequence[str]) -> None:
 
 
 async def _put_tenants(
-    connection: AsyncConnection, work: Work, *, nets: Mapping[str, _Net], revisions: Mapping[str, int]
+    connection: AsyncConnection, work: Work, *, nets: Mapping[str, _Net], revisions: Mapping[str, int], at: datetime
 ) -> None:
     made: list[Row] = []
     altered: list[Row] = []
     bumped: list[Row] = []
     for tenant, net in nets.items():
         if net.tenant is not None and (net.wiped or work.expected.get(tenant, 0) == 0):
-            row = {"id": tenant, **tenant_columns(net.tenant), "revision": revisions[tenant], "created_at": work.at}
+            row = {"id": tenant, **tenant_columns(net.tenant), "revision": revisions[tenant], "created_at": at}
             made.append({**row, "seats": seats.among(net.members)})
         elif not net.wiped:
             more = await seats.more(connection, tenant, net.members)
@@ -171,7 +179,7 @@ async def _put_tenants(
     await execute_many(connection, _ALTER, altered)
 
 
-async def _put_entries(connection: AsyncConnection, work: Work, nets: Mapping[str, _Net]) -> None:
+async def _put_entries(connection: AsyncConnection, work: Work, nets: Mapping[str, _Net], *, at: datetime) -> None:
     put: defaultdict[EntryKind, list[_Entry]] = defaultdict(list)
     deleted: defaultdict[EntryKind, list[_Entry]] = defaultdict(list)
     for tenant, net in nets.items():
@@ -188,9 +196,7 @@ async def _put_entries(connection: AsyncConnection, work: Work, nets: Mapping[st
     left = ({"tenant": entry.tenant, "member": entry.key[0]} for entry in deleted[EntryKind.MEMBER])
     await execute_many(connection, removal(invitations, "tenant", "member"), left)
     for entity, kind in KINDS.items():
-        await execute_many(
-            connection, upsert(connection.dialect.name, kind.table), _rows(kind, put[entity], at=work.at)
-        )
+        await execute_many(connection, upsert(connection.dialect.name, kind.table), _rows(kind, put[entity], at=at))
     parents = (
         {"tenant": entry.tenant, **row}
         for entry in put[EntryKind.RESOURCE]
@@ -212,16 +218,16 @@ def _rows(kind: Kind, entries: Iterable[_Entry], *, at: datetime) -> Iterator[Ro
 
 
 async def _store_receipt(
-    connection: AsyncConnection, work: Work, receipt: Receipt, *, revisions: Mapping[str, int]
+    connection: AsyncConnection, receipt: Receipt, *, revisions: Mapping[str, int], at: datetime
 ) -> None:
     """Store the answer to the request, and delete the old receipts of the same tenants."""
-    since = work.at - RECEIPTS_KEPT
+    since = at - RECEIPTS_KEPT
     await execute_many(connection, _OUTDATED, ({"of": tenant, "since": since} for tenant in revisions))
     stored_receipt = {
         "request_id": receipt.request_id,
         "digest": receipt.digest,
         "response": receipt.response,
-        "at": work.at,
+        "at": at,
     }
     try:
         await execute_many(
