@@ -13,11 +13,11 @@ from functools import partial
 
 from sidegate.bootstrap.admission import admission_of
 from sidegate.bootstrap.background_tasks import background
-from sidegate.bootstrap.callers import FileCallers
+from sidegate.bootstrap.callers import FileCallers, metrics_refusal
 from sidegate.bootstrap.core import Core, deciding
 from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
-from sidegate.config.exposure import lame_duck_seconds
+from sidegate.config.exposure import exposed, lame_duck_seconds
 from sidegate.config.settings import Settings
 from sidegate.runtime.clock import utc_now
 from sidegate.server.access.gate import Gate, TrustAll
@@ -25,6 +25,7 @@ from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.grpc.listener import GrpcServer
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
+from sidegate.telemetry.metrics_server import MetricsRefusal, allow_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,10 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
         )
         addresses = await server.start()
         try:
-            with _metrics_served(metrics, settings.metrics_address, core.unready_reason) as metrics_address:
+            refusal = metrics_refusal(gate) if callers and _is_wide(settings.metrics_address) else allow_all
+            with _metrics_served(
+                metrics, settings.metrics_address, core.unready_reason, refusal=refusal
+            ) as metrics_address:
                 yield Running(
                     addresses=addresses,
                     packs=tuple(core.packs.names()),
@@ -137,8 +141,14 @@ def _reload(core: Core, callers: FileCallers | None) -> None:
         callers.ask()
 
 
+def _is_wide(address: str | None) -> bool:
+    return address is not None and bool(exposed([address]))
+
+
 @contextmanager
-def _metrics_served(metrics: Metrics, address: str | None, unready_reason: Callable[[], str]) -> Iterator[str]:
+def _metrics_served(
+    metrics: Metrics, address: str | None, unready_reason: Callable[[], str], *, refusal: MetricsRefusal
+) -> Iterator[str]:
     """Serve metrics over HTTP meanwhile, and yield where; nowhere is "".
 
     Raises:
@@ -148,7 +158,7 @@ def _metrics_served(metrics: Metrics, address: str | None, unready_reason: Calla
         yield ""
         return
     host, _, port = address.rpartition(":")
-    server = metrics.serve(host.strip("[]"), int(port), unready_reason=unready_reason)
+    server = metrics.serve(host.strip("[]"), int(port), unready_reason=unready_reason, refusal=refusal)
     try:
         yield f"{host}:{server.port}"
     finally:

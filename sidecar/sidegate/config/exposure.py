@@ -42,7 +42,8 @@ def exposure_faults(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "listen", f"{reached}: expected these settings, {_LOCAL}, a Unix socket, or allow_insecure_network"
     address = settings.metrics_address
     if address is not None and not settings.allow_insecure_metrics and exposed([address]):
-        shown = f"`{address}` shows metrics to other machines, without TLS and authentication"
+        lacks = "TLS, so that keys can be read" if has_authentication(settings) else "TLS and authentication"
+        shown = f"`{address}` shows metrics to other machines, without {lacks}"
         yield "metrics_address", f"{shown}: expected {_LOCAL}, or allow_insecure_metrics"
 
 

@@ -14,7 +14,7 @@ from sidegate.telemetry.admission_metrics import AdmissionMetrics
 from sidegate.telemetry.cache import CacheEvent
 from sidegate.telemetry.callers import CallerEvent, RefusedCall
 from sidegate.telemetry.calls import FinishedCall
-from sidegate.telemetry.metrics_server import MetricsServer, serve_metrics
+from sidegate.telemetry.metrics_server import MetricsRefusal, MetricsServer, allow_all, serve_metrics
 from sidegate.telemetry.sync import SyncEvent
 
 # A creation time beside each counter and histogram adds a series for each set of labels, which nothing here uses.
@@ -224,10 +224,14 @@ class Metrics:
         watchers = Gauge("sidegate_watchers", "Streams of WatchChanges under way.", registry=self.registry)
         watchers.set_function(count)
 
-    def serve(self, host: str, port: int, *, unready_reason: Callable[[], str]) -> MetricsServer:
+    def serve(
+        self, host: str, port: int, *, unready_reason: Callable[[], str], refusal: MetricsRefusal = allow_all
+    ) -> MetricsServer:
         """Answer `/metrics`, `/healthz` and `/readyz` over HTTP; port 0 lets the system choose one.
+
+        `refusal` decides about each request of `/metrics`.
 
         Raises:
             StartError: the address can't be listened on.
         """
-        return serve_metrics(host, port, registry=self.registry, unready_reason=unready_reason)
+        return serve_metrics(host, port, registry=self.registry, unready_reason=unready_reason, refusal=refusal)

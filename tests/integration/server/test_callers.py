@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import grpc
 import pytest
@@ -56,13 +59,16 @@ tenants:
 
 
 @asynccontextmanager
-async def open_sidecar(directory: Path, text: str = FILE) -> AsyncIterator[tuple[Running, grpc.aio.Channel]]:
+async def open_sidecar(
+    directory: Path, text: str = FILE, **more: object
+) -> AsyncIterator[tuple[Running, grpc.aio.Channel]]:
     settings = GivenSettings.model_validate(
         {
             "database": f"sqlite:///{directory}/facts.db",
             "listen": ("127.0.0.1:0",),
             "callers": write_callers(directory, text),
             "drain": 0,
+            **more,
         }
     )
     async with serving(settings) as running, grpc.aio.insecure_channel(running.addresses[0]) as channel:
@@ -246,3 +252,25 @@ issuers:
 
 async def refused_as(call: Awaitable[str], reason: str) -> bool:
     return await call == reason
+
+
+async def test_metrics_that_others_can_reach_need_the_right(tmp_path):
+    """Where only this machine can connect they are open; probes are open everywhere."""
+    text = FILE.replace("rights: {check: [acme], ", 'rights: {metrics: "*", ')
+
+    async def asked(address: str, path: str, key: str = "") -> int:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        request = Request(f"http://127.0.0.1:{address.rpartition(':')[2]}{path}", headers=headers)
+        try:
+            with await asyncio.to_thread(urlopen, request) as answer:
+                return answer.status
+        except HTTPError as error:
+            return error.code
+
+    wide = {"metrics_address": "0.0.0.0:0", "allow_insecure_metrics": True}
+    async with open_sidecar(tmp_path, text, **wide) as (running, _):
+        found = [await asked(running.metrics_address, "/metrics", key) for key in ("", new_key(), *KEYS.values())]
+        assert found == [401, 401, 200, 403, 403, 401]
+        assert [await asked(running.metrics_address, path) for path in ("/healthz", "/readyz")] == [200, 200]
+    async with open_sidecar(tmp_path, text, metrics_address="127.0.0.1:0") as (running, _):
+        assert await asked(running.metrics_address, "/metrics") == 200

@@ -51,6 +51,19 @@ class Gate:
         set_current_caller(caller)
         return caller
 
+    def require_right(self, caller: Caller, right: Right, what: str) -> None:
+        """Check that a caller has a right for all tenants, for something that is no method, such as the metrics.
+
+        Raises:
+            CallerRefused: it has not.
+        """
+        try:
+            _require_right(caller, right)
+            require_tenants(caller, right, None)
+        except CallerRefused as error:
+            self._log.refused(error, method=what)
+            raise
+
     def require(self, caller: Caller, method: str, message: Any) -> None:
         """Check that a caller may make this call.
 
@@ -84,6 +97,12 @@ def require_tenants(caller: Caller, right: Right, tenants: Sequence[str] | None)
         raise TenantNotAllowed(text, caller=caller.name, right=right, tenant=refused)
 
 
+def _require_right(caller: Caller, right: Right) -> None:
+    if not caller.has(right):
+        text = f"caller `{caller.name}` does not have the right `{right}`"
+        raise CallerLacksRight(text, caller=caller.name, right=right)
+
+
 def _require(caller: Caller, method: str, message: Any) -> None:
     """Check everything that a method asks of its caller.
 
@@ -94,9 +113,7 @@ def _require(caller: Caller, method: str, message: Any) -> None:
     needed = REQUIREMENTS.get(method)
     if needed is None:
         raise CallerRefused(f"no right allows `{method}`", caller=caller.name)
-    if not caller.has(needed.right):
-        text = f"caller `{caller.name}` does not have the right `{needed.right}`"
-        raise CallerLacksRight(text, caller=caller.name, right=needed.right)
+    _require_right(caller, needed.right)
     require_tenants(caller, needed.right, needed.tenants(message))
     actors = needed.actors(message) if needed.actors else ()
     if actors and not any(map(caller.may_act_for, actors)):
