@@ -89,7 +89,7 @@ class DecisionCache:
 
     async def _joined(self, key: Key, request: Request, known: Known) -> Decision:
         """Decide once for all who ask the same meanwhile; one that is cancelled does not cancel the others."""
-        flight = self._flights.get(key)
+        flight, whole = self._flights.get(key), request
         if flight is None and len(self._flights) >= MAX_FLIGHTS:
             # Without a task that outlives its caller: nothing is held for callers that have left.
             return await self._shared_or_decided(key, request, known)
@@ -101,7 +101,11 @@ class DecisionCache:
             flight.add_done_callback(lambda task: self._ended(key, task))
         else:
             self._observer.count(CacheEvent.JOIN)
-        return await asyncio.shield(flight)
+        decision = await asyncio.shield(flight)
+        if decision.policy_digest != _head_of(known).pack.pack.digest:
+            # The pack changed meanwhile. Another pack may declare a claim in which the questions of this flight differ.
+            return await self._delegate.decide(whole, known)
+        return decision
 
     def _ended(self, key: Key, task: asyncio.Task[Decision]) -> None:
         del self._flights[key]

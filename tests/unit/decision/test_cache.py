@@ -287,6 +287,37 @@ async def test_packs_that_change_end_what_a_cold_tenant_was_answered_from(stored
     assert not (await after).allowed
 
 
+@pytest.mark.parametrize("first", ["inside", "elsewhere"])
+async def test_a_pack_that_changes_during_a_decision_reads_the_claims_of_each_question(
+    stored, tmp_path, start, cache, first
+):
+    """A claim that the old pack does not declare and the new one does is read for each question that waited."""
+    pack = shutil.copytree(stored / "small", tmp_path / "small")
+    core = await start(policies=str(pack))
+    await ask(core, "ada view note:*")
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def delayed(_: bytes) -> bytes | None:
+        asked.set()
+        await goes_on.wait()
+        return None
+
+    cache.get = delayed
+    zones = [first, *({"inside", "elsewhere"} - {first})]
+    asking = [asyncio.create_task(ask(core, "vic view note:n1", context={"zone": zone})) for zone in zones]
+    await asked.wait()
+    (schema := pack / "pack.yaml").write_text(
+        schema.read_text().replace("{ip: {type: string}", "{zone: {type: string, default: inside}, ip: {type: string}")
+    )
+    with (pack / "policy.csv").open("a") as rows:
+        rows.write('p, *, tenant, note, view, r.env.zone == "inside", allow, SM-02\n')
+    core.packs.swap(core.packs.load())
+    core.snapshots.drop_outdated_packs()
+    goes_on.set()
+    answers = dict(zip(zones, await asyncio.gather(*asking), strict=True))
+    assert {zone: answer.allowed for zone, answer in answers.items()} == {"inside": True, "elsewhere": False}
+
+
 async def test_many_who_ask_a_cold_tenant_cost_one_row_and_one_reading(start, monkeypatch, cache):
     """However many ask, and whatever they ask, the tenant is read once; an unknown one is remembered as such."""
     core = await start()
