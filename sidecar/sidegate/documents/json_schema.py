@@ -6,25 +6,61 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from jsonschema_rs import ValidationError, ValidationErrorKind, Validator, validator_for
 
+from sidegate.documents.limits import first_faults
+from sidegate.documents.pieces import pieces
 from sidegate.documents.suggestions import listed, nearest
-from sidegate.documents.yaml import Document, key_of
+from sidegate.documents.yaml import Document, Path
 from sidegate.errors import Fault
 from sidegate.model.identifiers import visible
 
+_PIECE: Final = 5_000
+"""How many values are checked together once a document has errors."""
 
-def check_schema(document: Document, schema: str) -> tuple[Fault, ...]:
-    """Return where a document violates a packaged JSON Schema, in the document's order."""
+
+def check_schema(document: Document, schema: str, *, piece: int = _PIECE) -> tuple[Fault, ...]:
+    """Return where a document violates a packaged JSON Schema, in the document's order, up to a number of faults.
+
+    The validator makes all errors of what it is given, two kilobytes each, so it is given a piece at a time.
+    """
     root, validator = _schema(schema)
     if validator.is_valid(document.value):
         return ()
-    errors = map(_deepest, validator.iter_errors(document.value))
-    faults = dict.fromkeys(fault for error in errors for fault in _faults(document, error, root))
-    order = {key_of(path): position for position, path in enumerate(document.lines)}
-    return tuple(sorted(faults, key=lambda fault: (fault.line, order.get(fault.key, 0))))
+    return tuple(first_faults(_in_order(document, root, validator, piece)))
+
+
+def _in_order(document: Document, root: Mapping[str, Any], validator: Validator, size: int) -> Iterator[Fault]:
+    positions = {path: position for position, path in enumerate(document.lines)}
+    seen: set[object] = set()
+    for piece in pieces(document.value, size):
+        if validator.is_valid(piece.value):
+            continue
+        found: dict[Fault, int] = {}
+        for error in map(_deepest, validator.iter_errors(piece.value)):
+            path = piece.path(error.instance_path)
+            if len(path) <= len(piece.prefix) and _is_known(document, error, path, seen):
+                continue
+            for at, message in _messages(error, path, root):
+                found.setdefault(document.fault(at, message), positions.get(at, 0))
+        new = [fault for fault in found if fault not in seen]
+        yield from sorted(new, key=lambda fault: (fault.line, found[fault]))
+        seen |= found.keys()
+
+
+def _is_known(document: Document, error: ValidationError, path: Path, seen: set[object]) -> bool:
+    """Return whether an error of a value that many pieces have a part of is untrue of the whole, or was seen."""
+    kind = error.kind
+    if isinstance(kind, ValidationErrorKind.Required):
+        whole = document.at(path)
+        return isinstance(whole, dict) and kind.property in whole
+    if isinstance(kind, ValidationErrorKind.AdditionalProperties | ValidationErrorKind.PropertyNames):
+        return False
+    known = (path, kind.name) in seen
+    seen.add((path, kind.name))
+    return known
 
 
 def schema_text(schema: str) -> str:
@@ -46,19 +82,19 @@ def _deepest(error: ValidationError) -> ValidationError:
     return error
 
 
-def _faults(document: Document, error: ValidationError, root: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what one error of the validator says, which may be about several keys."""
-    path, kind = tuple(error.instance_path), error.kind
+def _messages(error: ValidationError, path: Path, root: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Yield what one error of the value at `path` says, which may be about several keys, each with its path."""
+    kind = error.kind
     if isinstance(kind, ValidationErrorKind.AdditionalProperties):
         known = _part(root, error).get("properties", {})
         for key in kind.unexpected:
-            yield document.fault((*path, key), f"unknown key `{visible(key)}`: {nearest(key, known)}")
+            yield (*path, key), f"unknown key `{visible(key)}`: {nearest(key, known)}"
     elif isinstance(kind, ValidationErrorKind.Required):
-        yield document.fault(path, f"`{kind.property}` is missing")
+        yield path, f"`{kind.property}` is missing"
     elif isinstance(kind, ValidationErrorKind.PropertyNames):
-        yield document.fault((*path, str(kind.error.instance)), _expectation(kind.error, root))
+        yield (*path, str(kind.error.instance)), _expectation(kind.error, root)
     else:
-        yield document.fault(path, _expectation(error, root))
+        yield path, _expectation(error, root)
 
 
 def _expectation(error: ValidationError, root: Mapping[str, Any]) -> str:

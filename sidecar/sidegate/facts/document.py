@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sidegate.documents.yaml import Document, Path
 from sidegate.errors import Fault
@@ -50,18 +50,9 @@ class FactsDocument:
         elif entry in self.paths.get(tenant, {}):
             path = self.paths[tenant][entry]
         for step in fault.detail:
-            value = _at(self.document.value, path)
+            value = self.document.at(path)
             if isinstance(value, dict) and step in value:
                 path = (*path, step)
             elif isinstance(value, list) and step in value:
                 path = (*path, value.index(step))
         return path
-
-
-def _at(value: Any, path: Path) -> Any:
-    try:
-        for step in path:
-            value = value[step]
-    except (KeyError, IndexError, TypeError):
-        return None
-    return value
