@@ -13,13 +13,13 @@ from rich.text import Text
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.console import console, print_json, styled
 from sidegate.cli.shell.failures import BAD_INPUT, DENIED
-from sidegate.cli.shell.local_packs import packs_in
+from sidegate.cli.shell.local_packs import packs_in, packs_outside
 from sidegate.engine import ENGINES
 from sidegate.errors import Fault, FaultyFiles, PackError
 from sidegate.policy.lint.findings import lint_pack
 from sidegate.policy.pack.compile import compile_pack
 from sidegate.policy.pack.load import SCHEMA, load_pack
-from sidegate.policy.pack.registry import bundled_packs
+from sidegate.policy.pack.registry import bundled_packs, outside
 from sidegate.policy.pack.schema import Pack
 from sidegate.policy.testing.file import TESTS, find_test_files, read_test_files, unknown_names
 
@@ -51,7 +51,8 @@ def lint(paths: tuple[Path, ...], *, strict: bool, as_json: bool) -> None:
     server from starting, and the exit code is 2; a warning is for a reviewer.
     """
     directories = [directory for path in paths or (bundled_packs(),) for directory in _packs(path)]
-    findings = [*_findings(directories)]
+    strays = [Finding(ERROR, outside(pack)) for path in paths for pack in packs_outside(path)]
+    findings = [*strays, *_findings(directories)]
     if as_json:
         print_json([{"severity": finding.severity, **asdict(finding.fault)} for finding in findings])
     else:
@@ -69,7 +70,7 @@ def _packs(path: Path) -> Sequence[Path]:
         PackError: there is none.
     """
     found = packs_in(path)
-    if not found:
+    if not found and not packs_outside(path):
         what = f"there is no pack in it; a pack has a {SCHEMA}" if path.is_dir() else "no such directory"
         raise PackError(Fault(str(path), 0, "", what))
     return found

@@ -8,16 +8,27 @@ from contextlib import suppress
 from pathlib import Path
 
 from sidegate.errors import PackError
+from sidegate.policy.pack.files import is_inside
 from sidegate.policy.pack.load import SCHEMA, load_pack
 from sidegate.policy.pack.registry import bundled_packs
 from sidegate.policy.pack.schema import Pack
 
 
 def packs_in(directory: Path) -> Sequence[Path]:
-    """Return the directories of packs: `directory` itself where it is one, else those in it, sorted."""
+    """Return the directories of packs: `directory` itself where it is one, else those in it, sorted.
+
+    Those that a symbolic link leads out to are left out.
+    """
     if (directory / SCHEMA).is_file():
         return (directory,)
-    return sorted(schema.parent for schema in directory.glob(f"*/{SCHEMA}"))
+    return sorted(pack for pack in _named_in(directory) if is_inside(directory, pack))
+
+
+def packs_outside(directory: Path) -> Sequence[Path]:
+    """Return the directories of packs that symbolic links lead out to, sorted."""
+    if (directory / SCHEMA).is_file():
+        return ()
+    return sorted(pack for pack in _named_in(directory) if not is_inside(directory, pack))
 
 
 def bundled_names() -> Sequence[str]:
@@ -38,6 +49,10 @@ def pack_with_digest(digest: str) -> Pack | None:
             if pack.digest == digest:
                 return pack
     return None
+
+
+def _named_in(directory: Path) -> Iterator[Path]:
+    return (schema.parent for schema in directory.glob(f"*/{SCHEMA}"))
 
 
 def _local_packs() -> Iterator[Path]:

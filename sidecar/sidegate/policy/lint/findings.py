@@ -13,6 +13,7 @@ from sidegate.engine.language.tree import Call, Literal, Node, children
 from sidegate.errors import Fault
 from sidegate.policy.describe.matrix import who_may
 from sidegate.policy.pack.conditions import parse_condition, properties_in
+from sidegate.policy.pack.files import read_inside
 from sidegate.policy.pack.load import MODEL, POLICY, SCHEMA
 from sidegate.policy.pack.model_file import STANDARD_MATCHER, is_standard
 from sidegate.policy.pack.policy_file import ANYONE, matching_types
@@ -27,7 +28,7 @@ def lint_pack(pack: Pack) -> list[Fault]:
     """Return the warnings about a pack that loads, ordered by file and line."""
     directory = Path(pack.directory)
     schema_file, rows_file = directory / SCHEMA, directory / POLICY
-    document = parse_document(schema_file.read_text(encoding="utf-8"), str(schema_file))
+    document = parse_document(read_inside(directory, schema_file).decode("utf-8"), str(schema_file))
     conditions = {row[5]: parse_condition(row[5]) for row in pack.rows}
     found = [
         *_names(pack, document),

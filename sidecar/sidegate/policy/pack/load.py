@@ -12,6 +12,7 @@ from sidegate.documents.yaml import Document, parse_document
 from sidegate.engine import NumberedRow, read_rows
 from sidegate.errors import Fault, FaultyFiles, PackError
 from sidegate.model.identifiers import invisible_character
+from sidegate.policy.pack.files import read_inside
 from sidegate.policy.pack.model_file import model_faults
 from sidegate.policy.pack.policy_file import form_faults, schema_faults, unused_rules
 from sidegate.policy.pack.schema import Pack, Schema
@@ -25,7 +26,6 @@ _C0: Final = re.compile(r"[\x00-\x1f]")
 """Control characters that are blank space here, or that the readers of the files refuse."""
 _BYTE_ORDER_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """What the readers of the files refuse at the start, with a message of its own."""
-MAX_FILE_SIZE: Final = 4 * 1024 * 1024
 
 
 def load_pack(directory: Path) -> Pack:
@@ -91,16 +91,11 @@ class _Reading:
 
     def content(self, name: str) -> bytes | None:
         try:
-            with Path(self.path(name)).open("rb") as file:
-                content = file.read(MAX_FILE_SIZE + 1)
+            return read_inside(Path(self.directory), Path(self.path(name)))
         except OSError as error:
-            message = f"can't be read ({error.strerror}); a pack has {', '.join(FILES)}"
+            message = f"can't be read ({error.strerror}); a pack has {', '.join(FILES)}, each a regular file in it"
             self.faults.append(Fault(self.path(name), 0, "", message))
             return None
-        if len(content) > MAX_FILE_SIZE:
-            self.faults.append(Fault(self.path(name), 0, "", f"larger than {MAX_FILE_SIZE} bytes"))
-            return None
-        return content
 
     def text(self, name: str, content: bytes | None) -> str | None:
         if content is None:

@@ -11,6 +11,7 @@ import sidegate
 from sidegate.documents.suggestions import nearest
 from sidegate.errors import Fault, PackError
 from sidegate.policy.pack.compile import CompiledPack, compile_pack
+from sidegate.policy.pack.files import is_inside
 from sidegate.policy.pack.load import SCHEMA, load_pack
 from sidegate.policy.pack.schema import TENANT, Schema
 from sidegate.ports.engine import Engine
@@ -85,6 +86,11 @@ def bundled_packs() -> Path:
     return installed if installed.is_dir() else package.parent.parent / "policies"
 
 
+def outside(path: Path) -> Fault:
+    """Return the fault of a pack that a symbolic link leads out to."""
+    return Fault(str(path), 0, "", f"a symbolic link that leads out of {path.parent}; copy the pack there")
+
+
 def _load_all(engine: Engine, directory: Path, default: str) -> Packs:
     """Return the packs by name, sorted."""
     faults: list[Fault] = []
@@ -121,4 +127,8 @@ def _pack_directories(directory: Path, faults: list[Fault]) -> Iterator[Path]:
         return
     if not inside:
         faults.append(Fault(str(directory), 0, "", "there is no pack; expected a directory for each"))
-    yield from inside
+    for path in inside:
+        if is_inside(directory, path):
+            yield path
+        else:
+            faults.append(outside(path))

@@ -15,6 +15,8 @@ from sidegate.model.decision import Reason
 from sidegate.model.identifiers import refused_character
 from sidegate.model.question import Request, Resource, Subject
 from sidegate.model.reference import split_ref
+from sidegate.policy.pack.files import is_inside, read_inside
+from sidegate.policy.pack.load import SCHEMA
 from sidegate.policy.pack.schema import Schema
 
 TESTS = "tests"
@@ -139,12 +141,19 @@ def _facts(path: Path, document: Document) -> Document:
     file = path.parent / given["facts"]
     if not file.is_file():
         raise PolicyTestError(document.fault(("facts",), f"`{given['facts']}` is no file relative to this one"))
+    if not is_inside(_root(path), file):
+        raise PolicyTestError(document.fault(("facts",), f"`{given['facts']}` is not inside {_root(path)}"))
     return _parsed(file, str(file))
+
+
+def _root(path: Path) -> Path:
+    """Return the directory that a test file, and the facts that it names, must be inside: its pack, else its own."""
+    return next((parent for parent in path.absolute().parents if (parent / SCHEMA).is_file()), path.parent)
 
 
 def _parsed(path: Path, name: str) -> Document:
     try:
-        return parse_document(path.read_text(encoding="utf-8"), name)
+        return parse_document(read_inside(_root(path), path).decode("utf-8"), name)
     except FaultyFiles as error:
         raise PolicyTestError(*error.faults) from error
     except OSError as error:
