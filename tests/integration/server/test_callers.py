@@ -176,6 +176,36 @@ async def test_a_stream_passes_the_gate_before_it_opens(tmp_path):
         watch.cancel()
 
 
+async def test_a_stream_ends_with_the_rights_of_its_caller(tmp_path):
+    """What is written after its key was removed is not sent to it, though it was open before."""
+    async with open_sidecar(tmp_path) as (running, channel):
+        facts = facts_pb2_grpc.FactsServiceStub(channel)
+
+        async def apply(document: str) -> None:
+            await facts.ApplyFacts(facts_pb2.ApplyFactsRequest(document=document), metadata=bearer("platform"))
+
+        await apply(FACTS)
+        request = history_pb2.WatchChangesRequest(parent="tenants/acme", from_beginning=True)
+        watch = history_pb2_grpc.HistoryServiceStub(channel).WatchChanges(request, metadata=bearer("checker"))
+        assert (await watch.read()).changes
+        write_callers(tmp_path, FILE.replace(digest_of(KEYS["checker"]).hex(), digest_of(KEYS["later"]).hex()))
+        running.reload()
+        check = authorization_pb2_grpc.AuthorizationServiceStub(channel).Check
+        await until(lambda: is_refused(check(ACME, metadata=bearer("checker"))))
+        await apply(FACTS.replace("ann: {roles: [owner]}", "ann: {roles: [owner]}, bob: {}"))
+        assert await ended(drained(watch)) == ("UNAUTHENTICATED", "UNAUTHENTICATED")
+
+
+async def drained(watch: Any) -> None:
+    """Read a stream until it ends; it must not have a change of bob."""
+    async for response in watch:
+        assert not [change for change in response.changes if "bob" in change.change.key]
+
+
+async def is_refused(call: Awaitable[Any]) -> bool:
+    return (await ended(call))[0] == "UNAUTHENTICATED"
+
+
 async def test_the_file_is_reloaded_all_or_nothing(tmp_path, caplog):
     """A new key is accepted, a removed one is not; a wrong file changes nothing."""
     caplog.set_level("INFO", logger="sidegate")

@@ -88,7 +88,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
 
     def _wrap(self, path: str, handler: Any) -> Any:
         method, streams = path.removeprefix("/"), handler.response_streaming
-        behaviour: Behaviour = self._written(handler.unary_stream) if streams else handler.unary_unary
+        behaviour: Behaviour = self._written(method, handler.unary_stream) if streams else handler.unary_unary
         made = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         parse: Callable[[bytes], Any] = handler.request_deserializer
         ours = self._is_ours(path)
@@ -132,12 +132,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         self._gate.require(caller, method, message)
         return message
 
-    def _written(self, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
+    async def _still_admitted(self, method: str, message: Any, context: Any) -> None:
+        """Check again that the caller of an open stream may have it.
+
+        Raises:
+            Unauthenticated: its credentials are not valid any more, such as a token that has expired.
+            CallerRefused: it lost the right.
+        """
+        caller = await self._gate.identify(method, credentials_of(context))
+        self._gate.require(caller, method, message)
+
+    def _written(self, method: str, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
         async def written(message: Any, context: Any) -> None:
             # The caller sees immediately that the stream is open, however long there is nothing to send.
             await context.send_initial_metadata(())
             async with aclosing(stream(message, context)) as responses:
                 while (response := await self._next(responses)) is not None:
+                    await self._still_admitted(method, message, context)
                     with self._at_the_callers_pace():
                         await context.write(response)
 
