@@ -43,6 +43,7 @@ SidegateError
 │   ├── QuotaExhausted      less quota is left than is needed
 │   └── BuiltIn             a built-in role is neither changed nor copied
 ├── TooManyWatchers         the maximum number of watchers is reached
+├── MessageTooLarge         a message is larger than those of its method may be
 ├── Overloaded              too many calls of one class: this one was not begun
 ├── RevisionConflict        another writer came first
 └── StartError              the server can't start: port, path or file
@@ -436,6 +437,21 @@ class TooManyWatchers(SidegateError):
     """The maximum number of watchers on this sidecar is reached."""
 
     reason = "TOO_MANY_WATCHERS"
+
+
+class MessageTooLarge(SidegateError):
+    """A message is larger than messages of its method may be; `limit` is in bytes."""
+
+    reason = "MESSAGE_TOO_LARGE"
+
+    def __init__(self, message: str = "", *, limit: int = 0) -> None:
+        self.limit = limit
+        super().__init__(message)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The most bytes that are accepted."""
+        return {"limit": str(self.limit)} if self.limit else {}
 
 
 class Overloaded(SidegateError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sidegate.config.exposure import exposed, exposure_faults, lame_duck_seconds, unprotected
 from sidegate.config.settings import Settings
 from sidegate.errors import StartError
+from sidegate.server.admission.call_classes import CallClass
+from sidegate.server.admission.message_sizes import MESSAGE_BYTES
 from sidegate.server.grpc.certificates import TlsFiles
 from sidegate.server.grpc.listener import ListenerSettings
 from sidegate.telemetry.logging import get_log
@@ -27,6 +29,13 @@ def listener_settings(settings: Settings) -> ListenerSettings:
         socket_mode=settings.socket_mode,
         tls=_tls(settings),
         reflection=settings.reflection == "on" or (settings.reflection == "auto" and not wide),
+        message_bytes={
+            **MESSAGE_BYTES,
+            CallClass.CHECK: settings.check_message_bytes,
+            CallClass.LIST: settings.check_message_bytes,
+            CallClass.BATCH: settings.batch_message_bytes,
+            CallClass.BULK: settings.bulk_message_bytes,
+        },
         lame_duck=lame_duck_seconds(settings),
         grace=settings.drain,
     )

@@ -16,6 +16,7 @@ from sidegate.config.demo import DemoSettings
 from sidegate.config.field import setting
 from sidegate.config.invitations import InvitationSettings
 from sidegate.config.limits.admission import AdmissionSettings
+from sidegate.config.limits.messages import MessageSettings
 from sidegate.config.listening import ListeningSettings
 from sidegate.config.names import ENV_PREFIX
 from sidegate.config.redis import RedisSettings
@@ -30,6 +31,7 @@ COMPONENTS: tuple[type[BaseModel], ...] = (
     ListeningSettings,
     TlsSettings,
     AdmissionSettings,
+    MessageSettings,
     CallerSettings,
     StoreSettings,
     RedisSettings,
@@ -53,6 +55,7 @@ class Settings(
     StoreSettings,
     CallerSettings,
     TlsSettings,
+    MessageSettings,
     AdmissionSettings,
     ListeningSettings,
     BaseSettings,

@@ -35,6 +35,7 @@ from sidegate.errors import (
     InvalidInput,
     IssuerUnavailable,
     LostRevision,
+    MessageTooLarge,
     NotFound,
     NotInTime,
     NotPermitted,
@@ -101,6 +102,7 @@ TABLE: Mapping[type[SidegateError], Entry] = {
     StaleEtag: Entry(ABORTED),
     NotPossible: Entry(FAILED_PRECONDITION),
     TooManyWatchers: Entry(RESOURCE_EXHAUSTED, retry=5.0),
+    MessageTooLarge: Entry(RESOURCE_EXHAUSTED),
     Overloaded: Entry(RESOURCE_EXHAUSTED, retry=1.0),
     RevisionConflict: Entry(ABORTED, "another writer changed the tenant first; read again and retry", retry=0.1),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +16,8 @@ from grpc_status import rpc_status
 
 from sidegate.errors import InvalidInput, Stopping, Violation
 from sidegate.server.access.gate import Gate
+from sidegate.server.access.requirements import PACKAGE
+from sidegate.server.admission.message_sizes import MessageSizes
 from sidegate.server.calls.errors import report_error
 from sidegate.server.grpc.credentials import credentials_of
 from sidegate.telemetry.calls import CallHook, FinishedCall, ignore_call
@@ -28,11 +30,20 @@ _STOPPING = "the server is stopping; try again, on another server if there is on
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the library is untyped and demands its class
     """Wraps unary calls of all services, and streams of `services`: other services report their streams' errors.
 
-    Calls of `services` pass the gate; those of others, such as health, need no caller.
+    Messages of `services` that are too large for `sizes` are not parsed, and their calls pass the gate; those of other
+    services, such as health, need no caller.
     """
 
-    def __init__(self, gate: Gate, on_call: CallHook = ignore_call, *, services: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        on_call: CallHook = ignore_call,
+        *,
+        services: Collection[str] = (),
+        sizes: MessageSizes | None = None,
+    ) -> None:
         self._gate = gate
+        self._sizes = sizes or MessageSizes()
         self._on_call = on_call
         self._services = frozenset(services)
         self._wrapped: dict[str, Any] = {}
@@ -97,7 +108,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             began = perf_counter()
             code = "UNKNOWN"
             try:
-                with self._accepted(context, refusable=ours, streams=streams):
+                with self._accepted(context, refusable=ours, streams=streams), self._held(method, raw, ours=ours):
                     message = await self._admitted(method, raw, parse, context) if ours else _parsed(raw, parse)
                     answer = await behaviour(message, context)
                 code = "OK"
@@ -118,6 +129,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
 
         # Bytes are parsed inside: the library would report unreadable ones as an error of the server.
         return made(wrapped, None, handler.response_serializer)
+
+    def _held(self, method: str, raw: bytes, *, ours: bool) -> AbstractContextManager[None]:
+        return self._sizes.held(method.removeprefix(f"{PACKAGE}."), len(raw)) if ours else nullcontext()
 
     async def _admitted(self, method: str, raw: bytes, parse: Callable[[bytes], Any], context: Any) -> Any:
         """Return the message of a call that its caller may make; that of an unknown caller is not parsed.
@@ -247,7 +261,8 @@ def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
     try:
         return parse(raw)
     except DecodeError:
-        raise InvalidInput(Violation("", "can't parse the message: expected the wire form of its type")) from None
+        expected = "expected the wire form of its type, nested at most 100 levels deep"
+        raise InvalidInput(Violation("", f"can't parse the message: {expected}")) from None
 
 
 def _name(code: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -13,6 +13,8 @@ from grpc_reflection.v1alpha import reflection
 from sidegate.errors import StartError
 from sidegate.server.access.gate import Gate
 from sidegate.server.admission.admission import Admission
+from sidegate.server.admission.call_classes import CallClass
+from sidegate.server.admission.message_sizes import MESSAGE_BYTES, MessageSizes
 from sidegate.server.grpc import health
 from sidegate.server.grpc.certificates import RotatingCertificates, TlsFiles
 from sidegate.server.grpc.health import Health
@@ -30,7 +32,7 @@ _STATUS_SECONDS = 1.0
 class ListenerSettings:
     """How to listen; times are in seconds.
 
-    `tls` is for TCP; a Unix socket has none.
+    `tls` is for TCP; a Unix socket has none. `message_bytes` is the most bytes of a message of each class.
     `lame_duck` is how long a stopping server still answers all calls after its health reports NOT_SERVING;
     `grace` is how long the accepted calls may then take to finish.
     """
@@ -39,7 +41,7 @@ class ListenerSettings:
     socket_mode: int = 0o660
     tls: TlsFiles | None = None
     reflection: bool = True
-    max_message_bytes: int = 16 * 1024 * 1024
+    message_bytes: Mapping[CallClass, int] = field(default_factory=lambda: MESSAGE_BYTES)
     lame_duck: float = 0.0
     grace: float = 10.0
     client_ping_interval: float = 10.0
@@ -67,7 +69,9 @@ class GrpcServer:
         self._handlers = handlers
         self._admission = admission
         self._settings = settings
-        self._interceptor = CallInterceptor(gate, on_call, services=SERVICES)
+        self._interceptor = CallInterceptor(
+            gate, on_call, services=SERVICES, sizes=MessageSizes(settings.message_bytes)
+        )
         self._health = Health(ready, SERVICES)
         self._server: Any = None
         self._sockets: list[SocketFile] = []
@@ -184,7 +188,7 @@ def _options(settings: ListenerSettings) -> tuple[tuple[str, int], ...]:
     return (
         # With SO_REUSEPORT a second server would share a taken port instead of failing.
         ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_receive_message_length", max(settings.message_bytes.values())),
         # By default a client that pings more often than every five minutes is disconnected.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", round(settings.client_ping_interval * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),

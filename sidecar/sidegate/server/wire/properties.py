@@ -19,7 +19,7 @@ _PLAIN_KEY = re.compile(r"[^\W\d][\w-]{0,63}")
 
 def read_properties(struct: Struct, field: str, inspection: Inspection) -> Properties:
     """Return a Struct as plain values, whole numbers as `int`; what is wrong in it goes to `inspection`."""
-    if not struct.fields:
+    if not struct.fields or not inspection.properties(field, struct.ByteSize()):
         return NO_PROPERTIES
     try:
         return _Reader(field, inspection).mapping(struct)

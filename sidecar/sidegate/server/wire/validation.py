@@ -18,7 +18,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a request may be: lengths in characters, other limits count the contents of one field, all nested."""
+    """How large a request may be.
+
+    Lengths are in characters. `property_bytes` counts all properties of a request, in their wire form; other limits
+    count the contents of one field, all nested.
+    """
 
     identifier_length: int = 256
     word_length: int = 64
@@ -26,6 +30,7 @@ class Limits:
     keys: int = 100
     items: int = 1000
     text_length: int = 4096
+    property_bytes: int = 65_536
 
 
 DEFAULT_LIMITS = Limits()
@@ -37,10 +42,20 @@ class Inspection:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.found: list[Violation] = []
+        self._property_bytes = 0
 
     def add(self, field: str, message: str) -> None:
         """Record a violation."""
         self.found.append(Violation(field, message))
+
+    def properties(self, field: str, size: int) -> bool:
+        """Count the bytes of a field of properties; return whether those of the request are few enough so far."""
+        self._property_bytes += size
+        limit = self.limits.property_bytes
+        if self._property_bytes <= limit:
+            return True
+        self.add(field, f"holds too much: expected at most {limit} bytes of properties in one request")
+        return False
 
     def identifier(self, field: str, value: str, *, any_allowed: bool = False, stored: bool = False) -> None:
         """Check an identifier; `any_allowed` accepts `*` alone, which means the type as a whole.

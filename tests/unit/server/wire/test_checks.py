@@ -252,6 +252,17 @@ def test_properties_are_checked_in_all_three_places() -> None:
     assert set(found) == {"subject.properties.a.b", "resource.properties.a.b", "context.a.b"}
 
 
+def test_all_properties_of_a_request_share_a_limit_in_bytes() -> None:
+    """Fields that are each within their limits are refused together, from the one on that is too much."""
+    large = {str(n): "x" * 4096 for n in range(9)}
+    right = replace(GOOD, subject=Subject("tina", properties=large), context=dict(list(large.items())[:6]))
+    assert CODEC.read(write_check(right)).context == right.context
+    found = fields_of(write_check(replace(right, resource=Resource("document", "d1", large))))
+
+    assert set(found) == {"resource.properties", "context"}
+    assert "at most 65536 bytes of properties in one request" in found["context"]
+
+
 def test_a_value_without_a_kind_is_refused() -> None:
     """A Value in which nothing is set is a fault of the client, not a null."""
     message = write_check(GOOD)
