@@ -35,6 +35,8 @@ class Gate:
     def __init__(self, authenticator: Authenticator, *, log: RefusalLog | None = None) -> None:
         self._authenticator = authenticator
         self._log = log or RefusalLog()
+        self.needs_credentials = not isinstance(authenticator, TrustAll)
+        """Whether any credentials matter; where they do not, a transport need not collect them."""
 
     async def identify(self, method: str, credentials: Credentials) -> Caller:
         """Return the caller of a method such as `sidegate.authz.v1.AuthorizationService/Check`, and make it current.

@@ -16,5 +16,4 @@ def credentials_of(context: Any) -> Credentials:
     if given:
         return header_credentials(given, peer=address)
     peer = peer_of(context)
-    unix = address.startswith("unix:")
-    return Credentials(uris=peer.uris, dns_names=peer.dns_names, unix_socket=unix, peer=address)
+    return Credentials(uris=peer.uris, dns_names=peer.dns_names, unix_socket=peer.unix_socket, peer=address)

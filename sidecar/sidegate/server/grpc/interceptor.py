@@ -15,6 +15,7 @@ from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_status import rpc_status
 
 from sidegate.errors import InvalidInput, Stopping, Violation
+from sidegate.model.credentials import NO_CREDENTIALS, Credentials
 from sidegate.server.access.gate import Gate
 from sidegate.server.access.requirements import PACKAGE
 from sidegate.server.admission.message_sizes import MessageSizes
@@ -141,10 +142,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             CallerRefused: the caller may not make this call.
             InvalidInput: the message can't be parsed, or a name in it is no name.
         """
-        caller = await self._gate.identify(method, credentials_of(context))
+        caller = await self._gate.identify(method, self._credentials(context))
         message = _parsed(raw, parse)
         self._gate.require(caller, method, message)
         return message
+
+    def _credentials(self, context: Any) -> Credentials:
+        return credentials_of(context) if self._gate.needs_credentials else NO_CREDENTIALS
 
     async def _still_admitted(self, method: str, message: Any, context: Any) -> None:
         """Check again that the caller of an open stream may have it.
@@ -153,7 +157,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             Unauthenticated: its credentials are not valid any more, such as a token that has expired.
             CallerRefused: it lost the right.
         """
-        caller = await self._gate.identify(method, credentials_of(context))
+        caller = await self._gate.identify(method, self._credentials(context))
         self._gate.require(caller, method, message)
 
     def _written(self, method: str, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
