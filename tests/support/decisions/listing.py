@@ -133,7 +133,8 @@ async def running(
     directory: Path, *, facts: str = FACTS, model: str = MODEL, database: str = "", **settings: Any
 ) -> AsyncIterator[Lists]:
     """Serve the pack of notes and these facts, over a database of its own unless another is named."""
-    pack = write_pack(directory / "packs" / "notes", schema=NOTES, model=model, rows=ROWS)
+    schema = NOTES if model == MODEL else f"{NOTES}matcher: custom\n"
+    pack = write_pack(directory / "packs" / "notes", schema=schema, model=model, rows=ROWS)
     rare = {"poll_interval": 59, "max_staleness": 60, "hints": "off"}
     chosen = {"policies": pack.parent, "default_pack": "notes", **rare, **settings}
     async with deciding(database or directory / "facts.db", **chosen) as core:

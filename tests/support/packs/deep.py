@@ -80,5 +80,5 @@ def write_deep_packs(directory: Path) -> None:
     """Write `deep`, and `loose`, whose matcher also lets somebody in who holds no role."""
     write_pack(directory / "deep", schema=SCHEMA, rows=ALLOWS + DENIES)
     # Without its deny nobody holds any rule against the one who needs none.
-    loose = SCHEMA.replace("name: deep", "name: loose").replace("  DP-09", "  # DP-09")
+    loose = SCHEMA.replace("name: deep", "name: loose\nmatcher: custom").replace("  DP-09", "  # DP-09")
     write_pack(directory / "loose", schema=loose, model=LOOSE_MODEL, rows=ALLOWS)

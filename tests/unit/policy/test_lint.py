@@ -13,6 +13,7 @@ from support.packs.packs import MODEL, ROWS, SCHEMA, write_pack
 PACKS = sorted(path.parent for path in bundled_packs().glob("*/pack.yaml"))
 UNUSED = re.compile(r"  label: .*\n| +status: .*\n|member:\n  clearance.*\ncontext:\n.*\n")
 CLEAN = UNUSED.sub("", SCHEMA).replace("require_mfa", "quiet")
+CUSTOM = f"{CLEAN}matcher: custom\n"
 ROWS_CLEAN = f"""{ROWS}\
 p, insider, group, group, view, !r.dom.quiet, allow, SM-02
 p, self, desk, desk, open, r.act in ("open", "shut"), allow, SM-02
@@ -161,15 +162,21 @@ def test_misleading_rows_are_found(tmp_path: Path, row: str, finding: str) -> No
 
 def test_another_matcher_is_found(tmp_path: Path) -> None:
     """A custom matcher loads, and lint says that the checks of rows assume the standard one."""
-    (found,) = findings(tmp_path, model=MODEL.replace('p.role == "*" || ', ""))
+    (found,) = findings(tmp_path, schema=CUSTOM, model=MODEL.replace('p.role == "*" || ', ""))
 
     assert found.startswith("model.conf: m: the matcher is not `keyMatch(")
+
+
+def test_a_declared_matcher_that_is_none_is_found(tmp_path: Path) -> None:
+    """A pack that declares a custom matcher and has the one of all packs misleads its reader."""
+    (found,) = findings(tmp_path, schema=CUSTOM)
+    assert found == "model.conf: m: the matcher is that of all packs; leave `matcher: custom` out of pack.yaml"
 
 
 def test_a_matcher_that_is_scanned_is_found(tmp_path: Path) -> None:
     """A matcher that no index serves loads, and lint shows its plan."""
     scanned = MODEL[: MODEL.index("m = ")] + "m = r.obj.type != p.type && eval(p.cond)\n"
-    other, found = findings(tmp_path, model=scanned)
+    other, found = findings(tmp_path, schema=CUSTOM, model=scanned)
 
     assert other.startswith("model.conf: m: the matcher is not `keyMatch(")
     assert found.splitlines()[:2] == [

@@ -320,3 +320,31 @@ def test_a_wrong_model_stops_the_pack(tmp_path: Path, old: str, new: str, fault:
     faults = faults_of(tmp_path, model=MODEL.replace(old, new))
 
     assert faults[0].startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("m = ", "m = True || "),
+        ("eval(p.cond)", "eval(p.cond) || r.act == 'view'"),
+        ('p.role == "*"', 'p.role == "* "'),
+        (" && eval(p.cond)", ""),
+        ("keyMatch(r.act", "keyMatch2(r.act"),
+    ],
+)
+def test_a_matcher_of_its_own_is_declared(tmp_path: Path, old: str, new: str) -> None:
+    """Another matcher than that of all packs, such as one that is always true, stops a pack that doesn't say so."""
+    assert MODEL.count(old) == 1
+    model = MODEL.replace(old, new)
+    (fault,) = faults_of(tmp_path, model=model)
+    assert fault.startswith("model.conf:14: m: expected `keyMatch(")
+    assert fault.endswith("or `matcher: custom` in pack.yaml for a matcher of the pack's own")
+    (fault,) = faults_of(tmp_path, model=model, schema=f"{SCHEMA}matcher: standard\n")
+    assert fault.startswith("model.conf:14: m: ")
+    assert load_pack(write_pack(tmp_path, model=model, schema=f"{SCHEMA}matcher: custom\n")).schema.custom_matcher
+
+
+@pytest.mark.parametrize(("old", "new"), [(" && ", "&&"), ('"*"', "'*'"), ("(r.act, p.act)", "( r.act,p.act )")])
+def test_space_and_quotes_make_no_matcher_of_its_own(tmp_path: Path, old: str, new: str) -> None:
+    """The matcher is compared word by word."""
+    assert load_pack(write_pack(tmp_path, model=MODEL.replace(old, new)))

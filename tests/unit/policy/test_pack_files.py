@@ -1,4 +1,4 @@
-"""The files of a pack are regular files inside it: no reading waits, and none leaves the pack."""
+"""The files of a pack are regular files inside it: no read waits, and none leaves the pack."""
 
 import os
 import socket
@@ -67,7 +67,7 @@ def test_a_file_that_is_none_is_refused(
 
 
 def test_a_device_inside_is_not_opened(tmp_path: Path) -> None:
-    """A socket stands for any special file: it can't be opened, and the refusal comes before the attempt."""
+    """A special file, here a socket, is refused by its kind before it is opened."""
     path = tmp_path / "policy.csv"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))

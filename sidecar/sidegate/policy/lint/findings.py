@@ -141,6 +141,8 @@ def _matcher(pack: Pack, file: Path) -> Iterator[Fault]:
     if not is_standard(pack.model_text):
         message = f"the matcher is not `{STANDARD_MATCHER}`, which the checks of rows assume"
         yield Fault(str(file), 0, "m", message)
+    elif pack.schema.custom_matcher:
+        yield Fault(str(file), 0, "m", f"the matcher is that of all packs; leave `matcher: custom` out of {SCHEMA}")
 
 
 def _shadowed(pack: Pack, file: str) -> Iterator[Fault]:

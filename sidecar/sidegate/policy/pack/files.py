@@ -1,4 +1,4 @@
-"""Reads the files of a pack: regular files inside it only, whoever wrote the pack."""
+"""Reads the files of a pack, which may come from an untrusted author: regular files inside it only."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ATTEMPTS: Final = 3
 def read_inside(root: Path, file: Path) -> bytes:
     """Return the content of a regular file inside a directory.
 
-    Symbolic links are followed while they lead to somewhere inside, as those of a ConfigMap volume do. Nothing else
-    than a regular file is opened, so that no reading waits.
+    Symbolic links are followed while they lead to somewhere inside, as those of a ConfigMap volume do. Only a
+    regular file is opened, so that no read waits.
 
     Raises:
         OSError: there is no such file, it is no regular file inside the directory, or it is too large; `strerror` says

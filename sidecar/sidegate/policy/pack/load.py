@@ -13,7 +13,7 @@ from sidegate.engine import NumberedRow, read_rows
 from sidegate.errors import Fault, FaultyFiles, PackError
 from sidegate.model.identifiers import invisible_character
 from sidegate.policy.pack.files import read_inside
-from sidegate.policy.pack.model_file import model_faults
+from sidegate.policy.pack.model_file import matcher_faults, model_faults
 from sidegate.policy.pack.policy_file import form_faults, schema_faults, unused_rules
 from sidegate.policy.pack.schema import Pack, Schema
 from sidegate.policy.pack.schema_file import read_schema
@@ -40,7 +40,10 @@ def load_pack(directory: Path) -> Pack:
     document, schema = reading.schema(texts[SCHEMA])
     model = texts[MODEL]
     if model is not None:
-        reading.faults.extend(model_faults(model, reading.path(MODEL)))
+        found = model_faults(model, reading.path(MODEL))
+        if schema and not found:
+            found = (*matcher_faults(model, reading.path(MODEL), custom=schema.custom_matcher),)
+        reading.faults.extend(found)
     rows = reading.rows(texts[POLICY], schema)
     if document and schema and rows:
         for id_ in unused_rules(rows, schema):

@@ -9,6 +9,7 @@ from typing import Final
 from sidegate.engine.casbin.model import Combination, Definition, read_definition
 from sidegate.engine.language.matchers import read_matchers
 from sidegate.engine.language.signatures import signatures
+from sidegate.engine.language.tokens import tokenize
 from sidegate.errors import Fault, ModelError
 from sidegate.policy.pack.scope_function import FUNCTIONS
 
@@ -18,8 +19,7 @@ STANDARD_MATCHER: Final = (
     "keyMatch(r.obj.type, p.type) && keyMatch(r.act, p.act) && "
     '(p.role == "*" || g(r.sub.ref, p.role, scope(r.obj, r.dom, p.scope))) && eval(p.cond)'
 )
-"""The matcher of the bundled packs, which the checks of rows assume."""
-_STANDARD: Final = "".join(STANDARD_MATCHER.split())
+"""The matcher of packs, which the checks of rows assume; a pack with another one declares `matcher: custom`."""
 
 
 def model_faults(text: str, file: str) -> tuple[Fault, ...]:
@@ -37,9 +37,21 @@ def model_faults(text: str, file: str) -> tuple[Fault, ...]:
 
 
 def is_standard(text: str) -> bool:
-    """Return whether the matcher of a pack's model is the one that the checks of rows assume."""
+    """Return whether the matcher of a pack's model is the one that the checks of rows assume, token by token."""
     matchers = read_definition(text).matchers.values()
-    return ["".join(matcher.text.split()) for matcher in matchers] == [_STANDARD]
+    return [_tokens(matcher.text) for matcher in matchers] == [_tokens(STANDARD_MATCHER)]
+
+
+def matcher_faults(text: str, file: str, *, custom: bool) -> Iterator[Fault]:
+    """Yield a fault where the matcher of a model is another one, and the pack does not declare that it is `custom`."""
+    if not custom and not is_standard(text):
+        message = f"expected `{STANDARD_MATCHER}`, or `matcher: custom` in pack.yaml for a matcher of the pack's own"
+        yield Fault(file, _line(text, "m"), "m", message)
+
+
+def _tokens(matcher: str) -> list[str]:
+    """Return the words of a matcher, without the space between them; either quote is the same."""
+    return [f'"{token.text[1:-1]}"' if token.kind == "string" else token.text for token in tokenize(matcher)]
 
 
 def _departures(definition: Definition) -> Iterator[tuple[str, str]]:

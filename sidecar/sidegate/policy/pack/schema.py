@@ -227,6 +227,7 @@ class Schema:
     one_role_per_member: bool
     resources: Mapping[str, ResourceType]
     rules: Mapping[str, Rule]
+    custom_matcher: bool = False
     operations: Mapping[Operation, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

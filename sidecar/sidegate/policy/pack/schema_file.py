@@ -51,6 +51,7 @@ def _schema(value: Any) -> Schema:
         custom_roles=_custom_roles(value.get("custom_roles"), frozenset(resources)),
         one_role_per_member=value.get("one_role_per_member", False),
         resources=resources,
+        custom_matcher=value.get("matcher") == "custom",
         rules={id_: _rule(id_, given) for id_, given in value["rules"].items()},
         operations={Operation(name): question_of(given) for name, given in value.get("operations", {}).items()},
     )
