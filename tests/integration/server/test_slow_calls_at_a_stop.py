@@ -15,9 +15,9 @@ from sidegate.authz.v1 import authorization_pb2 as authz
 from sidegate.authz.v1 import role_pb2
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub
-from support.servers.cli import PATIENCE, Sidecar, sidecar
+from support.servers.cli import Sidecar, sidecar
 from support.servers.companies import refused
-from support.servers.sidecar import until
+from support.waiting import until
 
 QUESTION = authz.CheckRequest(
     tenant="demo",
@@ -71,7 +71,7 @@ async def check_code(wire: grpc.aio.Channel) -> grpc.StatusCode:
 
 
 async def exit_code(running: Sidecar) -> int:
-    return await asyncio.to_thread(running.process.wait, PATIENCE)
+    return await asyncio.to_thread(running.process.wait)
 
 
 async def test_an_accepted_call_is_answered_while_the_process_stops(postgres, tmp_path):
