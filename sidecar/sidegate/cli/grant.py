@@ -8,7 +8,7 @@ import click
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import RoleServiceStub
-from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.commands import Command, lazy_group
 from sidegate.cli.shell.names import holder_ref
 from sidegate.cli.shell.session import Session, page_options, read_options, write_options
 
@@ -30,7 +30,7 @@ _ON = click.option(
 )
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def grant() -> None:
     """Grant, revoke and delegate roles."""
 

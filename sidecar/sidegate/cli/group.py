@@ -8,7 +8,7 @@ import click
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import GroupServiceStub, RoleServiceStub
-from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.commands import Command, lazy_group
 from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.names import holder_ref, id_of
 from sidegate.cli.shell.session import Session, page_options, read_options, write_options
@@ -29,7 +29,7 @@ EXAMPLES = (
 _HOLDERS = click.argument("holders", nargs=-1, required=True, metavar="HOLDER...")
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def group() -> None:
     """Create groups, and add and remove their members."""
 

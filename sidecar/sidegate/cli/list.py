@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.cli.shell.client import Target, connected, pages_of
-from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.commands import Command, lazy_group
 from sidegate.cli.shell.console import console, print_json, print_table
 from sidegate.cli.shell.failures import show_hint
 from sidegate.cli.shell.hints import name_hint
@@ -60,7 +60,7 @@ class _ListResult:
     hint: str
 
 
-@click.group("list", cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES, name="list")
 def list_() -> None:
     """List what is allowed: resources, subjects, actions.
 

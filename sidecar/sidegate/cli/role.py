@@ -8,7 +8,7 @@ import click
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.role_pb2_grpc import RoleServiceStub
-from sidegate.cli.shell.commands import Command, LazyGroup
+from sidegate.cli.shell.commands import Command, lazy_group
 from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
 from sidegate.cli.shell.failures import DENIED, Failure
 from sidegate.cli.shell.names import id_of
@@ -32,7 +32,7 @@ EXAMPLES = (
 _PERMISSIONS = click.argument("permissions", nargs=-1, required=True, metavar="PERMISSION...")
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def role() -> None:
     """Create roles, and change what they allow."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from sidegate.cli.shell.commands import LazyGroup
+from sidegate.cli.shell.commands import lazy_group
 
 COMMANDS = {
     "plan": "sidegate.cli.facts.apply:plan",
@@ -19,6 +17,6 @@ EXAMPLES = (
 )
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def facts() -> None:
     """Plan, apply and export facts: members, roles, grants."""

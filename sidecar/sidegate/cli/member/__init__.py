@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from sidegate.cli.shell.commands import LazyGroup
+from sidegate.cli.shell.commands import lazy_group
 
 COMMANDS = {
     "invite": "sidegate.cli.member.invite:invite",
@@ -27,6 +25,6 @@ EXAMPLES = (
 )
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def member() -> None:
     """Invite, update, deactivate and delete members."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from sidegate.cli.shell.commands import LazyGroup
+from sidegate.cli.shell.commands import lazy_group
 
 COMMANDS = {
     "test": "sidegate.cli.policy.test:test",
@@ -18,6 +16,6 @@ EXAMPLES = (
 )
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def policy() -> None:
     """Test, lint and show policy packs."""

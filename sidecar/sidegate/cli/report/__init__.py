@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from sidegate.cli.shell.commands import LazyGroup
+from sidegate.cli.shell.commands import lazy_group
 
 COMMANDS = {
     "audit": "sidegate.cli.report.write:audit",
@@ -17,6 +15,6 @@ EXAMPLES = (
 )
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def report() -> None:
     """Write CSV for spreadsheets: audit trail, members, quotas."""

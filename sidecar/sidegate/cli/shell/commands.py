@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -96,6 +96,16 @@ class LazyGroup(click.Group):
         """Write the examples below the commands."""
         write_examples(formatter, self.examples)
         super().format_epilog(ctx, formatter)
+
+
+def lazy_group(
+    commands: Mapping[str, str], *, examples: Sequence[Example] = (), name: str | None = None
+) -> Callable[[Callable[[], None]], LazyGroup]:
+    """Return a decorator that makes a function, whose docstring is the help, a `LazyGroup` of these commands.
+
+    `commands` maps a command's name to `module:function`. The group has the function's name, or `name`.
+    """
+    return click.group(name, cls=LazyGroup, loads=commands, examples=examples)
 
 
 def write_examples(formatter: click.HelpFormatter, examples: Sequence[Example]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from sidegate.cli.shell.commands import LazyGroup
+from sidegate.cli.shell.commands import lazy_group
 
 COMMANDS = {
     "create": "sidegate.cli.tenant.change:create",
@@ -21,6 +19,6 @@ EXAMPLES = (
 )
 
 
-@click.group(cls=LazyGroup, loads=COMMANDS, examples=EXAMPLES)
+@lazy_group(COMMANDS, examples=EXAMPLES)
 def tenant() -> None:
     """Create, configure, suspend, resume and delete tenants."""
