@@ -80,7 +80,6 @@ async def test_each_answer_belongs_to_one_pack(packs, way):
         done = await run(servers, {old: STANDARD, new: NEW_RULES}, [[packs_exchanged]], seed=5, seconds=0)
     broken = done.broken()
     assert not broken, done.report(broken)
-    assert done.agreed
     assert digests(done) == {old, new}
     assert digests(done, after=exchanged[0]) == {new}
 

@@ -10,14 +10,10 @@ import subprocess
 
 import pytest
 
-from support.servers.cli import PROGRAM, environment, sidecar, sidegate
+from support.servers.cli import PROGRAM, environment, sidegate
 from support.servers.ports import reserved_port
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with sidecar(tmp_path_factory.mktemp("demo"), "--demo") as running:
-        yield running
+pytestmark = pytest.mark.server("--demo")
 
 
 @pytest.fixture

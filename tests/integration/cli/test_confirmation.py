@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from sidegate.cli.app import cli
 from sidegate.cli.shell import confirmation
 from support.commands import commands, commands_with_yes
-from support.servers.cli import PROGRAM, Done, environment, sidecar
+from support.servers.cli import PROGRAM, Done, environment
 
 FACTS = """\
 tenants:
@@ -59,12 +59,6 @@ class Company:
         exported = self.run("facts", "export", self.tenant)
         assert exported.code == 0, exported.err
         return exported.out
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with sidecar(tmp_path_factory.mktemp("server")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.servers.cli import sidecar, sidegate
+from support.servers.cli import sidegate
 
 DOCUMENT = """\
 tenants:
@@ -33,12 +33,6 @@ tenants:
     grants:
       - {role: viewer, on: document:nowhere, to: member:bob}
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with sidecar(tmp_path_factory.mktemp("facts")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,11 +10,7 @@ import pytest
 from sidegate.policy.pack.registry import bundled_packs
 from support.servers.cli import sidecar, sidegate
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with sidecar(tmp_path_factory.mktemp("demo"), "--demo") as running:
-        yield running
+pytestmark = pytest.mark.server("--demo")
 
 
 @pytest.fixture(scope="module")

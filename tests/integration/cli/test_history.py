@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.servers.cli import sidecar, sidegate
+from support.servers.cli import sidegate
 
 DOCUMENT = """\
 tenants:
@@ -20,17 +20,8 @@ tenants:
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("history")
-    with sidecar(directory, "--drain", "0") as running:
-        for number, text in enumerate((DOCUMENT, DOCUMENT.replace("quota: 3", "quota: 5"))):
-            (directory / "facts.yaml").write_text(text)
-            done = sidegate(
-                "facts", "apply", directory / "facts.yaml", "--actor", f"ops{number}", "--address", running.address
-            )
-            assert done.code == 0, done.err
-        yield running
+DOCUMENTS = [("ops0", DOCUMENT), ("ops1", DOCUMENT.replace("quota: 3", "quota: 5"))]
+pytestmark = pytest.mark.server("--drain", "0", documents=DOCUMENTS)
 
 
 @pytest.fixture

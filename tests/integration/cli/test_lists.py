@@ -12,7 +12,7 @@ from sidegate.errors import StoreUnavailable
 from sidegate.model.decision import Allowed, AllowedPage, PartialReason
 from sidegate.model.revision import Revision
 from support.decisions.deciding import apply, deciding
-from support.servers.cli import Done, invoke, sidecar, sidegate
+from support.servers.cli import Done, invoke, sidegate
 from support.servers.sidecar import serving
 
 WORDS = {
@@ -22,10 +22,7 @@ WORDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with sidecar(tmp_path_factory.mktemp("demo"), "--demo") as running:
-        yield running
+pytestmark = pytest.mark.server("--demo")
 
 
 @pytest.fixture

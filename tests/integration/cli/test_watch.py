@@ -7,11 +7,10 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from support.servers.cli import PROGRAM, environment, sidecar, sidegate
+from support.servers.cli import PROGRAM, apply_facts, environment, sidecar, sidegate
 from support.servers.ports import reserved_port
 
 DOCUMENT = """\
@@ -25,19 +24,8 @@ tenants:
 LAST = "To go on: --cursor "
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("watch")
-    with sidecar(directory, "--drain", "0") as running:
-        apply(directory, running.address, DOCUMENT)
-        apply(directory, running.address, DOCUMENT.replace("quota: 3", "quota: 5"))
-        yield running
-
-
-def apply(directory: Path, address: str, document: str) -> None:
-    (directory / "facts.yaml").write_text(document)
-    done = sidegate("facts", "apply", directory / "facts.yaml", "--actor", "ops", "--address", address)
-    assert done.code == 0, done.err
+DOCUMENTS = [("ops", DOCUMENT), ("ops", DOCUMENT.replace("quota: 3", "quota: 5"))]
+pytestmark = pytest.mark.server("--drain", "0", documents=DOCUMENTS)
 
 
 def watched(server, *words: object):
@@ -63,7 +51,7 @@ def test_a_cursor_goes_on_from_there(server, tmp_path):
     assert answer["changes"][-1]["change"]["after"]["quota"] == 5
     assert done.err.strip() == LAST + answer["cursor"]
     assert not watched(server, "--tenant", "acme", "--cursor", answer["cursor"]).out
-    apply(tmp_path, server.address, DOCUMENT.replace("quota: 3", "quota: 8"))
+    apply_facts(tmp_path, server.address, DOCUMENT.replace("quota: 3", "quota: 8"), actor="ops")
     assert "quota 5 → 8" in watched(server, "--tenant", "acme", "--cursor", answer["cursor"]).out
 
 
@@ -110,13 +98,13 @@ def test_it_comes_back_by_itself_and_ends_clean(tmp_path):
     """Over a server that is killed it goes on with the next one, telling all, until Ctrl-C ends it with 0."""
     address = f"127.0.0.1:{reserved_port()}"
     with sidecar(tmp_path, "--drain", "0", listen=address) as running:
-        apply(tmp_path, address, DOCUMENT)
+        apply_facts(tmp_path, address, DOCUMENT, actor="ops")
         with following(address, "--from-beginning", "--kind", "member") as process:
             assert len(until_printed(process, 3)) == 2
             running.stop(signal.SIGKILL)
             with sidecar(tmp_path, "--drain", "0", listen=address):
                 for quota in (5, 7):
-                    apply(tmp_path, address, DOCUMENT.replace("quota: 3", f"quota: {quota}"))
+                    apply_facts(tmp_path, address, DOCUMENT.replace("quota: 3", f"quota: {quota}"), actor="ops")
                 assert [one["change"]["after"]["quota"] for one in until_printed(process, 7)] == [5, 7]
                 process.send_signal(signal.SIGINT)
                 assert process.wait() == 0

@@ -23,13 +23,8 @@ tenants:
 """
 
 
-@pytest.fixture
-async def company(found):
-    """A company whose document is handed over from uma to leo."""
-    made = await found("standard")
-    await made.apply(DOCUMENT)
-    await made.apply(DOCUMENT.replace("owner: uma", "owner: leo"))
-    return made
+pytestmark = pytest.mark.company("standard", DOCUMENT, DOCUMENT.replace("owner: uma", "owner: leo"))
+"""A company whose document is handed over from uma to leo."""
 
 
 async def listed(company, **query):

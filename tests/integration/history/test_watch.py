@@ -31,13 +31,8 @@ tenants:
 SALES = "    groups:\n      sales: {members: [uma]}\n"
 
 
-@pytest.fixture
-async def company(found) -> Company:
-    """A company whose document was handed over from uma to leo."""
-    made: Company = await found("standard")
-    await made.apply(DOCUMENT)
-    await made.apply(DOCUMENT.replace("owner: uma", "owner: leo"))
-    return made
+pytestmark = pytest.mark.company("standard", DOCUMENT, DOCUMENT.replace("owner: uma", "owner: leo"))
+"""A company whose document was handed over from uma to leo."""
 
 
 def keys_of(changes: Any) -> list[tuple[Any, ...]]:

@@ -33,12 +33,8 @@ tenants:
 """
 
 
-@pytest.fixture
-async def company(found):
-    """An eformsign company with one of each."""
-    made = await found("eformsign")
-    await made.apply(FORMS)
-    return made
+pytestmark = pytest.mark.company("eformsign", FORMS)
+"""An eformsign company with one of each."""
 
 
 async def test_template_users_are_designated_by_owner_and_representative(company):

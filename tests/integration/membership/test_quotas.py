@@ -7,19 +7,19 @@ import pytest
 
 from sidegate.authz.v1 import membership_pb2
 from sidegate.authz.v1 import resource_pb2 as pb
-from support.servers.companies import refused
+from support.servers.companies import Company, refused
 
 
-@pytest.fixture
-async def company(found):
-    """A mekari-sign company of four active members, one inactive and one pending, with a document of mia's."""
-    made = await found("mekari-sign")
+async def prepare(company: Company) -> None:
+    """Make a mekari-sign company of four active members, one inactive and one pending, with a document of mia's."""
     for member in ("bob", "leo", "mia", "out"):
-        await made.join(member, roles=["admin" if member == "bob" else "member"])
-    await made.invite("new")
-    await made.members.DeactivateMember(membership_pb2.DeactivateMemberRequest(name=made.name("out")))
-    await made.register("document:d1", "workspace:mia", owner="mia")
-    return made
+        await company.join(member, roles=["admin" if member == "bob" else "member"])
+    await company.invite("new")
+    await company.members.DeactivateMember(membership_pb2.DeactivateMemberRequest(name=company.name("out")))
+    await company.register("document:d1", "workspace:mia", owner="mia")
+
+
+pytestmark = pytest.mark.company("mekari-sign", prepare=prepare)
 
 
 async def quotas(company):

@@ -83,12 +83,8 @@ def rows(relations: list[pb.Relation]) -> list[tuple[str, str, str, str]]:
     return [(one.role, one.scope, one.holder, " ".join(one.through)) for one in relations]
 
 
-@pytest.fixture
-async def company(found) -> Company:
-    """A company with a document in a template, and groups in groups that hold roles on both."""
-    made = await found("standard")
-    await made.apply(FACTS)
-    return made
+pytestmark = pytest.mark.company("standard", FACTS)
+"""A company with a document in a template, and groups in groups that hold roles on both."""
 
 
 async def test_every_path_to_a_role_is_listed_and_marked(company):

@@ -33,12 +33,8 @@ tenants:
 WRONG_PERMISSIONS = ["document:view", "document:veiw", "documnt:view"]
 
 
-@pytest.fixture
-async def company(found: Callable[..., Awaitable[Company]]) -> Company:
-    """A company on the standard pack, with one of each."""
-    made = await found("standard")
-    await made.apply(STANDARD)
-    return made
+pytestmark = pytest.mark.company("standard", STANDARD)
+"""A company on the standard pack, with one of each."""
 
 
 def names_field(descriptor: Descriptor, path: str) -> bool:

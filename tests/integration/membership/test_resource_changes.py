@@ -32,12 +32,8 @@ tenants:
 ALLOWED, DENIED = (True, "allowed_by_rule"), (False, "no_matching_rule")
 
 
-@pytest.fixture
-async def company(found) -> Company:
-    """A company on the standard pack in which uma owns a document of one of two templates."""
-    made = await found("standard")
-    await made.apply(STANDARD)
-    return made
+pytestmark = pytest.mark.company("standard", STANDARD)
+"""A company on the standard pack in which uma owns a document of one of two templates."""
 
 
 async def update(company: Company, *paths: str, etag: str = "", **request: object) -> pb.RegisteredResource:

@@ -26,12 +26,8 @@ tenants:
 ALL = ["document:d1", "document:d2", "document:d3", "document:d4", "template:nda", "template:offer"]
 
 
-@pytest.fixture
-async def company(found) -> Company:
-    """A company with two templates and four documents."""
-    made = await found("standard")
-    await made.apply(FACTS)
-    return made
+pytestmark = pytest.mark.company("standard", FACTS)
+"""A company with two templates and four documents."""
 
 
 async def listed(company: Company, size: int = 50, **query: object) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from sidegate.authz.v1 import resource_pb2 as pb
 from sidegate.authz.v1 import role_pb2
-from support.servers.companies import refused
+from support.servers.companies import Company, refused
 
 FORMS = """\
 tenants:
@@ -19,14 +19,14 @@ tenants:
 """
 
 
-@pytest.fixture
-async def company(found):
-    """An eformsign company in which tina registered a template that uma makes documents from."""
-    made = await found("eformsign")
-    await made.apply(FORMS)
-    await made.register("template:nda", actor="member:tina")
-    await made.grant("template_user", "member:uma", "template:nda", actor="member:tina")
-    return made
+async def prepare(company: Company) -> None:
+    """Make an eformsign company in which tina registered a template that uma makes documents from."""
+    await company.apply(FORMS)
+    await company.register("template:nda", actor="member:tina")
+    await company.grant("template_user", "member:uma", "template:nda", actor="member:tina")
+
+
+pytestmark = pytest.mark.company("eformsign", prepare=prepare)
 
 
 async def held(company, **by):

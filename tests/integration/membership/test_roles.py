@@ -4,17 +4,17 @@ import grpc
 import pytest
 
 from sidegate.authz.v1 import role_pb2 as pb
-from support.servers.companies import refused
+from support.servers.companies import Company, refused
 
 
-@pytest.fixture
-async def company(found):
-    """An engagelab organisation with a member and a role that lets see text messages."""
-    made = await found("engagelab")
-    await made.join("uma")
-    await made.make_role("Reader", "sms:view", actor="member:ann")
-    await made.grant("Reader", "member:uma", actor="member:ann")
-    return made
+async def prepare(company: Company) -> None:
+    """Make an engagelab organisation with a member and a role that lets see text messages."""
+    await company.join("uma")
+    await company.make_role("Reader", "sms:view", actor="member:ann")
+    await company.grant("Reader", "member:uma", actor="member:ann")
+
+
+pytestmark = pytest.mark.company("engagelab", prepare=prepare)
 
 
 async def test_a_new_organisation_has_the_admin_role_alone(found):

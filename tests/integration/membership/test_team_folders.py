@@ -12,16 +12,16 @@ ALLOWED, DENIED = (True, "allowed_by_rule"), (False, "no_matching_rule")
 SALES = "group:sales"
 
 
-@pytest.fixture
-async def company(found) -> Company:
-    """A mekari-sign company with an admin, and a team of mia and leo that fay does not belong to."""
-    made = await found("mekari-sign")
-    await made.join("adam", roles=["admin"])
+async def prepare(company: Company) -> None:
+    """Make a mekari-sign company with an admin, and a team of mia and leo that fay does not belong to."""
+    await company.join("adam", roles=["admin"])
     for member in ("mia", "leo", "fay"):
-        await made.join(member, roles=["member"])
-    await made.make_group("sales", "member:mia", "member:leo", actor="member:adam")
-    await made.make_group("finance", "member:fay")
-    return made
+        await company.join(member, roles=["member"])
+    await company.make_group("sales", "member:mia", "member:leo", actor="member:adam")
+    await company.make_group("finance", "member:fay")
+
+
+pytestmark = pytest.mark.company("mekari-sign", prepare=prepare)
 
 
 async def add(company: Company, *members: str, group: str = "sales") -> None:

@@ -3,18 +3,18 @@
 import pytest
 
 from sidegate.authz.v1 import membership_pb2 as pb
-from support.servers.companies import refused
+from support.servers.companies import Company, refused
 
 
-@pytest.fixture
-async def company(found):
-    """A mekari-sign company with an admin and two members, one of whom keeps a document in a workspace."""
-    made = await found("mekari-sign")
-    await made.join("adam", roles=["admin"])
+async def prepare(company: Company) -> None:
+    """Make a mekari-sign company with an admin and two members, one of whom keeps a document in a workspace."""
+    await company.join("adam", roles=["admin"])
     for member in ("mia", "leo"):
-        await made.join(member, roles=["member"])
-    await made.register("document:w1", "workspace:mia", actor="member:mia")
-    return made
+        await company.join(member, roles=["member"])
+    await company.register("document:w1", "workspace:mia", actor="member:mia")
+
+
+pytestmark = pytest.mark.company("mekari-sign", prepare=prepare)
 
 
 async def allowed(company, action, resource):

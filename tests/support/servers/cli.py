@@ -49,6 +49,14 @@ def sidegate(
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def apply_facts(directory: Path, address: str, document: str, *, actor: str) -> None:
+    """Write a facts document to a file, and apply it."""
+    file = directory / "facts.yaml"
+    file.write_text(document)
+    done = sidegate("facts", "apply", file, "--actor", actor, "--address", address)
+    assert done.code == 0, done.err
+
+
 def invoke(*arguments: object) -> Done:
     """Run a command to its end in this process, which spares the start of another."""
     result = CliRunner().invoke(cli, [*map(str, arguments)], prog_name="sidegate")

@@ -15,6 +15,7 @@ from sidegate.decision.evaluate import Evaluator
 from sidegate.decision.known import Examined
 from sidegate.decision.search.search import ListQuery
 from sidegate.model.change import Change, EntryKind
+from sidegate.model.decision import Decision
 from sidegate.model.question import Consistency, Request, Requirement, Resource, Subject
 from sidegate.replica.snapshots import Snapshots
 from support.decisions.caching import caching
@@ -183,6 +184,25 @@ async def test_a_resource_that_was_repaired_meanwhile_is_read_again(start):
     assert (await evaluator.decide(REQUEST, Examined(snapshot, None, drifted))).allowed
 
 
+async def revoked_during(
+    monkeypatch: pytest.MonkeyPatch, target: Any, method: str, core: bootstrap.Core, **how: Any
+) -> Decision:
+    """Ask the question, and revoke while a method of the store or the shared cache is called; return the decision."""
+    call, called, goes_on = getattr(target, method), asyncio.Event(), asyncio.Event()
+
+    async def delayed(*arguments: Any) -> Any:
+        called.set()
+        await goes_on.wait()
+        return await call(*arguments)
+
+    monkeypatch.setattr(target, method, delayed)
+    asking = asyncio.create_task(ask(core, QUESTION, **how))
+    await called.wait()
+    await apply(core, REVOKED)
+    goes_on.set()
+    return await asking
+
+
 async def test_a_change_while_the_history_is_read_is_part_of_the_answer(start, monkeypatch):
     """A token makes the sidecar read the store; a revocation that lands meanwhile denies, whatever is remembered."""
     core = await start()
@@ -190,19 +210,8 @@ async def test_a_change_while_the_history_is_read_is_part_of_the_answer(start, m
     await apply(core, FACTS.replace("olivia: {roles", "wim: {}\n      olivia: {roles"))
     core.snapshots.invalidate_all()
     assert (await ask(core, QUESTION)).allowed
-    read, asked, goes_on = core.store.revision, asyncio.Event(), asyncio.Event()
-
-    async def delayed(*arguments: Any) -> Any:
-        asked.set()
-        await goes_on.wait()
-        return await read(*arguments)
-
-    monkeypatch.setattr(core.store, "revision", delayed)
-    asking = asyncio.create_task(ask(core, QUESTION, consistency=Consistency(Requirement.AT_LEAST_AS_FRESH, first)))
-    await asked.wait()
-    await apply(core, REVOKED)
-    goes_on.set()
-    decision = await asking
+    fresh = Consistency(Requirement.AT_LEAST_AS_FRESH, first)
+    decision = await revoked_during(monkeypatch, core.store, "revision", core, consistency=fresh)
     assert (decision.allowed, decision.revision.number) == (False, 3)
 
 
@@ -212,18 +221,7 @@ async def test_a_change_while_the_shared_cache_is_asked_is_part_of_a_decision(st
     shared = DictCache()
     core = await start(shared=shared, cache=mode)
     await ask(core, "olivia view document:*")
-    asked, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def empty(_key: bytes) -> None:
-        asked.set()
-        await goes_on.wait()
-
-    monkeypatch.setattr(shared, "get", empty)
-    asking = asyncio.create_task(ask(core, QUESTION))
-    await asked.wait()
-    await apply(core, REVOKED)
-    goes_on.set()
-    decision = await asking
+    decision = await revoked_during(monkeypatch, shared, "get", core)
     assert (decision.allowed, decision.revision.number) == (False, 2)
 
 
@@ -231,19 +229,7 @@ async def test_a_change_while_the_resource_is_read_starts_the_check_again(start,
     """A resource of a later revision than the snapshot's is not decided about; all is looked up again."""
     core = await start()
     await ask(core, "olivia view document:*")
-    read, asked, goes_on = core.store.load_resource, asyncio.Event(), asyncio.Event()
-
-    async def delayed(*arguments: Any) -> Any:
-        asked.set()
-        await goes_on.wait()
-        return await read(*arguments)
-
-    monkeypatch.setattr(core.store, "load_resource", delayed)
-    asking = asyncio.create_task(ask(core, QUESTION))
-    await asked.wait()
-    await apply(core, REVOKED)
-    goes_on.set()
-    decision = await asking
+    decision = await revoked_during(monkeypatch, core.store, "load_resource", core)
     assert (decision.allowed, decision.revision.number) == (False, 2)
 
 
