@@ -13,6 +13,7 @@ from sidegate.model.change import ChangeQuery, EntryKind, RecordedChange
 from sidegate.model.entry import EntryKey, Payload, actor_subject, from_entries
 from sidegate.model.facts import TenantFacts
 from sidegate.model.reference import ref
+from sidegate.runtime.time_slices import in_time_slices
 from sidegate_adapters.sql.entry_rows import require_storable
 from sidegate_adapters.sql.queries.feed import recorded
 from sidegate_adapters.sql.queries.tenant_facts import batched_rows
@@ -38,7 +39,7 @@ async def page(
     if after:
         wanted = wanted.where(sequence > after if query.oldest_first else sequence < after)
     ordered = wanted.order_by(sequence if query.oldest_first else sequence.desc()).limit(limit)
-    return [recorded(row) for row in (await connection.execute(ordered)).mappings()]
+    return [recorded(row) async for row in in_time_slices((await connection.execute(ordered)).mappings())]
 
 
 async def revision_at(connection: AsyncConnection, tenant: str, at: datetime | None) -> int:

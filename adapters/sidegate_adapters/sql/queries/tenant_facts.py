@@ -15,6 +15,7 @@ from sidegate.model.facts import CustomRole, Grant, Group, Member, MemberStatus,
 from sidegate.model.reference import ref
 from sidegate.model.revision import Revision
 from sidegate.runtime.garbage_collection import garbage_collection_paused
+from sidegate.runtime.time_slices import next_time_slice
 from sidegate_adapters.sql.queries.feed import MADE_AT
 from sidegate_adapters.sql.tables import (
     grants,
@@ -27,7 +28,7 @@ from sidegate_adapters.sql.tables import (
     tenants,
 )
 
-_BATCH = 1_000
+_BATCH = 200
 _Rows: TypeAlias = Sequence[Any]
 _STATUS: Mapping[str, MemberStatus] = {status.value: status for status in MemberStatus}
 _MEMBERS = select(
@@ -111,6 +112,7 @@ async def core(
 async def batched_rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> AsyncIterator[Sequence[Any]]:
     """Yield the rows of a query that may have very many in batches, so that the event loop serves others between."""
     async for batch in (await connection.stream(query)).partitions(_BATCH):
+        await next_time_slice()
         yield batch
 
 

@@ -8,6 +8,7 @@ from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.decision.search.search import Search
 from sidegate.errors import InvalidInput, Violation
 from sidegate.ports.decider import Decider
+from sidegate.runtime.time_slices import next_time_slice
 from sidegate.server.calls.errors import report_error
 from sidegate.server.wire.checks import CheckCodec, Part
 from sidegate.server.wire.lists import ListCodec
@@ -51,6 +52,7 @@ class AuthorizationHandler:
             raise InvalidInput(Violation("checks", f"`{len(checks)}` checks are too many: {expected}"))
         results: list[pb.BatchCheckResult] = []
         for start in range(0, len(checks), _AT_ONCE):
+            await next_time_slice()
             group = enumerate(checks[start : start + _AT_ONCE], start)
             results += await asyncio.gather(*(self._result(position, check) for position, check in group))
         return pb.BatchCheckResponse(results=results)

@@ -14,6 +14,7 @@ from sidegate.model.caller import Right
 from sidegate.model.change import Change
 from sidegate.model.properties import Properties
 from sidegate.model.revision import Revision
+from sidegate.runtime.time_slices import in_time_slices
 from sidegate.server.access.gate import require_tenants
 from sidegate.server.calls.current_caller import current_caller
 from sidegate.server.wire.properties import write_properties
@@ -57,8 +58,10 @@ class FactsHandler:
             outcome = await self._documents.apply(
                 message.document, source, actor=actor, caller=caller, check=_require_tenants
             )
-        tenants = [self._tenant(tenant, written=not message.validate_only) for tenant in outcome]
-        return pb.ApplyFactsResponse(tenants=tenants)
+        response = pb.ApplyFactsResponse()
+        for changed in outcome:
+            await self._write(response.tenants.add(), changed, written=not message.validate_only)
+        return response
 
     async def export_facts(self, message: pb.ExportFactsRequest) -> pb.ExportFactsResponse:
         """Return the facts of tenants as a document.
@@ -92,13 +95,13 @@ class FactsHandler:
             case field:
                 return self._tokens.decode(message.tenants[0], message.at_revision, field=field)
 
-    def _tenant(self, outcome: TenantChanges, *, written: bool) -> pb.TenantChanges:
-        return pb.TenantChanges(
-            tenant=outcome.tenant,
-            revision=self._tokens.encode(outcome.tenant, outcome.revision) if written else "",
-            changes=map(write_change, outcome.changes),
-            warnings=outcome.warnings,
-        )
+    async def _write(self, message: pb.TenantChanges, outcome: TenantChanges, *, written: bool) -> None:
+        """Write what changed in a tenant into its message: to copy thousands of changes would hold up other calls."""
+        message.tenant = outcome.tenant
+        message.revision = self._tokens.encode(outcome.tenant, outcome.revision) if written else ""
+        message.warnings.extend(outcome.warnings)
+        async for change in in_time_slices(outcome.changes):
+            message.changes.append(write_change(change))
 
 
 def _require_tenants(tenants: Sequence[str]) -> None:

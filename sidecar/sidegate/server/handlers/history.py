@@ -11,6 +11,7 @@ from sidegate.history.changes import History
 from sidegate.history.watch import WatchService
 from sidegate.membership.command.call import PLATFORM
 from sidegate.model.change import ChangeQuery, RecordedChange
+from sidegate.runtime.time_slices import in_time_slices
 from sidegate.server.handlers.calls import read_call
 from sidegate.server.handlers.facts import write_change
 from sidegate.server.wire.change_filters import read_conditions
@@ -46,7 +47,10 @@ class HistoryHandler:
         call = read_call(message, actor=message.requester or PLATFORM)
         found = await self._history.list(tenant, query, call, after=int(page.after or 0), limit=page.limit)
         changes, token = self._pages.cut(page, found, lambda recorded: str(recorded.sequence))
-        return pb.ListChangesResponse(changes=map(self._recorded, changes), next_page_token=token)
+        response = pb.ListChangesResponse(next_page_token=token)
+        async for recorded in in_time_slices(changes):
+            response.changes.append(self._recorded(recorded))
+        return response
 
     async def watch_changes(self, message: pb.WatchChangesRequest) -> AsyncGenerator[pb.WatchChangesResponse, None]:
         """Yield changes as they are written, until the caller ends the stream.

@@ -26,7 +26,9 @@ class RevisionTokens:
     def __init__(self, key: bytes) -> None:
         if len(key) < _KEY_BYTES:
             raise ValueError(f"a key of {len(key)} bytes can be guessed: expected at least {_KEY_BYTES}")
-        self._key = key
+        # A copy of a keyed object holds the interpreter's lock throughout, unlike `hmac.digest`: a Check that released
+        # it would wait for other threads to return it.
+        self._keyed = hmac.new(key, b"sidegate revision\0", "sha256")
 
     def encode(self, tenant: str, revision: Revision) -> str:
         """Return the token of a revision; empty for a tenant that does not exist."""
@@ -53,4 +55,6 @@ class RevisionTokens:
         )
 
     def _mac(self, tenant: str, stored: bytes) -> bytes:
-        return hmac.digest(self._key, b"sidegate revision\0" + stored + tenant.encode(), "sha256")[:_MAC_BYTES]
+        keyed = self._keyed.copy()
+        keyed.update(stored + tenant.encode())
+        return keyed.digest()[:_MAC_BYTES]

@@ -1,0 +1,197 @@
+"""What a flood of calls costs others: a quiet tenant's Checks under each flood, compared with idle in the same run.
+
+    python loadtest/isolation.py                 about four minutes
+    python loadtest/isolation.py --quick         a second for each flood, to see that it runs
+    python loadtest/isolation.py --only lists    one flood
+
+The server, each flood (at a lower priority) and the calls that are timed have a process each. Idle is measured before
+and after each flood. Only ratios mean something: the machine may be busy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any, Final
+
+import grpc
+from floods import FLOODS, OPTIONS, facts, question
+
+from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
+from sidegate.authz.v1.facts_pb2 import ApplyFactsRequest
+from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
+
+SIDEGATE: Final = Path(sys.executable).parent / "sidegate"
+QUIET: Final = "quiet"
+QUIET_FACTS: Final = """tenants:
+  quiet:
+    members:
+      uma: {roles: [member]}
+    resources:
+      document:d1: {owner: uma}
+"""
+PAUSE: Final = 0.004
+"""Seconds between two of the calls that are timed."""
+GOAL_LATENCY: Final = 3.0
+"""The most that the p99 of a quiet tenant's Checks may grow under a flood, as a multiple of idle."""
+GOAL_GOODPUT: Final = 0.9
+"""The least goodput at four times the calls in flight that give the peak, as a share of the peak."""
+
+
+@dataclass(frozen=True)
+class Durations:
+    """How long each measurement takes, in seconds."""
+
+    idle: float = 3.0
+    flood: float = 8.0
+    warm_up: float = 2.0
+
+
+QUICK: Final = Durations(0.5, 1.0, 0.3)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latencies in ms of calls that were answered, and how many were not."""
+
+    p50: float
+    p99: float
+    failed: int
+    calls: int
+
+
+@contextmanager
+def served(directory: str, *flags: str) -> Iterator[str]:
+    """Run a server, and yield its address."""
+    command = [SIDEGATE, "serve", "--listen", "127.0.0.1:0", "--database", f"sqlite:///{directory}/facts.db", *flags]
+    with (
+        Path(directory, "log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().partition("listens on ")[2].strip()
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def flood(name: str, address: str, in_flight: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """Run a flood in a process of its own."""
+    command = [sys.executable, Path(__file__).with_name("floods.py"), name, address, str(in_flight)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+async def timed(check: Any, seconds: float) -> Latency:
+    """Ask one question after another, at a steady pace, as a quiet caller does."""
+    spent, failed, ends = [], 0, perf_counter() + seconds
+    asked = question("d1", tenant=QUIET, member="uma")
+    while perf_counter() < ends:
+        began = perf_counter()
+        try:
+            await check(asked, timeout=5)
+        except grpc.aio.AioRpcError:
+            failed += 1
+        spent.append((perf_counter() - began) * 1000)
+        await asyncio.sleep(PAUSE)
+    return Latency(median(spent), quantiles(spent, n=100)[98], failed, len(spent))
+
+
+async def isolation(check: Any, address: str, durations: Durations, floods: Iterable[str]) -> bool:
+    """Measure under each flood, print a line for each, and return whether all reached the goal."""
+    print("| flood | idle p99, ms | p50, ms | p99, ms | p99 / idle | goal | failed | the flood's own calls | result |")
+    print("|-|-:|-:|-:|-:|-|-:|-|-|")
+    reached = True
+    for name in floods:
+        before = await timed(check, durations.idle)
+        with flood(name, address) as process:
+            await asyncio.sleep(durations.warm_up)
+            under = await timed(check, durations.flood)
+            process.terminate()
+            codes = await asyncio.to_thread(process.communicate)
+        await asyncio.sleep(durations.warm_up / 2)
+        after = await timed(check, durations.idle)
+        idle = (before.p99 + after.p99) / 2
+        ratio = under.p99 / idle
+        good = ratio <= GOAL_LATENCY and not under.failed
+        reached &= good
+        figures = f"{idle:.2f} | {under.p50:.2f} | {under.p99:.2f} | {ratio:.1f} | <= {GOAL_LATENCY:g}"
+        print(f"| {name} | {figures} | {under.failed} | {codes[0].strip()} | {_shown(good)} |", flush=True)
+    return reached
+
+
+async def goodput(address: str, durations: Durations) -> bool:
+    """Compare the peak of answered calls with those at four times as many in flight; print a line for each class."""
+    print(
+        "\n| calls | in flight at the peak | answered / s | four times as many: answered / s | share | goal | result |"
+    )
+    print("|-|-:|-:|-:|-:|-|-|")
+    reached = True
+    for name in ("Checks", "lists", "warm batches", "cold batches"):
+        rates = {number: await _rate(name, address, number, durations) for number in (4, 16, 64)}
+        best = max(rates, key=lambda number: rates[number])
+        overloaded = await _rate(name, address, 4 * best, durations)
+        share = overloaded / max(rates[best], 1.0)
+        good = share >= GOAL_GOODPUT
+        reached &= good
+        figures = f"{best} | {rates[best]:,.0f} | {overloaded:,.0f} | {share:.2f} | >= {GOAL_GOODPUT:g}"
+        print(f"| {name} | {figures} | {_shown(good)} |", flush=True)
+    return reached
+
+
+async def _rate(name: str, address: str, in_flight: int, durations: Durations) -> float:
+    with flood(name, address, in_flight) as process:
+        began = perf_counter()
+        await asyncio.sleep(durations.flood / 2)
+        process.terminate()
+        codes, _ = await asyncio.to_thread(process.communicate)
+    answered = next((int(part.partition("=")[2]) for part in codes.split() if part.startswith("OK=")), 0)
+    return answered / (perf_counter() - began)
+
+
+def _shown(good: bool) -> str:  # noqa: FBT001 - a result, not a flag
+    return "reached" if good else "MISSED"
+
+
+async def measure(durations: Durations, only: str) -> bool:
+    """Print both tables; return whether all goals were reached."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sidegate-isolation-") as directory,
+        served(directory, "--max-tenants", "50") as address,
+    ):
+        async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+            apply = FactsServiceStub(channel).ApplyFacts
+            for document in (*facts(), QUIET_FACTS):
+                await apply(ApplyFactsRequest(document=document))
+            check = AuthorizationServiceStub(channel).Check
+            await timed(check, durations.warm_up)
+            isolated = await isolation(check, address, durations, [only] if only else FLOODS)
+        return isolated if only else await goodput(address, durations) and isolated
+
+
+def main() -> int:
+    """Print the tables; the exit code is 1 where a goal was missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a second for each flood")
+    parser.add_argument("--only", choices=FLOODS, default="", help="one flood")
+    options = parser.parse_args()
+    return 0 if asyncio.run(measure(QUICK if options.quick else Durations(), options.only)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
