@@ -42,6 +42,7 @@ SidegateError
 │   ├── DocumentsHeld       the member still holds documents, and the request doesn't say where they go
 │   ├── QuotaExhausted      less quota is left than is needed
 │   └── BuiltIn             a built-in role is neither changed nor copied
+├── MessageTimeout          the message of a call did not arrive in time
 ├── TooManyWatchers         the maximum number of watchers is reached
 ├── MessageTooLarge         a message is larger than those of its method may be
 ├── Overloaded              too many calls of one class: this one was not begun
@@ -431,6 +432,12 @@ class BuiltIn(NotPossible):
     """A built-in role is neither changed, deleted nor copied."""
 
     reason = "BUILT_IN_ROLE"
+
+
+class MessageTimeout(SidegateError):
+    """The message of a call did not arrive in time."""
+
+    reason = "MESSAGE_TIMEOUT"
 
 
 class TooManyWatchers(SidegateError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sidegate.config.exposure import exposed, exposure_faults, lame_duck_seconds, unprotected
+from sidegate.config.limits.transport import TransportSettings
 from sidegate.config.settings import Settings
 from sidegate.errors import StartError
 from sidegate.server.admission.call_classes import CallClass
 from sidegate.server.admission.message_sizes import MESSAGE_BYTES
 from sidegate.server.grpc.certificates import TlsFiles
+from sidegate.server.grpc.limits import TransportLimits
 from sidegate.server.grpc.listener import ListenerSettings
 from sidegate.telemetry.logging import get_log
 
@@ -36,6 +38,7 @@ def listener_settings(settings: Settings) -> ListenerSettings:
             CallClass.BATCH: settings.batch_message_bytes,
             CallClass.BULK: settings.bulk_message_bytes,
         },
+        limits=TransportLimits(**{name: getattr(settings, name) for name in TransportSettings.model_fields}),
         lame_duck=lame_duck_seconds(settings),
         grace=settings.drain,
     )

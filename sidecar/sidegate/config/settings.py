@@ -17,6 +17,7 @@ from sidegate.config.field import setting
 from sidegate.config.invitations import InvitationSettings
 from sidegate.config.limits.admission import AdmissionSettings
 from sidegate.config.limits.messages import MessageSettings
+from sidegate.config.limits.transport import TransportSettings
 from sidegate.config.listening import ListeningSettings
 from sidegate.config.names import ENV_PREFIX
 from sidegate.config.redis import RedisSettings
@@ -30,6 +31,7 @@ from sidegate.errors import Fault, SettingsError
 COMPONENTS: tuple[type[BaseModel], ...] = (
     ListeningSettings,
     TlsSettings,
+    TransportSettings,
     AdmissionSettings,
     MessageSettings,
     CallerSettings,
@@ -54,6 +56,7 @@ class Settings(
     RedisSettings,
     StoreSettings,
     CallerSettings,
+    TransportSettings,
     TlsSettings,
     MessageSettings,
     AdmissionSettings,

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.rpc.code_pb2 import (
     ABORTED,
     ALREADY_EXISTS,
+    DEADLINE_EXCEEDED,
     FAILED_PRECONDITION,
     INTERNAL,
     INVALID_ARGUMENT,
@@ -35,6 +36,7 @@ from sidegate.errors import (
     InvalidInput,
     IssuerUnavailable,
     LostRevision,
+    MessageTimeout,
     MessageTooLarge,
     NotFound,
     NotInTime,
@@ -101,6 +103,7 @@ TABLE: Mapping[type[SidegateError], Entry] = {
     AlreadyExists: Entry(ALREADY_EXISTS),
     StaleEtag: Entry(ABORTED),
     NotPossible: Entry(FAILED_PRECONDITION),
+    MessageTimeout: Entry(DEADLINE_EXCEEDED),
     TooManyWatchers: Entry(RESOURCE_EXHAUSTED, retry=5.0),
     MessageTooLarge: Entry(RESOURCE_EXHAUSTED),
     Overloaded: Entry(RESOURCE_EXHAUSTED, retry=1.0),

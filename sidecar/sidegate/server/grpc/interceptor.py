@@ -14,7 +14,7 @@ from google.rpc.code_pb2 import Code
 from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_status import rpc_status
 
-from sidegate.errors import InvalidInput, Stopping, Violation
+from sidegate.errors import InvalidInput, MessageTimeout, Stopping, Violation
 from sidegate.model.credentials import NO_CREDENTIALS, Credentials
 from sidegate.server.access.gate import Gate
 from sidegate.server.access.requirements import PACKAGE
@@ -32,7 +32,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
     """Wraps unary calls of all services, and streams of `services`: other services report their streams' errors.
 
     Messages of `services` that are too large for `sizes` are not parsed, and their calls pass the gate; those of other
-    services, such as health, need no caller.
+    services, such as health, need no caller. The message of a call must arrive within `message_timeout` seconds; 0
+    means any time.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         *,
         services: Collection[str] = (),
         sizes: MessageSizes | None = None,
+        message_timeout: float = 0.0,
     ) -> None:
         self._gate = gate
         self._sizes = sizes or MessageSizes()
         self._on_call = on_call
         self._services = frozenset(services)
+        self._message_timeout = message_timeout
         self._wrapped: dict[str, Any] = {}
         self._awaited: set[asyncio.Timeout] = set()
         self._stopping = False
@@ -101,14 +104,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
     def _wrap(self, path: str, handler: Any) -> Any:
         method, streams = path.removeprefix("/"), handler.response_streaming
         behaviour: Behaviour = self._written(method, handler.unary_stream) if streams else handler.unary_unary
-        made = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
+        # As a stream of one message: otherwise the library waits for it as long as the client likes.
+        made = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
         parse: Callable[[bytes], Any] = handler.request_deserializer
         ours = self._is_ours(path)
 
-        async def wrapped(raw: bytes, context: Any) -> Any:
+        async def wrapped(_messages: Any, context: Any) -> Any:
             began = perf_counter()
             code = "UNKNOWN"
             try:
+                raw = await self._received(context)
                 with self._accepted(context, refusable=ours, streams=streams), self._held(method, raw, ours=ours):
                     message = await self._admitted(method, raw, parse, context) if ours else _parsed(raw, parse)
                     answer = await behaviour(message, context)
@@ -133,6 +138,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
 
     def _held(self, method: str, raw: bytes, *, ours: bool) -> AbstractContextManager[None]:
         return self._sizes.held(method.removeprefix(f"{PACKAGE}."), len(raw)) if ours else nullcontext()
+
+    async def _received(self, context: Any) -> bytes:
+        """Return the message of a call.
+
+        Raises:
+            MessageTimeout: it did not arrive in time.
+            InvalidInput: there is none.
+        """
+        try:
+            async with asyncio.timeout(self._message_timeout or None):
+                raw: bytes = await context.read()
+        except TimeoutError:
+            seconds = f"{self._message_timeout:g}"
+            raise MessageTimeout(f"the message of the call did not arrive within {seconds} s") from None
+        if raw is not grpc.aio.EOF:
+            return raw
+        if context.cancelled():
+            raise asyncio.CancelledError
+        raise InvalidInput(Violation("", "the call has no message: expected one"))
 
     async def _admitted(self, method: str, raw: bytes, parse: Callable[[bytes], Any], context: Any) -> Any:
         """Return the message of a call that its caller may make; that of an unknown caller is not parsed.

@@ -19,6 +19,7 @@ from sidegate.server.grpc import health
 from sidegate.server.grpc.certificates import RotatingCertificates, TlsFiles
 from sidegate.server.grpc.health import Health
 from sidegate.server.grpc.interceptor import CallInterceptor
+from sidegate.server.grpc.limits import TransportLimits
 from sidegate.server.grpc.listen_addresses import Address, TcpAddress, check_port, parse_address
 from sidegate.server.grpc.services import SERVICES, add_service, unlimited
 from sidegate.server.grpc.socket_files import SocketFile, socket_binding
@@ -44,9 +45,7 @@ class ListenerSettings:
     message_bytes: Mapping[CallClass, int] = field(default_factory=lambda: MESSAGE_BYTES)
     lame_duck: float = 0.0
     grace: float = 10.0
-    client_ping_interval: float = 10.0
-    keepalive: float = 60.0
-    keepalive_timeout: float = 20.0
+    limits: TransportLimits = field(default_factory=TransportLimits)
 
 
 class GrpcServer:
@@ -70,7 +69,11 @@ class GrpcServer:
         self._admission = admission
         self._settings = settings
         self._interceptor = CallInterceptor(
-            gate, on_call, services=SERVICES, sizes=MessageSizes(settings.message_bytes)
+            gate,
+            on_call,
+            services=SERVICES,
+            sizes=MessageSizes(settings.message_bytes),
+            message_timeout=settings.limits.message_timeout,
         )
         self._health = Health(ready, SERVICES)
         self._server: Any = None
@@ -189,9 +192,5 @@ def _options(settings: ListenerSettings) -> tuple[tuple[str, int], ...]:
         # With SO_REUSEPORT a second server would share a taken port instead of failing.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", max(settings.message_bytes.values())),
-        # By default a client that pings more often than every five minutes is disconnected.
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", round(settings.client_ping_interval * 1000)),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.keepalive_time_ms", round(settings.keepalive * 1000)),
-        ("grpc.keepalive_timeout_ms", round(settings.keepalive_timeout * 1000)),
+        *settings.limits.options(),
     )
