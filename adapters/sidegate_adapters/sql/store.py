@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -95,6 +95,12 @@ class SqlFactsStore:
     ) -> tuple[StoredResource | None, Sequence[Grant], Revision]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view."""
         return await self._read(lambda connection: feed.resource(connection, tenant, reference))
+
+    async def load_resources(
+        self, tenant: str, references: Collection[str]
+    ) -> tuple[Mapping[str, StoredResource], Sequence[Grant], Revision]:
+        """Return any number of resources with all their ancestors, and the grants on the resources."""
+        return await self._read(lambda connection: entries.with_ancestors(connection, tenant, references))
 
     async def revision(self, tenant: str, number: int) -> Revision | None:
         """Return the revision with a number in a tenant's history, None where there is none."""

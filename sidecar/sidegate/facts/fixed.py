@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -43,6 +43,23 @@ class FixedFacts:
         if facts is None:
             return None, (), NO_REVISION
         return facts.resources.get(reference), [g for g in facts.grants if g.scope == reference], REVISION
+
+    async def load_resources(
+        self, tenant: str, references: Collection[str]
+    ) -> tuple[Mapping[str, StoredResource], Sequence[Grant], Revision]:
+        """Return resources with all their ancestors, and the grants on the resources."""
+        facts = self._tenants.get(tenant)
+        if facts is None:
+            return {}, (), NO_REVISION
+        found: dict[str, StoredResource] = {}
+        waiting = [*references]
+        while waiting:
+            reference = waiting.pop()
+            resource = facts.resources.get(reference)
+            if resource is not None and reference not in found:
+                found[reference] = resource
+                waiting.extend(resource.parents)
+        return found, [grant for grant in facts.grants if grant.scope in references], REVISION
 
     async def revision(self, tenant: str, number: int) -> Revision | None:
         """Return the one revision of a tenant by its number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from sidegate.model.change import Change, Receipt, RecordedChange
@@ -45,6 +45,18 @@ class FactsReader(RevisionReader, Protocol):
         self, tenant: str, reference: str
     ) -> tuple[StoredResource | None, Sequence[Grant], Revision]:
         """Return one resource, the grants on it, and the tenant's revision, from one consistent view.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+    async def load_resources(
+        self, tenant: str, references: Collection[str]
+    ) -> tuple[Mapping[str, StoredResource], Sequence[Grant], Revision]:
+        """Return any number of resources with all their ancestors, by reference, from one consistent view.
+
+        What is not registered is left out. The grants are those on `references`, not on their ancestors.
 
         Raises:
             StoreUnavailable: the store does not answer.

@@ -78,6 +78,29 @@ async def read_resource(store: FactsReader, snapshot: TenantSnapshot, reference:
     return _facts(snapshot, resource, grants, parents)
 
 
+async def read_together(
+    store: FactsReader, snapshot: TenantSnapshot, references: Collection[str]
+) -> dict[str, ResourceFacts] | None:
+    """Return any number of resources in one read, as `read_resource` does; None where they are at another revision.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    schema = snapshot.pack.pack.schema
+    stored, grants, revision = await store.load_resources(snapshot.tenant, references)
+    if revision != snapshot.revision:
+        return None
+    parents = {one: resource.parents for one, resource in stored.items() if _has_parents(one, schema)}
+    held: dict[str, list[Grant]] = {}
+    for grant in grants:
+        held.setdefault(grant.scope, []).append(grant)
+    unregistered = ResourceFacts(snapshot.lineage, registered=False, ancestors={})
+    return {
+        one: _facts(snapshot, stored[one], held.get(one, ()), parents) if one in stored else unregistered
+        for one in references
+    }
+
+
 async def read_resources(view: View, snapshot: TenantSnapshot, references: Collection[str]) -> dict[str, ResourceFacts]:
     """Return those resources that are registered, as `read_resource` does, any number of them in a few reads.
 

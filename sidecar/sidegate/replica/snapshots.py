@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from sidegate.policy.pack.schema import ResourceType
 from sidegate.ports.facts_store import FactsReader
 from sidegate.replica.casbin_rows import tenant_rows
 from sidegate.replica.patches import TenantSnapshot, changed_resources, patched, tenant_entity
-from sidegate.replica.resource import ResourceFacts, read_resource, without_store
+from sidegate.replica.resource import ResourceFacts, read_resource, read_together, without_store
 from sidegate.replica.revisions import RevisionHistory
 from sidegate.replica.tenant_head import TenantHead
 from sidegate.runtime.fair_slots import FairSlots
@@ -340,9 +340,30 @@ class Snapshots:
             return held
         reference = ref(type_.name, id_)
         loaded = await read_resource(self._store, snapshot, reference)
-        if loaded is not None and self._tenants.peek(snapshot.tenant) is snapshot:
-            (self._resources if loaded.registered else self._unregistered).put((snapshot.tenant, reference), loaded)
+        if loaded is not None:
+            self._remember(snapshot, reference, loaded)
         return loaded
+
+    async def resources_together(
+        self, snapshot: TenantSnapshot, references: Collection[str]
+    ) -> Mapping[str, ResourceFacts] | None:
+        """Return what is stored about any number of resources, in one read; None where the store has a later revision.
+
+        The caller holds a slot of `reading_resources`, as for a single one.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        loaded = await read_together(self._store, snapshot, references)
+        if loaded is not None:
+            for reference, facts in loaded.items():
+                self._remember(snapshot, reference, facts)
+        return loaded
+
+    def _remember(self, snapshot: TenantSnapshot, reference: str, facts: ResourceFacts) -> None:
+        """Hold what was read about a resource, while the snapshot is the tenant's current one."""
+        if self._tenants.peek(snapshot.tenant) is snapshot:
+            (self._resources if facts.registered else self._unregistered).put((snapshot.tenant, reference), facts)
 
     def _held(self, snapshot: TenantSnapshot, reference: str) -> ResourceFacts | None:
         if self._tenants.peek(snapshot.tenant) is not snapshot:

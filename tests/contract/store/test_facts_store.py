@@ -251,6 +251,44 @@ async def test_grants_are_returned_for_a_resource_that_is_not_registered(store: 
     assert await store.load_resource("acme", "document:d3") == (None, [], revision)
 
 
+async def test_many_resources_come_with_their_ancestors_from_one_view(store: FactsStore) -> None:
+    """Each registered one is returned with all that is above it, and the grants on those that were asked for alone."""
+    folders = [StoredResource("folder", f"f{n}", frozenset({f"folder:f{n + 1}"})) for n in range(3)]
+    top = StoredResource("folder", "f3", properties={"open": True})
+    leaves = [StoredResource("document", f"x{n}", frozenset({f"folder:f{n % 2}", "team:t"})) for n in range(1_200)]
+    held = {Grant("viewer", f"{kind}:{name}", "member:uma") for kind in ("document", "folder") for name in ("x3", "f1")}
+    company = replace(ACME, resources={one.ref: one for one in (*folders, top, *leaves)}, grants=ACME.grants | held)
+    revision = await put(store, company)
+    await put(store, replace(company, id="zeta"))
+    asked = {f"document:x{n}" for n in range(0, 1_200, 2)} | {"document:x3", "document:none", "document:f1"}
+
+    resources, grants, current = await store.load_resources("acme", asked)
+
+    there = {one.ref: one for one in (*folders, top, *leaves) if one.type == "folder" or one.ref in asked}
+    assert (resources, current) == (there, revision)
+    assert {*grants} == {grant for grant in held if grant.scope in asked}
+    assert await store.load_resources("acme", ["folder:f2"]) == (
+        {one.ref: one for one in (folders[2], top)},
+        [],
+        revision,
+    )
+    assert await store.load_resources("acme", []) == ({}, [], revision)
+    assert await store.load_resources("nobody", asked) == ({}, [], NO_REVISION)
+
+
+async def test_resources_above_each_other_in_a_circle_are_returned_once(store: FactsStore) -> None:
+    """A circle of parents, which only a write outside of Sidegate makes, ends the read."""
+    circle = [
+        StoredResource("folder", "a", frozenset({"folder:b"})),
+        StoredResource("folder", "b", frozenset({"folder:a"})),
+    ]
+    revision = await put(store, replace(ACME, resources={one.ref: one for one in circle}))
+
+    resources, _, current = await store.load_resources("acme", ["folder:a"])
+
+    assert (resources, current) == ({one.ref: one for one in circle}, revision)
+
+
 async def test_a_removed_tenant_leaves_only_its_changes(store: FactsStore) -> None:
     """Removing a tenant removes all of it and nothing of others; its changes stay."""
     zeta = replace(ACME, id="zeta")

@@ -105,6 +105,7 @@ def calls(store):
         "grants of a role": partial(_grants_by, store, Relation.GRANTS_AS, "member"),
         "in a group": partial(store.group_page, group=GROUP, after=PERSON, limit=6),
         "a document": partial(store.load_resource, reference=DOCUMENT),
+        "many documents": partial(store.load_resources, references=MANY),
         "receipt": partial(store.receipt, request_id="r1"),
         **{f"history {name}": partial(store.history, query=one, after=0, limit=6) for name, one in HISTORIES.items()},
         "newest revision": store.revision_at,

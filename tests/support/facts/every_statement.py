@@ -32,6 +32,7 @@ async def use_in_every_way(store: SqlFactsStore) -> None:
     await store.revision("acme", 1)
     await store.load_core("acme", frozenset({"tenant", "template"}))
     await store.load_resource("acme", "document:d1")
+    await store.load_resources("acme", ["document:d1", "template:t1"])
     await store.changes_after(0, limit=10)
     await store.head()
     await store.write({"acme": [Change(EntryKind.TENANT, (), {}, None)]}, expected={"acme": 2}, actor="platform")

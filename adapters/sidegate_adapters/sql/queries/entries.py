@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -26,7 +26,8 @@ from sqlalchemy import values as _values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.model.change import EntryKind, Receipt
-from sidegate.model.entry import EntryKey, Key, Payload
+from sidegate.model.entry import EntryKey, Key, Payload, resource_from_entry
+from sidegate.model.facts import Grant, StoredResource
 from sidegate.model.page import Relation
 from sidegate.model.reference import ref, split_ref
 from sidegate.model.revision import NO_REVISION, Revision
@@ -206,6 +207,35 @@ async def with_parents(
         (entity, (reference,)): {**payload, "parents": [*sorted(above[reference])]}
         for (entity, (reference,)), payload in found.items()
     }
+
+
+async def with_ancestors(
+    connection: AsyncConnection, tenant: str, references: Collection[str]
+) -> tuple[dict[str, StoredResource], list[Grant], Revision]:
+    """Return resources with all their ancestors, the grants on the resources, and the tenant's revision.
+
+    There are a few statements for each level of ancestors, however many resources there are.
+    """
+    revision = await current_revision(connection, tenant)
+    if revision == NO_REVISION:
+        return {}, [], NO_REVISION
+    found: dict[str, StoredResource] = {}
+    waiting = {*references}
+    while waiting:
+        stored: dict[EntryKey, Payload] = {}
+        for batch in batches(sorted(waiting), _BATCH):
+            names = [split_ref(reference) for reference in batch]
+            stored |= await _found(connection, tenant, EntryKind.RESOURCE, (resources.c.type, resources.c.id), names)
+        level = {key[0]: resource_from_entry(key[0], payload) for (_, key), payload in stored.items()}
+        found |= level
+        waiting = {parent for resource in level.values() for parent in resource.parents} - found.keys()
+    held: list[Grant] = []
+    for batch in batches(sorted(references), _BATCH):
+        scopes = [split_ref(reference) for reference in batch]
+        columns = (grants.c.scope_type, grants.c.scope_id)
+        on_them = await _found(connection, tenant, EntryKind.GRANT, columns, scopes)
+        held.extend(Grant(*key) for _, key in on_them)
+    return found, sorted(held), revision
 
 
 def any_of(columns: Sequence[Column[str]], values: Sequence[tuple[str, ...]]) -> ColumnElement[bool]:
