@@ -21,28 +21,28 @@ def right_reads(draw: st.DrawFn) -> Read:
     asked, took = draw(times), draw(st.floats(0.001, 0.3))
     mode = draw(st.sampled_from(Mode))
     lag = {Mode.FULLY_CONSISTENT: 0.0, Mode.MAX_STALENESS: 0.3}.get(mode, BOUND)
-    place = draw(places(asked + draw(st.floats(-lag, took * 0.9))))
-    token = STATES[draw(st.integers(1, place))].revision if mode is Mode.AT_LEAST_AS_FRESH else ""
+    number = draw(state_numbers(asked + draw(st.floats(-lag, took * 0.9))))
+    token = STATES[draw(st.integers(1, number))].revision if mode is Mode.AT_LEAST_AS_FRESH else ""
     demand = Demand(mode, token, 0.3 if mode is Mode.MAX_STALENESS else None)
     # Each has a sidecar and a session of its own: how those relate is drawn by no rule here.
-    name = f"{asked}{took}{place}{mode}"
+    name = f"{asked}{took}{number}{mode}"
     details = {"demand": demand, "answered_at": asked + took, "process": name, "session": name}
     part = draw(st.sampled_from([None, *Part]))
     if part is None:
-        return read(STATES[place].revision, asked, allowed=GRANT in STATES[place].entries, **details)
-    return listed(STATES[place].revision, asked, *allowed(place, part), part=part, **details)
+        return read(STATES[number].revision, asked, allowed=GRANT in STATES[number].entries, **details)
+    return listed(STATES[number].revision, asked, *allowed(number, part), part=part, **details)
 
 
 @st.composite
-def places(draw: st.DrawFn, time: float) -> int:
+def state_numbers(draw: st.DrawFn, time: float) -> int:
     """Draw a state that an atomic store can have had at a time: a write takes effect between request and answer."""
     commits = [(0.0, 1), *((it.asked + draw(st.floats(0.0, 0.1)), n) for n, it in enumerate(WRITES, 2))]
     return max([n for at, n in commits if at <= time], default=1)
 
 
-def allowed(place: int, part: Part) -> Sequence[str]:
+def allowed(number: int, part: Part) -> Sequence[str]:
     """Return the IDs that a list has in a state."""
-    granted = GRANT in STATES[place].entries
+    granted = GRANT in STATES[number].entries
     if part is Part.RESOURCE:
         return ("d0", "d1", "d2") if granted else ("d0", "d2")
     return ({Part.SUBJECT: "bob", Part.ACTION: "view"}[part],) if granted else ()
@@ -54,14 +54,14 @@ def right_walks(draw: st.DrawFn) -> list[Read]:
     walk: list[Read] = []
     asked, reached, size = draw(times), "", draw(st.integers(1, 3))
     while not walk or walk[-1].answer.token:
-        place = draw(places(asked))
+        number = draw(state_numbers(asked))
         ends = draw(st.sampled_from([None, "d", "d0", "d1", "d1x", "d2", "d3"])) if len(walk) < 3 else None
-        ids = [id_ for id_ in allowed(place, Part.RESOURCE) if reached < id_ and (ends is None or id_ <= ends)]
+        ids = [id_ for id_ in allowed(number, Part.RESOURCE) if reached < id_ and (ends is None or id_ <= ends)]
         full, partial = len(ids) > size, ends is not None
         ids, reached = ids[:size], ids[size - 1] if full else max(reached, ends or "")
         made = {"size": size, "before": walk[-1] if walk else None, "token": f"{len(walk)}" if full or partial else ""}
         name = f"walk {len(walk)}"
-        one = listed(STATES[place].revision, asked, *ids, partial=partial and not full, **made)
+        one = listed(STATES[number].revision, asked, *ids, partial=partial and not full, **made)
         walk.append(replace(one, process=name, session=name))
         asked += draw(st.floats(0.11, 1.0))
     return walk

@@ -21,7 +21,7 @@ from support.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TENANT = "revoked"
 KINDS = {"grant": 0, "group": 5, "member": 6, "permission": 8, "resource": 9}
-"""A switch of each kind: what is taken away is a grant, a place in a group, a membership, a permission, a document."""
+"""A switch of each kind: what is taken away is a grant, a group's member, a member, a permission, a document."""
 
 HARSH = (nemesis.one_paused, nemesis.one_link_silent, nemesis.one_disconnected, nemesis.database_paused)
 """Faults that leave a sidecar, or all, with what they knew before."""
@@ -50,7 +50,7 @@ async def test_no_sidecar_allows_after_a_revocation_while_all_else_fails(servers
     """Faults one after another: with the token none allows, without it none once the bound has passed, by no list."""
     await settle(servers.nodes[0], [TENANT])
     switch = switches(TENANT)[0]
-    async with harmed(servers) as inflicting:
+    async with faults_inflicted(servers) as inflicting:
         while not inflicting.done():
             await revoked_once(servers, client, switch)
     reads = [it for it in client.notes.operations if isinstance(it, Read)]
@@ -97,7 +97,7 @@ def allows(read: Read, question: Question) -> bool:
 
 
 @asynccontextmanager
-async def harmed(servers: Cluster) -> AsyncIterator[asyncio.Task[Schedule]]:
+async def faults_inflicted(servers: Cluster) -> AsyncIterator[asyncio.Task[Schedule]]:
     """Inflict faults meanwhile, and leave when all is well again."""
     inflicting = asyncio.create_task(harm(servers, Random(2), [HARSH], seconds=0))
     try:

@@ -39,14 +39,14 @@ class Case:
 
 @pytest.fixture(params=["postgresql", "redis"])
 async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
-    made = of_postgresql(request.getfixturevalue("postgres")) if request.param == "postgresql" else of_redis()
+    made = postgresql_case(request.getfixturevalue("postgres")) if request.param == "postgresql" else redis_case()
     async with made as case:
         yield case
         await case.hints.close()
 
 
 @asynccontextmanager
-async def of_postgresql(server: PostgresServer) -> AsyncIterator[Case]:
+async def postgresql_case(server: PostgresServer) -> AsyncIterator[Case]:
     async with server.database() as address:
         hints = chosen(database=address)
         store = await open_store(address, written=hints.publish)
@@ -66,7 +66,7 @@ async def of_postgresql(server: PostgresServer) -> AsyncIterator[Case]:
 
 
 @asynccontextmanager
-async def of_redis() -> AsyncIterator[Case]:
+async def redis_case() -> AsyncIterator[Case]:
     with valkey_server() as server, TemporaryDirectory() as directory:
         hints = chosen(redis=server.address)
         store = await open_store(f"sqlite:///{directory}/facts.db", written=hints.publish)
@@ -149,7 +149,7 @@ async def test_a_server_that_is_away_is_waited_for(case):
 
 async def test_a_redis_that_is_away_does_not_hold_up_a_write():
     """While Redis is away no write waits to send its hint, and a listener gets one hint once it is back."""
-    async with of_redis() as case, aclosing(case.hints.listen()) as hints:
+    async with redis_case() as case, aclosing(case.hints.listen()) as hints:
         await receive_hint(hints)
         case.stop()
         for _ in range(20):

@@ -152,8 +152,8 @@ async def test_no_page_of_a_list_reads_more_in_a_larger_company(store):
     search = await _searching(store)
     counts, grown = {}, {}
     for name, asked in PAGES.items():
-        look = search.subjects if name.startswith("subjects") else search.resources
-        pages = [partial(look, replace(asked, request=replace(asked.request, tenant=one))) for one in (SMALL, LARGE)]
+        read = search.subjects if name.startswith("subjects") else search.resources
+        pages = [partial(read, replace(asked, request=replace(asked.request, tenant=one))) for one in (SMALL, LARGE)]
         # Made once before, so that the tenant is in memory, as it is but for its first question.
         counts[name] = [len((await page()).found) for page in pages]
         small, large = [await done_for(store, page) for page in pages]

@@ -22,7 +22,7 @@ from sidegate.policy.testing.run import run_tests
 from support.paths import ROOT
 
 POLICIES = ROOT / "policies"
-PACKS = sorted(place.parent.name for place in POLICIES.glob("*/pack.yaml"))
+PACKS = sorted(path.parent.name for path in POLICIES.glob("*/pack.yaml"))
 
 
 @pytest.mark.parametrize(

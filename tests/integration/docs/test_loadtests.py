@@ -28,8 +28,8 @@ def run(script: str, *flags: str, **environment: str) -> str:
 def test_the_store_is_measured(store: str, tmp_path: Path) -> None:
     """The script fills a database of each size, asks all of them, prints a line for each question, and tidies up."""
     # PostgreSQL can't be where pytest keeps its files: others than their owner may not enter.
-    place = {"TMPDIR": str(tmp_path)} if store == "sqlite" else {}
-    printed = run("store.py", "--store", store, **place)
+    variables = {"TMPDIR": str(tmp_path)} if store == "sqlite" else {}
+    printed = run("store.py", "--store", store, **variables)
     lines = [line.split(" | ") for line in printed.splitlines() if line.startswith(("| SQLite", "| PostgreSQL"))]
     assert len(lines) > 15
     assert {len(line) for line in lines} == {4}

@@ -17,13 +17,13 @@ from support.servers.served import environment
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A directory with what the wheel installs, and nothing of the source tree."""
-    place = tmp_path_factory.mktemp("installed")
-    build = f"import os; os.chdir({str(ROOT)!r}); from hatchling.build import build_wheel; build_wheel({str(place)!r})"
+    target = tmp_path_factory.mktemp("installed")
+    build = f"import os; os.chdir({str(ROOT)!r}); from hatchling.build import build_wheel; build_wheel({str(target)!r})"
     subprocess.run([sys.executable, "-c", build], capture_output=True, check=True)
-    wheel = next(place.glob("*.whl"))
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", place / "lib"]
+    wheel = next(target.glob("*.whl"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", target / "lib"]
     subprocess.run([*install, wheel], capture_output=True, check=True)
-    return place / "lib"
+    return target / "lib"
 
 
 def test_an_installed_sidecar_serves_its_own_packs(installed, tmp_path):

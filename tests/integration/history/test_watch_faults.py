@@ -124,7 +124,7 @@ async def _may_watch(wire: grpc.aio.Channel) -> bool:
 
 
 async def test_a_cursor_of_another_store_is_refused(tmp_path):
-    """A cursor of another deployment is INVALID_ARGUMENT, not a place somewhere in this one."""
+    """A cursor of another deployment is INVALID_ARGUMENT, not a position in this one."""
     async with running(f"sqlite:///{tmp_path}/one.db") as wire, watching(wire) as watch:
         cursor = watch.cursor
     async with running(f"sqlite:///{tmp_path}/two.db") as wire:
@@ -139,7 +139,7 @@ async def test_a_store_that_was_taken_back_refuses_later_cursors(tmp_path):
     async with running(f"sqlite:///{database}") as wire:
         company = await create(wire, "standard")
         async with watching(wire) as watch:
-            cursors["kept"] = watch.cursor
+            cursors["before"] = watch.cursor
     shutil.copy(database, backup)
     async with running(f"sqlite:///{database}") as wire:
         for name in ("undone", "ahead"):
@@ -152,7 +152,7 @@ async def test_a_store_that_was_taken_back_refuses_later_cursors(tmp_path):
         for name in ("undone", "ahead"):
             refusal = await refused(Watch(wire, cursor=cursors[name]).end(), "INVALID_INPUT")
             assert set(refusal.violations) == {"cursor"}
-        async with watching(wire, cursor=cursors["kept"]) as watch:
+        async with watching(wire, cursor=cursors["before"]) as watch:
             assert {"other"} == {one.change.key[0] for one in watch.changes}
 
 

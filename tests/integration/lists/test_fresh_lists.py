@@ -1,4 +1,4 @@
-"""Lists on two sidecars that share a PostgreSQL and look at it only when they must: as fresh as was asked for."""
+"""Lists on two sidecars that share a PostgreSQL and poll it only when they must: as fresh as was asked for."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_past_the_bound_there_is_no_list(pair, monkeypatch):
 @pytest.mark.parametrize("way", ["cut", "silence"])
 async def test_without_the_database_no_list_is_empty(postgres, tmp_path, way):
     """Lists that read the store end UNAVAILABLE in time; lists of actions come from memory within the bound."""
-    real, link_path = (place / ".s.PGSQL.5432" for place in (postgres.directory, tmp_path))
+    real, link_path = (directory / ".s.PGSQL.5432" for directory in (postgres.directory, tmp_path))
     async with postgres.database() as address, faulty_link(real, link_path) as link:
         through = address.replace(quote(str(postgres.directory), safe=""), quote(str(tmp_path), safe=""))
         async with running(tmp_path, database=through) as lists:

@@ -124,7 +124,7 @@ async def test_a_paused_redis_is_not_asked_until_it_resumes(redis, tmp_path):
 async def test_a_redis_that_is_too_slow_is_not_asked(redis, tmp_path):
     """Answers that come later than a request may wait are as good as none; a cut connection is opened again."""
     async with faulty_link(("127.0.0.1", redis.port)) as link:
-        address = f"redis://127.0.0.1:{link.place[1]}"
+        address = f"redis://127.0.0.1:{link.address[1]}"
         async with sidecar(tmp_path, address) as asking:
             await asking.until_hit()
             link.slow(0.6)

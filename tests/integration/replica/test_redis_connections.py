@@ -61,14 +61,14 @@ async def test_tls_is_verified_on_both_sides(tmp_path):
             faulty_link(("127.0.0.1", server.port), tls=ours.server) as link,
             faulty_link(("127.0.0.1", server.port), tls=strange.server) as impostor,
         ):
-            address = f"rediss://127.0.0.1:{link.place[1]}"
+            address = f"rediss://127.0.0.1:{link.address[1]}"
             async with connected(address, shown) as client:
                 assert await remembers(client)
             refused = (
                 (address, Certificates(ours.ca)),  # shows no certificate
                 (address, None),  # the system's authorities know nothing of ours
                 (address.replace("127.0.0.1", "localhost"), shown),  # another name than certified
-                (f"rediss://127.0.0.1:{impostor.place[1]}", shown),
+                (f"rediss://127.0.0.1:{impostor.address[1]}", shown),
                 (f"rediss://127.0.0.1:{server.port}", shown),  # speaks no TLS
             )
             for elsewhere, certificates in refused:

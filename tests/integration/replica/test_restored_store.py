@@ -46,11 +46,11 @@ class Database:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Database]:
     if request.param == "sqlite":
-        place, backup = tmp_path / "facts.db", tmp_path / "backup.db"
+        path, backup = tmp_path / "facts.db", tmp_path / "backup.db"
         yield Database(
-            f"sqlite:///{place}",
-            lambda: asyncio.to_thread(copied, place, backup),
-            lambda: asyncio.to_thread(copied, backup, place),
+            f"sqlite:///{path}",
+            lambda: asyncio.to_thread(copied, path, backup),
+            lambda: asyncio.to_thread(copied, backup, path),
         )
         return
     server = request.getfixturevalue("postgres")
@@ -137,7 +137,7 @@ async def test_no_token_of_a_rolled_back_revision_is_answered(database: Database
         company = await create(wire, "engagelab")
         tenant = company.tenant
         await company.join("bob")
-        kept = await company.grant("Admin", "member:bob")
+        token_before = await company.grant("Admin", "member:bob")
     await database.back_up()
     async with running(database) as wire:
         company = Company(wire, tenant, "ann")
@@ -151,7 +151,7 @@ async def test_no_token_of_a_rolled_back_revision_is_answered(database: Database
         ]
         allowed = written_on % 2 == 0
         assert [await lost(company, token) for token in lost_tokens] == [True] * 3
-        for token in ("", kept, *made):
+        for token in ("", token_before, *made):
             assert (await company.check("bob", "invite", "member", revision=token))[0] is allowed
 
 
@@ -167,34 +167,34 @@ async def token_of_an_answer(company: Company) -> str:
 @pytest.mark.parametrize("written_on", [0, 3])
 async def test_a_store_that_is_restored_under_a_sidecar_honours_no_lost_token(tmp_path: Any, written_on: int) -> None:
     """A sidecar that keeps running, with rolled-back revisions in memory, answers the same after its next poll."""
-    place, backup = tmp_path / "facts.db", tmp_path / "backup.db"
-    database = Database(f"sqlite:///{place}", no_backup, no_backup)
+    path, backup = tmp_path / "facts.db", tmp_path / "backup.db"
+    database = Database(f"sqlite:///{path}", no_backup, no_backup)
     async with running(database, poll_interval=0.05) as wire:
         company = await create(wire, "engagelab")
         await company.join("bob")
-        kept = await company.grant("Admin", "member:bob")
-        await asyncio.to_thread(copied, place, backup)
+        token_before = await company.grant("Admin", "member:bob")
+        await asyncio.to_thread(copied, path, backup)
         lost_tokens = [await company.revoke("Admin", "member:bob"), await company.grant("Admin", "member:bob")]
-        await asyncio.to_thread(copied, backup, place)
+        await asyncio.to_thread(copied, backup, path)
         for turn in range(written_on):
             await (company.grant if turn % 2 else company.revoke)("Admin", "member:bob")
         # Until then it answers from memory, within the bound.
         await until(lambda: refuses(company, lost_tokens[0]))
         assert [await lost(company, token) for token in lost_tokens] == [True] * 2
-        assert (await company.check("bob", "invite", "member", revision=kept))[0] is (written_on % 2 == 0)
+        assert (await company.check("bob", "invite", "member", revision=token_before))[0] is (written_on % 2 == 0)
 
 
 async def test_no_step_is_allowed_by_a_lost_time(tmp_path: Any) -> None:
     """A sidecar that has not looked since writes nothing by the rights of a revision that bears the number no more."""
-    place, backup = tmp_path / "facts.db", tmp_path / "backup.db"
-    database = Database(f"sqlite:///{place}", no_backup, no_backup)
+    path, backup = tmp_path / "facts.db", tmp_path / "backup.db"
+    database = Database(f"sqlite:///{path}", no_backup, no_backup)
     async with running(database, poll_interval=59, max_staleness=60) as wire:
         company = await create(wire, "engagelab")
         await company.join("bob")
-        await asyncio.to_thread(copied, place, backup)
+        await asyncio.to_thread(copied, path, backup)
         await company.grant("Admin", "member:bob")
         assert (await company.check("bob", "invite", "member"))[0]
-        await asyncio.to_thread(copied, backup, place)
+        await asyncio.to_thread(copied, backup, path)
         async with running(database) as other:
             await Company(other, company.tenant, "ann").invite("cat")
         await refused(company.invite("eve", actor="member:bob"), "NOT_PERMITTED")

@@ -29,8 +29,8 @@ def addresses(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     name = f"pair{next(_NUMBERS)}"
     asyncio.run(postgres.execute(f"CREATE DATABASE {name}"))
     flags = ["--drain", "0", "--database", postgres.address(name)]
-    places = [tmp_path_factory.mktemp(side) for side in ("one", "two")]
-    with sidecar(places[0], *flags) as one, sidecar(places[1], *flags) as two:
+    directories = [tmp_path_factory.mktemp(side) for side in ("one", "two")]
+    with sidecar(directories[0], *flags) as one, sidecar(directories[1], *flags) as two:
         yield one.address, two.address
 
 

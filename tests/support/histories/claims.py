@@ -50,28 +50,28 @@ def every_answer_is_explained(evidence: Evidence) -> Found:
     """Some state that was there, and that the read's demand admits, gives this answer."""
     for read, answer in _answered(evidence):
         floor, states = evidence.floor(read), evidence.timeline.states
-        named = evidence.place(read)
+        named = evidence.position_of(read)
         if (
             named >= floor
             and evidence.earliest[named] <= read.answered_at
             and evidence.agrees(states[named], read, answer)
         ):
             continue
-        there = [place for place in range(floor, len(states)) if evidence.earliest[place] <= read.answered_at]
-        if not any(evidence.agrees(states[place], read, answer) for place in there):
+        there = [position for position in range(floor, len(states)) if evidence.earliest[position] <= read.answered_at]
+        if not any(evidence.agrees(states[position], read, answer) for position in there):
             yield read, f"none of the {len(there)} states from {floor} on gives this answer"
 
 
 def the_revision_is_the_one_that_decided(evidence: Evidence) -> Found:
     """The state of the revision in the answer gives this answer, and existed when the answer arrived."""
     for read, answer in _answered(evidence):
-        place = evidence.place(read)
-        if place < 0:
+        position = evidence.position_of(read)
+        if position < 0:
             yield read, "no such revision ever was"
-        elif not evidence.agrees(evidence.timeline.states[place], read, answer):
-            yield read, f"state {place} does not give this answer"
-        elif evidence.earliest[place] > read.answered_at:
-            yield read, f"state {place} was not there yet"
+        elif not evidence.agrees(evidence.timeline.states[position], read, answer):
+            yield read, f"state {position} does not give this answer"
+        elif evidence.earliest[position] > read.answered_at:
+            yield read, f"state {position} was not there yet"
 
 
 def the_rules_are_those_that_were_loaded(evidence: Evidence) -> Found:
@@ -84,9 +84,9 @@ def the_rules_are_those_that_were_loaded(evidence: Evidence) -> Found:
 def a_token_is_honoured(evidence: Evidence) -> Found:
     """An answer to a token is from its revision or a later one."""
     for read in evidence.reads:
-        wanted, place = evidence.position(read.demand.token), evidence.place(read)
-        if read.demand.mode is Mode.AT_LEAST_AS_FRESH and place < wanted:
-            yield read, f"state {place} is older than state {wanted}, which the token names"
+        wanted, position = evidence.position(read.demand.token), evidence.position_of(read)
+        if read.demand.mode is Mode.AT_LEAST_AS_FRESH and position < wanted:
+            yield read, f"state {position} is older than state {wanted}, which the token names"
 
 
 def a_token_holder_never_goes_back(evidence: Evidence) -> Found:
@@ -97,11 +97,11 @@ def a_token_holder_never_goes_back(evidence: Evidence) -> Found:
         if not answer or not answer.revision:
             continue
         token, reached = held.get(operation.session, ("", 0))
-        place = evidence.position(answer.revision)
+        position = evidence.position(answer.revision)
         carries = isinstance(operation, Read) and token and token in _carried(operation)
-        if carries and place < reached:
-            yield operation, f"state {place} after state {reached}"
-        held[operation.session] = answer.revision, max(place, reached if carries else 0)
+        if carries and position < reached:
+            yield operation, f"state {position} after state {reached}"
+        held[operation.session] = answer.revision, max(position, reached if carries else 0)
 
 
 def a_sidecar_never_goes_back(evidence: Evidence) -> Found:
@@ -112,36 +112,36 @@ def a_sidecar_never_goes_back(evidence: Evidence) -> Found:
     for reads in by_process.values():
         reads.sort(key=lambda read: read.answered_at)
         times = [read.answered_at for read in reads]
-        reached = [*accumulate((evidence.place(read) for read in reads), max)]
+        reached = [*accumulate((evidence.position_of(read) for read in reads), max)]
         for read in reads:
             before = bisect_left(times, read.asked)
-            if before and evidence.place(read) < reached[before - 1]:
-                yield read, f"state {evidence.place(read)} after state {reached[before - 1]}"
+            if before and evidence.position_of(read) < reached[before - 1]:
+                yield read, f"state {evidence.position_of(read)} after state {reached[before - 1]}"
 
 
 def full_consistency_sees_what_was_acknowledged(evidence: Evidence) -> Found:
     """A fully consistent answer reflects every state that any client received an answer from before the question."""
     for read in evidence.reads:
-        known, place = evidence.known_at(read.asked), evidence.place(read)
-        if read.demand.mode is Mode.FULLY_CONSISTENT and place < known:
-            yield read, f"state {place}, while state {known} was acknowledged before"
+        known, position = evidence.known_at(read.asked), evidence.position_of(read)
+        if read.demand.mode is Mode.FULLY_CONSISTENT and position < known:
+            yield read, f"state {position}, while state {known} was acknowledged before"
 
 
 def no_answer_is_staler_than_the_bound(evidence: Evidence) -> Found:
     """The state that answers was current at some time within the bound before the question."""
     for read in evidence.reads:
         bound = min(evidence.bound, inf if read.demand.bound is None else read.demand.bound)
-        place = evidence.place(read)
-        if place < evidence.known_at(read.asked - bound):
-            age = read.asked - evidence.latest[place + 1]
-            yield read, f"state {place} was past for {age:.3f} s already; the bound is {bound} s"
+        position = evidence.position_of(read)
+        if position < evidence.known_at(read.asked - bound):
+            age = read.asked - evidence.latest[position + 1]
+            yield read, f"state {position} was past for {age:.3f} s already; the bound is {bound} s"
 
 
 def a_page_is_never_older_than_the_one_before(evidence: Evidence) -> Found:
     """A page that a token led to is from the revision of the page with that token, or a later one."""
     for read, listing, _ in _pages(evidence):
-        if listing.before is not None and evidence.place(read) < evidence.place(listing.before):
-            yield read, f"state {evidence.place(read)} after state {evidence.place(listing.before)}"
+        if listing.before is not None and evidence.position_of(read) < evidence.position_of(listing.before):
+            yield read, f"state {evidence.position_of(read)} after state {evidence.position_of(listing.before)}"
 
 
 def a_page_is_full_or_says_why_not(evidence: Evidence) -> Found:
@@ -168,23 +168,23 @@ def what_was_acknowledged_is_kept(evidence: Evidence) -> Found:
     """The revision in the answer to a write is in the feed, and its state has the effect of the write."""
     for write in evidence.writes:
         if write.outcome is Outcome.ACKNOWLEDGED:
-            place = evidence.position(write.revision)
-            if place < 0:
+            position = evidence.position(write.revision)
+            if position < 0:
                 yield write, "its revision is not in the feed"
-            elif not write.effect.holds(evidence.timeline.states[place].entries):
-                yield write, f"its effect is not in state {place}"
+            elif not write.effect.holds(evidence.timeline.states[position].entries):
+                yield write, f"its effect is not in state {position}"
 
 
 def nothing_happens_unasked(evidence: Evidence) -> Found:
     """Each state after the set-up was made by a write of its own that was acknowledged, or may have been."""
     lost = Counter(_named(write) for write in evidence.writes if write.outcome is Outcome.UNKNOWN)
-    for place in range(evidence.settled + 1, len(evidence.timeline.states)):
-        makers = [*evidence.makers(place)]
+    for position in range(evidence.settled + 1, len(evidence.timeline.states)):
+        makers = [*evidence.makers(position)]
         if any(write.outcome is Outcome.ACKNOWLEDGED for write in makers):
             continue
         name = next((name for name in map(_named, makers) if lost[name]), None)
         if name is None:
-            yield evidence.timeline.states[place], "no write asked for this"
+            yield evidence.timeline.states[position], "no write asked for this"
         lost[name] -= 1
 
 

@@ -140,8 +140,8 @@ async def _node(
             grpc.aio.insecure_channel(f"unix:{directory}/sidecar.sock", options=_RECONNECT)
         )
         address = f"postgresql://postgres@/{DATABASE}?host={directory}"
-        shared = "redis://{}:{}".format(*redis.place)
-        given = ("--database", address, "--redis", shared, "--snapshot-directory", directory / "kept")
+        shared = "redis://{}:{}".format(*redis.address)
+        given = ("--database", address, "--redis", shared, "--snapshot-directory", directory / "snapshots")
         node = Node(name, directory, (*given, *_COMMON, *flags), database, redis, channel)
         try:
             yield node

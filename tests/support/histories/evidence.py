@@ -46,19 +46,19 @@ class Evidence:
         self.latest = list(reversed([*accumulate(reversed(self._latest_times()), min)]))
 
     def position(self, revision: str) -> int:
-        """Return the place of a revision; -1 of one that never was."""
+        """Return the position of a revision; -1 of one that never was."""
         return self.timeline.positions.get(revision, -1)
 
-    def place(self, read: Read) -> int:
-        """Return the place of the revision in the answer to a read, -1 where there is none."""
+    def position_of(self, read: Read) -> int:
+        """Return the position of the revision in the answer to a read, -1 where there is none."""
         return self.position(read.answer.revision) if read.answer else -1
 
     def known_at(self, time: float) -> int:
-        """Return the place of the newest state that was surely current before a time."""
+        """Return the position of the newest state that was surely current before a time."""
         return max(0, bisect_left(self.latest, time) - 1)
 
     def floor(self, read: Read) -> int:
-        """Return the place of the oldest state that may answer a read."""
+        """Return the position of the oldest state that may answer a read."""
         demand = read.demand
         bound = min(self.bound, inf if demand.bound is None else demand.bound)
         floor = self.known_at(read.asked - bound)
@@ -67,7 +67,7 @@ class Evidence:
         if demand.mode is Mode.AT_LEAST_AS_FRESH:
             floor = max(floor, self.position(demand.token))
         if isinstance(read.question, Listing) and read.question.before is not None:
-            floor = max(floor, self.place(read.question.before))
+            floor = max(floor, self.position_of(read.question.before))
         return floor
 
     def agrees(self, state: State, read: Read, answer: Answer | Page) -> bool:
@@ -84,20 +84,22 @@ class Evidence:
 
     def allowed(self, read: Read) -> set[str]:
         """Return all IDs that are allowed by the rules and in the state that a page names, on any page."""
-        place, rules = self.place(read), self.truths.get(read.answer.digest)
-        return set(allowed_in(self.timeline.states[place], read.question, rules)) if rules and place >= 0 else set()
+        position, rules = self.position_of(read), self.truths.get(read.answer.digest)
+        return (
+            set(allowed_in(self.timeline.states[position], read.question, rules)) if rules and position >= 0 else set()
+        )
 
-    def makers(self, place: int) -> Iterator[Write]:
+    def makers(self, position: int) -> Iterator[Write]:
         """Yield the writes that can have made a state; none made those of the set-up."""
-        state = self.timeline.states[place]
-        for entry in state.touched if place > self.settled else ():
+        state = self.timeline.states[position]
+        for entry in state.touched if position > self.settled else ():
             for write in self._by_entry[entry]:
                 acknowledged = write.outcome is Outcome.ACKNOWLEDGED and write.revision == state.revision
                 if (acknowledged or write.outcome is Outcome.UNKNOWN) and state.made_by(write.effect):
                     yield write
 
-    def _asked_for(self, place: int) -> float:
-        return min((write.asked for write in self.makers(place)), default=-inf)
+    def _asked_for(self, position: int) -> float:
+        return min((write.asked for write in self.makers(position)), default=-inf)
 
     def _latest_times(self) -> list[float]:
         latest = [-inf, *[inf] * (len(self.timeline.states) - 1)]
@@ -106,7 +108,7 @@ class Evidence:
             *((read.answer.revision, read.answered_at) for read in self.reads if read.answer),
         ]
         for revision, time in answers:
-            place = self.position(revision)
-            if place > 0:
-                latest[place] = min(latest[place], time)
+            position = self.position(revision)
+            if position > 0:
+                latest[position] = min(latest[position], time)
         return latest

@@ -38,7 +38,7 @@ class Timeline:
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
-        """The place of each revision."""
+        """The position of each revision."""
         return {state.revision: position for position, state in enumerate(self.states)}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-Place: TypeAlias = Path | tuple[str, int]
+Address: TypeAlias = Path | tuple[str, int]
 """Where a server listens: a Unix socket, or a host and a port."""
 
 
@@ -18,8 +18,8 @@ Place: TypeAlias = Path | tuple[str, int]
 class FaultyLink:
     """A proxy between a client and a server that forwards everything, until a method makes it fail."""
 
-    server: Place
-    place: Place | None = None
+    server: Address
+    address: Address | None = None
     _delay: float = 0.0
     _cut: bool = False
     _asks: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,7 +84,7 @@ class FaultyLink:
         target.close()
 
 
-async def _connected(server: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connected(server: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if isinstance(server, Path):
         return await asyncio.open_unix_connection(server)
     return await asyncio.open_connection(*server)
@@ -92,9 +92,9 @@ async def _connected(server: Place) -> tuple[asyncio.StreamReader, asyncio.Strea
 
 @asynccontextmanager
 async def faulty_link(
-    server: Place, path: Path | None = None, tls: ssl.SSLContext | None = None
+    server: Address, path: Path | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[FaultyLink]:
-    """Open a link to a server: a socket at `path`, else any free port, which is its `place`; `tls` ends here."""
+    """Open a link to a server: a socket at `path`, else any free port, which is its `address`; `tls` ends here."""
     link = FaultyLink(server)
     carried: set[asyncio.Task[None]] = set()
 
@@ -105,10 +105,10 @@ async def faulty_link(
 
     if path is not None:
         listening: asyncio.Server = await asyncio.start_unix_server(carry, path, ssl=tls)
-        link.place = path
+        link.address = path
     else:
         listening = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=tls)
-        link.place = listening.sockets[0].getsockname()[:2]
+        link.address = listening.sockets[0].getsockname()[:2]
     try:
         yield link
     finally:

@@ -41,8 +41,8 @@ class Served:
 
 def environment(**more: str) -> dict[str, str]:
     """Return this process's environment without settings of Sidegate, plain and wide."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SIDEGATE_")}
-    return {**kept, "NO_COLOR": "1", "COLUMNS": "200", **more}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SIDEGATE_")}
+    return {**inherited, "NO_COLOR": "1", "COLUMNS": "200", **more}
 
 
 @contextmanager

@@ -142,12 +142,12 @@ async def test_a_deletion_elsewhere_leaves_an_unknown_tenant(core, tmp_path):
 async def test_a_revision_from_the_future_is_not_answered(core):
     """A revision that a poll after the question does not find is lost, and nothing older answers."""
     assert (await ask(core, "vic view document:d1")).allowed
-    looks = core.follower.view_time
+    polled_at = core.follower.view_time
     future = Consistency(Requirement.AT_LEAST_AS_FRESH, revision=Revision(99, 2**60))
     with pytest.raises(LostRevision, match="not in the history of tenant `acme`") as raised:
         await ask(core, "vic view document:d1", consistency=future)
     assert raised.value.metadata == {"revisions_behind": "98", "revision": "lost"}
-    assert core.follower.view_time > looks
+    assert core.follower.view_time > polled_at
 
 
 async def test_who_is_merely_behind_does_not_call_a_revision_lost(core, tmp_path, monkeypatch):
@@ -397,9 +397,9 @@ async def test_every_answer_belongs_to_one_revision(core):
     assert [(r, a) for r, a in seen if a != (holder_at[r] == "vic")] == []
 
 
-def pack_of(place: Path, schema: str, rows: str) -> dict[str, str]:
+def pack_of(directory: Path, schema: str, rows: str) -> dict[str, str]:
     """Write a pack `own` and return the settings that serve it."""
-    pack = place / "packs" / "own"
+    pack = directory / "packs" / "own"
     pack.mkdir(parents=True)
     (pack / "model.conf").write_text((bundled_packs() / "standard/model.conf").read_text())
     (pack / "policy.csv").write_text(rows)

@@ -67,8 +67,8 @@ def started(
 
         async def over(kind: str) -> Core:
             postgres = request.getfixturevalue("postgres") if kind == "postgresql" else None
-            place = path if postgres is None else await stack.enter_async_context(postgres.database())
-            return await stack.enter_async_context(deciding(place, **settings))
+            database = path if postgres is None else await stack.enter_async_context(postgres.database())
+            return await stack.enter_async_context(deciding(database, **settings))
 
         try:
             yield runner, start
@@ -122,7 +122,7 @@ class Case:
         await self.proves(self.core.search.actions, replace(question, action=""), each)
 
     async def proves(
-        self, look: Callable[[ListQuery], Awaitable[AllowedPage]], question: Request, each: dict[str, Request]
+        self, read_page: Callable[[ListQuery], Awaitable[AllowedPage]], question: Request, each: dict[str, Request]
     ) -> None:
         """Compare a list, found along what is held and found among everything, with the Checks of each."""
         expected = [(one, rule) for one, check in each.items() if (rule := await self.rule(check)) is not None]
@@ -131,17 +131,17 @@ class Case:
                 patch.setattr(candidates, "MOST", most)
                 patch.setattr(listed_ids, "PAGE", self.random.choice([1, 2, 3, 100]))
                 patch.setattr(search, "BATCH", self.random.choice([1, 2, 3, 200]))
-                assert await whole(look, question, size=self.random.choice([1, 2, 3, 50])) == expected, question
+                assert await whole(read_page, question, size=self.random.choice([1, 2, 3, 50])) == expected, question
 
 
 async def whole(
-    look: Callable[[ListQuery], Awaitable[AllowedPage]], request: Request, *, size: int
+    read_page: Callable[[ListQuery], Awaitable[AllowedPage]], request: Request, *, size: int
 ) -> list[tuple[str, str]]:
     """Return all pages of a list as (ID, rule), in pages of a size."""
     found: list[tuple[str, str]] = []
     after: str | None = ""
     while after is not None:
-        page = await look(ListQuery(request, after, size))
+        page = await read_page(ListQuery(request, after, size))
         assert len(page.found) <= size
         found += [(one.id, one.rule) for one in page.found]
         after = page.reached

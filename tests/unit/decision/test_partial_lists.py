@@ -84,10 +84,10 @@ class Listing:
     def __init__(self, core: Core, kind: str) -> None:
         self.core = core
         self.request, self.candidates, self.read = KINDS[kind]
-        self.look: Callable[[ListQuery], Awaitable[AllowedPage]] = getattr(core.search, kind)
+        self.search: Callable[[ListQuery], Awaitable[AllowedPage]] = getattr(core.search, kind)
 
     async def page(self, after: str = "", size: int = 50) -> AllowedPage:
-        return await self.look(ListQuery(self.request, after, size))
+        return await self.search(ListQuery(self.request, after, size))
 
     async def pages(self, size: int = 50) -> list[AllowedPage]:
         """Return all pages to the end."""
@@ -162,7 +162,7 @@ async def test_a_write_before_anything_is_decided_starts_the_page_again(listing,
 
 
 async def test_a_write_before_each_read_leaves_no_page(listing, monkeypatch):
-    """Facts that change before each look give TooStale after a few attempts, and neither a mixed nor an empty page."""
+    """Facts that change before each read give TooStale after a few attempts, and neither a mixed nor an empty page."""
     writes = 0
 
     async def write(number: int) -> None:
@@ -177,7 +177,7 @@ async def test_a_write_before_each_read_leaves_no_page(listing, monkeypatch):
 
 
 async def test_a_list_ends_although_a_write_comes_after_each_read(listing, monkeypatch):
-    """Each page gets on by one look at least, so that a list ends also where a write comes after each look."""
+    """Each page moves on by one read at least, so that a list ends also where a write comes after each read."""
 
     async def write(number: int) -> None:
         if number % 2 == 0:

@@ -91,8 +91,8 @@ async def test_names_reveal_nothing_of_the_question():
     assert not any(text in content for text, content in product((b"uma", b"acme", b"d1"), one.entries.values()))
 
 
-def flipped(value: bytes, place: int) -> bytes:
-    return value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :]
+def flipped(value: bytes, position: int) -> bytes:
+    return value[:position] + bytes([value[position] ^ 1]) + value[position + 1 :]
 
 
 async def test_each_altered_or_missing_byte_makes_it_a_miss():
@@ -101,7 +101,7 @@ async def test_each_altered_or_missing_byte_makes_it_a_miss():
     there = decisions(cache, observer=counted)
     there.put(UMA, DENY)
     ((name, value),) = cache.entries.items()
-    forgeries = [flipped(value, place) for place in range(len(value))]
+    forgeries = [flipped(value, position) for position in range(len(value))]
     forgeries += [value[:length] for length in range(len(value))]
     forgeries += [value + b" ", b"\0" + value, value * 2]
     for forged in forgeries:

@@ -52,8 +52,8 @@ def loads(monkeypatch) -> Counter[str]:
 
 
 @pytest.fixture
-async def kept(tmp_path, loads):
-    """Run a sidecar that holds two tenants when it stops; return the directory that it kept them in."""
+async def files(tmp_path, loads):
+    """Run a sidecar that holds two tenants when it stops; return the directory of its files."""
     async with started(tmp_path) as core:
         await apply(core, FACTS)
         for tenant in ("acme", "globex"):
@@ -62,15 +62,15 @@ async def kept(tmp_path, loads):
     return tmp_path / "kept"
 
 
-def started(place, **settings):
-    return deciding(place / "facts.db", snapshot_directory=str(place / "kept"), verify_interval=0, **settings)
+def started(directory, **settings):
+    return deciding(directory / "facts.db", snapshot_directory=str(directory / "kept"), verify_interval=0, **settings)
 
 
 async def views(core: Core) -> bool:
     return (await ask(core, "vic view document:*")).allowed
 
 
-async def test_a_restart_loads_nothing_and_decides_alike(tmp_path, kept, loads):
+async def test_a_restart_loads_nothing_and_decides_alike(tmp_path, files, loads):
     """Tenants come from disk exactly as they were, and the feed is followed from there."""
     async with started(tmp_path) as core:
         held = core.snapshots.peek("acme")
@@ -80,10 +80,10 @@ async def test_a_restart_loads_nothing_and_decides_alike(tmp_path, kept, loads):
         await apply(core, WITHOUT_VIC)
         assert not await views(core)
         assert not loads
-    assert kept.is_dir()
+    assert files.is_dir()
 
 
-async def test_what_changed_meanwhile_is_followed_before_the_first_answer(tmp_path, kept, loads):
+async def test_what_changed_meanwhile_is_followed_before_the_first_answer(tmp_path, files, loads):
     """A revocation while this sidecar was away is effective at its first answer, and loads nothing."""
     async with deciding(tmp_path / "facts.db") as other:
         await apply(other, WITHOUT_VIC)
@@ -92,22 +92,22 @@ async def test_what_changed_meanwhile_is_followed_before_the_first_answer(tmp_pa
         assert core.snapshots.peek("acme").revision.number == 2
         assert not await views(core)
         assert not loads
-    assert kept.is_dir()
+    assert files.is_dir()
 
 
-async def test_a_store_that_went_back_in_time_is_loaded(tmp_path, kept, loads):
-    """Where the feed does not go on from what was seen last nothing that was kept is used."""
+async def test_a_store_that_went_back_in_time_is_loaded(tmp_path, files, loads):
+    """Where the feed does not go on from what was seen last no file is used."""
     async with deciding(tmp_path / "facts.db") as other, other.store._writers.begin() as connection:
         await connection.execute(text("UPDATE changes SET actor = 'else' WHERE sequence = (SELECT head FROM feed)"))
     async with started(tmp_path) as core:
         assert core.snapshots.tenants() == []
         assert await views(core)
         assert loads["acme"] == 1
-    assert kept.is_dir()
+    assert files.is_dir()
 
 
-def swapped(kept):
-    one, other = [path for path in kept.glob("*.kept") if path != open_sealed_directory(kept)._path(MANIFEST)]
+def swapped(files):
+    one, other = [path for path in files.glob("*.kept") if path != open_sealed_directory(files)._path(MANIFEST)]
     content = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
@@ -116,20 +116,20 @@ def swapped(kept):
 @pytest.mark.parametrize(
     "harm",
     [
-        lambda kept: [path.write_bytes(path.read_bytes()[:-1]) for path in kept.glob("*.kept")],
-        lambda kept: [path.write_bytes(path.read_bytes()[:20]) for path in kept.glob("*.kept")],
-        lambda kept: [path.write_bytes(b"") for path in kept.glob("*.kept")],
-        lambda kept: [path.write_bytes(path.read_bytes()[:-1] + b"\0") for path in kept.glob("*.kept")],
-        lambda kept: (kept / "key").write_bytes(b"x" * 32),
-        lambda kept: (kept / "key").write_bytes(b"short"),
-        lambda kept: (kept / "key").unlink(),
+        lambda files: [path.write_bytes(path.read_bytes()[:-1]) for path in files.glob("*.kept")],
+        lambda files: [path.write_bytes(path.read_bytes()[:20]) for path in files.glob("*.kept")],
+        lambda files: [path.write_bytes(b"") for path in files.glob("*.kept")],
+        lambda files: [path.write_bytes(path.read_bytes()[:-1] + b"\0") for path in files.glob("*.kept")],
+        lambda files: (files / "key").write_bytes(b"x" * 32),
+        lambda files: (files / "key").write_bytes(b"short"),
+        lambda files: (files / "key").unlink(),
         swapped,
-        lambda kept: [path.unlink() for path in kept.glob("*.kept")],
+        lambda files: [path.unlink() for path in files.glob("*.kept")],
     ],
 )
-async def test_files_that_are_not_its_own_are_not_used(tmp_path, kept, loads, harm):
+async def test_files_that_are_not_its_own_are_not_used(tmp_path, files, loads, harm):
     """Cut, altered, signed by another key, exchanged or deleted: the tenant is loaded as on a first start."""
-    harm(kept)
+    harm(files)
     async with started(tmp_path) as core:
         assert core.snapshots.tenants() == []
         assert await views(core)
@@ -138,30 +138,30 @@ async def test_files_that_are_not_its_own_are_not_used(tmp_path, kept, loads, ha
 
 @pytest.mark.parametrize("content", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"[]\n[]"), zlib.compress(b"{")])
 @pytest.mark.parametrize("name", [MANIFEST, "tenant acme"])
-async def test_content_of_another_form_is_not_used(tmp_path, kept, loads, name, content):
+async def test_content_of_another_form_is_not_used(tmp_path, files, loads, name, content):
     """What another version signed and this one can't read is as if it were not there, and the server starts."""
-    await open_sealed_directory(kept).put(name, content)
+    await open_sealed_directory(files).put(name, content)
     async with started(tmp_path) as core:
         assert await views(core)
     assert loads["acme"] == 1
 
 
-async def test_files_of_another_time_are_not_used(tmp_path, kept, loads):
+async def test_files_of_another_time_are_not_used(tmp_path, files, loads):
     """A tenant's file of an earlier keeping does not pass under the manifest of a later one."""
     old = tmp_path / "old"
-    shutil.copytree(kept, old)
+    shutil.copytree(files, old)
     async with started(tmp_path) as core:
         await apply(core, WITHOUT_VIC)
     for path in old.glob("*.kept"):
-        if path.name != open_sealed_directory(kept)._path(MANIFEST).name:
-            shutil.copy(path, kept)
+        if path.name != open_sealed_directory(files)._path(MANIFEST).name:
+            shutil.copy(path, files)
     loads.clear()
     async with started(tmp_path) as core:
         assert not await views(core)
     assert loads["acme"] == 1
 
 
-async def test_a_tenant_whose_pack_changed_is_loaded(tmp_path, kept, loads):
+async def test_a_tenant_whose_pack_changed_is_loaded(tmp_path, files, loads):
     """Rows that were compiled for other rules are not used with these."""
     packs = shutil.copytree(bundled_packs(), tmp_path / "packs")
     with (packs / "standard" / "policy.csv").open("a") as policy:
@@ -170,27 +170,27 @@ async def test_a_tenant_whose_pack_changed_is_loaded(tmp_path, kept, loads):
         assert core.snapshots.tenants() == []
         assert await views(core)
     assert loads["acme"] == 1
-    assert kept.is_dir()
+    assert files.is_dir()
 
 
-async def test_only_what_changed_is_written_again(tmp_path, kept):
+async def test_only_what_changed_is_written_again(tmp_path, files):
     """Files of tenants that stayed as they were are left alone; those of tenants that left memory go."""
     async with started(tmp_path) as core:
-        last = SnapshotFiles(open_sealed_directory(kept), core.snapshots, core.follower, core.packs)
+        last = SnapshotFiles(open_sealed_directory(files), core.snapshots, core.follower, core.packs)
         await last.save()
-        before = {path: path.stat().st_mtime_ns for path in kept.glob("*.kept")}
+        before = {path: path.stat().st_mtime_ns for path in files.glob("*.kept")}
         await apply(core, WITHOUT_VIC)
         await last.save()
-        after = {path: path.stat().st_mtime_ns for path in kept.glob("*.kept")}
+        after = {path: path.stat().st_mtime_ns for path in files.glob("*.kept")}
         assert len([path for path in before if after[path] == before[path]]) == 1
         core.snapshots.drop("globex")
         await last.save()
-        assert len([*kept.glob("*.kept")]) == 2
-        assert {path.stat().st_mode & 0o777 for path in kept.iterdir()} == {0o600}
+        assert len([*files.glob("*.kept")]) == 2
+        assert {path.stat().st_mode & 0o777 for path in files.iterdir()} == {0o600}
 
 
-async def test_a_disk_that_fails_is_no_fault_of_the_sidecar(tmp_path, kept):
-    """What can't be kept is only loaded at the next start."""
+async def test_a_disk_that_fails_is_no_fault_of_the_sidecar(tmp_path, files):
+    """What can't be written to a file is only loaded at the next start."""
 
     class Full:
         async def put(self, _name, _content):
@@ -199,7 +199,7 @@ async def test_a_disk_that_fails_is_no_fault_of_the_sidecar(tmp_path, kept):
     async with started(tmp_path) as core:
         await SnapshotFiles(Full(), core.snapshots, core.follower, core.packs).save()
         assert await views(core)
-    assert kept.is_dir()
+    assert files.is_dir()
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"name": "ü", "quota": 2**60, "parents": ["a:b"], "mfa": None}])

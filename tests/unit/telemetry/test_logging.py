@@ -18,9 +18,9 @@ REQUEST = Request("acme", Subject("tina", properties={"ssn": "secret"}), "view",
 @pytest.fixture(autouse=True)
 def untouched() -> Iterator[None]:
     root = logging.getLogger()
-    kept = root.handlers[:], root.level
+    before = root.handlers[:], root.level
     yield
-    root.handlers[:], root.level = kept
+    root.handlers[:], root.level = before
     logging.getLogger("sidegate").setLevel(logging.NOTSET)
 
 
