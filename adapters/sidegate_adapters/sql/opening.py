@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sidegate.errors import StartError
 from sidegate.ports.clock import ClockHook, ignore_clocks
@@ -48,6 +49,15 @@ async def _opened(scheme: str, address: str) -> Engines:
     from sidegate_adapters.sql.databases import sqlite  # noqa: PLC0415 - PostgreSQL needs no aiosqlite
 
     return await sqlite.opened(address)
+
+
+def store_files(address: str) -> tuple[Path, ...]:
+    """Return the files of the store at the address: none where a server stores it."""
+    if not address.startswith("sqlite:"):
+        return ()
+    from sidegate_adapters.sql.databases import sqlite  # noqa: PLC0415 - PostgreSQL needs no aiosqlite
+
+    return sqlite.files(address)
 
 
 def store_hints(address: str) -> Hints | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +78,30 @@ async def test_each_unprotected_start_warns(tmp_path: Path, caplog: pytest.LogCa
         assert warnings[0]["addresses"] == [address]
         assert warnings[0]["missing"] == ["TLS (tls_certificate, tls_key)", "authentication (callers)"]
         assert warnings[1]["address"] == address
+
+
+async def test_files_that_others_can_read_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is created is open to its owner alone; a file with a wider mode is named at each start, with its mode."""
+    given = settings(tmp_path, snapshot_directory=tmp_path / "snapshots")
+    before = os.umask(0)
+    try:
+        async with serving(given):
+            pass
+    finally:
+        os.umask(before)
+    found = [path for path in (tmp_path / "facts.db", *(tmp_path / "snapshots").iterdir()) if path.is_file()]
+    assert len(found) > 1
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
+    assert stat.S_IMODE((tmp_path / "snapshots").stat().st_mode) == 0o700
+    assert "file open to others" not in str([record.msg for record in caplog.records])
+
+    found[0].chmod(0o644)
+    (tmp_path / "snapshots" / "key").chmod(0o640)
+    async with serving(given):
+        pass
+    warned = [record.msg for record in caplog.records if record.msg["event"] == "file open to others"]
+    assert {(warning["setting"], warning["mode"]) for warning in warned} >= {
+        ("database", "0644"),
+        ("snapshot_directory", "0640"),
+    }
+    assert {warning["path"] for warning in warned} >= {str(found[0]), str(tmp_path / "snapshots" / "key")}

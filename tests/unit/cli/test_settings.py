@@ -256,6 +256,11 @@ def test_tls_alone_does_not_open_the_network(file):
     pem = file("-----BEGIN CERTIFICATE-----")
     (fault,) = faults(listen="0.0.0.0:1", tls_certificate=pem, tls_key=pem)
     assert "from other machines, without authentication (callers): expected" in fault
+    (fault,) = faults(listen="0.0.0.0:1", callers=pem)
+    assert "from other machines, without TLS (tls_certificate, tls_key): expected" in fault
+    (fault,) = faults(metrics_address="0.0.0.0:1", callers=pem)
+    assert "to other machines, without TLS, so that keys can be read: expected" in fault
+    assert load_settings({"listen": "0.0.0.0:1", "callers": pem, "tls_certificate": pem, "tls_key": pem})
 
 
 def test_metrics_for_other_machines_are_refused_unless_allowed():

@@ -1,12 +1,15 @@
 """Opening a store: what is refused before the server starts, each in one clear sentence."""
 
+import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
 
 from sidegate.errors import StartError
 from sidegate_adapters.sql import open_store
+from sidegate_adapters.sql.opening import store_files
 from sidegate_adapters.sql.schema import VERSION_TABLE
 
 
@@ -85,3 +88,26 @@ async def test_a_relative_path_is_under_the_working_directory(tmp_path: Path, mo
 
     assert (tmp_path / "facts.db").exists()
     assert repr(store) == "SqlFactsStore('sqlite:///facts.db')"
+
+
+async def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
+    """The file and those that SQLite writes beside it can be read by nobody else, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        store = await open_store(f"sqlite:///{tmp_path}/facts.db")
+        files = store_files(f"sqlite:///{tmp_path}/facts.db")
+        assert {path.name for path in files} >= {"facts.db", "facts.db-wal"}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+        await store.close()
+    finally:
+        os.umask(before)
+
+
+async def test_the_mode_of_a_database_that_exists_is_left_alone(tmp_path: Path) -> None:
+    """An administrator may want a group to read it, for a backup."""
+    path = tmp_path / "facts.db"
+    await (await open_store(f"sqlite:///{path}")).close()
+    path.chmod(0o640)
+    await (await open_store(f"sqlite:///{path}")).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert store_files("postgresql://db.example/facts") == ()

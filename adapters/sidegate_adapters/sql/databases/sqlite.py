@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -60,6 +61,13 @@ async def opened(address: str) -> Engines:
     return engines
 
 
+def files(address: str) -> tuple[Path, ...]:
+    """Return the file of the database and those that SQLite writes beside it, as far as they exist."""
+    database = _database(address)
+    paths = (Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm"))
+    return tuple(path for path in paths if path.is_file())
+
+
 def _database(address: str) -> str:
     try:
         return make_url(address).database or ""
@@ -76,6 +84,9 @@ def _require_file(database: str) -> None:
         raise StartError(f"the database `{database}` is a directory: name a file in it")
     if not path.parent.is_dir():
         raise StartError(f"the directory `{path.parent}` of the database does not exist: make it first")
+    # SQLite itself would let everyone read the file; those that it writes beside it get the same mode.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA schema_version")
