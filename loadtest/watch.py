@@ -56,7 +56,7 @@ def resident(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-class Arrivals:
+class ReceiptTimes:
     """When each watcher received which change."""
 
     def __init__(self) -> None:
@@ -76,16 +76,16 @@ class Arrivals:
         return self._noted[key]
 
 
-async def watch(channel: grpc.aio.Channel, tenant: str, arrivals: Arrivals) -> None:
+async def watch(channel: grpc.aio.Channel, tenant: str, receipt_times: ReceiptTimes) -> None:
     """Watch invitations, and note each."""
     request = pb.WatchChangesRequest(parent=f"tenants/{tenant}", kind="invitation")
     begun = False
     async for response in HistoryServiceStub(channel).WatchChanges(request):
         if not begun:
-            await arrivals.note("begun")
+            await receipt_times.note("begun")
         begun = True
         for recorded in response.changes:
-            await arrivals.note(recorded.change.key[0])
+            await receipt_times.note(recorded.change.key[0])
 
 
 async def lags(channel: grpc.aio.Channel, tenant: str, watchers: int) -> tuple[list[float], list[float]]:
@@ -93,9 +93,9 @@ async def lags(channel: grpc.aio.Channel, tenant: str, watchers: int) -> tuple[l
     await TenantServiceStub(channel).CreateTenant(
         tenants.CreateTenantRequest(tenant_id=tenant, founder=tenants.Founder(member_id="ann"))
     )
-    arrivals = Arrivals()
-    tasks = [asyncio.create_task(watch(channel, tenant, arrivals)) for _ in range(watchers)]
-    await arrivals.times("begun", watchers)
+    receipt_times = ReceiptTimes()
+    tasks = [asyncio.create_task(watch(channel, tenant, receipt_times)) for _ in range(watchers)]
+    await receipt_times.times("begun", watchers)
     took, late = [], []
     for number in range(max(20, WRITES // max(1, watchers // 10))):
         began = perf_counter()
@@ -104,7 +104,7 @@ async def lags(channel: grpc.aio.Channel, tenant: str, watchers: int) -> tuple[l
         )
         answered = perf_counter()
         took.append((answered - began) * 1000)
-        late += [(received - answered) * 1000 for received in await arrivals.times(f"m{number}", watchers)]
+        late += [(received - answered) * 1000 for received in await receipt_times.times(f"m{number}", watchers)]
     for task in tasks:
         task.cancel()
     return took, late
