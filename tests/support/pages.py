@@ -14,6 +14,8 @@ from support.servers.cli import environment, sidecar
 
 _DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_END_ALL = "trap 'kill $(jobs -p) 2> kill.log' EXIT"
+"""Ends the servers that a page has started, also where one of its commands fails."""
 _MARK = "--- what comes is the output of command"
 
 
@@ -27,21 +29,26 @@ def shown_and_printed(text: str, directory: Path) -> tuple[list[list[str]], list
 
     It is the lines that each command shows there and those that it printed, both without what differs between runs.
     """
-    steps = _steps(text)
     with sidecar(directory, "--drain", "0") as running:
-        lines = []
-        for number, (command, _) in enumerate(steps):
-            lines += [f"echo '{_MARK} {number}'", command.replace("127.0.0.1:8282", running.address)]
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        run = subprocess.run(
-            ["bash", "-c", "\n".join(lines)],
-            env=environment(PATH=path, NO_COLOR="1", COLUMNS="200"),
-            cwd=directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        return run_page(text.replace("127.0.0.1:8282", running.address), directory)
+
+
+def run_page(text: str, directory: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """Run the commands of a page that starts its servers itself, and return what `shown_and_printed` does."""
+    steps = _steps(text)
+    lines = [_END_ALL]
+    for number, (command, _) in enumerate(steps):
+        lines += [f"echo '{_MARK} {number}'", command]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        ["bash", "-c", "\n".join(lines)],
+        env=environment(PATH=path, NO_COLOR="1", COLUMNS="200"),
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     printed = re.split(rf"^{_MARK} \d+\n", run.stdout, flags=re.MULTILINE)[1:]
     return [_steady(output) for _, output in steps], [_steady(output) for output in printed]
 
