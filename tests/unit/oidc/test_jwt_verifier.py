@@ -28,7 +28,7 @@ ES, OTHER, RS, ED = es256(), es256("k2"), rs256(), ed()
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves when a test sets it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -234,7 +234,7 @@ async def test_a_key_without_a_name_is_used_where_it_is_the_only_one(issuer):
 
 
 async def test_a_removed_key_ends_what_was_verified_with_it(issuer):
-    """A remembered token is not valid any more once its key is gone from the issuer, or all keys are."""
+    """A remembered token is not valid any more once the issuer has removed its key, or all keys."""
     verifier, _ = verifier_of(issuer)
     token = issuer.token(ES)
     lease = (await verifier.verify(token)).lease
