@@ -12,6 +12,8 @@ from openpyxl.styles import Font
 from sidegate.spreadsheets.cells import column_letters
 
 _TEXT: Final = "@"
+"""The format of cells that store what is typed into them as text."""
+_STRING: Final = "s"
 _WIDTH: Final = 26
 
 
@@ -20,9 +22,10 @@ def empty_sheet(title: str, columns: Sequence[str]) -> bytes:
     workbook = Workbook()
     sheet = workbook.worksheets[0]
     sheet.title = title
-    sheet.append([*columns])
     sheet.freeze_panes = "A2"
-    for number, cell in enumerate(sheet[1], start=1):
+    for number, name in enumerate(columns, start=1):
+        cell = sheet.cell(1, number)
+        cell.value, cell.data_type = name, _STRING  # as text, even if it begins like a formula
         cell.font = Font(bold=True)
         column = sheet.column_dimensions[column_letters(number)]
         column.number_format, column.width = _TEXT, _WIDTH

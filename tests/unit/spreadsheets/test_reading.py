@@ -185,6 +185,12 @@ def test_an_empty_sheet_keeps_texts():
     assert {letters: columns[letters].number_format for letters in columns} == {"A": "@", "B": "@"}
 
 
+def test_a_column_name_is_no_formula():
+    """What begins like a formula is written as text."""
+    raw = empty_sheet("People", ("=1+1", "@phone"))
+    assert [cell.data_type for cell in load_workbook(BytesIO(raw))["People"][1]] == ["s", "s"]
+
+
 @given(st.integers(min_value=1, max_value=18_278))
 def test_columns_by_letters(number):
     """The letters of a column are those of its number."""
