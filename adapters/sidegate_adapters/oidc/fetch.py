@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
-from sidegate.model.token_issuer import is_secure_url
+from sidegate.model.callers.token_issuer import is_secure_url
 
 SECONDS: Final = 5.0
 """How long a server may take to send anything, and in all."""

@@ -13,7 +13,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from sidegate.errors import IssuerUnavailable, Unauthenticated
-from sidegate.model.token_issuer import TokenIssuer, is_secure_url
+from sidegate.model.callers.token_issuer import TokenIssuer, is_secure_url
 from sidegate_adapters.oidc.fetch import Unreadable, read_json
 
 REFRESH: Final = 60.0

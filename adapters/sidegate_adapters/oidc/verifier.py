@@ -21,7 +21,7 @@ from jwt.exceptions import (
 )
 
 from sidegate.errors import Unauthenticated
-from sidegate.model.token_issuer import TokenIssuer
+from sidegate.model.callers.token_issuer import TokenIssuer
 from sidegate.ports.authenticator import TokenLease, VerifiedToken
 from sidegate_adapters.oidc.key_sets import REFRESH, KeySet
 

@@ -11,9 +11,9 @@ from typing import Final
 from sidegate.callers.directory import CallerDirectory
 from sidegate.callers.file import CallerFile, read_caller_file
 from sidegate.errors import CallerRefused, CallersError, Unauthenticated, Unavailable
-from sidegate.model.caller import Caller, Right
-from sidegate.model.credentials import NO_CREDENTIALS, Credentials
-from sidegate.model.token_issuer import TokenIssuer
+from sidegate.model.callers.caller import Caller, Right
+from sidegate.model.callers.credentials import NO_CREDENTIALS, Credentials
+from sidegate.model.callers.token_issuer import TokenIssuer
 from sidegate.runtime.tasks import cancel_and_wait
 from sidegate.server.access.gate import Gate
 from sidegate.server.access.header import header_credentials

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sidegate.config.exposure import exposed, exposure_faults, lame_duck_seconds, unprotected
 from sidegate.config.limits.transport import TransportSettings
+from sidegate.config.network.exposure import exposed, exposure_faults, lame_duck_seconds, unprotected
 from sidegate.config.settings import Settings
 from sidegate.errors import StartError
 from sidegate.server.admission.call_classes import CallClass

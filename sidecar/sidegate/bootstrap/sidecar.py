@@ -19,7 +19,7 @@ from sidegate.bootstrap.core import Core, deciding
 from sidegate.bootstrap.file_modes import warn_of_open_files
 from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
-from sidegate.config.exposure import exposed, lame_duck_seconds
+from sidegate.config.network.exposure import exposed, lame_duck_seconds
 from sidegate.config.settings import Settings
 from sidegate.runtime.clock import utc_now
 from sidegate.server.access.gate import Gate, TrustAll

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 from sidegate.callers.file import CallerFile, TokenIdentity
 from sidegate.callers.keys import digest_of
 from sidegate.errors import Unauthenticated
-from sidegate.model.caller import Caller
-from sidegate.model.credentials import Credentials
+from sidegate.model.callers.caller import Caller
+from sidegate.model.callers.credentials import Credentials
 from sidegate.ports.authenticator import TokenLease, TokenVerifier, VerifiedToken
 from sidegate.runtime.lru import BoundedMap
 

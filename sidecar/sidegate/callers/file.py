@@ -12,8 +12,8 @@ from sidegate.documents.json_schema import check_schema
 from sidegate.documents.suggestions import nearest
 from sidegate.documents.yaml import Document, parse_document
 from sidegate.errors import CallersError, Fault, FaultyFiles
-from sidegate.model.caller import ALL_TENANTS, ActorKind, Caller, Right, TenantSet
-from sidegate.model.token_issuer import TokenIssuer, is_secure_url
+from sidegate.model.callers.caller import ALL_TENANTS, ActorKind, Caller, Right, TenantSet
+from sidegate.model.callers.token_issuer import TokenIssuer, is_secure_url
 
 SCHEMA: Final = "callers"
 _URL: Final = "://"

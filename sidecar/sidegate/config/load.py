@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sidegate.config.exposure import exposure_faults
 from sidegate.config.names import CLIENT_VARIABLES, ENV_PREFIX, flag, variable
+from sidegate.config.network.exposure import exposure_faults
 from sidegate.config.settings import Settings, read_file
 from sidegate.documents.suggestions import nearest
 from sidegate.errors import Fault, FaultyFiles, SettingsError

@@ -18,13 +18,13 @@ from sidegate.config.invitations import InvitationSettings
 from sidegate.config.limits.admission import AdmissionSettings
 from sidegate.config.limits.messages import MessageSettings
 from sidegate.config.limits.transport import TransportSettings
-from sidegate.config.listening import ListeningSettings
 from sidegate.config.names import ENV_PREFIX
+from sidegate.config.network.listening import ListeningSettings
+from sidegate.config.network.tls import TlsSettings
 from sidegate.config.redis import RedisSettings
 from sidegate.config.replica import ReplicaSettings
 from sidegate.config.store import StoreSettings
 from sidegate.config.telemetry import TelemetrySettings
-from sidegate.config.tls import TlsSettings
 from sidegate.documents.yaml import Document, parse_document
 from sidegate.errors import Fault, SettingsError
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel
 
 from sidegate.config.field import setting
-from sidegate.config.listening import tcp_address
+from sidegate.config.network.listening import tcp_address
 
 
 class TelemetrySettings(BaseModel):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sidegate.model.caller import Caller
-from sidegate.model.credentials import Credentials
+from sidegate.model.callers.caller import Caller
+from sidegate.model.callers.credentials import Credentials
 
 
 class Authenticator(Protocol):

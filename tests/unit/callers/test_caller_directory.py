@@ -11,8 +11,8 @@ from sidegate.bootstrap.callers import load_caller_file
 from sidegate.callers.directory import CallerDirectory
 from sidegate.callers.keys import digest_of, new_key
 from sidegate.errors import Unauthenticated
-from sidegate.model.caller import Right
-from sidegate.model.credentials import Credentials
+from sidegate.model.callers.caller import Right
+from sidegate.model.callers.credentials import Credentials
 from sidegate.ports.authenticator import TokenLease, VerifiedToken
 from support.servers.callers import write_callers
 

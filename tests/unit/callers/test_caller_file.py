@@ -10,8 +10,8 @@ import pytest
 from sidegate.bootstrap.callers import load_caller_file
 from sidegate.documents.json_schema import schema_text
 from sidegate.errors import CallersError
-from sidegate.model.caller import ALL_TENANTS, ActorKind, Right, TenantSet
-from sidegate.model.token_issuer import TokenIssuer, is_secure_url
+from sidegate.model.callers.caller import ALL_TENANTS, ActorKind, Right, TenantSet
+from sidegate.model.callers.token_issuer import TokenIssuer, is_secure_url
 from support.servers.callers import es256, rs256, write_callers
 
 DIGEST = "a" * 64

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sidegate.cli.shell.client import DEFAULT_ADDRESS
-from sidegate.config.exposure import lame_duck_seconds
 from sidegate.config.load import load_settings
+from sidegate.config.network.exposure import lame_duck_seconds
 from sidegate.config.settings import Settings
 from sidegate.errors import SettingsError
 from sidegate.server.grpc.listen_addresses import parse_address

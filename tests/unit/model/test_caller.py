@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from sidegate.model.caller import ALL_TENANTS, NOBODY, TRUSTED, ActorKind, Caller, Right, TenantSet
+from sidegate.model.callers.caller import ALL_TENANTS, NOBODY, TRUSTED, ActorKind, Caller, Right, TenantSet
 
 ACME = Caller("orders", MappingProxyType({Right.CHECK: TenantSet(frozenset({"acme"})), Right.METRICS: ALL_TENANTS}))
 

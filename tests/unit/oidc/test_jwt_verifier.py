@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from jwt.warnings import InsecureKeyLengthWarning
 
 from sidegate.errors import IssuerUnavailable, Unauthenticated
-from sidegate.model.token_issuer import TokenIssuer
+from sidegate.model.callers.token_issuer import TokenIssuer
 from sidegate_adapters.oidc import key_sets
 from sidegate_adapters.oidc.key_sets import MAX_AGE, RETRY
 from sidegate_adapters.oidc.verifier import LEEWAY, JwtVerifier

@@ -9,7 +9,7 @@ import click
 from sidegate.bootstrap.callers import load_caller_file
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.completion import complete_file
-from sidegate.model.caller import Caller, Right
+from sidegate.model.callers.caller import Caller, Right
 
 EXAMPLES = (("Before the file is used", "sidegate callers lint callers.yaml"),)
 

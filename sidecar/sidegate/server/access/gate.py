@@ -12,8 +12,8 @@ from sidegate.errors import (
     TenantNotAllowed,
     Unauthenticated,
 )
-from sidegate.model.caller import TRUSTED, Caller, Right
-from sidegate.model.credentials import Credentials
+from sidegate.model.callers.caller import TRUSTED, Caller, Right
+from sidegate.model.callers.credentials import Credentials
 from sidegate.ports.authenticator import Authenticator
 from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.access.requirements import REQUIREMENTS

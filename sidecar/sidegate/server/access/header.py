@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sidegate.model.credentials import Credentials
+from sidegate.model.callers.credentials import Credentials
 
 _SCHEME: Final = "bearer "
 _MAX_LENGTH: Final = 16 * 1024

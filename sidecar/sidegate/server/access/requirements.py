@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from sidegate.membership.command.call import PLATFORM
-from sidegate.model.caller import Right
+from sidegate.model.callers.caller import Right
 from sidegate.model.reference import ref
 from sidegate.server.wire.names import MEMBERS, ids_of, tenant_in
 from sidegate.server.wire.watch import EVERY_TENANT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from sidegate.model.caller import NOBODY, Caller
+from sidegate.model.callers.caller import NOBODY, Caller
 
 _CURRENT: ContextVar[Caller] = ContextVar("sidegate_caller", default=NOBODY)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidegate.model.credentials import Credentials
+from sidegate.model.callers.credentials import Credentials
 from sidegate.server.access.header import header_credentials
 from sidegate.server.grpc.peer import peer_of
 

@@ -15,7 +15,7 @@ from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_status import rpc_status
 
 from sidegate.errors import InvalidInput, MessageTimeout, Stopping, Violation
-from sidegate.model.credentials import NO_CREDENTIALS, Credentials
+from sidegate.model.callers.credentials import NO_CREDENTIALS, Credentials
 from sidegate.server.access.gate import Gate
 from sidegate.server.access.requirements import PACKAGE
 from sidegate.server.admission.message_sizes import MessageSizes

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from sidegate.authz.v1 import facts_pb2 as pb
 from sidegate.facts.apply import FactsDocuments, TenantChanges
 from sidegate.history.past_facts import PastFacts
-from sidegate.model.caller import Right
+from sidegate.model.callers.caller import Right
 from sidegate.model.change import Change
 from sidegate.model.properties import Properties
 from sidegate.model.revision import Revision

@@ -15,8 +15,8 @@ from sidegate.errors import (
     TenantNotAllowed,
     Unauthenticated,
 )
-from sidegate.model.caller import ALL_TENANTS, TRUSTED, ActorKind, Caller, Right, TenantSet
-from sidegate.model.credentials import NO_CREDENTIALS, Credentials
+from sidegate.model.callers.caller import ALL_TENANTS, TRUSTED, ActorKind, Caller, Right, TenantSet
+from sidegate.model.callers.credentials import NO_CREDENTIALS, Credentials
 from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.calls.current_caller import current_caller

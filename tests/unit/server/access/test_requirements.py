@@ -9,7 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from sidegate.authz.v1 import authorization_pb2, facts_pb2, history_pb2, membership_pb2, role_pb2, tenant_pb2
 from sidegate.errors import InvalidInput
-from sidegate.model.caller import Right
+from sidegate.model.callers.caller import Right
 from sidegate.server.access.requirements import REQUIREMENTS
 from sidegate.server.grpc.services import SERVICES
 from sidegate.server.wire.names import GROUPS, ids_of, name_of, tenant_in, tenant_of

@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 from sidegate.authz.v1 import role_pb2 as pb
 from sidegate.authz.v1.facts_pb2 import ApplyFactsRequest
-from sidegate.model.caller import Caller
+from sidegate.model.callers.caller import Caller
 from sidegate.server.calls.current_caller import set_current_caller
 from sidegate.server.handlers.calls import read_call, write_call
 from sidegate.server.handlers.facts import FactsHandler

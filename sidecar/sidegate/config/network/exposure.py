@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 
-from sidegate.config.listening import LAME_DUCK
+from sidegate.config.network.listening import LAME_DUCK
 from sidegate.config.settings import Settings
 from sidegate.model.loopback import is_loopback
 
