@@ -23,11 +23,14 @@ _OTHERS_WRITE: Final = 0o022
 
 
 class SealedDirectory:
-    """A `SealedFiles` in a directory; each file is written under a temporary name and then renamed."""
+    """A `SealedFiles` in a directory; each file is written under a temporary name and then renamed.
 
-    def __init__(self, directory: Path, key: bytes) -> None:
+    The first key signs, and all verify.
+    """
+
+    def __init__(self, directory: Path, key: bytes, *others: bytes) -> None:
         self._directory = directory
-        self._key = key
+        self._keys = (key, *others)
 
     def __repr__(self) -> str:
         return f"SealedDirectory({str(self._directory)!r})"
@@ -49,7 +52,7 @@ class SealedDirectory:
         await asyncio.to_thread(self._keep_only, names)
 
     def _put(self, name: str, content: bytes) -> None:
-        _write(self._path(name), _MAGIC + self._mac(name, content) + content)
+        _write(self._path(name), _MAGIC + _mac(self._keys[0], name, content) + content)
 
     def _get(self, name: str) -> bytes | None:
         try:
@@ -58,8 +61,8 @@ class SealedDirectory:
             return None
         start = len(_MAGIC) + _MAC_BYTES
         mac, content = read[len(_MAGIC) : start], read[start:]
-        signed = read.startswith(_MAGIC) and hmac.compare_digest(mac, self._mac(name, content))
-        return content if signed else None
+        signed = any(hmac.compare_digest(mac, _mac(key, name, content)) for key in self._keys)
+        return content if signed and read.startswith(_MAGIC) else None
 
     def _keep_only(self, names: Collection[str]) -> None:
         kept = {self._path(name) for name in names}
@@ -71,13 +74,14 @@ class SealedDirectory:
     def _path(self, name: str) -> Path:
         return self._directory / (sha256(name.encode()).hexdigest() + _SUFFIX)
 
-    def _mac(self, name: str, content: bytes) -> bytes:
-        named = name.encode()
-        return hmac.digest(self._key, len(named).to_bytes(8, "big") + named + content, "sha256")
+
+def _mac(key: bytes, name: str, content: bytes) -> bytes:
+    named = name.encode()
+    return hmac.digest(key, len(named).to_bytes(8, "big") + named + content, "sha256")
 
 
-def open_sealed_directory(directory: Path, key: bytes | None = None) -> SealedDirectory:
-    """Return the sealed files of a directory, which is created if missing; without a key, use one stored in it.
+def open_sealed_directory(directory: Path, *keys: bytes) -> SealedDirectory:
+    """Return the sealed files of a directory, which is created if missing; without keys, use one stored in it.
 
     Raises:
         StartError: it can't be had, or others could write to it.
@@ -86,7 +90,7 @@ def open_sealed_directory(directory: Path, key: bytes | None = None) -> SealedDi
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if directory.stat().st_mode & _OTHERS_WRITE:
             raise StartError(f"the directory `{directory}` can be written by others: allow it to its owner alone")
-        return SealedDirectory(directory, key or _own_key(directory / _KEY_FILE))
+        return SealedDirectory(directory, *(keys or (_own_key(directory / _KEY_FILE),)))
     except OSError as error:
         reason = (error.strerror or "not readable").lower()
         raise StartError(f"the directory `{directory}` can't be written: {reason}") from error

@@ -165,6 +165,9 @@ def _opened_snapshot_files(
     """
     if settings.snapshot_directory is None:
         return None
-    secret = settings.token_key
-    key = None if secret is None else sha256(b"sidegate sealed files\0" + secret.get_secret_value().encode()).digest()
-    return SnapshotFiles(open_sealed_directory(settings.snapshot_directory, key), snapshots, follower, packs)
+    keys = (_file_key(key.get_secret_value()) for key in settings.token_key or ())
+    return SnapshotFiles(open_sealed_directory(settings.snapshot_directory, *keys), snapshots, follower, packs)
+
+
+def _file_key(token_key: str) -> bytes:
+    return sha256(b"sidegate sealed files\0" + token_key.encode()).digest()

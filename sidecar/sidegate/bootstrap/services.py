@@ -41,8 +41,8 @@ from sidegate.telemetry.metrics import Metrics
 
 async def service_handlers(core: Core, settings: Settings, metrics: Metrics) -> dict[str, object]:
     """Return the handler of each service, by the service's name."""
-    key = await _token_key(settings, core.store)
-    tokens, seals = RevisionTokens(key), Seals(key)
+    keys = await _token_keys(settings, core.store)
+    tokens, seals = RevisionTokens(*keys), Seals(*keys)
     codec = CheckCodec(tokens)
     lists = ListCodec(codec, tokens, seals)
     authorization = AuthorizationHandler(
@@ -89,8 +89,8 @@ def _watch_service(core: Core, settings: Settings) -> WatchService:
     )
 
 
-async def _token_key(settings: Settings, store: MembershipStore) -> bytes:
-    """Return the key that signs revision tokens: the setting, or one that all sidecars on the store share."""
+async def _token_keys(settings: Settings, store: MembershipStore) -> tuple[bytes, ...]:
+    """Return the keys of tokens: those of the setting, or one that all sidecars on the store share."""
     if settings.token_key is not None:
-        return settings.token_key.get_secret_value().encode()
-    return await store.secret("revision-tokens")
+        return tuple(key.get_secret_value().encode() for key in settings.token_key)
+    return (await store.secret("revision-tokens"),)

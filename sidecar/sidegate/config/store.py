@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Secret, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Secret, SecretStr
+from pydantic_settings import NoDecode
 
 from sidegate.config.field import setting
 from sidegate.model.store_address import is_database, redacted
@@ -23,6 +24,15 @@ def _database(address: ServerAddress) -> ServerAddress:
     return address
 
 
+def _lines(value: object) -> object:
+    """Return the lines of a text; a list passes as it is."""
+    return [line for line in value.splitlines() if line] if isinstance(value, str) else value
+
+
+TokenKeys: TypeAlias = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], Field(min_length=1)]
+"""Keys in the order of the setting: the first signs, all verify."""
+
+
 class StoreSettings(BaseModel):
     """Where the facts are kept."""
 
@@ -32,10 +42,9 @@ class StoreSettings(BaseModel):
         expected="`sqlite:///file.db`, with a fourth slash for an absolute path, or "
         "`postgresql://user:password@host/database`, the password with %-escapes",
     )
-    token_key: SecretStr | None = setting(
+    token_key: Annotated[TokenKeys | None, NoDecode, BeforeValidator(_lines)] = setting(
         None,
-        "The secret that signs revision tokens; sidecars on one database share it. Unset: made once and kept in the "
-        "database.",
-        expected="at least 16 characters",
-        min_length=16,
+        "The secret that signs tokens of revisions, pages, invitations and snapshots; sidecars on one database share "
+        "it. Of several, the first signs and all verify. Unset: made once and stored in the database.",
+        expected="at least 16 characters; several as a list in the file, or as lines",
     )

@@ -299,6 +299,20 @@ def test_a_secret_is_never_in_a_message(monkeypatch):
     assert caught.value.__suppress_context__
 
 
+def test_keys_are_a_list_or_lines(monkeypatch, file):
+    """Several keys are a list in the file and lines in the environment, in the same order."""
+    first, second = "the first of the keys", "the second of the keys"
+    monkeypatch.setenv("SIDEGATE_TOKEN_KEY", f"{first}\n{second}\n")
+    of_lines = load_settings({}).token_key
+    monkeypatch.delenv("SIDEGATE_TOKEN_KEY")
+    of_list = load_settings({"config": file(f"token_key: [{first}, {second}]")}).token_key
+    assert [key.get_secret_value() for key in of_lines] == [key.get_secret_value() for key in of_list]
+    assert [key.get_secret_value() for key in of_list] == [first, second]
+    monkeypatch.setenv("SIDEGATE_TOKEN_KEY", f"{first}\nhush")
+    (fault,) = faults()
+    assert "environment SIDEGATE_TOKEN_KEY: token_key: the given secret is not right: expected at least 16 c" in fault
+
+
 def test_a_secret_does_not_show_in_the_settings():
     """Settings can be logged."""
     assert "0123456789abcdef" not in repr(load_settings({"token_key": "0123456789abcdef"}))

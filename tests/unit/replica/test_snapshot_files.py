@@ -220,3 +220,14 @@ def test_a_directory_that_others_can_write_is_refused(tmp_path):
         open_sealed_directory(tmp_path / "shared")
     with pytest.raises(StartError, match="can't be written"):
         open_sealed_directory(tmp_path / "file")
+
+
+async def test_files_outlive_the_change_of_a_key(tmp_path):
+    """The first key signs, and all verify; a file of a key that is not given any more is as if it were not there."""
+    before, between = open_sealed_directory(tmp_path, b"old"), open_sealed_directory(tmp_path, b"new", b"old")
+    await before.put("a", b"1")
+    assert await between.get("a") == b"1"
+    assert await open_sealed_directory(tmp_path, b"new").get("a") is None
+    await between.put("a", b"2")
+    assert await open_sealed_directory(tmp_path, b"new").get("a") == b"2"
+    assert await before.get("a") is None

@@ -17,17 +17,18 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
 class Seals:
     """Signs texts as a token and opens it again; a token of one purpose is refused for any other.
 
-    A token is base64url without padding. Only the text that `seal` returned opens: no other spelling of its bytes does.
+    The first key signs, and all verify. A token is base64url without padding. Only the text that `seal` returned opens:
+    no other spelling of its bytes does.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: bytes, *others: bytes) -> None:
+        self._keys = (key, *others)
 
     def seal(self, purpose: str, *parts: str) -> str:
         """Return a token of texts, which can be read by anyone and changed by nobody."""
         content = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
         # With the content first, a list, no token begins with a dash, which a command line would take for an option.
-        return _text(content + self._mac(purpose, content))
+        return _text(content + _mac(self._keys[0], purpose, content))
 
     def open(self, purpose: str, token: str, *, field: str) -> tuple[str, ...]:
         """Return the texts of a token.
@@ -37,14 +38,15 @@ class Seals:
         """
         raw = _bytes(token)
         content, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(purpose, content)):
+        if not any(hmac.compare_digest(mac, _mac(key, purpose, content)) for key in self._keys):
             raise InvalidInput(
                 Violation(field, "is not right: expected a token as an answer of this server carried it")
             )
         return tuple(json.loads(content))
 
-    def _mac(self, purpose: str, content: bytes) -> bytes:
-        return hmac.digest(self._key, f"sidegate {purpose}\0".encode() + content, "sha256")[:_MAC_BYTES]
+
+def _mac(key: bytes, purpose: str, content: bytes) -> bytes:
+    return hmac.digest(key, f"sidegate {purpose}\0".encode() + content, "sha256")[:_MAC_BYTES]
 
 
 def _text(raw: bytes) -> str:

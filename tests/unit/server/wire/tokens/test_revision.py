@@ -92,3 +92,17 @@ def test_a_key_that_can_be_guessed_is_refused() -> None:
     """A key of fewer than 16 bytes is a mistake of the one who wires the server."""
     with pytest.raises(ValueError, match="at least 16"):
         RevisionTokens(b"short")
+
+
+def test_the_first_key_signs_and_all_verify():
+    """A key can be replaced in two steps, and no token is refused meanwhile."""
+    old, new = b"the key of last year", b"the key of this year"
+    before, between, after = RevisionTokens(old), RevisionTokens(new, old), RevisionTokens(new)
+    for token in (before.encode("acme", ONE), between.encode("acme", ONE)):
+        assert between.decode("acme", token) == ONE
+    assert after.decode("acme", between.encode("acme", ONE)) == ONE
+    for refusing, token in ((after, before.encode("acme", ONE)), (before, between.encode("acme", ONE))):
+        with pytest.raises(InvalidInput):
+            refusing.decode("acme", token)
+    with pytest.raises(ValueError, match="can be guessed"):
+        RevisionTokens(new, b"short")

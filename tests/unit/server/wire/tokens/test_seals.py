@@ -56,3 +56,13 @@ def test_any_other_text_is_refused(token):
     with pytest.raises(InvalidInput) as caught:
         SEALS.open("page", token, field="page_token")
     assert caught.value.violations[0].field == "page_token"
+
+
+def test_the_first_key_signs_and_all_verify():
+    """A key can be replaced in two steps, and no token is refused meanwhile."""
+    before, between, after = Seals(b"old"), Seals(b"new", b"old"), Seals(b"new")
+    assert between.open("page", before.seal("page", "a"), field="f") == ("a",)
+    assert after.open("page", between.seal("page", "a"), field="f") == ("a",)
+    for refusing, token in ((after, before.seal("page", "a")), (before, between.seal("page", "a"))):
+        with pytest.raises(InvalidInput):
+            refusing.open("page", token, field="f")
