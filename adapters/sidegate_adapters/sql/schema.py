@@ -13,7 +13,7 @@ from sidegate_adapters.sql.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0008"
+HEAD: Final = "0009"
 """The newest version: a database that has it is opened without Alembic, which takes memory and time to import."""
 VERSION_TABLE = "sidegate_schema"
 """A table name of our own, so that another application's migrations in the same database stay separate."""

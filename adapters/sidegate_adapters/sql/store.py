@@ -26,6 +26,7 @@ from sidegate.model.page import (
 from sidegate.model.quota import QuotaTotal, UsageQuery
 from sidegate.model.revision import Revision
 from sidegate.ports.clock import ClockHook
+from sidegate.ports.role_store import RoleChanges
 from sidegate.runtime.clock import CheckedClock
 from sidegate_adapters.sql.databases.engines import Engines, dispose
 from sidegate_adapters.sql.databases.errors import retried, translated, uncommitted
@@ -42,7 +43,7 @@ from sidegate_adapters.sql.queries import (
     tenant_facts,
     tenants,
 )
-from sidegate_adapters.sql.write import transaction
+from sidegate_adapters.sql.write import pack_roles, transaction
 from sidegate_adapters.sql.write.changes import Work
 from sidegate_adapters.sql.write.last_access import record_access
 from sidegate_adapters.sql.write.secrets import create_secret
@@ -251,6 +252,18 @@ class SqlFactsStore:
         if known is not None:
             return known
         return await self._write(lambda connection: create_secret(connection, name))
+
+    async def declare_roles(self, declared: Mapping[str, frozenset[str]], *, restore: bool = False) -> RoleChanges:
+        """Record the roles of packs, end the grants of roles that are declared again, and return what changed."""
+        if not await self._read(lambda connection: pack_roles.declared_differently(connection, declared)):
+            return RoleChanges()
+
+        def work(connection: AsyncConnection) -> Awaitable[RoleChanges]:
+            return pack_roles.declare_roles(connection, declared, self._clock, restore=restore, hook=self._on_clocks)
+
+        changed = await self._write(work)
+        self._written()
+        return changed
 
     async def close(self) -> None:
         """Wait for the transactions that have begun, and release all connections."""

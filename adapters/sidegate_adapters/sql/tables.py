@@ -315,3 +315,13 @@ deployment = Table(
     Column("secret", LargeBinary, nullable=False),
     PrimaryKeyConstraint("name"),
 )
+# The roles that each pack declares, and those that it declared once; "" is the pack of tenants that name none.
+pack_roles = Table(
+    "pack_roles",
+    metadata,
+    _name("pack"),
+    _name("role"),
+    Column("declared", Boolean, nullable=False),
+    PrimaryKeyConstraint("pack", "role"),
+    sqlite_with_rowid=False,
+)

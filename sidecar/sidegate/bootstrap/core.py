@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from sidegate.bootstrap.background_tasks import Work, background
 from sidegate.bootstrap.cache import cached
+from sidegate.bootstrap.declared_roles import DeclaredRoles
 from sidegate.bootstrap.demo import seed_demo
 from sidegate.bootstrap.hints import chosen_hints
 from sidegate.bootstrap.pack_reload import Reloading
@@ -22,11 +23,12 @@ from sidegate.decision.rule_failures import RuleFailureLog
 from sidegate.decision.search.search import Search
 from sidegate.engine import ENGINES
 from sidegate.facts.apply import FactsDocuments
-from sidegate.policy.pack.registry import PackRegistry, bundled_packs
+from sidegate.policy.pack.registry import PackRegistry, Packs, bundled_packs
 from sidegate.ports.decider import Decider
 from sidegate.ports.hints import Hints
 from sidegate.ports.history_store import HistoryStore
 from sidegate.ports.membership_store import MembershipStore
+from sidegate.ports.role_store import RoleStore
 from sidegate.replica.follower import Follower
 from sidegate.replica.snapshot_files import SnapshotFiles
 from sidegate.replica.snapshots import Snapshots
@@ -82,23 +84,15 @@ async def deciding(
     packs = PackRegistry(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
     hints = chosen_hints(settings)
     clock, clock_log = CheckedClock(), ClockLog(observer)
-    store = await open_store(
-        settings.database.get_secret_value(),
-        written=hints.publish if hints else None,
-        clock=clock,
-        on_clocks=clock_log.observe,
-    )
+    address, written = settings.database.get_secret_value(), hints.publish if hints else None
+    store = await open_store(address, written=written, clock=clock, on_clocks=clock_log.observe)
     try:
-        snapshots = Snapshots(
-            store,
-            packs,
-            max_tenants=settings.max_tenants,
-            max_resources=settings.max_resources,
-            ahead=settings.cache != "off" and settings.redis is not None,
-            observer=observer,
-        )
+        snapshots = _snapshots(store, packs, settings, observer=observer)
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
-        reloading = Reloading(packs, snapshots, observer=observer)
+        roles = _declared_roles(store, settings, observer)
+        preparing = partial(_prepare, roles=roles, follower=follower)
+        reloading = Reloading(packs, snapshots, prepare=preparing, observer=observer)
+        await roles.record(packs.current())
         snapshot_files = _opened_snapshot_files(settings, snapshots, follower, packs)
         if snapshot_files is not None:
             await snapshot_files.restore()
@@ -139,6 +133,32 @@ async def deciding(
         await store.close()
         if hints is not None:
             await hints.close()
+
+
+def _snapshots(store: MembershipStore, packs: PackRegistry, settings: Settings, *, observer: SyncObserver) -> Snapshots:
+    return Snapshots(
+        store,
+        packs,
+        max_tenants=settings.max_tenants,
+        max_resources=settings.max_resources,
+        ahead=settings.cache != "off" and settings.redis is not None,
+        observer=observer,
+    )
+
+
+def _declared_roles(store: RoleStore, settings: Settings, observer: SyncObserver) -> DeclaredRoles:
+    restore = settings.returning_roles == "restore"
+    return DeclaredRoles(store, default=settings.default_pack, restore=restore, observer=observer)
+
+
+async def _prepare(loaded: Packs, *, roles: DeclaredRoles, follower: Follower) -> None:
+    """Record the roles of packs before they take effect; what was ended must be known here before they decide.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
+    await roles.record(loaded)
+    await follower.catch_up()
 
 
 def _work(

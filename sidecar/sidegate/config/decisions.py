@@ -21,6 +21,11 @@ class DecisionSettings(BaseModel):
         expected="the name of a pack, such as `standard`",
         pattern=r"^[a-z][a-z0-9_-]*$",
     )
+    returning_roles: Literal["end", "restore"] = setting(
+        "end",
+        "Grants of a role that a pack drops and later declares again: `end` removes them, `restore` lets them count.",
+        expected="`end` or `restore`",
+    )
     engine: Literal["indexed", "reference"] = setting(
         "indexed", "The engine that evaluates the rules.", expected="`indexed` or `reference`"
     )

@@ -37,6 +37,10 @@ _SYNC_COUNTERS = {
     SyncEvent.PACKS_REFUSED: ("sidegate_pack_reload_failures", "Times that packs had faults and the old ones stayed."),
     SyncEvent.TENANT_EVICTED: ("sidegate_tenant_evictions", "Tenants that went out of memory for others."),
     SyncEvent.RESOURCE_EVICTED: ("sidegate_resource_evictions", "Resources that went out of memory for others."),
+    SyncEvent.GRANTS_ENDED: (
+        "sidegate_returned_roles",
+        "Roles that packs declared again, whose old grants were ended.",
+    ),
     SyncEvent.CLOCK_DIFFERS: ("sidegate_clock_differences", "Writes for which the machine's clock was not relied on."),
     SyncEvent.HISTORY_AHEAD: ("sidegate_history_ahead_writes", "Writes while the newest change was of the future."),
 }

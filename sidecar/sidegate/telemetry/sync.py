@@ -21,6 +21,7 @@ class SyncEvent(StrEnum):
     PACKS_REFUSED = "packs_refused"
     TENANT_EVICTED = "tenant_evicted"
     RESOURCE_EVICTED = "resource_evicted"
+    GRANTS_ENDED = "grants_ended"
     CLOCK_DIFFERS = "clock_differs"
     HISTORY_AHEAD = "history_ahead"
 

@@ -34,7 +34,7 @@ _CLAIM, _CLAIMS = 0x51DE, 16
 _TENANT: EntryKey = (EntryKind.TENANT, ())
 RECEIPTS_KEPT = timedelta(hours=24)
 # In the order of IDs, so that two writers of the same tenants wait for one another and never deadlock.
-_LOCK = (
+LOCK_TENANTS = (
     select(tenants.c.id, tenants.c.revision)
     .where(tenants.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(tenants.c.id)
@@ -126,7 +126,7 @@ async def _next_revisions(connection: AsyncConnection, work: Work) -> dict[str, 
         connection, sorted(tenant for tenant in {*work.changes, *work.expected} if not work.expected.get(tenant))
     )
     for batch in batches(sorted({*work.changes, *work.expected}), _BATCH):
-        stored.update((await connection.execute(_LOCK, {"ids": batch})).all())
+        stored.update((await connection.execute(LOCK_TENANTS, {"ids": batch})).all())
     for tenant in sorted({*work.changes, *work.expected}):
         here, expected = stored.get(tenant, 0), work.expected.get(tenant, 0)
         if here != expected:

@@ -50,6 +50,10 @@ class PackRegistry:
         """Return whether this pack, and no other version of it, is the one that its name finds now."""
         return self._packs.get(compiled.pack.schema.name) is compiled
 
+    def current(self) -> Packs:
+        """Return the current packs by name."""
+        return self._packs
+
     def names(self) -> Sequence[str]:
         """Return the names of all packs, sorted."""
         return tuple(self._packs)
