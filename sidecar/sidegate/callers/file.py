@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,7 @@ def read_caller_file(path: Path, check_keys: KeysCheck) -> CallerFile:
 
 def _parsed(path: Path) -> Document:
     try:
+        _require_safe(path)
         return parse_document(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         message = f"can't read the callers: {(error.strerror or 'not readable').lower()}"
@@ -88,6 +90,21 @@ def _parsed(path: Path) -> Document:
         raise CallersError(Fault(str(path), 0, "", "not UTF-8 text")) from error
     except FaultyFiles as error:
         raise CallersError(*error.faults) from error
+
+
+def _require_safe(path: Path) -> None:
+    """Refuse a file that anybody on this machine could change, or that is none and could be read without end.
+
+    Raises:
+        CallersError: it is not safe.
+        OSError: there is none.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise CallersError(Fault(str(path), 0, "", "can't read the callers: expected a regular file"))
+    if mode & stat.S_IWOTH:
+        message = f"every user of this machine can change it: expected a mode such as 644, not {stat.S_IMODE(mode):o}"
+        raise CallersError(Fault(str(path), 0, "", message))
 
 
 def _caller(name: str, given: Mapping[str, Any]) -> Caller:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,18 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
     """The path is named."""
     with pytest.raises(CallersError, match=r"nowhere\.yaml: can't read the callers: no such file"):
         load_caller_file(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_that_anybody_can_change_is_refused(tmp_path):
+    """Nor is one read that is no file, such as a pipe that nobody writes to."""
+    path = write_callers(tmp_path, RIGHT)
+    path.chmod(0o646)
+    with pytest.raises(CallersError, match="every user of this machine can change it: expected a mode such as 644"):
+        load_caller_file(path)
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(CallersError, match="expected a regular file"):
+            load_caller_file(other)
 
 
 @pytest.mark.parametrize("usable", [True, False])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sidegate.errors import (
     ActorNotAllowed,
@@ -19,6 +19,9 @@ from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.access.requirements import REQUIREMENTS
 from sidegate.server.calls.current_caller import set_current_caller
 from sidegate.server.wire.validation import quoted
+
+_MAX_TENANT: Final = 256
+"""Characters of a tenant that an error names: the longest ID there can be."""
 
 
 class TrustAll:
@@ -96,7 +99,7 @@ def require_tenants(caller: Caller, right: Right, tenants: Sequence[str] | None)
     refused = caller.refused(right, tenants)
     if refused is not None:
         text = f"caller `{caller.name}` does not have the right `{right}` for the tenant {quoted(refused)}"
-        raise TenantNotAllowed(text, caller=caller.name, right=right, tenant=refused)
+        raise TenantNotAllowed(text, caller=caller.name, right=right, tenant=refused[:_MAX_TENANT])
 
 
 def _require_right(caller: Caller, right: Right) -> None:

@@ -15,11 +15,16 @@ SECONDS: Final = 10.0
 """How long a refusal that was logged is not logged again, but counted."""
 LIMIT: Final = 1_000
 """Kinds of refusals for which it is known when they were logged."""
+LINES: Final = 100
+"""Lines in `SECONDS`, whatever they say: no number of clients can fill a log."""
 _LOG = get_log("server")
 
 
 class RefusalLog:
-    """Counts refusals, and logs each kind of them at most once in `seconds`, with how many were left out since."""
+    """Counts refusals, and logs each kind of them at most once in `seconds`, with how many were left out since.
+
+    It writes at most `LINES` lines in `seconds`; beyond them refusals are only counted.
+    """
 
     def __init__(
         self,
@@ -32,6 +37,8 @@ class RefusalLog:
         self._observe = observe
         self._seconds = seconds
         self._clock = clock
+        self._window = clock()
+        self._lines = 0
         self._logged: BoundedMap[tuple[str, ...], tuple[float, int]] = BoundedMap(limit)
 
     def __repr__(self) -> str:
@@ -54,6 +61,11 @@ class RefusalLog:
         last, left_out = self._logged.get(key) or (None, 0)
         if last is not None and now - last < self._seconds:
             self._logged.replace(key, (last, left_out + 1))
+            return
+        if now - self._window >= self._seconds:
+            self._window, self._lines = now, 0
+        self._lines += 1
+        if self._lines > LINES:
             return
         self._logged.put(key, (now, 0))
         _LOG.warning(event, **details, left_out=left_out)

@@ -15,7 +15,8 @@ from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_status import rpc_status
 
 from sidegate.errors import InvalidInput, MessageTimeout, Stopping, Violation
-from sidegate.model.callers.credentials import NO_CREDENTIALS, Credentials
+from sidegate.model.callers.caller import Caller
+from sidegate.model.callers.credentials import NO_CREDENTIALS
 from sidegate.server.access.gate import Gate
 from sidegate.server.access.requirements import PACKAGE
 from sidegate.server.admission.message_sizes import MessageSizes
@@ -113,9 +114,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             began = perf_counter()
             code = "UNKNOWN"
             try:
+                # Nothing is received from a caller that is not known.
+                caller = await self._identified(method, context) if ours else None
                 raw = await self._received(context)
                 with self._accepted(context, refusable=ours, streams=streams), self._held(method, raw, ours=ours):
-                    message = await self._admitted(method, raw, parse, context) if ours else _parsed(raw, parse)
+                    message = _parsed(raw, parse)
+                    if caller is not None:
+                        self._gate.require(caller, method, message)
                     answer = await behaviour(message, context)
                 code = "OK"
             except grpc.aio.AbortError:
@@ -158,21 +163,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             raise asyncio.CancelledError
         raise InvalidInput(Violation("", "the call has no message: expected one"))
 
-    async def _admitted(self, method: str, raw: bytes, parse: Callable[[bytes], Any], context: Any) -> Any:
-        """Return the message of a call that its caller may make; that of an unknown caller is not parsed.
+    async def _identified(self, method: str, context: Any) -> Caller:
+        """Return the caller of a call.
 
         Raises:
-            Unauthenticated: the caller's credentials are not valid.
-            CallerRefused: the caller may not make this call.
-            InvalidInput: the message can't be parsed, or a name in it is no name.
+            Unauthenticated: its credentials are not valid.
+            Unavailable: they can't be checked now.
         """
-        caller = await self._gate.identify(method, self._credentials(context))
-        message = _parsed(raw, parse)
-        self._gate.require(caller, method, message)
-        return message
-
-    def _credentials(self, context: Any) -> Credentials:
-        return credentials_of(context) if self._gate.needs_credentials else NO_CREDENTIALS
+        credentials = credentials_of(context) if self._gate.needs_credentials else NO_CREDENTIALS
+        return await self._gate.identify(method, credentials)
 
     async def _still_admitted(self, method: str, message: Any, context: Any) -> None:
         """Check again that the caller of an open stream may have it.
@@ -181,8 +180,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             Unauthenticated: its credentials are not valid any more, such as a token that has expired.
             CallerRefused: it lost the right.
         """
-        caller = await self._gate.identify(method, self._credentials(context))
-        self._gate.require(caller, method, message)
+        self._gate.require(await self._identified(method, context), method, message)
 
     def _written(self, method: str, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
         async def written(message: Any, context: Any) -> None:

@@ -18,7 +18,7 @@ from sidegate.errors import (
 from sidegate.model.callers.caller import ALL_TENANTS, TRUSTED, ActorKind, Caller, Right, TenantSet
 from sidegate.model.callers.credentials import NO_CREDENTIALS, Credentials
 from sidegate.server.access.gate import Gate, TrustAll
-from sidegate.server.access.refusals import RefusalLog
+from sidegate.server.access.refusals import LINES, SECONDS, RefusalLog
 from sidegate.server.calls.current_caller import current_caller
 from sidegate.telemetry.callers import RefusedCall
 
@@ -149,3 +149,23 @@ async def test_refusals_are_counted_all_and_logged_once_in_a_while(caplog):
     ]
     assert lines[0]["peer"] == "ipv4:10.0.0.7:4711"
     assert "gu3ssed" not in str(lines)
+
+
+async def test_no_number_of_clients_fills_the_log(caplog):
+    """Refusals from many addresses are counted one by one, and logged up to a bound."""
+    counted: list[RefusedCall] = []
+    now = 0.0
+    log = RefusalLog(counted.append, clock=lambda: now)
+    for number in range(3 * LINES):
+        log.unauthenticated(Unauthenticated("the key is not known"), method=CHECK, peer=f"ipv4:10.0.0.{number}:1")
+    assert (len(counted), len(caplog.records)) == (3 * LINES, LINES)
+    now = SECONDS
+    log.unauthenticated(Unauthenticated("the key is not known"), method=CHECK, peer="ipv4:10.0.1.1:1")
+    assert len(caplog.records) == LINES + 1
+
+
+def test_an_error_is_short_whatever_a_request_names():
+    """A tenant of any length fits into what trailers carry."""
+    with pytest.raises(TenantNotAllowed) as refused:
+        Gate(Known(CHECKER)).require(CHECKER, CHECK, check("x" * 100_000))
+    assert len(str(refused.value)) + len(refused.value.metadata["tenant"]) < 1000
