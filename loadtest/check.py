@@ -97,7 +97,7 @@ async def of_size(members: int, times: int) -> None:
                 listening = ListenerSettings(addresses=("127.0.0.1:0",), grace=0)
                 codec = CheckCodec(tokens)
                 lists = ListCodec(codec, tokens, Seals(b"a key for figures only"))
-                authorization = AuthorizationHandler(decider, core.search, codec=codec, lists=lists)
+                authorization = AuthorizationHandler(decider, core.batches, core.search, codec=codec, lists=lists)
                 handlers = {"AuthorizationService": authorization, "FactsService": facts}
                 server = GrpcServer(handlers, core.ready, listening, gate=Gate(TrustAll()))
                 addresses = await server.start()

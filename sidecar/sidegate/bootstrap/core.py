@@ -15,6 +15,7 @@ from sidegate.bootstrap.demo import seed_demo
 from sidegate.bootstrap.hints import chosen_hints
 from sidegate.bootstrap.pack_reload import Reloading
 from sidegate.config.settings import Settings
+from sidegate.decision.batch import PinnedBatches
 from sidegate.decision.evaluate import Evaluator
 from sidegate.decision.freshness import Freshness
 from sidegate.decision.guard import FreshnessGuard
@@ -24,7 +25,7 @@ from sidegate.decision.search.search import Search
 from sidegate.engine import ENGINES
 from sidegate.facts.apply import FactsDocuments
 from sidegate.policy.pack.registry import PackRegistry, Packs, bundled_packs
-from sidegate.ports.decider import Decider
+from sidegate.ports.decider import BatchDecider, Decider
 from sidegate.ports.hints import Hints
 from sidegate.ports.history_store import HistoryStore
 from sidegate.ports.membership_store import MembershipStore
@@ -46,6 +47,7 @@ class Core:
     """The decision point without a server: what answers, and what writes facts."""
 
     decider: Decider
+    batches: BatchDecider
     search: Search
     facts: FactsDocuments
     store: MembershipStore
@@ -103,10 +105,12 @@ async def deciding(
         async with cached(evaluator, settings, store=store, snapshots=snapshots, observer=caching) as answering:
             freshness = Freshness(follower, snapshots, max_staleness=settings.max_staleness)
             decider = MeasuredDecider(FreshnessGuard(answering, freshness), observe=observe)
+            batches = PinnedBatches(answering, freshness, observe=observe)
             search = Search(store, snapshots, freshness, catch_up=follower.catch_up, failures=failures)
             facts = FactsDocuments(store, packs.schema_of, pack_names=packs.names, catch_up=follower.catch_up)
             core = Core(
                 decider,
+                batches,
                 search,
                 facts,
                 store=store,

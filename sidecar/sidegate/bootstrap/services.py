@@ -46,7 +46,7 @@ async def service_handlers(core: Core, settings: Settings, metrics: Metrics) -> 
     codec = CheckCodec(tokens)
     lists = ListCodec(codec, tokens, seals)
     authorization = AuthorizationHandler(
-        core.decider, core.search, codec=codec, lists=lists, max_checks=settings.batch_limit
+        core.decider, core.batches, core.search, codec=codec, lists=lists, max_checks=settings.batch_limit
     )
     watch_service = _watch_service(core, settings)
     metrics.show_watchers(watch_service.count)

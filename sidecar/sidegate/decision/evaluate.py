@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from sidegate.decision.entities import context_entity, resource_entity, subject_entity
-from sidegate.decision.known import Examined, Known
+from sidegate.decision.known import Examined, Head, Known, Together
 from sidegate.decision.rule_failures import RuleFailureLog, rule_failed
-from sidegate.errors import EvaluationError, RuleFailed, TooStale
+from sidegate.errors import EvaluationError, RuleFailed, SidegateError, TooStale
 from sidegate.model.decision import Decision, Reason
 from sidegate.model.facts import MemberStatus
 from sidegate.model.question import Request
+from sidegate.model.reference import ref
 from sidegate.model.rules import Answer
 from sidegate.policy.pack.compile import CompiledPack
+from sidegate.ports.decider import Outcome
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.resource import ResourceFacts
 from sidegate.replica.snapshots import Snapshots
+from sidegate.runtime.time_slices import in_time_slices
 
 ATTEMPTS = 8
 """How often facts are read again that change while they are read."""
@@ -100,6 +103,69 @@ class Evaluator:
                 await self._catch_up()
         raise TooStale(f"the facts of tenant `{request.tenant}` change faster than they can be read; try again")
 
+    async def decide_together(self, requests: Sequence[Request], head: Head | None) -> Together:
+        """Answer requests of one tenant, all from one snapshot; the resources that memory lacks are read in one call.
+
+        Raises:
+            Unavailable: the facts can't be read, or change faster than they can be read.
+        """
+        tenant = requests[0].tenant
+        snapshot = await self._snapshot(tenant, head)
+        if snapshot is None:
+            return _unknown(requests)
+        facts, missing = self._in_memory(requests, snapshot)
+        if missing:
+            async with self._snapshots.reading_resources:
+                for _ in range(ATTEMPTS):
+                    # Others may have read the same meanwhile, or the tenant may have changed.
+                    snapshot = await self._snapshots.tenant(tenant)
+                    if snapshot is None:
+                        return _unknown(requests)
+                    facts, missing = self._in_memory(requests, snapshot)
+                    loaded = await self._snapshots.resources_together(snapshot, missing) if missing else {}
+                    if loaded is not None:
+                        facts.update(loaded)
+                        break
+                    await self._catch_up()
+                else:
+                    raise TooStale(f"the facts of tenant `{tenant}` change faster than they can be read; try again")
+        return Together([one async for one in self._outcomes(requests, snapshot, facts)], snapshot)
+
+    def _in_memory(
+        self, requests: Sequence[Request], snapshot: TenantSnapshot
+    ) -> tuple[dict[str, ResourceFacts], set[str]]:
+        """Return the facts in memory about the resources that rules decide on, and the references of the others."""
+        facts: dict[str, ResourceFacts] = {}
+        missing: set[str] = set()
+        for request in requests:
+            type_, reference = request.resource.type, ref(request.resource.type, request.resource.id)
+            if reference in facts or reference in missing or refusal(request, snapshot) is not None:
+                continue
+            declared = snapshot.pack.pack.schema.resources[type_]
+            found = self._snapshots.resource_in_memory(snapshot, declared, request.resource.id)
+            if found is None:
+                missing.add(reference)
+            else:
+                facts[reference] = found
+        return facts, missing
+
+    async def _outcomes(
+        self, requests: Sequence[Request], snapshot: TenantSnapshot, facts: Mapping[str, ResourceFacts]
+    ) -> AsyncIterator[Outcome]:
+        """Yield the outcome of each request; other calls run meanwhile, but snapshot and facts don't change."""
+        async for request in in_time_slices(requests):
+            if (reason := refusal(request, snapshot)) is not None:
+                yield _refused(reason, snapshot)
+                continue
+            try:
+                yield decided(request, snapshot, facts[ref(request.resource.type, request.resource.id)])
+            except RuleFailed as error:
+                if self._failures is not None:
+                    self._failures.failed(error)
+                yield error
+            except SidegateError as error:
+                yield error
+
     async def _snapshot(self, tenant: str, known: Known | None) -> TenantSnapshot | None:
         """Return the tenant's current snapshot, which may be the one that is known."""
         if isinstance(known, TenantSnapshot) and self._snapshots.is_current(tenant, known):
@@ -153,6 +219,10 @@ def refused_type(request: Request, snapshot: TenantSnapshot) -> Reason | None:
 def refused_action(request: Request, snapshot: TenantSnapshot) -> Reason | None:
     """Return why an action is denied to everyone, None where the pack declares it for the resource's type."""
     return None if request.action in snapshot.pack.actions[request.resource.type] else Reason.UNKNOWN_ACTION
+
+
+def _unknown(requests: Sequence[Request]) -> Together:
+    return Together([Decision(allowed=False, reason=Reason.TENANT_UNKNOWN) for _ in requests], None)
 
 
 def _refused(reason: Reason, snapshot: TenantSnapshot) -> Decision:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from sidegate.model.decision import Decision, Reason
 from sidegate.model.question import Request
+from sidegate.ports.decider import Outcome
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.resource import ResourceFacts
 from sidegate.replica.tenant_head import TenantHead
@@ -32,7 +34,31 @@ Known: TypeAlias = Head | Examined
 """What the outer steps found: the tenant, and where one of them examined the request, also what came of that."""
 
 
-class TenantDecider(Protocol):
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What several questions of one tenant are answered with, all of it from one revision of its facts and one pack.
+
+    `outcomes` are in the order of the questions; an error is the outcome of a question that can't be decided. `head` is
+    what they were decided from, None where there is no such tenant.
+    """
+
+    outcomes: Sequence[Outcome]
+    head: Head | None
+
+
+class TogetherDecider(Protocol):
+    """A step of a BatchCheck behind the one that looks up the tenant."""
+
+    async def decide_together(self, requests: Sequence[Request], head: Head | None) -> Together:
+        """Answer requests of one tenant from one revision: that of `head`, or a later one.
+
+        Raises:
+            Unavailable: could not decide now.
+        """
+        ...
+
+
+class TenantDecider(TogetherDecider, Protocol):
     """A step of a Check behind the one that looks up the tenant."""
 
     async def decide(self, request: Request, head: Head) -> Decision:
@@ -48,7 +74,7 @@ class TenantDecider(Protocol):
         ...
 
 
-class RuleDecider(Protocol):
+class RuleDecider(TogetherDecider, Protocol):
     """The step of a Check that asks the rules."""
 
     async def decide(self, request: Request, known: Known) -> Decision:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
+
+Outcome: TypeAlias = Decision | Exception
+"""The decision about one of several requests, or why it could not be decided."""
 
 
 class Decider(Protocol):
@@ -19,4 +23,12 @@ class Decider(Protocol):
             Unavailable: could not decide now.
             EngineError: a rule could not be evaluated; the caller treats it as a deny.
         """
+        ...
+
+
+class BatchDecider(Protocol):
+    """Answers several requests, those of one tenant from one revision of its facts."""
+
+    async def decide(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """Answer requests, in their order; the error of one is its outcome."""
         ...

@@ -15,6 +15,7 @@ from sidegate.model.change import Change
 from sidegate.model.decision import Decision
 from sidegate.model.question import Request
 from sidegate.model.revision import Revision
+from sidegate.ports.decider import Decider
 from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.grpc.listener import GrpcServer, ListenerSettings
 from sidegate.server.handlers.authorization import AuthorizationHandler
@@ -84,10 +85,27 @@ class ScriptedFacts:
         return self.outcome
 
 
+class OneByOne:
+    """Decides the questions of a batch one after another, as a decider does."""
+
+    def __init__(self, decider: Decider) -> None:
+        self._decider = decider
+
+    async def decide(self, requests: Sequence[Request]) -> Sequence[Decision | Exception]:
+        return [await self._outcome(request) for request in requests]
+
+    async def _outcome(self, request: Request) -> Decision | Exception:
+        try:
+            return await self._decider.decide(request)
+        except Exception as error:  # noqa: BLE001 - it is the outcome
+            return error
+
+
 @asynccontextmanager
 async def serving(
     decider=None,
     *,
+    batches=None,
     search=None,
     facts=None,
     history=None,
@@ -102,8 +120,9 @@ async def serving(
     settings = {"addresses": ("127.0.0.1:0",), "grace": 1.0} | settings
     codec = CheckCodec(TOKENS)
     lists = ListCodec(codec, TOKENS, Seals(KEY))
+    decider = decider or ScriptedDecider()
     authorization = AuthorizationHandler(
-        decider or ScriptedDecider(), search, codec=codec, lists=lists, max_checks=max_checks
+        decider, batches or OneByOne(decider), search, codec=codec, lists=lists, max_checks=max_checks
     )
     handlers = {
         "AuthorizationService": authorization,

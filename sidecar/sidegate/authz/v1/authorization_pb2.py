@@ -27,17 +27,19 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sidegate/authz/v1/authorization.proto\x12\x11sidegate.authz.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"\xe9\x01\n\x0c\x43heckRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12-\n\x08resource\x18\x04 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\"P\n\x07Subject\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12+\n\nproperties\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"Q\n\x08Resource\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12+\n\nproperties\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa3\x01\n\x0b\x43onsistency\x12\x1a\n\x10minimize_latency\x18\x01 \x01(\x08H\x00\x12\x1b\n\x11\x61t_least_as_fresh\x18\x02 \x01(\tH\x00\x12\x1a\n\x10\x66ully_consistent\x18\x03 \x01(\x08H\x00\x12\x30\n\rmax_staleness\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\n\x0brequirement\"\xce\x01\n\rCheckResponse\x12-\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1b.sidegate.authz.v1.Decision\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x15\n\rpolicy_digest\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\t\x12\x32\n\x0bobligations\x18\x07 \x03(\x0b\x32\x1d.sidegate.authz.v1.Obligation\"E\n\nObligation\x12\n\n\x02id\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"D\n\x11\x42\x61tchCheckRequest\x12/\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.sidegate.authz.v1.CheckRequest\"J\n\x12\x42\x61tchCheckResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.sidegate.authz.v1.BatchCheckResult\"x\n\x10\x42\x61tchCheckResult\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32 .sidegate.authz.v1.CheckResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x98\x02\n\x14ListResourcesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12-\n\x08resource\x18\x04 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"\x98\x01\n\x15ListResourcesResponse\x12\x35\n\tresources\x18\x01 \x03(\x0b\x32\".sidegate.authz.v1.AllowedResource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x07outcome\x18\x03 \x01(\x0b\x32\x1e.sidegate.authz.v1.ListOutcome\"+\n\x0f\x41llowedResource\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x97\x02\n\x13ListSubjectsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12-\n\x08resource\x18\x04 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"\x95\x01\n\x14ListSubjectsResponse\x12\x33\n\x08subjects\x18\x01 \x03(\x0b\x32!.sidegate.authz.v1.AllowedSubject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x07outcome\x18\x03 \x01(\x0b\x32\x1e.sidegate.authz.v1.ListOutcome\"*\n\x0e\x41llowedSubject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x86\x02\n\x12ListActionsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12-\n\x08resource\x18\x03 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"\x92\x01\n\x13ListActionsResponse\x12\x31\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32 .sidegate.authz.v1.AllowedAction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x07outcome\x18\x03 \x01(\x0b\x32\x1e.sidegate.authz.v1.ListOutcome\"-\n\rAllowedAction\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x87\x01\n\x0bListOutcome\x12\x31\n\x07partial\x18\x01 \x01(\x0e\x32 .sidegate.authz.v1.PartialReason\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x15\n\rpolicy_digest\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t*K\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_ALLOW\x10\x01\x12\x11\n\rDECISION_DENY\x10\x02*p\n\rPartialReason\x12\x1e\n\x1aPARTIAL_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19PARTIAL_REASON_TIME_SPENT\x10\x01\x12 \n\x1cPARTIAL_REASON_FACTS_CHANGED\x10\x02\x32\xe0\x03\n\x14\x41uthorizationService\x12J\n\x05\x43heck\x12\x1f.sidegate.authz.v1.CheckRequest\x1a .sidegate.authz.v1.CheckResponse\x12Y\n\nBatchCheck\x12$.sidegate.authz.v1.BatchCheckRequest\x1a%.sidegate.authz.v1.BatchCheckResponse\x12\x62\n\rListResources\x12\'.sidegate.authz.v1.ListResourcesRequest\x1a(.sidegate.authz.v1.ListResourcesResponse\x12_\n\x0cListSubjects\x12&.sidegate.authz.v1.ListSubjectsRequest\x1a\'.sidegate.authz.v1.ListSubjectsResponse\x12\\\n\x0bListActions\x12%.sidegate.authz.v1.ListActionsRequest\x1a&.sidegate.authz.v1.ListActionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sidegate/authz/v1/authorization.proto\x12\x11sidegate.authz.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"\xe9\x01\n\x0c\x43heckRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12-\n\x08resource\x18\x04 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\"P\n\x07Subject\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12+\n\nproperties\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"Q\n\x08Resource\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12+\n\nproperties\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa3\x01\n\x0b\x43onsistency\x12\x1a\n\x10minimize_latency\x18\x01 \x01(\x08H\x00\x12\x1b\n\x11\x61t_least_as_fresh\x18\x02 \x01(\tH\x00\x12\x1a\n\x10\x66ully_consistent\x18\x03 \x01(\x08H\x00\x12\x30\n\rmax_staleness\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\n\x0brequirement\"\xce\x01\n\rCheckResponse\x12-\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1b.sidegate.authz.v1.Decision\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x15\n\rpolicy_digest\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\t\x12\x32\n\x0bobligations\x18\x07 \x03(\x0b\x32\x1d.sidegate.authz.v1.Obligation\"E\n\nObligation\x12\n\n\x02id\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"D\n\x11\x42\x61tchCheckRequest\x12/\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.sidegate.authz.v1.CheckRequest\"\xc5\x01\n\x12\x42\x61tchCheckResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.sidegate.authz.v1.BatchCheckResult\x12G\n\trevisions\x18\x02 \x03(\x0b\x32\x34.sidegate.authz.v1.BatchCheckResponse.RevisionsEntry\x1a\x30\n\x0eRevisionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"x\n\x10\x42\x61tchCheckResult\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32 .sidegate.authz.v1.CheckResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x98\x02\n\x14ListResourcesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12-\n\x08resource\x18\x04 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"\x98\x01\n\x15ListResourcesResponse\x12\x35\n\tresources\x18\x01 \x03(\x0b\x32\".sidegate.authz.v1.AllowedResource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x07outcome\x18\x03 \x01(\x0b\x32\x1e.sidegate.authz.v1.ListOutcome\"+\n\x0f\x41llowedResource\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x97\x02\n\x13ListSubjectsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12-\n\x08resource\x18\x04 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"\x95\x01\n\x14ListSubjectsResponse\x12\x33\n\x08subjects\x18\x01 \x03(\x0b\x32!.sidegate.authz.v1.AllowedSubject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x07outcome\x18\x03 \x01(\x0b\x32\x1e.sidegate.authz.v1.ListOutcome\"*\n\x0e\x41llowedSubject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x86\x02\n\x12ListActionsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12+\n\x07subject\x18\x02 \x01(\x0b\x32\x1a.sidegate.authz.v1.Subject\x12-\n\x08resource\x18\x03 \x01(\x0b\x32\x1b.sidegate.authz.v1.Resource\x12(\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x1e.sidegate.authz.v1.Consistency\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"\x92\x01\n\x13ListActionsResponse\x12\x31\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32 .sidegate.authz.v1.AllowedAction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x07outcome\x18\x03 \x01(\x0b\x32\x1e.sidegate.authz.v1.ListOutcome\"-\n\rAllowedAction\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x87\x01\n\x0bListOutcome\x12\x31\n\x07partial\x18\x01 \x01(\x0e\x32 .sidegate.authz.v1.PartialReason\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x15\n\rpolicy_digest\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t*K\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_ALLOW\x10\x01\x12\x11\n\rDECISION_DENY\x10\x02*p\n\rPartialReason\x12\x1e\n\x1aPARTIAL_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19PARTIAL_REASON_TIME_SPENT\x10\x01\x12 \n\x1cPARTIAL_REASON_FACTS_CHANGED\x10\x02\x32\xe0\x03\n\x14\x41uthorizationService\x12J\n\x05\x43heck\x12\x1f.sidegate.authz.v1.CheckRequest\x1a .sidegate.authz.v1.CheckResponse\x12Y\n\nBatchCheck\x12$.sidegate.authz.v1.BatchCheckRequest\x1a%.sidegate.authz.v1.BatchCheckResponse\x12\x62\n\rListResources\x12\'.sidegate.authz.v1.ListResourcesRequest\x1a(.sidegate.authz.v1.ListResourcesResponse\x12_\n\x0cListSubjects\x12&.sidegate.authz.v1.ListSubjectsRequest\x1a\'.sidegate.authz.v1.ListSubjectsResponse\x12\\\n\x0bListActions\x12%.sidegate.authz.v1.ListActionsRequest\x1a&.sidegate.authz.v1.ListActionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sidegate.authz.v1.authorization_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DECISION']._serialized_start=2822
-  _globals['_DECISION']._serialized_end=2897
-  _globals['_PARTIALREASON']._serialized_start=2899
-  _globals['_PARTIALREASON']._serialized_end=3011
+  _globals['_BATCHCHECKRESPONSE_REVISIONSENTRY']._loaded_options = None
+  _globals['_BATCHCHECKRESPONSE_REVISIONSENTRY']._serialized_options = b'8\001'
+  _globals['_DECISION']._serialized_start=2946
+  _globals['_DECISION']._serialized_end=3021
+  _globals['_PARTIALREASON']._serialized_start=3023
+  _globals['_PARTIALREASON']._serialized_end=3135
   _globals['_CHECKREQUEST']._serialized_start=148
   _globals['_CHECKREQUEST']._serialized_end=381
   _globals['_SUBJECT']._serialized_start=383
@@ -52,30 +54,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OBLIGATION']._serialized_end=992
   _globals['_BATCHCHECKREQUEST']._serialized_start=994
   _globals['_BATCHCHECKREQUEST']._serialized_end=1062
-  _globals['_BATCHCHECKRESPONSE']._serialized_start=1064
-  _globals['_BATCHCHECKRESPONSE']._serialized_end=1138
-  _globals['_BATCHCHECKRESULT']._serialized_start=1140
-  _globals['_BATCHCHECKRESULT']._serialized_end=1260
-  _globals['_LISTRESOURCESREQUEST']._serialized_start=1263
-  _globals['_LISTRESOURCESREQUEST']._serialized_end=1543
-  _globals['_LISTRESOURCESRESPONSE']._serialized_start=1546
-  _globals['_LISTRESOURCESRESPONSE']._serialized_end=1698
-  _globals['_ALLOWEDRESOURCE']._serialized_start=1700
-  _globals['_ALLOWEDRESOURCE']._serialized_end=1743
-  _globals['_LISTSUBJECTSREQUEST']._serialized_start=1746
-  _globals['_LISTSUBJECTSREQUEST']._serialized_end=2025
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=2028
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=2177
-  _globals['_ALLOWEDSUBJECT']._serialized_start=2179
-  _globals['_ALLOWEDSUBJECT']._serialized_end=2221
-  _globals['_LISTACTIONSREQUEST']._serialized_start=2224
-  _globals['_LISTACTIONSREQUEST']._serialized_end=2486
-  _globals['_LISTACTIONSRESPONSE']._serialized_start=2489
-  _globals['_LISTACTIONSRESPONSE']._serialized_end=2635
-  _globals['_ALLOWEDACTION']._serialized_start=2637
-  _globals['_ALLOWEDACTION']._serialized_end=2682
-  _globals['_LISTOUTCOME']._serialized_start=2685
-  _globals['_LISTOUTCOME']._serialized_end=2820
-  _globals['_AUTHORIZATIONSERVICE']._serialized_start=3014
-  _globals['_AUTHORIZATIONSERVICE']._serialized_end=3494
+  _globals['_BATCHCHECKRESPONSE']._serialized_start=1065
+  _globals['_BATCHCHECKRESPONSE']._serialized_end=1262
+  _globals['_BATCHCHECKRESPONSE_REVISIONSENTRY']._serialized_start=1214
+  _globals['_BATCHCHECKRESPONSE_REVISIONSENTRY']._serialized_end=1262
+  _globals['_BATCHCHECKRESULT']._serialized_start=1264
+  _globals['_BATCHCHECKRESULT']._serialized_end=1384
+  _globals['_LISTRESOURCESREQUEST']._serialized_start=1387
+  _globals['_LISTRESOURCESREQUEST']._serialized_end=1667
+  _globals['_LISTRESOURCESRESPONSE']._serialized_start=1670
+  _globals['_LISTRESOURCESRESPONSE']._serialized_end=1822
+  _globals['_ALLOWEDRESOURCE']._serialized_start=1824
+  _globals['_ALLOWEDRESOURCE']._serialized_end=1867
+  _globals['_LISTSUBJECTSREQUEST']._serialized_start=1870
+  _globals['_LISTSUBJECTSREQUEST']._serialized_end=2149
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=2152
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=2301
+  _globals['_ALLOWEDSUBJECT']._serialized_start=2303
+  _globals['_ALLOWEDSUBJECT']._serialized_end=2345
+  _globals['_LISTACTIONSREQUEST']._serialized_start=2348
+  _globals['_LISTACTIONSREQUEST']._serialized_end=2610
+  _globals['_LISTACTIONSRESPONSE']._serialized_start=2613
+  _globals['_LISTACTIONSRESPONSE']._serialized_end=2759
+  _globals['_ALLOWEDACTION']._serialized_start=2761
+  _globals['_ALLOWEDACTION']._serialized_end=2806
+  _globals['_LISTOUTCOME']._serialized_start=2809
+  _globals['_LISTOUTCOME']._serialized_end=2944
+  _globals['_AUTHORIZATIONSERVICE']._serialized_start=3138
+  _globals['_AUTHORIZATIONSERVICE']._serialized_end=3618
 # @@protoc_insertion_point(module_scope)

@@ -311,7 +311,12 @@ Global___Obligation: _TypeAlias = Obligation  # noqa: Y015
 
 @_typing.final
 class BatchCheckRequest(_message.Message):
-    """BatchCheckRequest holds several questions."""
+    """BatchCheckRequest holds several questions.
+
+    Those of one tenant are decided from one revision of its facts, by one version of its pack. Where several of them say
+    how fresh the facts must be, that revision is as fresh as the strictest of them asks for; one that can't be met fails
+    alone.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -339,19 +344,47 @@ class BatchCheckResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class RevisionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RESULTS_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchCheckResult]:
         """The results."""
+
+    @_builtins.property
+    def revisions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The revision that all decisions about a tenant were made from, by the tenant: a token for at_least_as_fresh.
+        Empty for an unknown tenant; a tenant about which nothing could be decided is left out.
+        """
 
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___BatchCheckResult] | None = ...,
+        revisions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "revisions", b"revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

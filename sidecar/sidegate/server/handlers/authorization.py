@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.decision.search.search import Search
 from sidegate.errors import InvalidInput, Violation
-from sidegate.ports.decider import Decider
-from sidegate.runtime.time_slices import next_time_slice
+from sidegate.model.decision import Decision
+from sidegate.model.question import Request
+from sidegate.ports.decider import BatchDecider, Decider
+from sidegate.runtime.time_slices import in_time_slices
 from sidegate.server.calls.errors import report_error
 from sidegate.server.wire.checks import CheckCodec, Part
 from sidegate.server.wire.lists import ListCodec
 from sidegate.server.wire.validation import within_field
 
-_AT_ONCE = 8
-"""Checks of one batch that run together; other calls run between two such groups."""
-
 
 class AuthorizationHandler:
     """Answers questions through a decider and a search; errors are Sidegate's own; the transport maps them."""
 
-    def __init__(
-        self, decider: Decider, search: Search, *, codec: CheckCodec, lists: ListCodec, max_checks: int = 100
+    def __init__(  # noqa: PLR0913 - half of them are keywords
+        self,
+        decider: Decider,
+        batches: BatchDecider,
+        search: Search,
+        *,
+        codec: CheckCodec,
+        lists: ListCodec,
+        max_checks: int = 100,
     ) -> None:
         self._decider = decider
+        self._batches = batches
         self._search = search
         self._codec = codec
         self._lists = lists
@@ -41,7 +46,7 @@ class AuthorizationHandler:
         return self._codec.write(request, await self._decider.decide(request))
 
     async def batch_check(self, message: pb.BatchCheckRequest) -> pb.BatchCheckResponse:
-        """Decide several questions, in their order; the error of one is its result.
+        """Decide several questions, those of each tenant from one revision; the error of one is its result.
 
         Raises:
             InvalidInput: there are more of them than the limit.
@@ -50,12 +55,23 @@ class AuthorizationHandler:
         if len(checks) > self._max_checks:
             expected = f"expected at most {self._max_checks} in one batch"
             raise InvalidInput(Violation("checks", f"`{len(checks)}` checks are too many: {expected}"))
-        results: list[pb.BatchCheckResult] = []
-        for start in range(0, len(checks), _AT_ONCE):
-            await next_time_slice()
-            group = enumerate(checks[start : start + _AT_ONCE], start)
-            results += await asyncio.gather(*(self._result(position, check) for position, check in group))
-        return pb.BatchCheckResponse(results=results)
+        asked: dict[int, Request] = {}
+        results: dict[int, pb.BatchCheckResult] = {}
+        async for position, check in in_time_slices(enumerate(checks)):
+            try:
+                asked[position] = self._codec.read(check)
+            except InvalidInput as error:
+                results[position] = _failed(position, error)
+        outcomes = zip(asked.items(), await self._batches.decide([*asked.values()]), strict=True)
+        revisions: dict[str, str] = {}
+        async for (position, request), outcome in in_time_slices(outcomes):
+            if isinstance(outcome, Decision):
+                response = self._codec.write(request, outcome)
+                revisions[request.tenant] = response.revision
+                results[position] = pb.BatchCheckResult(response=response)
+            else:
+                results[position] = _failed(position, outcome)
+        return pb.BatchCheckResponse(results=[results[n] for n in range(len(checks))], revisions=revisions)
 
     async def list_resources(self, message: pb.ListResourcesRequest) -> pb.ListResourcesResponse:
         """Return a page of the resources on which the subject may do the action.
@@ -102,12 +118,9 @@ class AuthorizationHandler:
             outcome=self._lists.outcome(asked, found),
         )
 
-    async def _result(self, position: int, check: pb.CheckRequest) -> pb.BatchCheckResult:
-        field = f"checks[{position}]"
-        try:
-            return pb.BatchCheckResult(response=await self.check(check))
-        except InvalidInput as error:
-            failure: Exception = within_field(field, error)
-        except Exception as error:  # noqa: BLE001 - one item fails alone, whatever happened to it; it is logged
-            failure = error
-        return pb.BatchCheckResult(error=report_error(failure, call=f"BatchCheck {field}"))
+
+def _failed(position: int, error: Exception) -> pb.BatchCheckResult:
+    """Return the result of a question that could not be decided: it fails alone, and is logged."""
+    field = f"checks[{position}]"
+    failure = within_field(field, error) if isinstance(error, InvalidInput) else error
+    return pb.BatchCheckResult(error=report_error(failure, call=f"BatchCheck {field}"))
