@@ -17,6 +17,7 @@ from sidegate.policy.pack.schema import HeldBy, InstanceOf, ResourceType, Schema
 from sidegate.ports.facts_store import FactsReader
 from sidegate.replica.patches import TenantSnapshot
 from sidegate.replica.view import View
+from sidegate.runtime.time_slices import in_time_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ async def read_resources(view: View, snapshot: TenantSnapshot, references: Colle
     """
     schema = snapshot.pack.pack.schema
     stored = await _entries(view, references)
-    resources = [resource_from_entry(reference, payload) for reference, payload in stored.items()]
+    slices = in_time_slices(stored.items())
+    resources = [resource_from_entry(reference, payload) async for reference, payload in slices]
     parents: dict[str, Iterable[str]] = {}
     waiting = {parent for resource in resources for parent in resource.parents}
     while waiting := {one for one in waiting - parents.keys() if _has_parents(one, schema)}:
@@ -120,7 +122,10 @@ async def read_resources(view: View, snapshot: TenantSnapshot, references: Colle
     held: dict[str, list[Grant]] = {}
     for _, key in await view.related(Relation.GRANTS_ON, *stored):
         held.setdefault(key[1], []).append(Grant(*key))
-    return {resource.ref: _facts(snapshot, resource, held.get(resource.ref, ()), parents) for resource in resources}
+    return {
+        resource.ref: _facts(snapshot, resource, held.get(resource.ref, ()), parents)
+        async for resource in in_time_slices(resources)
+    }
 
 
 async def _entries(view: View, references: Collection[str]) -> dict[str, Mapping[str, Any]]:

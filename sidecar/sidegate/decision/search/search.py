@@ -33,7 +33,7 @@ ATTEMPTS: Final = 8
 """How often a page starts again whose facts change before any of its candidates is decided."""
 SECONDS: Final = 1.0
 """How long one page may take, and at most half of its caller's patience; then it ends early."""
-BATCH: Final = 200
+BATCH: Final = 100
 """How many candidates are read in one call of the store."""
 
 Decided: TypeAlias = Iterable[tuple[str, Decision]]
