@@ -40,6 +40,7 @@ from sidegate.telemetry.clocks import ClockLog
 from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
 from sidegate_adapters.files.sealed_files import open_sealed_directory
 from sidegate_adapters.sql.opening import open_store
+from sidegate_adapters.sql.store import SqlFactsStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,7 @@ async def deciding(
 ) -> AsyncIterator[Core]:
     """Assemble the decision chain over an open store, and follow its changes meanwhile."""
     packs = PackRegistry(ENGINES[settings.engine], settings.policies or bundled_packs(), settings.default_pack)
-    hints = chosen_hints(settings)
-    clock, clock_log = CheckedClock(), ClockLog(observer)
-    address, written = settings.database.get_secret_value(), hints.publish if hints else None
-    store = await open_store(address, written=written, clock=clock, on_clocks=clock_log.observe)
-    try:
+    async with _opened(settings, observer) as (store, hints, clocks):
         snapshots = _snapshots(store, packs, settings, observer=observer)
         follower = Follower(store, snapshots, poll_interval=settings.poll_interval, observer=observer)
         roles = _declared_roles(store, settings, observer)
@@ -99,7 +96,7 @@ async def deciding(
         if snapshot_files is not None:
             await snapshot_files.restore()
         await follower.catch_up()
-        clock_log.observe_history(follower.ahead_of(clock.now()))
+        clocks.log.observe_history(follower.ahead_of(clocks.clock.now()))
         failures = RuleFailureLog()
         evaluator = Evaluator(snapshots, catch_up=follower.catch_up, failures=failures)
         async with cached(evaluator, settings, store=store, snapshots=snapshots, observer=caching) as answering:
@@ -121,7 +118,7 @@ async def deciding(
                 hints=hints,
                 reloading=reloading,
                 max_staleness=settings.max_staleness,
-                clock=clock,
+                clock=clocks.clock,
             )
             try:
                 async with background(*_work(core, snapshot_files, settings, observer)):
@@ -133,6 +130,31 @@ async def deciding(
             finally:
                 await follower.close()
                 await snapshots.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Clocks:
+    """The clock that writes are checked against, and the log of what is wrong with it."""
+
+    clock: CheckedClock
+    log: ClockLog
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, observer: SyncObserver
+) -> AsyncIterator[tuple[SqlFactsStore, Hints | None, _Clocks]]:
+    """Open the store and its hints, and close both at the end."""
+    hints = chosen_hints(settings)
+    clocks = _Clocks(CheckedClock(), ClockLog(observer))
+    store = await open_store(
+        settings.database.get_secret_value(),
+        written=hints.publish if hints else None,
+        clock=clocks.clock,
+        on_clocks=clocks.log.observe,
+    )
+    try:
+        yield store, hints, clocks
     finally:
         await store.close()
         if hints is not None:
