@@ -253,8 +253,11 @@ class SqlFactsStore:
             return known
         return await self._write(lambda connection: create_secret(connection, name))
 
-    async def declare_roles(self, declared: Mapping[str, frozenset[str]], *, restore: bool = False) -> RoleChanges:
+    async def declare_roles(
+        self, roles: Mapping[str, frozenset[str]], *, default: str, restore: bool = False
+    ) -> RoleChanges:
         """Record the roles of packs, end the grants of roles that are declared again, and return what changed."""
+        declared = pack_roles.Declared(roles, default)
         if not await self._read(lambda connection: pack_roles.declared_differently(connection, declared)):
             return RoleChanges()
 

@@ -315,7 +315,7 @@ deployment = Table(
     Column("secret", LargeBinary, nullable=False),
     PrimaryKeyConstraint("name"),
 )
-# The roles that each pack declares, and those that it declared once; "" is the pack of tenants that name none.
+# The roles that each pack declares, and those that it declared once.
 pack_roles = Table(
     "pack_roles",
     metadata,

@@ -33,10 +33,8 @@ class DeclaredRoles:
         Raises:
             Unavailable: the store does not answer, or its schema was changed.
         """
-        declared = {name: frozenset(compiled.pack.schema.roles) for name, compiled in packs.items()}
-        # Tenants that name no pack are on the default one, which another start may replace.
-        declared[""] = declared[self._default]
-        changed = await self._store.declare_roles(declared, restore=self._restore)
+        roles = {name: frozenset(compiled.pack.schema.roles) for name, compiled in packs.items()}
+        changed = await self._store.declare_roles(roles, default=self._default, restore=self._restore)
         for role in changed.dropped:
             _LOG.warning("role dropped", pack=role.pack, role=role.role, grants=role.grants, advice=_DROPPED)
         for role in changed.added:

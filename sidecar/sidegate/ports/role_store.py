@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class RoleGrants:
-    """A role of a pack, and how many grants of it are stored; `pack` is "" where tenants name none."""
+    """A role of a pack, and how many grants of it are stored."""
 
     pack: str
     role: str
@@ -30,12 +30,14 @@ class RoleChanges:
 class RoleStore(Protocol):
     """Records the roles that packs declare."""
 
-    async def declare_roles(self, declared: Mapping[str, frozenset[str]], *, restore: bool = False) -> RoleChanges:
+    async def declare_roles(
+        self, roles: Mapping[str, frozenset[str]], *, default: str, restore: bool = False
+    ) -> RoleChanges:
         """Record the roles of packs, by pack, and return what changed; roles of other packs stay as they are.
 
         Grants that are stored of a role that its pack did not declare until now are from before it was dropped: they
         are removed, in the same transaction, as changes of the actor `pack:<name>`. With `restore` they count again.
-        The first record of a pack changes nothing. "" is the pack of the tenants that name none.
+        The first record of a pack changes nothing. Tenants that name no pack are on the `default` one.
 
         Raises:
             SchemaChanged: another version changed the schema of the store; nothing was written.

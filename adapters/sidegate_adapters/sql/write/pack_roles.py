@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidegate.model.change import Change, EntryKind
@@ -22,35 +23,37 @@ from sidegate_adapters.sql.write.changes import Work
 from sidegate_adapters.sql.write.transaction import LOCK_TENANTS, write
 
 _BATCH = 1_000
-_DEFAULT = "(default)"
-"""The name, in the history, of the pack of tenants that name none."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Difference:
-    """The roles of a pack that are declared now and were not, and the reverse; of a first record all are `first`."""
+    """The roles of a pack that are declared now and were not, and the reverse; of a first record all are `first`.
 
+    `names` are those by which tenants name the pack: for the default one also "".
+    """
+
+    names: tuple[str, ...]
     first: frozenset[str] = frozenset()
     added: Sequence[str] = ()
     dropped: Sequence[str] = ()
 
 
-@dataclass(slots=True)
-class _Found:
-    """The changes that end grants, by tenant, and how many grants there are of each role."""
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The roles that packs declare, by pack, and the pack of the tenants that name none."""
 
-    changes: defaultdict[str, list[Change]] = field(default_factory=lambda: defaultdict(list))
-    counts: Counter[str] = field(default_factory=Counter)
+    roles: Mapping[str, frozenset[str]]
+    default: str
 
 
-async def declared_differently(connection: AsyncConnection, declared: Mapping[str, frozenset[str]]) -> bool:
+async def declared_differently(connection: AsyncConnection, declared: Declared) -> bool:
     """Return whether the record of any of these packs differs from what they declare."""
     return bool(await _differences(connection, declared))
 
 
 async def declare_roles(
     connection: AsyncConnection,
-    declared: Mapping[str, frozenset[str]],
+    declared: Declared,
     clock: CheckedClock,
     *,
     restore: bool,
@@ -69,17 +72,16 @@ async def declare_roles(
     dropped: list[RoleGrants] = []
     added: list[RoleGrants] = []
     for pack, difference in differences.items():
-        without_effect = await _grants_of(connection, pack, difference.dropped)
-        dropped += (RoleGrants(pack, role, without_effect.counts[role]) for role in difference.dropped)
+        counts = await _counts(connection, difference.names, difference.dropped)
+        dropped += (RoleGrants(pack, role, counts.get(role, 0)) for role in difference.dropped)
+        counts = await _counts(connection, difference.names, difference.added)
+        added += (RoleGrants(pack, role, count) for role, count in counts.items())
     ended = {} if restore else await _locked(connection, differences)
     for pack, difference in differences.items():
-        found = await _grants_of(connection, pack, difference.added)
-        added += (RoleGrants(pack, role, found.counts[role]) for role in difference.added if found.counts[role])
-        changes = {tenant: made for tenant, made in found.changes.items() if tenant in ended}
-        if changes:
-            work = Work(changes, {tenant: ended[tenant] for tenant in changes}, f"pack:{pack or _DEFAULT}")
+        if changes := await _ending(connection, difference, within=ended):
+            work = Work(changes, {tenant: ended[tenant] for tenant in changes}, f"pack:{pack}")
             await write(connection, work, clock, hook=hook)
-        rows = _rows(pack, declared[pack], difference)
+        rows = _rows(pack, declared.roles[pack], difference)
         await execute_many(connection, upsert(connection.dialect.name, pack_roles), rows)
     return RoleChanges(dropped, added)
 
@@ -90,29 +92,33 @@ async def _locked(connection: AsyncConnection, differences: Mapping[str, _Differ
     All are locked before anything is written to the feed, whose row other writers lock after their tenants.
     """
     with_grants: set[str] = set()
-    for pack, difference in differences.items():
-        with_grants.update((await _grants_of(connection, pack, difference.added)).changes)
+    for difference in differences.values():
+        if difference.added:
+            of_added = _of_roles(grants.c.tenant, difference.names, difference.added)
+            with_grants.update(await connection.scalars(of_added.distinct()))
     locked: dict[str, int] = {}
     for batch in batches(sorted(with_grants), _BATCH):
         locked.update((await connection.execute(LOCK_TENANTS, {"ids": batch})).all())
     return locked
 
 
-async def _differences(connection: AsyncConnection, declared: Mapping[str, frozenset[str]]) -> dict[str, _Difference]:
+async def _differences(connection: AsyncConnection, declared: Declared) -> dict[str, _Difference]:
     """Return what differs between the record and what packs declare, by pack; nothing for a pack without difference."""
     stored: defaultdict[str, dict[str, bool]] = defaultdict(dict)
-    for row in await connection.execute(select(pack_roles).where(pack_roles.c.pack.in_(sorted(declared)))):
+    for row in await connection.execute(select(pack_roles).where(pack_roles.c.pack.in_(sorted(declared.roles)))):
         stored[row.pack][row.role] = row.declared
     found: dict[str, _Difference] = {}
-    for pack, roles in sorted(declared.items()):
+    for pack, roles in sorted(declared.roles.items()):
+        names = (pack, "") if pack == declared.default else (pack,)
         known = stored.get(pack)
         if known is None:
-            found[pack] = _Difference(first=roles)
+            if roles:
+                found[pack] = _Difference(names, first=roles)
             continue
         added = sorted(role for role in roles if not known.get(role, False))
         dropped = sorted(role for role, is_declared in known.items() if is_declared and role not in roles)
         if added or dropped:
-            found[pack] = _Difference(added=added, dropped=dropped)
+            found[pack] = _Difference(names, added=added, dropped=dropped)
     return found
 
 
@@ -121,15 +127,29 @@ def _rows(pack: str, roles: Collection[str], difference: _Difference) -> Iterato
         yield {"pack": pack, "role": role, "declared": role in roles}
 
 
-async def _grants_of(connection: AsyncConnection, pack: str, roles: Sequence[str]) -> _Found:
-    """Return the grants of roles in the tenants of a pack."""
-    found = _Found()
-    if not roles:
-        return found
+def _of_roles(columns: Any, packs: Sequence[str], roles: Sequence[str]) -> Select[Any]:
+    """Return columns of the grants of roles in the tenants that name one of the packs."""
     of_pack = grants.join(tenants, tenants.c.id == grants.c.tenant)
-    query = select(grants).select_from(of_pack).where(tenants.c.pack == pack, grants.c.role.in_(roles))
-    async for row in (await connection.stream(query.order_by(grants.c.tenant))).mappings():
-        found.counts[row["role"]] += 1
-        key = KINDS[EntryKind.GRANT].key(row)
-        found.changes[row["tenant"]].append(Change(EntryKind.GRANT, key, before={}, after=None))
+    return select(columns).select_from(of_pack).where(tenants.c.pack.in_(packs), grants.c.role.in_(roles))
+
+
+async def _counts(connection: AsyncConnection, packs: Sequence[str], roles: Sequence[str]) -> dict[str, int]:
+    """Return how many grants are stored of each role that has any, by role."""
+    if not roles:
+        return {}
+    counted = _of_roles(grants.c.role, packs, roles).add_columns(func.count()).group_by(grants.c.role)
+    return dict(sorted((await connection.execute(counted)).all()))
+
+
+async def _ending(
+    connection: AsyncConnection, difference: _Difference, *, within: Collection[str]
+) -> dict[str, list[Change]]:
+    """Return the changes that remove the grants of a pack's added roles in some of its tenants, by tenant."""
+    found: defaultdict[str, list[Change]] = defaultdict(list)
+    if within and difference.added:
+        stored = _of_roles(grants, difference.names, difference.added).order_by(grants.c.tenant)
+        async for row in (await connection.stream(stored)).mappings():
+            if row["tenant"] in within:
+                key = KINDS[EntryKind.GRANT].key(row)
+                found[row["tenant"]].append(Change(EntryKind.GRANT, key, before={}, after=None))
     return found

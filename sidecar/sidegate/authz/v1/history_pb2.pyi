@@ -39,7 +39,9 @@ class RecordedChange(_message.Message):
     revision: _builtins.str
     """The revision that the change belongs to, an opaque token; changes of one write share it."""
     actor: _builtins.str
-    """Who wrote it: "platform", "member:<id>", or the name that came with a facts document."""
+    """In whose name it was written: "platform", "member:<id>", the name that came with a facts document, or "pack:<name>"
+    for grants that ended because the pack had dropped their role.
+    """
     cause: _builtins.str
     """Why a member's quota changed: "consumed" or "released"; empty where it was set, shared out or applied with facts."""
     caller: _builtins.str
