@@ -8,7 +8,7 @@ PROTOS := $(addprefix proto/sidegate/authz/v1/,authorization.proto facts.proto t
 GENERATED := sidecar/sidegate/authz/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint coverage release-check fuzz histories bench proto proto-baseline docs clean
+.PHONY: help setup run test lint coverage release-check advisories fuzz histories bench proto proto-baseline docs clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ coverage: $(STAMP) ## run all tests and report which lines and branches they rea
 
 release-check: ## build the wheel and the sdist, check them, and try the wheel in an environment of its own
 	PYTHON=$(PYTHON) release/check
+
+advisories: ## look every locked package up in a database of advisories; fails where one could not be checked; needs the network
+	$(PYTHON) -m venv --clear build/advisory-tools
+	build/advisory-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/advisories.lock
+	build/advisory-tools/bin/python release/advisories.py
 
 fuzz: $(STAMP) ## compare the two engines on a million generated decisions; takes a quarter of an hour
 	SIDEGATE_FUZZ=1000000 $(BIN)/pytest -q --timeout 0 tests/conformance/test_differential.py

@@ -108,7 +108,7 @@ def test_runtime_requirements_are_those_of_the_distribution():
     assert sorted(declared) == sorted(listed)
 
 
-@pytest.mark.parametrize("lock", ["runtime.lock", "dev.lock"])
+@pytest.mark.parametrize("lock", ["runtime.lock", "dev.lock", "release.lock", "advisories.lock"])
 def test_locks_carry_hashes_and_no_address(lock):
     """Every pin has a hash, and where packages come from is the machine's business."""
     text = (ROOT / "requirements" / lock).read_text()
