@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -138,6 +139,13 @@ class SqlFactsStore:
         revisions = await self._write(work)
         self._written()
         return revisions
+
+    @asynccontextmanager
+    async def write_turn(self) -> AsyncIterator[None]:
+        """Wait for a turn to write, and hold it meanwhile; then hints are sent as after a write."""
+        async with self._turn:
+            yield
+        self._written()
 
     async def changes_after(self, sequence: int, *, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes with a greater sequence, in order, over all tenants."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from typing import Final
 
 from sidegate.bootstrap.background_tasks import Work, background
 from sidegate.bootstrap.cache import cached
@@ -23,7 +24,7 @@ from sidegate.decision.measure import MeasuredDecider, Measurement
 from sidegate.decision.rule_failures import RuleFailureLog
 from sidegate.decision.search.search import Search
 from sidegate.engine import ENGINES
-from sidegate.facts.apply import FactsDocuments
+from sidegate.facts.apply import Bounds, FactsDocuments
 from sidegate.policy.pack.registry import PackRegistry, Packs, bundled_packs
 from sidegate.ports.decider import BatchDecider, Decider
 from sidegate.ports.hints import Hints
@@ -41,6 +42,9 @@ from sidegate.telemetry.sync import UNOBSERVED, SyncObserver
 from sidegate_adapters.files.sealed_files import open_sealed_directory
 from sidegate_adapters.sql.opening import open_store
 from sidegate_adapters.sql.store import SqlFactsStore
+
+_MOST_ENTRIES: Final = 2_000
+"""Members and resources of a tenant that is compared with a document in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ async def deciding(
             decider = MeasuredDecider(FreshnessGuard(answering, freshness), observe=observe)
             batches = PinnedBatches(answering, freshness, observe=observe)
             search = Search(store, snapshots, freshness, catch_up=follower.catch_up, failures=failures)
-            facts = FactsDocuments(store, packs.schema_of, pack_names=packs.names, catch_up=follower.catch_up)
+            facts = _facts_documents(store, packs, follower)
             core = Core(
                 decider,
                 batches,
@@ -185,6 +189,22 @@ async def _prepare(loaded: Packs, *, roles: DeclaredRoles, follower: Follower) -
     """
     await roles.record(loaded)
     await follower.catch_up()
+
+
+def _facts_documents(store: MembershipStore, packs: PackRegistry, follower: Follower) -> FactsDocuments:
+    return FactsDocuments(
+        store,
+        packs.schema_of,
+        pack_names=packs.names,
+        catch_up=follower.catch_up,
+        bounds=Bounds(small=partial(_is_small, store)),
+    )
+
+
+async def _is_small(store: MembershipStore, tenant: str) -> bool:
+    """Return whether a document about a tenant may be handled in this process."""
+    size, _ = await store.size(tenant)
+    return size.members + size.resources <= _MOST_ENTRIES
 
 
 def _work(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sidegate.bootstrap.core import Core
+from sidegate.bulk.process import BulkProcesses, Site
 from sidegate.config.settings import Settings
 from sidegate.history.activity import Monitoring
 from sidegate.history.changes import History
@@ -22,6 +23,7 @@ from sidegate.membership.relations import Relations
 from sidegate.membership.resources import Resources
 from sidegate.membership.roles import Roles
 from sidegate.membership.tenants import Tenants
+from sidegate.policy.pack.schema import Schema
 from sidegate.ports.membership_store import MembershipStore
 from sidegate.server.handlers.authorization import AuthorizationHandler
 from sidegate.server.handlers.facts import FactsHandler
@@ -52,9 +54,25 @@ async def service_handlers(core: Core, settings: Settings, metrics: Metrics) -> 
     metrics.show_watchers(watch_service.count)
     return {
         "AuthorizationService": authorization,
-        "FactsService": FactsHandler(core.facts, PastFacts(core.history), tokens),
+        "FactsService": FactsHandler(core.facts, PastFacts(core.history), tokens, bulk=_bulk(core, settings)),
         **_membership(core, watch_service, tokens, seals, account_id=settings.account_id_pattern),
     }
+
+
+def _bulk(core: Core, settings: Settings) -> BulkProcesses:
+    packs = core.packs
+
+    def schemas() -> dict[str, Schema]:
+        return {name: schema for name in packs.names() if (schema := packs.schema_of(name)) is not None}
+
+    site = Site(
+        database=settings.database.get_secret_value,
+        schemas=schemas,
+        default_pack=settings.default_pack,
+        turns=core.store,
+        catch_up=core.follower.catch_up,
+    )
+    return BulkProcesses(site, most=settings.bulk_capacity, max_values=settings.max_facts_values)
 
 
 def _membership(

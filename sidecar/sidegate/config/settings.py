@@ -16,6 +16,7 @@ from sidegate.config.demo import DemoSettings
 from sidegate.config.field import setting
 from sidegate.config.invitations import InvitationSettings
 from sidegate.config.limits.admission import AdmissionSettings
+from sidegate.config.limits.facts import FactsSettings
 from sidegate.config.limits.messages import MessageSettings
 from sidegate.config.limits.transport import TransportSettings
 from sidegate.config.names import ENV_PREFIX
@@ -34,6 +35,7 @@ COMPONENTS: tuple[type[BaseModel], ...] = (
     TransportSettings,
     AdmissionSettings,
     MessageSettings,
+    FactsSettings,
     CallerSettings,
     StoreSettings,
     RedisSettings,
@@ -59,6 +61,7 @@ class Settings(
     TransportSettings,
     TlsSettings,
     MessageSettings,
+    FactsSettings,
     AdmissionSettings,
     ListeningSettings,
     BaseSettings,

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import islice
+from typing import Final, TypeAlias
 
+from sidegate.documents.limits import MAX_FAULTS, UNLIMITED, Limits, first_faults
 from sidegate.documents.suggestions import near, nearest, one_of
 from sidegate.errors import FactsError, Fault, InvalidInput, RevisionConflict, Unavailable, Violation
 from sidegate.facts.addresses import shared_addresses
@@ -22,7 +24,8 @@ from sidegate.model.change import Change, EntryKind
 from sidegate.model.facts import TenantFacts
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate.policy.pack.schema import Schema
-from sidegate.ports.facts_store import FactsStore
+from sidegate.ports.bulk_facts import TenantsCheck
+from sidegate.ports.facts_store import FactsWriter
 
 _ATTEMPTS = 5
 
@@ -40,12 +43,27 @@ class TenantChanges:
     warnings: tuple[str, ...] = ()
 
 
-TenantsCheck: TypeAlias = Callable[[Sequence[str]], None]
-"""Raises where a document may not be about these tenants."""
-
-
 def _any(_tenants: Sequence[str]) -> None:
     """Accept all tenants."""
+
+
+class TooLargeHere(Exception):
+    """What is stored about a tenant is too much to be compared in this process."""
+
+
+SizeCheck: TypeAlias = Callable[[str], Awaitable[bool]]
+"""Returns whether what is stored about a tenant is so little that it can be compared in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may be handled: documents within `limits`, about tenants that are `small`, where that is asked."""
+
+    limits: Limits = UNLIMITED
+    small: SizeCheck | None = None
+
+
+UNBOUNDED: Final = Bounds()
 
 
 async def _nothing() -> None:
@@ -57,21 +75,24 @@ class FactsDocuments:
 
     `schema_of` returns the schema of a loaded pack by its name, that of the server's default for "", and None
     where there is no such pack; `pack_names` returns the names, for suggestions. `catch_up` makes this sidecar apply
-    what was written. A document is processed in a thread, so that a large one never blocks the event loop.
+    what was written. A document is processed in a thread; a thread can't be stopped, so that a large document, or one
+    about a tenant that `bounds` find too large, belongs in a process of its own.
     """
 
     def __init__(
         self,
-        store: FactsStore,
+        store: FactsWriter,
         schema_of: Callable[[str], Schema | None],
         *,
         pack_names: Callable[[], Collection[str]] = tuple,
         catch_up: Callable[[], Awaitable[object]] = _nothing,
+        bounds: Bounds = UNBOUNDED,
     ) -> None:
         self._store = store
         self._schema_of = schema_of
         self._pack_names = pack_names
         self._catch_up = catch_up
+        self._bounds = bounds
 
     async def plan(self, text: str, source: str, *, check: TenantsCheck = _any) -> tuple[TenantChanges, ...]:
         """Return what applying the document would change, tenant by tenant in its order.
@@ -80,9 +101,10 @@ class FactsDocuments:
 
         Raises:
             FactsError: the document is refused; names every place.
+            TooLargeHere: a tenant is too large for this process.
             StoreUnavailable: the store does not answer.
         """
-        document = await asyncio.to_thread(read_facts, text, source)
+        document = await asyncio.to_thread(read_facts, text, source, self._bounds.limits)
         check([*document.tenants])
         return await self._plan(document)
 
@@ -96,10 +118,11 @@ class FactsDocuments:
 
         Raises:
             FactsError: the document is refused; names every place, and nothing was written.
+            TooLargeHere: a tenant is too large for this process; nothing was written.
             RevisionConflict: other writers came first again and again; nothing was written.
             StoreUnavailable: the store does not answer; nothing was written.
         """
-        document = await asyncio.to_thread(read_facts, text, source)
+        document = await asyncio.to_thread(read_facts, text, source, self._bounds.limits)
         check([*document.tenants])
         for _ in range(_ATTEMPTS - 1):
             try:
@@ -122,6 +145,10 @@ class FactsDocuments:
         return await asyncio.to_thread(write_facts, [*{facts.id: facts for facts in known}.values()])
 
     async def _plan(self, document: FactsDocument) -> tuple[TenantChanges, ...]:
+        if self._bounds.small is not None:
+            for tenant in document.tenants:
+                if not await self._bounds.small(tenant):
+                    raise TooLargeHere(tenant)
         stored = {tenant: await self._store.load(tenant) or (None, NO_REVISION) for tenant in document.tenants}
         return await asyncio.to_thread(self._compare, document, stored)
 
@@ -129,20 +156,23 @@ class FactsDocuments:
         faults: list[Fault] = []
         plans: list[TenantChanges] = []
         for tenant, new in document.tenants.items():
+            if len(faults) > MAX_FAULTS:
+                break
             old, revision = stored[tenant]
             schema = self._schema_of(new.pack)
             if schema is None:
                 faults.append(self._unknown_pack(document, new))
                 continue
             changes = difference(old, new)
-            faults += (document.fault(tenant, fault) for fault in check_added_identifiers(tenant, changes))
+            refused = islice(check_added_identifiers(tenant, changes), MAX_FAULTS + 1)
+            faults += (document.fault(tenant, fault) for fault in refused)
             faults += check_facts(new, document, schema)
             if old is not None:
                 faults += check_handover(old, new, document=document, schema=schema)
             warnings = (*_resumed(old, new), *vacancies(new, schema), *shared_addresses(new.members.values()))
             plans.append(TenantChanges(tenant, revision, changes, warnings))
         if faults:
-            raise FactsError(*faults)
+            raise FactsError(*first_faults(faults))
         return tuple(plans)
 
     async def _write(self, plans: Sequence[TenantChanges], *, actor: str, caller: str) -> tuple[TenantChanges, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sidegate.documents.json_schema import check_schema
+from sidegate.documents.limits import UNLIMITED, Limits
 from sidegate.documents.yaml import Document, Path, parse_document
 from sidegate.errors import FactsError, FaultyFiles
 from sidegate.facts.document import FactsDocument
@@ -20,14 +21,15 @@ from sidegate.policy.pack.schema import OWNER, TENANT
 _PAIRS = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 
 
-def read_facts(text: str, source: str) -> FactsDocument:
+def read_facts(text: str, source: str, limits: Limits = UNLIMITED) -> FactsDocument:
     """Read a facts document; `source` is its name in faults.
 
     Raises:
         FactsError: it is not YAML or JSON, or not of the documented form; names every place.
     """
     try:
-        document = parse_document(_joined(text) if text.lstrip().startswith("{") else text, source)
+        joined = _joined(text) if text.lstrip().startswith("{") else text
+        document = parse_document(joined, source, limits=limits)
     except FaultyFiles as error:
         raise FactsError(*error.faults) from error
     return facts_of(document)

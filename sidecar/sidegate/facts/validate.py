@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
+from sidegate.documents.limits import MAX_FAULTS
 from sidegate.errors import Fault
 from sidegate.facts.checks.case import Case
 from sidegate.facts.checks.custom_roles import check_custom_roles
@@ -30,9 +32,13 @@ CHECKS = (
 
 
 def check_facts(facts: TenantFacts, document: FactsDocument, schema: Schema) -> list[Fault]:
-    """Return every fault of a tenant's facts by the schema of its pack, in the order of the document."""
+    """Return the faults of a tenant's facts by the schema of its pack, in the order of the document.
+
+    Each check gives its first faults only: one fault can cost more than a thousand right entries.
+    """
     case = Case(facts, schema, grants=[*document.grants(facts.id)])
-    return _in_order(document.fault(facts.id, fault) for check in CHECKS for fault in check(case))
+    faults = (fault for check in CHECKS for fault in islice(check(case), MAX_FAULTS + 1))
+    return _in_order(document.fault(facts.id, fault) for fault in faults)
 
 
 def check_handover(old: TenantFacts, new: TenantFacts, *, document: FactsDocument, schema: Schema) -> list[Fault]:

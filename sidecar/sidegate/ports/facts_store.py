@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from sidegate.model.change import Change, Receipt, RecordedChange
@@ -64,8 +65,16 @@ class FactsReader(RevisionReader, Protocol):
         ...
 
 
-class FactsStore(FactsReader, Protocol):
-    """Stores the facts durably: current state, the changes that led there, and a revision per tenant."""
+class WriteTurns(Protocol):
+    """Lets another process write to the same store on behalf of this one."""
+
+    def write_turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn to write, and hold it meanwhile; then hints are sent as after a write."""
+        ...
+
+
+class FactsWriter(Protocol):
+    """Reads and writes whole tenants."""
 
     async def tenants(self) -> Sequence[str]:
         """Return the IDs of all tenants, sorted."""
@@ -105,6 +114,10 @@ class FactsStore(FactsReader, Protocol):
             StoreUnavailable: the store does not answer; nothing was written.
         """
         ...
+
+
+class FactsStore(FactsReader, FactsWriter, WriteTurns, Protocol):
+    """Stores the facts durably: current state, the changes that led there, and a revision per tenant."""
 
     async def changes_after(self, sequence: int, *, limit: int) -> Sequence[RecordedChange]:
         """Return up to `limit` changes with a greater sequence, in order, over all tenants.

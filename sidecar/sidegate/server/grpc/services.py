@@ -63,8 +63,13 @@ def _method(method: Any, call: Callable[[Any], Any], admitted: Callable[[Unary],
     return made(
         carried,
         request_deserializer=GetMessageClass(method.input_type).FromString,
-        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        response_serializer=_serialized,
     )
+
+
+def _serialized(response: Any) -> bytes:
+    encoded: bytes = response.SerializeToString()
+    return encoded
 
 
 def _carried(call: Unary) -> Callable[[Any, Any], Awaitable[Any]]:

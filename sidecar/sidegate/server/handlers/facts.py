@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime
-
-from google.protobuf.struct_pb2 import Struct
+from typing import Final
 
 from sidegate.authz.v1 import facts_pb2 as pb
-from sidegate.facts.apply import FactsDocuments, TenantChanges
+from sidegate.facts.apply import FactsDocuments, TenantChanges, TooLargeHere
 from sidegate.history.past_facts import PastFacts
 from sidegate.model.callers.caller import Right
-from sidegate.model.change import Change
-from sidegate.model.properties import Properties
 from sidegate.model.revision import Revision
+from sidegate.ports.bulk_facts import BulkFacts, ChangedTenant, ChangesPage, Order
 from sidegate.runtime.time_slices import in_time_slices
 from sidegate.server.access.gate import require_tenants
 from sidegate.server.calls.current_caller import current_caller
-from sidegate.server.wire.properties import write_properties
+from sidegate.server.wire.fact_changes import EncodedResponse, encoded_tenant, write_change
 from sidegate.server.wire.timestamps import read_timestamp
 from sidegate.server.wire.tokens.revision import RevisionTokens
 from sidegate.server.wire.validation import Inspection
 
 _DEFAULT_ACTOR = "platform"
 _DEFAULT_SOURCE = "facts"
+_SMALL: Final = 64 * 1024
+"""Characters of a document that is handled in this process; it takes well under a second."""
+_CHUNK: Final = 1024 * 1024
 
 
 class FactsHandler:
     """Reads and writes facts as documents; errors are Sidegate's own; the transport maps them."""
 
-    def __init__(self, documents: FactsDocuments, past: PastFacts, tokens: RevisionTokens) -> None:
+    def __init__(
+        self, documents: FactsDocuments, past: PastFacts, tokens: RevisionTokens, *, bulk: BulkFacts | None = None
+    ) -> None:
+        """Handle large documents by `bulk`; without it `documents` handles all."""
         self._documents = documents
         self._past = past
         self._tokens = tokens
+        self._bulk = bulk
 
-    async def apply_facts(self, message: pb.ApplyFactsRequest) -> pb.ApplyFactsResponse:
+    async def apply_facts(self, message: pb.ApplyFactsRequest) -> pb.ApplyFactsResponse | EncodedResponse:
         """Apply a document, or only plan it.
 
         Raises:
@@ -50,18 +56,44 @@ class FactsHandler:
         inspection.label("source", message.source)
         inspection.author("actor", message.actor)
         inspection.finish()
-        source = message.source or _DEFAULT_SOURCE
-        if message.validate_only:
-            outcome = await self._documents.plan(message.document, source, check=_require_tenants)
-        else:
-            actor, caller = message.actor or _DEFAULT_ACTOR, current_caller().name
+        order = Order(
+            message.source or _DEFAULT_SOURCE,
+            write=not message.validate_only,
+            actor=message.actor or _DEFAULT_ACTOR,
+            caller=current_caller().name,
+        )
+        if self._bulk is None:
+            return await self._apply_here(message.document, order)
+        with suppress(TooLargeHere):
+            if len(message.document) <= _SMALL:
+                return await self._apply_here(message.document, order)
+        return await self._apply_elsewhere(self._bulk, message.document, order)
+
+    async def _apply_here(self, document: str, order: Order) -> pb.ApplyFactsResponse:
+        if order.write:
             outcome = await self._documents.apply(
-                message.document, source, actor=actor, caller=caller, check=_require_tenants
+                document, order.source, actor=order.actor, caller=order.caller, check=_require_tenants
             )
+        else:
+            outcome = await self._documents.plan(document, order.source, check=_require_tenants)
         response = pb.ApplyFactsResponse()
         for changed in outcome:
-            await self._write(response.tenants.add(), changed, written=not message.validate_only)
+            await self._write(response.tenants.add(), changed, written=order.write)
         return response
+
+    async def _apply_elsewhere(self, bulk: BulkFacts, document: str, order: Order) -> EncodedResponse:
+        parts: list[bytes] = []
+        pages: list[bytes] = []
+        head: pb.TenantChanges | None = None
+        async with aclosing(bulk.run(order, _chunks(document), _require_tenants)) as events:
+            async for event in events:
+                if isinstance(event, ChangesPage):
+                    pages.append(event.encoded)
+                elif isinstance(event, ChangedTenant):
+                    parts += encoded_tenant(head, pages) if head else ()
+                    head, pages = self._head(event, written=order.write), []
+        parts += encoded_tenant(head, pages) if head else ()
+        return EncodedResponse(parts)
 
     async def export_facts(self, message: pb.ExportFactsRequest) -> pb.ExportFactsResponse:
         """Return the facts of tenants as a document.
@@ -97,27 +129,25 @@ class FactsHandler:
 
     async def _write(self, message: pb.TenantChanges, outcome: TenantChanges, *, written: bool) -> None:
         """Write what changed in a tenant into its message: to copy thousands of changes would hold up other calls."""
-        message.tenant = outcome.tenant
-        message.revision = self._tokens.encode(outcome.tenant, outcome.revision) if written else ""
-        message.warnings.extend(outcome.warnings)
+        message.MergeFrom(
+            self._head(ChangedTenant(outcome.tenant, outcome.revision, outcome.warnings), written=written)
+        )
         async for change in in_time_slices(outcome.changes):
             message.changes.append(write_change(change))
+
+    def _head(self, tenant: ChangedTenant, *, written: bool) -> pb.TenantChanges:
+        return pb.TenantChanges(
+            tenant=tenant.tenant,
+            revision=self._tokens.encode(tenant.tenant, tenant.revision) if written else "",
+            warnings=tenant.warnings,
+        )
+
+
+async def _chunks(document: str) -> AsyncIterator[bytes]:
+    for start in range(0, len(document), _CHUNK):
+        yield document[start : start + _CHUNK].encode()
 
 
 def _require_tenants(tenants: Sequence[str]) -> None:
     """Check that the current caller may write these tenants."""
     require_tenants(current_caller(), Right.FACTS_BULK, tenants)
-
-
-def write_change(change: Change) -> pb.FactChange:
-    """Return a change as clients see it."""
-    return pb.FactChange(
-        entity=change.entity,
-        key=change.key,
-        before=_payload(change.before),
-        after=_payload(change.after),
-    )
-
-
-def _payload(payload: Properties | None) -> Struct | None:
-    return None if payload is None else write_properties(payload)

@@ -13,8 +13,8 @@ from sidegate.membership.command.call import PLATFORM
 from sidegate.model.change import ChangeQuery, RecordedChange
 from sidegate.runtime.time_slices import in_time_slices
 from sidegate.server.handlers.calls import read_call
-from sidegate.server.handlers.facts import write_change
 from sidegate.server.wire.change_filters import read_conditions
+from sidegate.server.wire.fact_changes import write_change
 from sidegate.server.wire.names import name_of, tenant_of
 from sidegate.server.wire.timestamps import read_range, write_timestamp
 from sidegate.server.wire.tokens.pages import PageTokens

@@ -1,0 +1,20 @@
+"""How large a facts document may be."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from sidegate.config.field import setting
+
+
+class FactsSettings(BaseModel):
+    """How large a facts document may be."""
+
+    max_facts_values: int = setting(
+        1_000_000,
+        "The most values of one facts document: mappings, lists and what is in them. The process that reads it takes "
+        "about 500 MB of memory for a million.",
+        expected="a whole number from 1000 to 100000000",
+        ge=1_000,
+        le=100_000_000,
+    )
