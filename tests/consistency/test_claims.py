@@ -82,6 +82,25 @@ BAD = {
         [read("r2", 2.6, allowed=True, process="three", demand=Demand(Mode.MAX_STALENESS, bound=0.3))],
         {"no_answer_is_staler_than_the_bound", "every_answer_is_explained"},
     ),
+    "a batch in which one question is both allowed and denied": (
+        [
+            read("r2", 2.05, allowed=True, process="five", batch="mixed"),
+            read("r3", 2.05, allowed=False, process="five", batch="mixed"),
+        ],
+        {"a_batch_is_of_one_state"},
+    ),
+    "a batch that is decided by two packs": (
+        [
+            read("r3", 3.3, allowed=False, batch="mixed"),
+            read("r3", 3.3, allowed=False, batch="mixed", answer=Answer(False, "no_matching_rule", "r3", "e")),
+        ],
+        {
+            "a_batch_is_of_one_state",
+            "the_rules_are_those_that_were_loaded",
+            "every_answer_is_explained",
+            "the_revision_is_the_one_that_decided",
+        },
+    ),
     "an acknowledged write that the feed does not know": (
         [write(GRANTED, "r9", 3.0)],
         {"what_was_acknowledged_is_kept"},

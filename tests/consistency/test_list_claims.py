@@ -101,7 +101,7 @@ BAD = {
         {"nothing_is_lost_between_pages"},
     ),
 }
-OF_WRITES = {"what_was_acknowledged_is_kept", "nothing_happens_unasked"}
+OF_OTHERS = {"what_was_acknowledged_is_kept", "nothing_happens_unasked", "a_batch_is_of_one_state"}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -112,6 +112,6 @@ def test_each_fault_of_a_list_is_found(case):
 
 
 def test_every_claim_has_a_list_that_breaks_it():
-    """A list can break every claim about answers."""
+    """A list can break every claim about answers but that about batches, which hold no lists."""
     seen = {claim for _, claims in BAD.values() for claim in claims}
-    assert seen == {claim.__name__ for claim in CLAIMS} - OF_WRITES
+    assert seen == {claim.__name__ for claim in CLAIMS} - OF_OTHERS

@@ -137,6 +137,16 @@ def no_answer_is_staler_than_the_bound(evidence: Evidence) -> Found:
             yield read, f"state {position} was past for {age:.3f} s already; the bound is {bound} s"
 
 
+def a_batch_is_of_one_state(evidence: Evidence) -> Found:
+    """All answers to one BatchCheck about a tenant are from the same state and the same rules."""
+    first: dict[str, Answer | Page] = {}
+    for read, answer in _answered(evidence):
+        if read.batch:
+            other = first.setdefault(read.batch, answer)
+            if (answer.revision, answer.digest) != (other.revision, other.digest):
+                yield read, f"state {evidence.position_of(read)} beside state {evidence.position(other.revision)}"
+
+
 def a_page_is_never_older_than_the_one_before(evidence: Evidence) -> Found:
     """A page that a token led to is from the revision of the page with that token, or a later one."""
     for read, listing, _ in _pages(evidence):
@@ -197,6 +207,7 @@ CLAIMS: Sequence[Callable[[Evidence], Found]] = (
     a_sidecar_never_goes_back,
     full_consistency_sees_what_was_acknowledged,
     no_answer_is_staler_than_the_bound,
+    a_batch_is_of_one_state,
     a_page_is_never_older_than_the_one_before,
     a_page_is_full_or_says_why_not,
     nothing_is_lost_between_pages,

@@ -15,9 +15,21 @@ from sidegate.authz.v1 import facts_pb2 as facts
 from sidegate.authz.v1 import history_pb2 as changes
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
-from support.histories.record import Demand, Listing, Mode, Operation, Outcome, Page, Part, Question, Read, Write
+from support.histories.record import (
+    Answer,
+    Demand,
+    Listing,
+    Mode,
+    Operation,
+    Outcome,
+    Page,
+    Part,
+    Question,
+    Read,
+    Write,
+)
 from support.histories.timeline import Timeline, timeline
-from support.histories.wire import send_question
+from support.histories.wire import send_batch, send_question
 from support.histories.world import FACTS, OWNER, Switch, Turn, switches
 
 PATIENCE = 0.8
@@ -106,6 +118,37 @@ class Client:
             self._remember(tenant, answer.revision)
         return read
 
+    async def ask_together(self, tenant: str, questions: Sequence[Question], demand: Demand) -> Read:
+        """Ask several questions in one call on any sidecar, record each of them, and return the last."""
+        sidecar = self.random.choice(self.sidecars)
+        process, asked = sidecar.process, monotonic()
+        answers: Sequence[Answer | str]
+        try:
+            answers = await send_batch(sidecar.channel, tenant, questions, demand, patience=PATIENCE)
+        except grpc.aio.AioRpcError as error:
+            answers = [f"{error.code().name}: {error.details()}"] * len(questions)
+        answered_at, batch = monotonic(), f"{self.name} {asked}"
+        reads = [
+            Read(
+                self.name,
+                process,
+                tenant,
+                question,
+                asked,
+                answered_at,
+                demand=demand,
+                answer=answer if isinstance(answer, Answer) else None,
+                failure="" if isinstance(answer, Answer) else answer,
+                batch=batch,
+            )
+            for question, answer in zip(questions, answers, strict=True)
+        ]
+        self.notes.operations.extend(reads)
+        for read in reads:
+            if read.answer is not None and read.answer.revision:
+                self._remember(tenant, read.answer.revision)
+        return reads[-1]
+
     def question(self, tenant: str) -> Question:
         """Choose what to ask, mostly about what was turned last."""
         last = self.notes.turned.get(tenant)
@@ -171,9 +214,14 @@ async def read_memory_until_cancelled(client: Client, tenants: Sequence[str]) ->
 
 
 async def read_whole(client: Client, tenant: str, demand: Demand) -> Read:
-    """Ask a question, or for a list page by page until the last page or a failure; return the last read."""
-    if client.random.random() < 0.5:
+    """Ask a question, or several together, or for a list page by page until it ends or fails; return the last read."""
+    kind = client.random.random()
+    if kind < 0.3:
         return await client.ask(tenant, client.question(tenant), demand)
+    if kind < 0.5:
+        some = [client.question(tenant) for _ in range(3)]
+        # The same question twice must have the same answer.
+        return await client.ask_together(tenant, [*some, *some], demand)
     listing = client.listing(tenant)
     while True:
         read = await client.ask(tenant, listing, demand)

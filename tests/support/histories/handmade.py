@@ -85,6 +85,7 @@ READS = (
     read("r2", 2.9, allowed=True, process="three"),
     read("r3", 3.2, allowed=False, demand=Demand(Mode.MAX_STALENESS, bound=0.3)),
     read("r4", 5.05, allowed=True, session="other"),
+    *(read("r3", 2.3, allowed=False, process="two", batch="all of one state") for _ in range(2)),
 )
 FIRST = listed("r2", 1.6, "d0", size=1, token="1")
 SECOND = listed("r2", 1.62, "d1", size=1, token="2", before=FIRST)

@@ -106,7 +106,7 @@ class Page:
 class Read:
     """A question, and its answer or why there was none; `process` is the sidecar's, another after each start.
 
-    The answer to a list is a page.
+    The answer to a list is a page. Questions of one BatchCheck have the same `batch`.
     """
 
     session: str
@@ -118,6 +118,7 @@ class Read:
     demand: Demand = field(default_factory=Demand)
     answer: Answer | Page | None = None
     failure: str = ""
+    batch: str = ""
 
 
 class Outcome(StrEnum):

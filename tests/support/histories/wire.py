@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -31,12 +31,32 @@ async def send_question(
     stub = AuthorizationServiceStub(channel)
     if isinstance(question, Question):
         answer = await stub.Check(check_request(tenant, question, demand), timeout=patience)
-        return Answer(answer.decision == authz.DECISION_ALLOW, answer.reason, answer.revision, answer.policy_digest)
+        return _decision(answer)
     method, _, items, name = _LISTS[question.part]
     answer = await getattr(stub, method)(list_request(tenant, question, demand), timeout=patience)
     ids, outcome = tuple(getattr(item, name) for item in getattr(answer, items)), answer.outcome
     partial = outcome.partial != authz.PARTIAL_REASON_UNSPECIFIED
     return Page(ids, outcome.reason, outcome.revision, outcome.policy_digest, answer.next_page_token, partial)
+
+
+async def send_batch(
+    channel: grpc.aio.Channel, tenant: str, questions: Sequence[Question], demand: Demand, *, patience: float
+) -> list[Answer | str]:
+    """Ask a sidecar several questions in one call; return its answers, and a text where it has none.
+
+    Raises:
+        grpc.aio.AioRpcError: it did not answer.
+    """
+    batch = authz.BatchCheckRequest(checks=[check_request(tenant, question, demand) for question in questions])
+    response = await AuthorizationServiceStub(channel).BatchCheck(batch, timeout=patience)
+    return [
+        _decision(result.response) if result.HasField("response") else result.error.message
+        for result in response.results
+    ]
+
+
+def _decision(answer: authz.CheckResponse) -> Answer:
+    return Answer(answer.decision == authz.DECISION_ALLOW, answer.reason, answer.revision, answer.policy_digest)
 
 
 def check_request(tenant: str, question: Question, demand: Demand) -> authz.CheckRequest:
