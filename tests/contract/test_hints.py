@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from sidegate import bootstrap
-from sidegate.bootstrap.hints import chosen_hints
+from sidegate.bootstrap.storage.hints import chosen_hints
 from sidegate.config.load import load_settings
 from sidegate.errors import SettingsError
 from sidegate.model.decision import Decision

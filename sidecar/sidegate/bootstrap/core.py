@@ -10,11 +10,11 @@ from hashlib import sha256
 from typing import Final
 
 from sidegate.bootstrap.background_tasks import Work, background
-from sidegate.bootstrap.cache import cached
-from sidegate.bootstrap.declared_roles import DeclaredRoles
 from sidegate.bootstrap.demo import seed_demo
-from sidegate.bootstrap.hints import chosen_hints
 from sidegate.bootstrap.pack_reload import Reloading
+from sidegate.bootstrap.storage.cache import cached
+from sidegate.bootstrap.storage.declared_roles import DeclaredRoles
+from sidegate.bootstrap.storage.hints import chosen_hints
 from sidegate.config.settings import Settings
 from sidegate.decision.batch import PinnedBatches
 from sidegate.decision.evaluate import Evaluator

@@ -16,9 +16,9 @@ from sidegate.bootstrap.admission import admission_of
 from sidegate.bootstrap.background_tasks import background
 from sidegate.bootstrap.callers import FileCallers, metrics_refusal
 from sidegate.bootstrap.core import Core, deciding
-from sidegate.bootstrap.file_modes import warn_of_open_files
 from sidegate.bootstrap.listening import listener_settings
 from sidegate.bootstrap.services import service_handlers
+from sidegate.bootstrap.storage.file_modes import warn_of_open_files
 from sidegate.config.network.exposure import exposed, lame_duck_seconds
 from sidegate.config.settings import Settings
 from sidegate.runtime.clock import utc_now

@@ -43,6 +43,6 @@ async def caching(
     flags = {"database": f"sqlite:///{database}", "poll_interval": 59, "max_staleness": 60, **settings}
     if shared is not None:
         flags["redis"] = "redis://nowhere.invalid"
-    with mock.patch("sidegate.bootstrap.cache._shared_cache", return_value=shared):
+    with mock.patch("sidegate.bootstrap.storage.cache._shared_cache", return_value=shared):
         async with bootstrap.deciding(load_settings(flags), caching=observer) as core:
             yield core

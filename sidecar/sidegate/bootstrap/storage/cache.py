@@ -46,6 +46,6 @@ async def cached(
 def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:
     if settings.redis is None:
         return None
-    from sidegate.bootstrap.redis import redis_cache  # noqa: PLC0415 - without Redis its client is not imported
+    from sidegate.bootstrap.storage.redis import redis_cache  # noqa: PLC0415 - without Redis its client is not imported
 
     return redis_cache(settings, observer)

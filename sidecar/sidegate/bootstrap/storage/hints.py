@@ -14,6 +14,6 @@ def chosen_hints(settings: Settings) -> Hints | None:
     of_store = None if settings.hints == "redis" else store_hints(settings.database.get_secret_value())
     if of_store is not None or settings.redis is None or settings.hints == "store":
         return of_store
-    from sidegate.bootstrap.redis import redis_hints  # noqa: PLC0415 - without Redis its client is not imported
+    from sidegate.bootstrap.storage.redis import redis_hints  # noqa: PLC0415 - without Redis its client is not imported
 
     return redis_hints(settings)
