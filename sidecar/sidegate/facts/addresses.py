@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -10,13 +12,31 @@ from sidegate.model.facts import Member
 
 _LIMIT: Final = 20
 """How many shared addresses are named; those beyond are counted."""
+_PLAIN_LOCAL: Final = re.compile(r"(?=.{1,64}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_PLAIN_LENGTH: Final = 200
+"""Longer addresses may be beyond a limit once their domain is encoded."""
 
 
 def normalized_email(text: str) -> str | None:
     """Return an e-mail address with its domain in the one form of internationalised domains; None for no address.
 
-    No name server is asked.
+    No name server is asked. A plain local part is already in its one form, so that only its domain is examined; a
+    table of people has few domains.
     """
+    local, _, domain = text.partition("@")
+    if len(text) <= _PLAIN_LENGTH and _PLAIN_LOCAL.fullmatch(local):
+        known = _normalized_domain(domain)
+        return None if known is None else f"{local}@{known}"
+    return _examined(text)
+
+
+@lru_cache(maxsize=256)
+def _normalized_domain(domain: str) -> str | None:
+    found = _examined(f"a@{domain}")
+    return None if found is None else found.partition("@")[2]
+
+
+def _examined(text: str) -> str | None:
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - few calls need it
 
     try:

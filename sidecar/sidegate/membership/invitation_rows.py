@@ -66,8 +66,9 @@ def normalized(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
     phone = _SEPARATORS.sub("", invitee.phone)
     phone = "+" + phone[2:] if phone.startswith("00") else phone
     email = invitee.email.strip()
-    made = replace(invitee, email=normalized_email(email) or email, phone=phone, name=invitee.name.strip())
-    if found := made.faults or (*_faults(made, account_id),):
+    known = normalized_email(email)
+    made = replace(invitee, email=known or email, phone=phone, name=invitee.name.strip())
+    if found := made.faults or (*_faults(made, account_id, is_email=known is not None),):
         raise InvalidInput(*found)
     return made
 
@@ -75,7 +76,7 @@ def normalized(invitee: Invitee, account_id: str = ACCOUNT_ID) -> Invitee:
 def require_email(email: str, field: str) -> Iterator[Violation]:
     """Yield what is wrong with an e-mail address, nothing if there is none; no name server is asked."""
     if email and normalized_email(email) is None:
-        yield Violation(field, f"`{_shown(email)}` is no e-mail address: expected one such as `uma@acme.example`")
+        yield _no_email(email, field)
 
 
 def require_phone(phone: str, field: str) -> Iterator[Violation]:
@@ -84,6 +85,10 @@ def require_phone(phone: str, field: str) -> Iterator[Violation]:
         yield Violation(
             field, f"`{_shown(phone)}` is no mobile number: expected country and number, such as `+628123456789`"
         )
+
+
+def _no_email(email: str, field: str) -> Violation:
+    return Violation(field, f"`{_shown(email)}` is no e-mail address: expected one such as `uma@acme.example`")
 
 
 def _is_phone(text: str) -> bool:
@@ -101,12 +106,13 @@ def _shown(text: str) -> str:
     return escaped(text[:48])
 
 
-def _faults(invitee: Invitee, account_id: str) -> Iterator[Violation]:
+def _faults(invitee: Invitee, account_id: str, *, is_email: bool) -> Iterator[Violation]:
     place = invitee.place
     if not (invitee.email or invitee.phone or invitee.account):
         yield Violation(place, "has no address: expected an e-mail, a mobile number or an account ID")
         return
-    yield from require_email(invitee.email, f"{place}.email")
+    if invitee.email and not is_email:
+        yield _no_email(invitee.email, f"{place}.email")
     yield from require_phone(invitee.phone, f"{place}.phone")
     if invitee.account and (not re.fullmatch(account_id, invitee.account) or invisible_character(invitee.account)):
         message = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final
 
 from sidegate.errors import (
@@ -83,6 +84,14 @@ class Acceptance:
     phone: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An invitee with addresses as they are stored, or as given and the error of its row."""
+
+    invitee: Invitee
+    failure: InvalidInput | None = None
+
+
 class Invitations:
     """The use cases of invitations."""
 
@@ -111,9 +120,10 @@ class Invitations:
             if not 0 < len(order.invitees) <= MAX_INVITEES:
                 found = f"more than {MAX_INVITEES} rows" if order.invitees else "no rows"
                 raise InvalidInput(Violation("invitees", f"has {found}: expected 1 to {MAX_INVITEES}"))
-            await _read_ahead(context, order.invitees, self._account_id)
+            rows = [_row(invitee, self._account_id) async for invitee in in_time_slices(order.invitees)]
+            await _read_ahead(context, [row.invitee for row in rows if row.failure is None])
             savepoint = context.draft.savepoint()
-            results = [await self._row(context, invitee, order) async for invitee in in_time_slices(order.invitees)]
+            results = [await self._invited_row(context, row, order) async for row in in_time_slices(rows)]
             failures = [result for result in results if result.failure is not None]
             if failures and not order.each:
                 if all(isinstance(result.failure, SeatsTaken) for result in failures):
@@ -177,15 +187,15 @@ class Invitations:
 
         return await self._commands.run(tenant, call, plan=plan)
 
-    async def _row(self, context: CommandContext, invitee: Invitee, order: InviteOrder) -> InviteResult:
+    async def _invited_row(self, context: CommandContext, row: _Row, order: InviteOrder) -> InviteResult:
+        if row.failure is not None:
+            return InviteResult(row.invitee.place, failure=row.failure)
         savepoint = context.draft.savepoint()
         try:
-            return InviteResult(
-                invitee.place, await self._invite(context, normalized(invitee, self._account_id), order.ttl)
-            )
+            return InviteResult(row.invitee.place, await self._invite(context, row.invitee, order.ttl))
         except _ROW_FAILURES as error:
             context.draft.roll_back(savepoint)
-            return InviteResult(invitee.place, failure=error)
+            return InviteResult(row.invitee.place, failure=error)
 
     async def _invite(self, context: CommandContext, invitee: Invitee, ttl: timedelta) -> MemberRecord:
         id_ = invitee.member
@@ -217,9 +227,8 @@ class Invitations:
         return await _pending(context, acceptance.member)
 
 
-async def _read_ahead(context: CommandContext, invitees: Sequence[Invitee], account_id: str) -> None:
-    """Read together what the rows will read one by one; a wrong row is reported when it is handled."""
-    made = [row for invitee in invitees if (row := _normalized_or_none(invitee, account_id)) is not None]
+async def _read_ahead(context: CommandContext, made: Sequence[Invitee]) -> None:
+    """Read together what the rows will read one by one."""
     keys: list[EntryKey] = [(kind, (row.member,)) for row in made for kind in (EntryKind.MEMBER, EntryKind.INVITATION)]
     keys += [(EntryKind.GRANT, (role, context.scope, ref("member", row.member))) for row in made for role in row.roles]
     await context.draft.load(keys)
@@ -227,11 +236,11 @@ async def _read_ahead(context: CommandContext, invitees: Sequence[Invitee], acco
     await context.draft.related(Relation.PHONE, *(row.phone for row in made if row.phone))
 
 
-def _normalized_or_none(invitee: Invitee, account_id: str) -> Invitee | None:
+def _row(invitee: Invitee, account_id: str) -> _Row:
     try:
-        return normalized(invitee, account_id)
-    except InvalidInput:
-        return None
+        return _Row(normalized(invitee, account_id))
+    except InvalidInput as error:
+        return _Row(invitee, error)
 
 
 async def _pending(context: CommandContext, id_: str) -> Member:
@@ -278,10 +287,14 @@ def _combined(failures: Sequence[InviteResult]) -> SidegateError:
 def _rows_field(invitees: Sequence[Invitee], account_id: str) -> FieldOf:
     """Return a function that names the row, and the part of it, that an entry comes from."""
 
+    @cache
+    def places() -> Mapping[str, str]:
+        rows = (_row(invitee, account_id) for invitee in reversed(invitees))
+        return {row.invitee.member: row.invitee.place for row in rows if row.failure is None}
+
     def field_of(fault: EntryFault) -> str:
         member = fault.key[0] if fault.entity is EntryKind.MEMBER else split_ref(fault.key[-1])[1]
-        rows = (row for invitee in invitees if (row := _normalized_or_none(invitee, account_id)) is not None)
-        place = next((row.place for row in rows if row.member == member), "invitees")
+        place = places().get(member, "invitees")
         part = {EntryKind.GRANT: "roles", EntryKind.GROUP_MEMBER: "groups"}.get(fault.entity) or fault.detail[0]
         return f"{place}.{part}"
 
