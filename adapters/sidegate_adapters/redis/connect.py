@@ -7,6 +7,7 @@ an account limited by an ACL may not. Here a command is tried once, and the hand
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from redis.asyncio.connection import UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -42,15 +44,39 @@ class Certificates:
     key: Path | None = None
 
 
+class _CurrentAccount(CredentialProvider):
+    """Asks for the account at each new connection."""
+
+    def __init__(self, account: Callable[[], RedisAccount]) -> None:
+        self._account = account
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        account = self._account()
+        return (account.user, account.password) if account.user else (account.password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
+
 def connect(
-    address: RedisAddress, *, certificates: Certificates | None = None, patience: float = 1.0, connections: int = 16
+    address: RedisAddress | Callable[[], RedisAddress],
+    *,
+    certificates: Certificates | None = None,
+    patience: float = 1.0,
+    connections: int = 16,
 ) -> Client:
     """Return a client, which connects with its first command.
+
+    Of a function, each new connection asks for the address with the current accounts.
 
     A command raises one of FAILURES where it fails, at the latest after `patience` seconds for each step on its
     way: a connection, the handshake, the answer. At most `connections` are open to one server.
     """
+    current = address if callable(address) else None
+    address = address() if callable(address) else address
     options = _options(address, certificates or Certificates(), patience)
+    if current is not None:
+        options |= _rotating(current, lambda found: found.account)
     if address.kind is RedisKind.CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         # Without full coverage, the keys of the remaining nodes can still be read.
@@ -64,7 +90,7 @@ def connect(
         )
     options |= {"db": address.database, "retry": _once()}
     if address.kind is RedisKind.SENTINEL:
-        return _master(address, options, connections)
+        return _master(address, options, connections, current)
     if address.path:
         place: dict[str, Any] = {"connection_class": UnixDomainSocketConnection, "path": address.path}
         del options["socket_keepalive"]
@@ -94,9 +120,13 @@ async def rediscover(client: Client) -> None:
             await client.aclose()
 
 
-def _master(address: RedisAddress, options: dict[str, Any], connections: int) -> Redis:
+def _master(
+    address: RedisAddress, options: dict[str, Any], connections: int, current: Callable[[], RedisAddress] | None
+) -> Redis:
     """Return a client of the master that the sentinels name, asked again whenever it connects."""
     ours = {**options, **_account(address.sentinel_account), "db": 0, "ssl": address.tls}
+    if current is not None:
+        ours |= _rotating(current, lambda found: found.sentinel_account)
     sentinel = Sentinel([*address.nodes], sentinel_kwargs=ours)  # type: ignore[no-untyped-call] # the library's
     client: Redis = sentinel.master_for(address.master, max_connections=connections, ssl=address.tls, **options)
     return client
@@ -122,6 +152,14 @@ def _options(address: RedisAddress, certificates: Certificates, patience: float)
 
 def _account(account: RedisAccount) -> dict[str, str | None]:
     return {"username": account.user or None, "password": account.password or None}
+
+
+def _rotating(current: Callable[[], RedisAddress], account: Callable[[RedisAddress], RedisAccount]) -> dict[str, Any]:
+    """Return the options of an account that may change; an address without one stays without."""
+    if not account(current()).password:
+        return {"credential_provider": None}
+    provider = _CurrentAccount(lambda: account(current()))
+    return {"username": None, "password": None, "credential_provider": provider}
 
 
 def _once() -> Retry:

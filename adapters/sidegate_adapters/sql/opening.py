@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sidegate.errors import StartError
@@ -16,7 +17,7 @@ _BACKENDS = ("sqlite", "postgresql")
 
 
 async def open_store(
-    address: str,
+    address: str | Callable[[], str],
     *,
     written: Callable[[], None] | None = None,
     clock: CheckedClock | None = None,
@@ -24,23 +25,25 @@ async def open_store(
 ) -> SqlFactsStore:
     """Open the store at `sqlite:///facts.db` or `postgresql://user:password@host/database`, its schema the newest.
 
+    Of a function, each new connection to PostgreSQL asks for the address with the current user and password.
     `written` is called after each write; `on_clocks` receives what each write found about `clock`, the machine's by
     default.
 
     Raises:
         StartError: the address names no database that can be used, or one with a newer schema.
     """
-    scheme, separator, _ = address.partition("://")
+    current = address if callable(address) else partial(str, address)
+    scheme, separator, _ = current().partition("://")
     if not separator:
         # The text itself may hold a password, so it is not repeated.
         raise StartError("the store's address must be a URL such as `sqlite:///facts.db`")
     if scheme not in _BACKENDS:
         raise StartError(f"the store's address starts with `{scheme}`: it must be one of {', '.join(_BACKENDS)}")
-    engines = await _opened(scheme, address)
+    engines = await _opened(scheme, current)
     return SqlFactsStore(engines, written=written or (lambda: None), clock=clock or CheckedClock(), on_clocks=on_clocks)
 
 
-async def _opened(scheme: str, address: str) -> Engines:
+async def _opened(scheme: str, address: Callable[[], str]) -> Engines:
     """Open the engines of a database, and import its driver only."""
     if scheme == "postgresql":
         from sidegate_adapters.sql.databases import postgresql  # noqa: PLC0415 - SQLite needs no asyncpg
@@ -48,7 +51,7 @@ async def _opened(scheme: str, address: str) -> Engines:
         return await postgresql.opened(address)
     from sidegate_adapters.sql.databases import sqlite  # noqa: PLC0415 - PostgreSQL needs no aiosqlite
 
-    return await sqlite.opened(address)
+    return await sqlite.opened(address())
 
 
 def store_files(address: str) -> tuple[Path, ...]:
@@ -60,12 +63,13 @@ def store_files(address: str) -> tuple[Path, ...]:
     return sqlite.files(address)
 
 
-def store_hints(address: str) -> Hints | None:
+def store_hints(address: str | Callable[[], str]) -> Hints | None:
     """Return the hints that the store at the address gives by itself; None where it gives none."""
-    if not address.startswith("postgresql://"):
+    current = address if callable(address) else partial(str, address)
+    if not current().startswith("postgresql://"):
         return None
     from sidegate_adapters.sql.databases.postgresql_notify import (  # noqa: PLC0415 - SQLite needs no asyncpg
         PostgresHints,
     )
 
-    return PostgresHints(address)
+    return PostgresHints(current)

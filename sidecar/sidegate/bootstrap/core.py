@@ -15,6 +15,7 @@ from sidegate.bootstrap.pack_reload import Reloading
 from sidegate.bootstrap.storage.cache import cached
 from sidegate.bootstrap.storage.declared_roles import DeclaredRoles
 from sidegate.bootstrap.storage.hints import chosen_hints
+from sidegate.bootstrap.storage.rotating_address import current_address
 from sidegate.config.settings import Settings
 from sidegate.decision.batch import PinnedBatches
 from sidegate.decision.evaluate import Evaluator
@@ -152,7 +153,7 @@ async def _opened(
     hints = chosen_hints(settings)
     clocks = _Clocks(CheckedClock(), ClockLog(observer))
     store = await open_store(
-        settings.database.get_secret_value(),
+        current_address(settings, "database") or settings.database.get_secret_value(),
         written=hints.publish if hints else None,
         clock=clocks.clock,
         on_clocks=clocks.log.observe,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     try:
         settings = Settings(**dict(flags))  # type: ignore[arg-type] # values are checked there
     except FaultyFiles as error:
-        raise SettingsError(*strays, *error.faults) from error
+        raise SettingsError(*strays, *_located(error.faults, flags)) from error
     except ValidationError as error:
         faults = dict.fromkeys(map(_Origins(flags).fault, error.errors()))
         # Not chained: pydantic's own text quotes the secret.
@@ -41,6 +41,12 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     if strays or crossed:
         raise SettingsError(*strays, *crossed)
     return settings
+
+
+def _located(faults: Iterable[Fault], flags: Mapping[str, object]) -> Iterator[Fault]:
+    """Yield faults with the origin of their setting; those of a settings file, which may be unreadable, have one."""
+    for fault in faults:
+        yield fault if fault.file else _Origins(flags).located(fault)
 
 
 def _stray_variables() -> Iterator[Fault]:
@@ -66,7 +72,12 @@ class _Origins:
         if error["type"] == "extra_forbidden":
             return self._at(name, f"no such setting: {nearest(name, Settings.model_fields)}")
         extra: Any = Settings.model_fields[name].json_schema_extra
-        return self._at(name, f"{_quoted(name, error['input'])} is not right: expected {extra['expected']}")
+        given = name if self._given(name) or not self._given(f"{name}_file") else f"{name}_file"
+        return self._at(given, f"{_quoted(name, error['input'])} is not right: expected {extra['expected']}")
+
+    def located(self, fault: Fault) -> Fault:
+        """Return a fault of a setting with its origin."""
+        return self._at(fault.key, fault.message)
 
     def crossed(self, settings: Settings) -> Iterator[Fault]:
         """Yield the faults of values that are right alone and wrong together, each at a value that was given."""

@@ -26,6 +26,16 @@ class RedisSettings(BaseModel):
         expected="`redis://user:password@host:6379/0`, `unix:///path?db=0`, `redis+sentinel://host,host/master/0` or "
         "`redis+cluster://host,host`; `rediss` instead of `redis` with TLS, the password with %-escapes",
     )
+    redis_file: FilePath | None = setting(
+        None,
+        "A file that holds the address, instead of `redis`. User and password in it may change without a restart.",
+        expected="a file with an address as `redis` has it",
+    )
+    redis_password_file: FilePath | None = setting(
+        None,
+        "A file that holds the password alone, for an address without one. It may change without a restart.",
+        expected="a file with a password, without %-escapes",
+    )
     redis_ca: FilePath | None = setting(
         None,
         "The certificates that Redis's own is verified with. Unset: those of the system.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -24,6 +24,7 @@ from sidegate.config.network.listening import ListeningSettings
 from sidegate.config.network.tls import TlsSettings
 from sidegate.config.redis import RedisSettings
 from sidegate.config.replica import ReplicaSettings
+from sidegate.config.secret_files import with_secrets
 from sidegate.config.store import StoreSettings
 from sidegate.config.telemetry import TelemetrySettings
 from sidegate.documents.yaml import Document, parse_document
@@ -73,6 +74,11 @@ class Settings(
     )
 
     config: Path | None = setting(None, "A YAML file with any of these settings.", expected="a file")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return with_secrets(values)
 
     @classmethod
     def settings_customise_sources(

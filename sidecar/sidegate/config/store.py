@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Secret, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, FilePath, Secret, SecretStr
 from pydantic_settings import NoDecode
 
 from sidegate.config.field import setting
@@ -42,9 +42,22 @@ class StoreSettings(BaseModel):
         expected="`sqlite:///file.db`, with a fourth slash for an absolute path, or "
         "`postgresql://user:password@host/database`, the password with %-escapes",
     )
+    database_file: FilePath | None = setting(
+        None,
+        "A file that holds the address, instead of `database`. User and password in it may change without a restart.",
+        expected="a file with an address as `database` has it",
+    )
+    database_password_file: FilePath | None = setting(
+        None,
+        "A file that holds the password alone, for an address without one. It may change without a restart.",
+        expected="a file with a password, without %-escapes",
+    )
     token_key: Annotated[TokenKeys | None, NoDecode, BeforeValidator(_lines)] = setting(
         None,
         "The secret that signs tokens of revisions, pages, invitations and snapshots; sidecars on one database share "
         "it. Of several, the first signs and all verify. Unset: made once and stored in the database.",
         expected="at least 16 characters; several as a list in the file, or as lines",
+    )
+    token_key_file: FilePath | None = setting(
+        None, "A file that holds the keys, instead of `token_key`.", expected="a file with a key on each line"
     )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:,/?#@\s]*)(?::[0-9]{1,5})?"
 _FILE = re.compile(r"sqlite:///.+", re.DOTALL)
@@ -23,6 +23,11 @@ _REDIS_SERVER = re.compile(
     rf"(?P<scheme>(?P<transport>rediss?)(?:\+(?P<kind>sentinel|cluster))?://){_CREDENTIALS}"
     rf"(?P<nodes>{_NODE}(?:,{_NODE})*)(?:/(?P<path>[^?#\s]*))?{_QUERY}"
 )
+_ACCOUNT = re.compile(
+    r"(?P<scheme>[a-z+]+://)(?:(?P<user>[^:@/?#\s]*)(?::(?P<password>[^@/?#\s]*))?@)?(?P<place>[^@\s]*)"
+)
+_OF_ACCOUNT: Final = frozenset({"user", "password", "sentinel_user", "sentinel_password"})
+"""The parameters of an address that are part of an account."""
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _REDIS_PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
@@ -116,6 +121,39 @@ def redacted(address: str) -> str:
         return redis["scheme"] + redis["nodes"] + (f"/{redis['path']}" if redis["path"] else "")
     scheme, separator, _ = address.partition("://")
     return f"{scheme}://…" if separator and scheme.isalnum() else "…"
+
+
+def has_password(address: str) -> bool:
+    """Return whether the address of a server holds a password, before its host or as a parameter."""
+    found = _ACCOUNT.fullmatch(address)
+    return found is not None and (found["password"] is not None or "password" in _parameters(found["place"]))
+
+
+def with_password(address: str, password: str) -> str:
+    """Return the address of a server with this password, instead of the one before its host if there is one.
+
+    Raises:
+        ValueError: it is not the address of a server.
+    """
+    found = _ACCOUNT.fullmatch(address)
+    if found is None or is_file(address):
+        raise ValueError("not the address of a server")
+    return f"{found['scheme']}{found['user'] or ''}:{quote(password, safe='')}@{found['place']}"
+
+
+def same_server(one: str, other: str) -> bool:
+    """Return whether two addresses differ in user and password at most."""
+    found = [_ACCOUNT.fullmatch(address) for address in (one, other)]
+    parts = [
+        part and (part["scheme"], part["place"].partition("?")[0], _parameters(part["place"], without=_OF_ACCOUNT))
+        for part in found
+    ]
+    return parts[0] is not None and parts[0] == parts[1]
+
+
+def _parameters(place: str, *, without: frozenset[str] = frozenset()) -> dict[str, str]:
+    given = parse_qsl(place.partition("?")[2], keep_blank_values=True)
+    return {name: value for name, value in given if name not in without}
 
 
 def _options(query: str | None, *known: str) -> dict[str, str]:

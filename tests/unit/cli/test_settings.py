@@ -299,6 +299,49 @@ def test_a_secret_is_never_in_a_message(monkeypatch):
     assert caught.value.__suppress_context__
 
 
+@pytest.fixture
+def secret(tmp_path):
+    def written(text: str, name: str = "secret") -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return written
+
+
+def test_a_secret_can_come_from_a_file_of_its_own(monkeypatch, secret):
+    """A file holds the whole setting, or the password that an address lacks; no line end belongs to it."""
+    monkeypatch.setenv("SIDEGATE_DATABASE_FILE", secret("postgresql://keeper:hush@db/facts\n", "database"))
+    monkeypatch.setenv("SIDEGATE_TOKEN_KEY_FILE", secret("the first of the keys\nthe second of the keys\n", "keys"))
+    settings = load_settings({"redis": "redis+sentinel://u@a,b/main", "redis_password_file": secret("p@ss/w\n")})
+    assert settings.database.get_secret_value() == "postgresql://keeper:hush@db/facts"
+    assert settings.redis.get_secret_value() == "redis+sentinel://u:p%40ss%2Fw@a,b/main"
+    assert [key.get_secret_value() for key in settings.token_key] == ["the first of the keys", "the second of the keys"]
+    assert "hush" not in repr(settings)
+
+
+def test_files_of_secrets_that_cant_be_used_are_refused(monkeypatch, secret, tmp_path):
+    """Each fault names the setting of the file with its origin, and nothing of a secret."""
+    empty, password = secret("\n", "empty"), secret("hush", "password")
+    monkeypatch.setenv("SIDEGATE_DATABASE_PASSWORD_FILE", password)
+    lacks = f"database_password_file: `{password}` has no address to go with: expected `database` with it"
+    assert faults(redis_file=empty, token_key_file=str(tmp_path / "none")) == [
+        f"flag --redis-file: redis_file: `{empty}` is empty: expected a file with the secret",
+        f"flag --token-key-file: token_key_file: `{tmp_path}/none` can't be read: no such file or directory",
+        f"environment SIDEGATE_DATABASE_PASSWORD_FILE: {lacks}",
+    ]
+    (fault,) = faults(database="postgresql://u:p@db/facts")
+    assert f"`{password}` goes with a `database` without a password: expected one of the two" in fault
+    (fault,) = faults(database="sqlite:///facts.db")
+    assert f"`{password}` goes with the address of a server: expected one in `database`" in fault
+    (fault,) = faults(database="postgresql://u@db/facts", redis="redis://host", redis_file=password)
+    assert fault == f"flag --redis-file: redis_file: `{password}` goes with no `redis`: expected one of the two"
+    (fault,) = faults(database="postgresql://u@db/facts", redis_file=secret("redis://u:hush@host/first", "wrong"))
+    assert fault.startswith("flag --redis-file: redis_file: `redis://host/first` is not right: expected `redis://")
+    (fault,) = faults(database="postgresql://u@db/facts", redis_file=str(tmp_path))
+    assert "is not a regular file: expected a file with the secret" in fault
+
+
 def test_keys_are_a_list_or_lines(monkeypatch, file):
     """Several keys are a list in the file and lines in the environment, in the same order."""
     first, second = "the first of the keys", "the second of the keys"

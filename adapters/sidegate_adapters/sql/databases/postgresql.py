@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,8 +50,8 @@ _COMPLAINTS: Mapping[str, str] = {
 }
 
 
-async def opened(address: str) -> Engines:
-    """Return the engines of the migrated database that the address names.
+async def opened(address: Callable[[], str]) -> Engines:
+    """Return the engines of the migrated database that the address names; each connection asks for it.
 
     Raises:
         StartError: the address names no database that can be used, or one with a newer schema.
@@ -62,12 +61,12 @@ async def opened(address: str) -> Engines:
     try:
         await migrate(patient)
     except (SQLAlchemyError, OSError, ValueError, TypeError) as error:
-        raise StartError(_complaint(address, error)) from error
+        raise StartError(_complaint(address(), error)) from error
     finally:
         await dispose(patient)
     engine = _engine(address)
     readers, writers, single = (engine.execution_options(**options) for options in (_READING, _WRITING, _SINGLE))
-    return Engines(readers, writers, single, width=_WIDTH, address=redacted(address))
+    return Engines(readers, writers, single, width=_WIDTH, address=redacted(address()))
 
 
 async def connect(
@@ -83,8 +82,10 @@ async def connect(
     )
 
 
-def _engine(address: str, **options: Any) -> AsyncEngine:
-    connecting = partial(connect, address, **options)
+def _engine(address: Callable[[], str], **options: Any) -> AsyncEngine:
+    async def connecting() -> Any:
+        return await connect(address(), **options)
+
     return create_async_engine("postgresql+asyncpg://", async_creator=connecting, **_POOL, **ANY)
 
 

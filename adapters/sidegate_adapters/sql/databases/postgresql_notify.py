@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 class PostgresHints:
     """`Hints` on a connection of its own."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: Callable[[], str]) -> None:
         self._address = address
         self._connected = False
 
@@ -47,7 +47,7 @@ class PostgresHints:
             notified = asyncio.Event()
             with suppress(*_FAILURES):
                 try:
-                    connection = await connect(self._address, statement_seconds=_ANSWER_SECONDS)
+                    connection = await connect(self._address(), statement_seconds=_ANSWER_SECONDS)
                     await _listen(connection, notified)
                     self._connected = True
                     pauses = growing_pauses(_FIRST_PAUSE, _LONGEST_PAUSE)

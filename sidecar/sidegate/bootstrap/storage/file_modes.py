@@ -14,7 +14,15 @@ from sidegate_adapters.sql.opening import store_files
 
 _LOG: Final = get_log("bootstrap")
 _OTHERS: Final = 0o077
-_SECRET_FILES: Final = ("tls_key", "redis_key")
+_SECRET_FILES: Final = (
+    "tls_key",
+    "redis_key",
+    "database_file",
+    "database_password_file",
+    "redis_file",
+    "redis_password_file",
+    "token_key_file",
+)
 
 
 def warn_of_open_files(settings: Settings) -> None:

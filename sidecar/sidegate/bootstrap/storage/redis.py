@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from sidegate.bootstrap.storage.rotating_address import current_address
 from sidegate.config.settings import Settings
-from sidegate.model.store_address import redis_address
+from sidegate.model.store_address import RedisAddress, redis_address
 from sidegate.ports.hints import Hints
 from sidegate.ports.shared_cache import SharedCache
 from sidegate.telemetry.cache import CacheEvent, CacheObserver
@@ -41,8 +43,13 @@ def redis_hints(settings: Settings) -> Hints:
 def _client(settings: Settings, *, connections: int) -> Client:
     assert settings.redis is not None, "the caller has checked"
     certificates = Certificates(settings.redis_ca, settings.redis_certificate, settings.redis_key)
-    address = redis_address(settings.redis.get_secret_value())
+    current = current_address(settings, "redis")
+    address = redis_address(settings.redis.get_secret_value()) if current is None else _parsed(current)
     return connect(address, certificates=certificates, connections=connections)
+
+
+def _parsed(address: Callable[[], str]) -> Callable[[], RedisAddress]:
+    return lambda: redis_address(address())
 
 
 class _RedisHealth:
