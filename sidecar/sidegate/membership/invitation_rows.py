@@ -9,7 +9,7 @@ from typing import Final
 
 from sidegate.errors import InvalidInput, Violation
 from sidegate.facts.addresses import normalized_email
-from sidegate.model.identifiers import ACCOUNT_ID, escaped, invisible_character
+from sidegate.model.identifiers import ACCOUNT_ID, escaped, invisible_character, refused_character
 
 MAX_INVITEES: Final = 10_000
 _PART: Final = re.compile(r"[^;\n]+")
@@ -124,5 +124,8 @@ def _faults(invitee: Invitee, account_id: str, *, is_email: bool) -> Iterator[Vi
             f"`{_shown(invitee.member)}` is not right: expected 1 to 256 characters without control characters or `*`"
         )
         yield Violation(f"{place}.account", message)
+    named = (("member_id", (invitee.id,)), ("roles", invitee.roles), ("groups", invitee.groups))
+    for field, identifiers in named:
+        yield from (Violation(f"{place}.{field}", why) for id_ in identifiers if (why := refused_character(id_)))
     if _CONTROL.search(invitee.name) or len(invitee.name) > 256:  # noqa: PLR2004 - the limit of all names
         yield Violation(f"{place}.name", "is not right: expected up to 256 characters without control characters")

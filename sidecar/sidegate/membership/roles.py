@@ -16,6 +16,7 @@ from sidegate.membership.command.read import ReadRunner
 from sidegate.membership.command.request_fields import FieldOf, item_of
 from sidegate.membership.command.run import CommandRunner, Written
 from sidegate.model.change import EntryKind
+from sidegate.model.identifiers import refused_character
 from sidegate.model.page import Relation
 from sidegate.model.revision import NO_REVISION, Revision
 from sidegate.policy.pack.schema import InstanceOf, Operation
@@ -221,6 +222,8 @@ async def _require_free(context: CommandContext, role: str, *, field: str) -> No
     if not _NAME.fullmatch(role):
         message = f"`{role[:48]}` is not right: expected 1 to 64 characters without `:`, `,` and `*`"
         raise InvalidInput(Violation(field, message))
+    if invisible := refused_character(role):
+        raise InvalidInput(Violation(field, invisible))
     if role in context.schema.roles or await context.draft.entry(EntryKind.ROLE, role) is not None:
         raise AlreadyExists(f"there is a role `{role}` already")
 

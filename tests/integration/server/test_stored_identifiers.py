@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidegate.authz.v1 import authorization_pb2 as authz
-from sidegate.authz.v1 import history_pb2, resource_pb2, role_pb2, tenant_pb2
+from sidegate.authz.v1 import history_pb2, membership_pb2, resource_pb2, role_pb2, tenant_pb2
 from sidegate.authz.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from sidegate.authz.v1.history_pb2_grpc import HistoryServiceStub
 from sidegate.bootstrap.sidecar import serving
@@ -97,6 +97,13 @@ async def test_nothing_new_names_it(company: Company) -> None:
     assert list(refusal.violations) == ["to"]
     refusal = await refused(acme.make_group("team", actor=f"member:{UMA}"), "INVALID_INPUT")
     assert list(refusal.violations) == ["actor"]
+    refusal = await refused(acme.make_role(f"ro{OVERRIDE}le", "member:invite"), "INVALID_INPUT")
+    assert list(refusal.violations) == ["role_id"]
+    refusal = await refused(acme.register("document:d9", owner=UMA), "INVALID_INPUT")
+    assert list(refusal.violations) == ["owner"]
+    row = membership_pb2.Invitee(account="zoe", member_id=f"z{OVERRIDE}oe", groups=[SALES])
+    refusal = await refused(acme.invite(invitees=[row]), "INVALID_INPUT")
+    assert list(refusal.violations) == ["invitees[0].member_id", "invitees[0].groups"]
     await refused(company.make_group("team"), "INVALID_INPUT")
 
 

@@ -245,7 +245,12 @@ def _update(reference: str, message: pb.UpdateResourceRequest) -> ResourceUpdate
 
 
 def _owner(member: str) -> str:
-    return ref("member", member) if member else ""
+    if not member:
+        return ""
+    inspection = Inspection()
+    inspection.identifier("owner", member)
+    inspection.finish()
+    return ref("member", member)
 
 
 def _resource(tenant: str, state: ResourceState) -> pb.RegisteredResource:

@@ -41,7 +41,7 @@ class WatchCodec:
         Raises:
             InvalidInput: a condition, the cursor, the time or the heartbeat is not right.
         """
-        tenant = ANY_TENANT if message.parent in EVERY_TENANT else tenant_of(message.parent, "parent")
+        tenant = ANY_TENANT if message.parent in EVERY_TENANT else tenant_of(message.parent, "parent", stored=True)
         inspection = Inspection()
         query = read_conditions(message, inspection)
         start = self._start(message, inspection)

@@ -11,6 +11,7 @@ from sidegate.errors import (
     FactsError,
     Fault,
     InvalidInput,
+    NotFound,
     Overloaded,
     RowError,
     SidegateError,
@@ -65,6 +66,17 @@ def test_one_violation_is_the_message() -> None:
 
     assert status.code == INVALID_ARGUMENT
     assert status.message == "action: is empty: expected a word such as `view`"
+
+
+def test_invisible_characters_are_escapes() -> None:
+    """Whatever an error quotes acts on no terminal; what is visible stays, in any script."""
+    found = taken_apart(status_of(NotFound("there is no `u\u202ema\u001b[2J` in `büro 東京`")))
+    assert found.message == "there is no `u\\u202ema\\x1b[2J` in `büro 東京`"
+    faulty = FactsError(Fault("a\u200b.yaml", 1, "tenants.x\u202e", "`y\u2028` is wrong"), Fault("a", 2, "b", "c"))
+    found = taken_apart(status_of(faulty))
+    shown = "a\\u200b.yaml:1: tenants.x\\u202e: `y\\u2028` is wrong"
+    assert found.violations["tenants.x\\u202e"] == shown
+    assert found.message == f"{shown} (and 1 more)"
 
 
 def test_the_log_line_is_named() -> None:
