@@ -216,6 +216,7 @@ async def test_a_batch_keeps_its_order_and_a_bad_item_fails_alone() -> None:
     assert set(taken_apart(answer.results[3].error).violations) == {"checks[3].action"}
     assert taken_apart(answer.results[11].error).code is grpc.StatusCode.INTERNAL
     assert "secret" not in str(answer.results[11].error)
+    assert dict(answer.revisions) == {"acme": TOKENS.encode("acme", Revision(7, 70))}
 
 
 async def test_a_batch_over_the_limit_is_refused_and_an_empty_one_is_empty() -> None:
