@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -53,6 +54,8 @@ class KeySet:
         self._read_at: float | None = None
         self._tried_at: float | None = None
         self._reading: asyncio.Task[bool] | None = None
+        # A thread of its own: it must not wait behind other work that takes long.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sidegate-issuer-keys")
         self.version = 0
         """A number that changes whenever the keys do."""
         self.problem = "its keys have not been read yet"
@@ -107,7 +110,7 @@ class KeySet:
     async def _read(self) -> bool:
         self._tried_at = started = self._clock()
         try:
-            source = await asyncio.to_thread(read_keys, self._issuer)
+            source = await asyncio.get_running_loop().run_in_executor(self._thread, read_keys, self._issuer)
         except Unreadable as error:
             self.problem = str(error)
             return False

@@ -66,9 +66,10 @@ class JwtVerifier:
             await asyncio.sleep(REFRESH)
 
     async def refresh(self) -> None:
-        """Read the keys of all issuers now."""
-        for name, keys in self._keys.items():
-            if not await keys.refresh():
+        """Read the keys of all issuers now, side by side."""
+        read = await asyncio.gather(*(keys.refresh() for keys in self._keys.values()))
+        for (name, keys), succeeded in zip(self._keys.items(), read, strict=True):
+            if not succeeded:
                 self._failed(name, keys.problem)
 
     def is_valid(self, lease: TokenLease) -> bool:

@@ -6,6 +6,10 @@ The wire contract of Sidegate: may a subject do an action on a resource, in a te
 A deny is an answer, not an error. An RPC error means "could not decide": it carries
 google.rpc.ErrorInfo with domain "sidegate", and google.rpc.BadRequest where a field is wrong.
 A caller must treat every error as a deny.
+
+Where the server knows its callers, a call without valid credentials fails with UNAUTHENTICATED, and one that its
+caller may not make with PERMISSION_DENIED and the reason CALLER_LACKS_RIGHT, TENANT_NOT_ALLOWED or
+ACTOR_NOT_ALLOWED. Credentials are a client certificate, or a header "authorization: Bearer" with a key or token.
 """
 
 from collections import abc as _abc

@@ -75,6 +75,7 @@ class AuthorizationServiceServicer:
 
     def BatchCheck(self, request, context):
         """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone.
+        An item of a tenant that the caller may not ask about fails the whole call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

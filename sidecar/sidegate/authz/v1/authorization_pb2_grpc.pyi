@@ -6,6 +6,10 @@ The wire contract of Sidegate: may a subject do an action on a resource, in a te
 A deny is an answer, not an error. An RPC error means "could not decide": it carries
 google.rpc.ErrorInfo with domain "sidegate", and google.rpc.BadRequest where a field is wrong.
 A caller must treat every error as a deny.
+
+Where the server knows its callers, a call without valid credentials fails with UNAUTHENTICATED, and one that its
+caller may not make with PERMISSION_DENIED and the reason CALLER_LACKS_RIGHT, TENANT_NOT_ALLOWED or
+ACTOR_NOT_ALLOWED. Credentials are a client certificate, or a header "authorization: Bearer" with a key or token.
 """
 
 from collections import abc as _abc
@@ -24,7 +28,9 @@ class AuthorizationServiceStub:
     Check: _aio.UnaryUnaryMultiCallable[_authorization_pb2.CheckRequest, _authorization_pb2.CheckResponse]
     """Check decides one question."""
     BatchCheck: _aio.UnaryUnaryMultiCallable[_authorization_pb2.BatchCheckRequest, _authorization_pb2.BatchCheckResponse]
-    """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone."""
+    """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone.
+    An item of a tenant that the caller may not ask about fails the whole call.
+    """
     ListResources: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ListResourcesRequest, _authorization_pb2.ListResourcesResponse]
     """ListResources finds on which resources of a type a subject may do an action."""
     ListSubjects: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ListSubjectsRequest, _authorization_pb2.ListSubjectsResponse]
@@ -49,7 +55,9 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_pb2.BatchCheckRequest,
         context: _aio.ServicerContext[_authorization_pb2.BatchCheckRequest, _abc.Awaitable[_authorization_pb2.BatchCheckResponse]],
     ) -> _abc.Awaitable[_authorization_pb2.BatchCheckResponse]:
-        """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone."""
+        """BatchCheck decides several questions; results are in the order of the checks, and a bad item fails alone.
+        An item of a tenant that the caller may not ask about fails the whole call.
+        """
 
     @_abc_1.abstractmethod
     def ListResources(

@@ -192,7 +192,16 @@ def _failure(error: aio.AioRpcError, target: Target) -> Failure:
     lines = tuple(_violations(status, reason))
     message = "the server refuses the request" if lines else status.message
     code_and_rule = ", ".join(part for part in (reason, info.metadata.get("rule", "")) if part)
-    return Failure(f"{message} ({code_and_rule})" if code_and_rule else message, exit_code=code, details=lines)
+    text = f"{message} ({code_and_rule})" if code_and_rule else message
+    return Failure(text, exit_code=code, details=lines, hint=_credentials_hint(error, target))
+
+
+def _credentials_hint(error: aio.AioRpcError, target: Target) -> str:
+    """Return how to show credentials, where they are missing."""
+    shown = target.token or (target.tls is not None and target.tls.certificate is not None)
+    if error.code() is not StatusCode.UNAUTHENTICATED or shown:
+        return ""
+    return "show a key or token with --token-file, or a certificate with --tls-certificate"
 
 
 def _status(error: aio.AioRpcError) -> status_pb2.Status | None:

@@ -38,8 +38,8 @@ class Failure(click.ClickException):
         return cls(str(error), exit_code=code)
 
     def with_hint(self, hint: str) -> Failure:
-        """Return the same failure with a hint; an empty one is not shown."""
-        return Failure(self.message, exit_code=self.exit_code, details=self.details, hint=hint)
+        """Return the same failure with a hint; an empty one changes nothing."""
+        return Failure(self.message, exit_code=self.exit_code, details=self.details, hint=hint or self.hint)
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message, its details and its hint to standard error."""
