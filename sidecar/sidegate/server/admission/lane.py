@@ -16,6 +16,14 @@ from sidegate.telemetry.admission import UNOBSERVED, AdmissionObserver
 
 RETRY: Final = (0.1, 5.0)
 """Seconds after which a refused client should try again, at least and at most."""
+REFUSALS: Final = 20.0
+"""Refusals in a second that are sent immediately; further ones are held back, since clients retry without a pause."""
+DELAY: Final = 0.25
+"""Seconds that such a refusal is held back, or half of what its client waits: refusals cost as much as Checks."""
+HELD: Final = 1_000
+"""The most refusals that are held back together."""
+SWEEP: Final = 0.05
+"""Seconds between two searches for waiting calls whose time is up: a timer for each would cost more than its wait."""
 SMOOTHING: Final = 8
 """How many of the last admissions the average of their intervals reflects."""
 _Turn: TypeAlias = asyncio.Future[None]
@@ -59,6 +67,10 @@ class Lane:
         self._observer = observer
         self._by_share: dict[Share, int] = {}
         self._waiting: FairQueue[_Turn] = FairQueue()
+        self._until: dict[_Turn, float] = {}
+        self._sweeping = False
+        self._held = 0
+        self._refusals, self._last_refusal = 0.0, 0.0
         self._begun = 0
         self._turn_counted = limits.per_turn < sys.maxsize
         self._interval = 0.0
@@ -85,6 +97,13 @@ class Lane:
         Raises:
             Overloaded: it could not be had within `patience` seconds, or too many calls wait.
         """
+        try:
+            await self._queued(share, patience)
+        except Overloaded:
+            await self._hold_back(patience)
+            raise
+
+    async def _queued(self, share: Share, patience: float) -> None:
         expected = (self._waiting.ahead_of(share) + 1) * self._interval
         if expected > patience:
             self.late += 1
@@ -96,8 +115,11 @@ class Lane:
             self._last_admission = arrived
         turn: _Turn = loop.create_future()
         self._waiting.put(share, turn)
+        self._until[turn] = arrived + patience
         self._admit_waiting()
-        timer = loop.call_later(patience, self._give_up, turn, patience)
+        if not self._sweeping:
+            self._sweeping = True
+            loop.call_later(SWEEP, self._sweep)
         try:
             await turn
         except asyncio.CancelledError:
@@ -106,7 +128,7 @@ class Lane:
                 self.leave(share)
             raise
         finally:
-            timer.cancel()
+            del self._until[turn]
             self._waiting.discard(share, turn)
             self.waiting = len(self._waiting)
         self._observer.waited(self._name, self._clock() - arrived)
@@ -167,10 +189,28 @@ class Lane:
         if not displaced.done():
             displaced.set_exception(refusal)
 
-    def _give_up(self, turn: _Turn, patience: float) -> None:
-        if not turn.done():
-            self.late += 1
-            turn.set_exception(self._overloaded(f"it waited {patience:.1f} s for its turn"))
+    def _sweep(self) -> None:
+        """Refuse the calls whose time is up, and come back as long as calls wait."""
+        now = self._clock()
+        for turn, until in self._until.items():
+            if until <= now and not turn.done():
+                self.late += 1
+                turn.set_exception(self._overloaded("its turn did not come in time"))
+        self._sweeping = bool(self._until)
+        if self._sweeping:
+            asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+
+    async def _hold_back(self, patience: float) -> None:
+        """Wait a little before a refusal where there are many: clients that retry immediately would take all time."""
+        now = self._clock()
+        self._refusals = max(0.0, self._refusals - (now - self._last_refusal) * REFUSALS) + 1
+        self._last_refusal = now
+        if self._refusals > REFUSALS and self._held < HELD:
+            self._held += 1
+            try:
+                await asyncio.sleep(min(DELAY, patience / 2))
+            finally:
+                self._held -= 1
 
     def _overloaded(self, why: str) -> Overloaded:
         least, most = RETRY

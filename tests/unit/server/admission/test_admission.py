@@ -8,9 +8,10 @@ import pytest
 from sidegate.authz.v1 import authorization_pb2 as pb
 from sidegate.errors import Overloaded
 from sidegate.runtime.shares import Share, current_share
+from sidegate.server.admission import lane as lanes
 from sidegate.server.admission.admission import Admission
 from sidegate.server.admission.call_classes import CallClass
-from sidegate.server.admission.lane import Lane, Limits
+from sidegate.server.admission.lane import REFUSALS, Lane, Limits
 from sidegate.server.calls.deadlines import begin_call
 
 LIST = "AuthorizationService/ListResources"
@@ -111,7 +112,7 @@ async def test_a_call_whose_time_is_up_is_refused():
     async with started(calls, "a"):
         begin_call(0.002)
         late = calls.start("b")
-        with pytest.raises(Overloaded, match="for its turn"):
+        with pytest.raises(Overloaded, match="did not come in time"):
             await late
         assert calls.order == ["a"]
         assert calls.lane.late == 1
@@ -175,3 +176,18 @@ async def test_checks_are_spread_over_turns_of_the_loop():
     await asyncio.gather(*tasks)
     assert order.index("quiet") <= 3
     assert len(order) == 11
+
+
+async def test_a_client_that_retries_without_a_pause_is_refused_later(monkeypatch):
+    """Some refusals are sent immediately; the others are held back, so that they leave time for calls that run."""
+    monkeypatch.setattr(lanes, "DELAY", HOUR)
+    lane = Lane("list", Limits(1, 1), clock=lambda: 0.0)
+    share = Share("", "a")
+    assert lane.try_enter(share)
+    tasks = [asyncio.create_task(lane.wait(share, HOUR)) for _ in range(2 * int(REFUSALS))]
+    await settled()
+    assert sum(task.done() for task in tasks) == REFUSALS
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert lane._held == 0
