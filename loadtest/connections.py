@@ -212,7 +212,7 @@ async def measure(durations: Durations) -> None:
                 ratio = under.p99 / idle.p99
                 result = "reached" if ratio <= GOAL_LATENCY and not under.failed else "MISSED"
                 figures = f"{idle.p99:.2f} | {under.p99:.2f} | {ratio:.1f} | <= {GOAL_LATENCY:g}, none fails"
-                failed = f"{under.failed} of {len(under.spent)}"
+                failed = f"{under.failed} of {under.calls:,}"
                 print(f"| {name} | {did.strip()} | {figures} | {failed} | {grown:.0f} | {result} |", flush=True)
 
 
