@@ -124,7 +124,7 @@ async def test_health_needs_no_caller(tmp_path):
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_a_document_may_hold_allowed_tenants_only(tmp_path):
+async def test_a_document_may_hold_allowed_tenants_only(tmp_path, caplog):
     """One tenant too many, and nothing is written or shown; the actor is one that the caller may act for."""
     async with open_sidecar(tmp_path) as (_, channel):
         facts = facts_pb2_grpc.FactsServiceStub(channel)
@@ -136,6 +136,8 @@ async def test_a_document_may_hold_allowed_tenants_only(tmp_path):
         for more in ({}, {"validate_only": True}):
             found = await ended(apply("writer", FACTS, actor="member:ann", **more))
             assert found == (DENIED, "TENANT_NOT_ALLOWED")
+        logged = [record.msg["tenant"] for record in caplog.records if record.msg.get("event") == "caller refused"]
+        assert logged == ["globex"]
         only = FACTS.partition("  globex")[0]
         assert await ended(apply("writer", only)) == (DENIED, "ACTOR_NOT_ALLOWED")
         assert await ended(apply("writer", only, actor="nightly-import")) == (DENIED, "ACTOR_NOT_ALLOWED")

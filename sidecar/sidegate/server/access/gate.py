@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 
 from sidegate.errors import (
@@ -17,7 +18,7 @@ from sidegate.model.callers.credentials import Credentials
 from sidegate.ports.authenticator import Authenticator
 from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.access.requirements import REQUIREMENTS
-from sidegate.server.calls.current_caller import set_current_caller
+from sidegate.server.calls.current_caller import current_caller, set_current_caller
 from sidegate.server.wire.validation import quoted
 
 _MAX_TENANT: Final = 256
@@ -54,6 +55,7 @@ class Gate:
             self._log.unauthenticated(error, method=method, peer=credentials.peer)
             raise
         set_current_caller(caller)
+        _PASSED.set((self, method))
         return caller
 
     def require_right(self, caller: Caller, right: Right, what: str) -> None:
@@ -83,6 +85,36 @@ class Gate:
         except CallerRefused as error:
             self._log.refused(error, method=method)
             raise
+
+    def require_tenants(self, caller: Caller, method: str, right: Right, tenants: Sequence[str]) -> None:
+        """Check tenants that are known only after a request was read, such as those of a facts document.
+
+        Raises:
+            TenantNotAllowed: the caller does not have the right for one of them.
+        """
+        try:
+            require_tenants(caller, right, tenants)
+        except CallerRefused as error:
+            self._log.refused(error, method=method)
+            raise
+
+
+_PASSED: ContextVar[tuple[Gate, str]] = ContextVar("sidegate_gate")
+"""The gate that the current call has passed, and its method."""
+
+
+def require_tenants_later(right: Right, tenants: Sequence[str]) -> None:
+    """Check, for the caller of the current call, tenants that are known only now.
+
+    Raises:
+        TenantNotAllowed: the caller does not have the right for one of them, or there is no caller.
+    """
+    passed = _PASSED.get(None)
+    if passed is None:
+        require_tenants(current_caller(), right, tenants)
+    else:
+        gate, method = passed
+        gate.require_tenants(current_caller(), method, right, tenants)
 
 
 def require_tenants(caller: Caller, right: Right, tenants: Sequence[str] | None) -> None:

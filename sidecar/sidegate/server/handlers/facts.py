@@ -14,7 +14,7 @@ from sidegate.model.callers.caller import Right
 from sidegate.model.revision import Revision
 from sidegate.ports.bulk_facts import BulkFacts, ChangedTenant, ChangesPage, Order
 from sidegate.runtime.time_slices import in_time_slices
-from sidegate.server.access.gate import require_tenants
+from sidegate.server.access.gate import require_tenants_later
 from sidegate.server.calls.current_caller import current_caller
 from sidegate.server.wire.fact_changes import EncodedResponse, encoded_tenant, write_change
 from sidegate.server.wire.timestamps import read_timestamp
@@ -150,4 +150,4 @@ async def _chunks(document: str) -> AsyncIterator[bytes]:
 
 def _require_tenants(tenants: Sequence[str]) -> None:
     """Check that the current caller may write these tenants."""
-    require_tenants(current_caller(), Right.FACTS_BULK, tenants)
+    require_tenants_later(Right.FACTS_BULK, tenants)
