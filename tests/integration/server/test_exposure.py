@@ -17,7 +17,8 @@ from sidegate.errors import StartError
 
 
 def settings(directory: Path, **given: Any) -> GivenSettings:
-    return GivenSettings.model_validate({"database": f"sqlite:///{directory}/facts.db", "drain": 0, **given})
+    stop = {"lame_duck": 0, "drain": 0}
+    return GivenSettings.model_validate({"database": f"sqlite:///{directory}/facts.db", **stop, **given})
 
 
 async def has_reflection(address: str) -> bool:
