@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidegate.bootstrap.core import Core
-from sidegate.bulk.process import BulkProcesses, Site
+from sidegate.bulk.process import BulkProcesses, DocumentLimits, Site
 from sidegate.config.settings import Settings
 from sidegate.history.activity import Monitoring
 from sidegate.history.changes import History
@@ -72,7 +72,8 @@ def _bulk(core: Core, settings: Settings) -> BulkProcesses:
         turns=core.store,
         catch_up=core.follower.catch_up,
     )
-    return BulkProcesses(site, most=settings.bulk_capacity, max_values=settings.max_facts_values)
+    limits = DocumentLimits(settings.max_facts_bytes, settings.max_facts_values)
+    return BulkProcesses(site, most=settings.bulk_capacity, limits=limits)
 
 
 def _membership(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sidegate.bulk.frames import HEADER, Kind, Setup, frame, read_error, write_setup
-from sidegate.errors import Unavailable
+from sidegate.errors import FactsError, Fault, Unavailable
 from sidegate.model.revision import Revision
 from sidegate.policy.pack.schema import Schema
 from sidegate.ports.bulk_facts import BulkEvent, ChangedTenant, ChangesPage, Order, Progress, Stage, TenantsCheck
@@ -34,13 +34,21 @@ class Site:
     catch_up: Callable[[], Awaitable[object]]
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentLimits:
+    """The most bytes of a document, and the most values in it."""
+
+    bytes: int
+    values: int
+
+
 class BulkProcesses:
     """A `BulkFacts` that works in processes of their own, of which at most `most` run together."""
 
-    def __init__(self, site: Site, *, most: int, max_values: int) -> None:
+    def __init__(self, site: Site, *, most: int, limits: DocumentLimits) -> None:
         self._site = site
         self._free = asyncio.Semaphore(most)
-        self._max_values = max_values
+        self._limits = limits
         self._running: set[int] = set()
 
     @property
@@ -68,9 +76,14 @@ class BulkProcesses:
 
     async def _feed(self, process: Process, order: Order, chunks: AsyncIterable[bytes]) -> None:
         site = self._site
-        setup = Setup(site.database(), site.schemas(), site.default_pack, self._max_values, order)
+        setup = Setup(site.database(), site.schemas(), site.default_pack, self._limits.values, order)
         await _send(process, Kind.SETUP, write_setup(setup))
+        size = 0
         async for chunk in chunks:
+            size += len(chunk)
+            if size > self._limits.bytes:
+                message = f"is larger than {self._limits.bytes:,} bytes: split it by tenant, or raise `max_facts_bytes`"
+                raise FactsError(Fault(order.source, 0, "", message))
             await _send(process, Kind.CHUNK, chunk)
         await _send(process, Kind.END)
 

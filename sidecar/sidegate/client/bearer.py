@@ -34,7 +34,7 @@ def read_bearer(file: Path | None) -> str:
 
 def bearer_interceptors(token: str) -> tuple[aio.ClientInterceptor, ...]:
     """Return what sends a key or token with each call of a channel; nothing for ""."""
-    return (_UnaryCalls(token), _Streams(token)) if token else ()
+    return (_UnaryCalls(token), _Streams(token), _Exchanges(token)) if token else ()
 
 
 class _Bearer:
@@ -58,6 +58,12 @@ class _Streams(_Bearer, aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
     async def intercept_unary_stream(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         """Continue with the header."""
         return await continuation(self._with_header(details), request)
+
+
+class _Exchanges(_Bearer, aio.StreamStreamClientInterceptor):  # type: ignore[misc] # the library is untyped
+    async def intercept_stream_stream(self, continuation: Callable[..., Any], details: Any, requests: Any) -> Any:
+        """Continue with the header."""
+        return await continuation(self._with_header(details), requests)
 
 
 def _text(file: Path) -> str:

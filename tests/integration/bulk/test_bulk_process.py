@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidegate.authz.v1 import facts_pb2 as pb
-from sidegate.bulk.process import BulkProcesses, Site
+from sidegate.bulk.process import BulkProcesses, DocumentLimits, Site
 from sidegate.errors import FactsError, TenantNotAllowed
 from sidegate.facts.apply import FactsDocuments
 from sidegate.ports.bulk_facts import BulkEvent, ChangedTenant, ChangesPage, Order, Progress, Stage
@@ -44,12 +44,12 @@ def _address(directory: Path) -> str:
     return f"sqlite:///{directory}/facts.db"
 
 
-def _bulk(store: SqlFactsStore, directory: Path, *, max_values: int = 1_000) -> BulkProcesses:
+def _bulk(store: SqlFactsStore, directory: Path) -> BulkProcesses:
     async def catch_up() -> None:
         """Follow nothing."""
 
     site = Site(lambda: _address(directory), lambda: {"paper": facts_schema()}, "paper", store, catch_up)
-    return BulkProcesses(site, most=2, max_values=max_values)
+    return BulkProcesses(site, most=2, limits=DocumentLimits(10_000, 1_000))
 
 
 async def _chunks(text: str) -> AsyncIterator[bytes]:

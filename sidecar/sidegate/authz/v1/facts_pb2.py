@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsidegate/authz/v1/facts.proto\x12\x11sidegate.authz.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"[\n\x11\x41pplyFactsRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"G\n\x12\x41pplyFactsResponse\x12\x31\n\x07tenants\x18\x01 \x03(\x0b\x32 .sidegate.authz.v1.TenantChanges\"s\n\rTenantChanges\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12.\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x1d.sidegate.authz.v1.FactChange\x12\x10\n\x08warnings\x18\x04 \x03(\t\"z\n\nFactChange\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x03(\t\x12\'\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"t\n\x12\x45xportFactsRequest\x12\x0f\n\x07tenants\x18\x01 \x03(\t\x12\x15\n\x0b\x61t_revision\x18\x02 \x01(\tH\x00\x12-\n\x07\x61t_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x07\n\x05\x61s_of\"\'\n\x13\x45xportFactsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t2\xc7\x01\n\x0c\x46\x61\x63tsService\x12Y\n\nApplyFacts\x12$.sidegate.authz.v1.ApplyFactsRequest\x1a%.sidegate.authz.v1.ApplyFactsResponse\x12\\\n\x0b\x45xportFacts\x12%.sidegate.authz.v1.ExportFactsRequest\x1a&.sidegate.authz.v1.ExportFactsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsidegate/authz/v1/facts.proto\x12\x11sidegate.authz.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"[\n\x11\x41pplyFactsRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"G\n\x12\x41pplyFactsResponse\x12\x31\n\x07tenants\x18\x01 \x03(\x0b\x32 .sidegate.authz.v1.TenantChanges\"g\n\x12ImportFactsRequest\x12\x38\n\x07options\x18\x01 \x01(\x0b\x32%.sidegate.authz.v1.ImportFactsOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"J\n\x12ImportFactsOptions\x12\x15\n\rvalidate_only\x18\x01 \x01(\x08\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"\x8d\x01\n\x13ImportFactsResponse\x12:\n\x08progress\x18\x01 \x01(\x0b\x32&.sidegate.authz.v1.ImportFactsProgressH\x00\x12\x32\n\x06tenant\x18\x02 \x01(\x0b\x32 .sidegate.authz.v1.TenantChangesH\x00\x42\x06\n\x04part\"5\n\x13ImportFactsProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x01(\x03\"s\n\rTenantChanges\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12.\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x1d.sidegate.authz.v1.FactChange\x12\x10\n\x08warnings\x18\x04 \x03(\t\"z\n\nFactChange\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x03(\t\x12\'\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"t\n\x12\x45xportFactsRequest\x12\x0f\n\x07tenants\x18\x01 \x03(\t\x12\x15\n\x0b\x61t_revision\x18\x02 \x01(\tH\x00\x12-\n\x07\x61t_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x07\n\x05\x61s_of\"\'\n\x13\x45xportFactsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t2\xa9\x02\n\x0c\x46\x61\x63tsService\x12Y\n\nApplyFacts\x12$.sidegate.authz.v1.ApplyFactsRequest\x1a%.sidegate.authz.v1.ApplyFactsResponse\x12`\n\x0bImportFacts\x12%.sidegate.authz.v1.ImportFactsRequest\x1a&.sidegate.authz.v1.ImportFactsResponse(\x01\x30\x01\x12\\\n\x0b\x45xportFacts\x12%.sidegate.authz.v1.ExportFactsRequest\x1a&.sidegate.authz.v1.ExportFactsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +37,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYFACTSREQUEST']._serialized_end=206
   _globals['_APPLYFACTSRESPONSE']._serialized_start=208
   _globals['_APPLYFACTSRESPONSE']._serialized_end=279
-  _globals['_TENANTCHANGES']._serialized_start=281
-  _globals['_TENANTCHANGES']._serialized_end=396
-  _globals['_FACTCHANGE']._serialized_start=398
-  _globals['_FACTCHANGE']._serialized_end=520
-  _globals['_EXPORTFACTSREQUEST']._serialized_start=522
-  _globals['_EXPORTFACTSREQUEST']._serialized_end=638
-  _globals['_EXPORTFACTSRESPONSE']._serialized_start=640
-  _globals['_EXPORTFACTSRESPONSE']._serialized_end=679
-  _globals['_FACTSSERVICE']._serialized_start=682
-  _globals['_FACTSSERVICE']._serialized_end=881
+  _globals['_IMPORTFACTSREQUEST']._serialized_start=281
+  _globals['_IMPORTFACTSREQUEST']._serialized_end=384
+  _globals['_IMPORTFACTSOPTIONS']._serialized_start=386
+  _globals['_IMPORTFACTSOPTIONS']._serialized_end=460
+  _globals['_IMPORTFACTSRESPONSE']._serialized_start=463
+  _globals['_IMPORTFACTSRESPONSE']._serialized_end=604
+  _globals['_IMPORTFACTSPROGRESS']._serialized_start=606
+  _globals['_IMPORTFACTSPROGRESS']._serialized_end=659
+  _globals['_TENANTCHANGES']._serialized_start=661
+  _globals['_TENANTCHANGES']._serialized_end=776
+  _globals['_FACTCHANGE']._serialized_start=778
+  _globals['_FACTCHANGE']._serialized_end=900
+  _globals['_EXPORTFACTSREQUEST']._serialized_start=902
+  _globals['_EXPORTFACTSREQUEST']._serialized_end=1018
+  _globals['_EXPORTFACTSRESPONSE']._serialized_start=1020
+  _globals['_EXPORTFACTSRESPONSE']._serialized_end=1059
+  _globals['_FACTSSERVICE']._serialized_start=1062
+  _globals['_FACTSSERVICE']._serialized_end=1359
 # @@protoc_insertion_point(module_scope)

@@ -79,6 +79,124 @@ class ApplyFactsResponse(_message.Message):
 Global___ApplyFactsResponse: _TypeAlias = ApplyFactsResponse  # noqa: Y015
 
 @_typing.final
+class ImportFactsRequest(_message.Message):
+    """ImportFactsRequest carries the options first, then the document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the document in UTF-8; a chunk may end within a character. 1 MiB is a good size."""
+    @_builtins.property
+    def options(self) -> Global___ImportFactsOptions:
+        """How the document is applied."""
+
+    def __init__(
+        self,
+        *,
+        options: Global___ImportFactsOptions | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "options", b"options", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "options", b"options", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["options", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ImportFactsRequest: _TypeAlias = ImportFactsRequest  # noqa: Y015
+
+@_typing.final
+class ImportFactsOptions(_message.Message):
+    """ImportFactsOptions says how a document is applied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """Compute and return the changes, and write nothing."""
+    source: _builtins.str
+    """The document's name in error messages, such as its file name."""
+    actor: _builtins.str
+    """Who writes, for the history; empty means "platform"."""
+    def __init__(
+        self,
+        *,
+        validate_only: _builtins.bool = ...,
+        source: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportFactsOptions: _TypeAlias = ImportFactsOptions  # noqa: Y015
+
+@_typing.final
+class ImportFactsResponse(_message.Message):
+    """ImportFactsResponse says how far the work is, then what changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> Global___ImportFactsProgress:
+        """The stage that begins."""
+
+    @_builtins.property
+    def tenant(self) -> Global___TenantChanges:
+        """A tenant with its first changes; further messages of the same tenant have more changes of it, and no revision."""
+
+    def __init__(
+        self,
+        *,
+        progress: Global___ImportFactsProgress | None = ...,
+        tenant: Global___TenantChanges | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "progress", b"progress", "tenant", b"tenant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "progress", b"progress", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["progress", "tenant"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ImportFactsResponse: _TypeAlias = ImportFactsResponse  # noqa: Y015
+
+@_typing.final
+class ImportFactsProgress(_message.Message):
+    """ImportFactsProgress is how far an import is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
+    """The stage that begins: "reading", "comparing" or "writing"."""
+    changes: _builtins.int
+    """How many changes are written in the stage "writing"."""
+    def __init__(
+        self,
+        *,
+        stage: _builtins.str = ...,
+        changes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportFactsProgress: _TypeAlias = ImportFactsProgress  # noqa: Y015
+
+@_typing.final
 class TenantChanges(_message.Message):
     """TenantChanges is what changed in one tenant."""
 

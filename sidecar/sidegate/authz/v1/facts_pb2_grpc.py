@@ -40,6 +40,11 @@ class FactsServiceStub:
                 request_serializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ApplyFactsRequest.SerializeToString,
                 response_deserializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ApplyFactsResponse.FromString,
                 _registered_method=True)
+        self.ImportFacts = channel.stream_stream(
+                '/sidegate.authz.v1.FactsService/ImportFacts',
+                request_serializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ImportFactsRequest.SerializeToString,
+                response_deserializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ImportFactsResponse.FromString,
+                _registered_method=True)
         self.ExportFacts = channel.unary_unary(
                 '/sidegate.authz.v1.FactsService/ExportFacts',
                 request_serializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ExportFactsRequest.SerializeToString,
@@ -53,6 +58,14 @@ class FactsServiceServicer:
 
     def ApplyFacts(self, request, context):
         """ApplyFacts makes each tenant of the document hold exactly what it says, in one transaction.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportFacts(self, request_iterator, context):
+        """ImportFacts is ApplyFacts for a document of any size, which comes in chunks. All of it is one transaction: where the
+        call does not end with OK, nothing was written, unless the connection was lost during the commit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +85,11 @@ def add_FactsServiceServicer_to_server(servicer, server):
                     servicer.ApplyFacts,
                     request_deserializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ApplyFactsRequest.FromString,
                     response_serializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ApplyFactsResponse.SerializeToString,
+            ),
+            'ImportFacts': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportFacts,
+                    request_deserializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ImportFactsRequest.FromString,
+                    response_serializer=sidegate_dot_authz_dot_v1_dot_facts__pb2.ImportFactsResponse.SerializeToString,
             ),
             'ExportFacts': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportFacts,
@@ -107,6 +125,33 @@ class FactsService:
             '/sidegate.authz.v1.FactsService/ApplyFacts',
             sidegate_dot_authz_dot_v1_dot_facts__pb2.ApplyFactsRequest.SerializeToString,
             sidegate_dot_authz_dot_v1_dot_facts__pb2.ApplyFactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportFacts(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/sidegate.authz.v1.FactsService/ImportFacts',
+            sidegate_dot_authz_dot_v1_dot_facts__pb2.ImportFactsRequest.SerializeToString,
+            sidegate_dot_authz_dot_v1_dot_facts__pb2.ImportFactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,10 @@ class FactsServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ApplyFacts: _aio.UnaryUnaryMultiCallable[_facts_pb2.ApplyFactsRequest, _facts_pb2.ApplyFactsResponse]
     """ApplyFacts makes each tenant of the document hold exactly what it says, in one transaction."""
+    ImportFacts: _aio.StreamStreamMultiCallable[_facts_pb2.ImportFactsRequest, _facts_pb2.ImportFactsResponse]
+    """ImportFacts is ApplyFacts for a document of any size, which comes in chunks. All of it is one transaction: where the
+    call does not end with OK, nothing was written, unless the connection was lost during the commit.
+    """
     ExportFacts: _aio.UnaryUnaryMultiCallable[_facts_pb2.ExportFactsRequest, _facts_pb2.ExportFactsResponse]
     """ExportFacts returns the facts of tenants as a document that ApplyFacts takes back unchanged."""
 
@@ -31,6 +35,16 @@ class FactsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_facts_pb2.ApplyFactsRequest, _abc.Awaitable[_facts_pb2.ApplyFactsResponse]],
     ) -> _abc.Awaitable[_facts_pb2.ApplyFactsResponse]:
         """ApplyFacts makes each tenant of the document hold exactly what it says, in one transaction."""
+
+    @_abc_1.abstractmethod
+    def ImportFacts(
+        self,
+        request_iterator: _abc.AsyncIterator[_facts_pb2.ImportFactsRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_facts_pb2.ImportFactsRequest], _abc.AsyncIterator[_facts_pb2.ImportFactsResponse]],
+    ) -> _abc.AsyncIterator[_facts_pb2.ImportFactsResponse]:
+        """ImportFacts is ApplyFacts for a document of any size, which comes in chunks. All of it is one transaction: where the
+        call does not end with OK, nothing was written, unless the connection was lost during the commit.
+        """
 
     @_abc_1.abstractmethod
     def ExportFacts(

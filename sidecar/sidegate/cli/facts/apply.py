@@ -8,16 +8,16 @@ import click
 from google.protobuf.json_format import MessageToDict
 
 from sidegate.authz.v1 import facts_pb2 as pb
-from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.cli.facts.diff import difference, losses
-from sidegate.cli.shell.client import Target, answer_of, connected, target_options
+from sidegate.cli.facts.send import send
+from sidegate.cli.shell.client import Target, target_options
 from sidegate.cli.shell.commands import Command
 from sidegate.cli.shell.completion import complete_file
 from sidegate.cli.shell.confirmation import Confirmation, confirmation_option
-from sidegate.cli.shell.console import console, print_json
+from sidegate.cli.shell.console import console, print_json, print_lines
 from sidegate.cli.shell.inputs import STDIN, read_text
 
-TIMEOUT = 60.0
+TIMEOUT = 600.0
 
 
 @click.command(
@@ -35,10 +35,9 @@ def plan(target: Target, *, file: str, as_json: bool) -> None:
 
     FILE is YAML or JSON, as `facts schema` describes it; - is standard input.
     """
-    request = pb.ApplyFactsRequest(document=read_text(file), source=_source(file), validate_only=True)
-    _print(
-        asyncio.run(_apply(request, target)), as_json=as_json, ending="Nothing was written; `facts apply` writes it."
-    )
+    options = pb.ImportFactsOptions(source=_source(file), validate_only=True)
+    planned = asyncio.run(send(_document(file), options, target))
+    _print(planned, as_json=as_json, ending="Nothing was written; `facts apply` writes it.")
 
 
 @click.command(
@@ -57,25 +56,22 @@ def plan(target: Target, *, file: str, as_json: bool) -> None:
 def apply(target: Target, confirmation: Confirmation, *, file: str, actor: str, as_json: bool) -> None:
     """Write FILE: each tenant in it holds exactly what FILE says.
 
-    All of it is one transaction. Tenants that FILE does not name stay as they are. A fault anywhere in FILE
-    changes nothing. FILE is YAML or JSON, as `facts schema` describes it; - is standard input. Where it deletes
-    members, groups, roles or resources, or suspends a tenant, a person is asked on the terminal without --yes.
+    All of it is one transaction, however large FILE is; a large one is sent in chunks. Tenants that FILE does not
+    name stay as they are. A fault anywhere in FILE changes nothing. FILE is YAML or JSON, as `facts schema` describes
+    it; - is standard input. Where it deletes members, groups, roles or resources, or suspends a tenant, a person is
+    asked on the terminal without --yes.
     """
-    document, source = read_text(file), _source(file)
+    document, source = _document(file), _source(file)
     if not confirmation.yes:
-        planned = asyncio.run(
-            _apply(pb.ApplyFactsRequest(document=document, source=source, validate_only=True), target)
-        )
+        planned = asyncio.run(send(document, pb.ImportFactsOptions(source=source, validate_only=True), target))
         if lost := tuple(losses(planned.tenants)):
             confirmation.require(f"apply `{source}`", lost)
-    request = pb.ApplyFactsRequest(document=document, source=source, actor=actor)
-    _print(asyncio.run(_apply(request, target)), as_json=as_json, ending="Written.")
+    written = asyncio.run(send(document, pb.ImportFactsOptions(source=source, actor=actor), target))
+    _print(written, as_json=as_json, ending="Written.")
 
 
-async def _apply(request: pb.ApplyFactsRequest, target: Target) -> pb.ApplyFactsResponse:
-    async with connected(target) as channel:
-        stub = FactsServiceStub(channel)
-        return await answer_of(stub.ApplyFacts(request, timeout=target.timeout), target)
+def _document(file: str) -> bytes:
+    return read_text(file).encode()
 
 
 def _source(file: str) -> str:
@@ -87,7 +83,6 @@ def _print(response: pb.ApplyFactsResponse, *, as_json: bool, ending: str) -> No
         print_json(MessageToDict(response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
         return
     target = console()
-    for line in difference(response.tenants):
-        target.print(line)
+    print_lines(target, difference(response.tenants))
     if any(tenant.changes for tenant in response.tenants):
         target.print(ending)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import click
 from google.protobuf.json_format import MessageToDict
@@ -19,6 +20,7 @@ from sidegate.model.identifiers import invisible_character, visible
 Cell = str | Text
 
 _GAP = "  "
+_LINES = 500
 
 
 def console() -> Console:
@@ -32,6 +34,16 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
     click.echo(text if text.isascii() else "".join(map(_in_json, text)))
 
 
+def print_lines(target: Console, lines: Iterable[Text]) -> None:
+    """Print any number of lines: plain ones without the console, which takes far longer for each of them."""
+    remaining = iter(lines)
+    while batch := [*islice(remaining, _LINES)]:
+        if target.is_terminal:
+            target.print(Text("\n").join(batch))
+        else:
+            click.echo("\n".join(line.plain for line in batch))
+
+
 def styled(text: str, style: str = "") -> Text:
     """Return a text to print in a style, with invisible characters as escapes."""
     return Text(visible(text), style)
@@ -39,6 +51,8 @@ def styled(text: str, style: str = "") -> Text:
 
 def plain(struct: Struct) -> dict[str, object]:
     """Return the fields of a Struct, sorted by name; whole numbers, which a Struct stores as doubles, are integers."""
+    if not struct.fields:
+        return {}
     return {key: _whole(value) for key, value in sorted(MessageToDict(struct).items())}
 
 

@@ -74,6 +74,10 @@ def _actor(message: Any) -> Sequence[str]:
     return (message.actor or PLATFORM,)
 
 
+def _importer(message: Any) -> Sequence[str]:
+    return (message.options.actor or PLATFORM,)
+
+
 def _requester(message: Any) -> Sequence[str]:
     return (message.requester or PLATFORM,)
 
@@ -98,6 +102,7 @@ _TABLE: Final[dict[str, Requirement]] = {
     "AuthorizationService/BatchCheck": Requirement(Right.CHECK, _of_checks),
     **_checks(Right.LIST, "ListResources", "ListSubjects", "ListActions"),
     "FactsService/ApplyFacts": Requirement(Right.FACTS_BULK, _in_document, _actor),
+    "FactsService/ImportFacts": Requirement(Right.FACTS_BULK, _in_document, _importer),
     "FactsService/ExportFacts": Requirement(Right.FACTS_BULK, _exported),
     "HistoryService/ListChanges": Requirement(_READ, _named("parent"), _requester),
     "HistoryService/WatchChanges": Requirement(Right.EVENTS_WATCH, _watched),

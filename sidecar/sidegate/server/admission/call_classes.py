@@ -47,7 +47,7 @@ _METHODS: Final[Mapping[CallClass, Mapping[str, str]]] = {
         "TenantService": "CreateTenant UpdateTenant SuspendTenant ResumeTenant DeleteTenant",
     },
     # Each may read or write a whole tenant, or thousands of rows.
-    CallClass.BULK: {"FactsService": "ApplyFacts ExportFacts", "MembershipService": "InviteMembers"},
+    CallClass.BULK: {"FactsService": "ApplyFacts ImportFacts ExportFacts", "MembershipService": "InviteMembers"},
     CallClass.STREAM: {"HistoryService": "WatchChanges"},
 }
 

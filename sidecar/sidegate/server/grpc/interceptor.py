@@ -95,16 +95,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         return handler
 
     def _is_wrapped(self, method: str, handler: Any) -> bool:
-        if handler.request_streaming:
-            return False
-        return not handler.response_streaming or self._is_ours(method)
+        return not (handler.request_streaming or handler.response_streaming) or self._is_ours(method)
 
     def _is_ours(self, path: str) -> bool:
         return path.split("/")[1] in self._services
 
     def _wrap(self, path: str, handler: Any) -> Any:
         method, streams = path.removeprefix("/"), handler.response_streaming
-        behaviour: Behaviour = self._written(method, handler.unary_stream) if streams else handler.unary_unary
+        behaviour: Behaviour = self._written(method, handler) if streams else handler.unary_unary
         # As a stream of one message: otherwise the library waits for it as long as the client likes.
         made = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
         parse: Callable[[bytes], Any] = handler.request_deserializer
@@ -151,6 +149,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             MessageTimeout: it did not arrive in time.
             InvalidInput: there is none.
         """
+        raw = await self._read(context)
+        if raw is None:
+            raise InvalidInput(Violation("", "the call has no message: expected one"))
+        return raw
+
+    async def _read(self, context: Any) -> bytes | None:
+        """Return the next message of a call, None where its client sends no more.
+
+        Raises:
+            MessageTimeout: it did not arrive in time.
+        """
         try:
             async with asyncio.timeout(self._message_timeout or None):
                 raw: bytes = await context.read()
@@ -161,7 +170,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             return raw
         if context.cancelled():
             raise asyncio.CancelledError
-        raise InvalidInput(Violation("", "the call has no message: expected one"))
+        return None
 
     async def _identified(self, method: str, context: Any) -> Caller:
         """Return the caller of a call.
@@ -182,17 +191,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
         """
         self._gate.require(await self._identified(method, context), method, message)
 
-    def _written(self, method: str, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behaviour:
+    def _written(self, method: str, handler: Any) -> Behaviour:
+        stream: Callable[[Any, Any], AsyncGenerator[Any, None]] = handler.stream_stream or handler.unary_stream
+
         async def written(message: Any, context: Any) -> None:
             # The caller sees immediately that the stream is open, however long there is nothing to send.
             await context.send_initial_metadata(())
-            async with aclosing(stream(message, context)) as responses:
+            given = self._messages(method, message, handler, context) if handler.request_streaming else message
+            async with aclosing(stream(given, context)) as responses:
                 while (response := await self._next(responses)) is not None:
                     await self._still_admitted(method, message, context)
                     with self._at_the_callers_pace():
                         await context.write(response)
 
         return written
+
+    async def _messages(self, method: str, first: Any, handler: Any, context: Any) -> AsyncGenerator[Any, None]:
+        """Yield the messages of a client that streams; each must arrive in time, as the first."""
+        yield first
+        while (raw := await self._read(context)) is not None:
+            with self._held(method, raw, ours=True):
+                yield _parsed(raw, handler.request_deserializer)
 
     async def _next(self, responses: AsyncGenerator[Any, None]) -> Any:
         """Return the next response, None where there is none.

@@ -42,6 +42,7 @@ def add_service(server: Any, name: str, handler: object, *, admitted: Admitted =
     """Register a service at a grpc.aio server: each of its calls goes to the handler's method of that name.
 
     The call `BatchCheck` goes to `batch_check`, which knows nothing of gRPC; one that streams is an async generator.
+    One whose client streams gets an iterator of its messages.
     `admitted` wraps each unary call, by the names of its service and its own, such as `HistoryService/ListChanges`.
     """
     descriptor = _BY_NAME[f"{_PACKAGE}.{name}"]
@@ -54,12 +55,15 @@ def add_service(server: Any, name: str, handler: object, *, admitted: Admitted =
 
 
 def _method(method: Any, call: Callable[[Any], Any], admitted: Callable[[Unary], Unary]) -> Any:
-    assert not method.client_streaming, "the interceptor's gate checks calls of one message"
-    made, carried = (
-        (grpc.unary_stream_rpc_method_handler, _streamed(call))
-        if method.server_streaming
-        else (grpc.unary_unary_rpc_method_handler, _carried(admitted(call)))
-    )
+    assert method.server_streaming or not method.client_streaming, "no method has many requests and one response"
+    made: Any
+    carried: Callable[[Any, Any], Any]
+    if method.client_streaming:
+        made, carried = grpc.stream_stream_rpc_method_handler, _streamed(call)
+    elif method.server_streaming:
+        made, carried = grpc.unary_stream_rpc_method_handler, _streamed(call)
+    else:
+        made, carried = grpc.unary_unary_rpc_method_handler, _carried(admitted(call))
     return made(
         carried,
         request_deserializer=GetMessageClass(method.input_type).FromString,

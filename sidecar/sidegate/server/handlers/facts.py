@@ -1,18 +1,19 @@
-"""ApplyFacts and ExportFacts, whatever transport carries them."""
+"""ApplyFacts, ImportFacts and ExportFacts, whatever transport carries them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Final
 
 from sidegate.authz.v1 import facts_pb2 as pb
+from sidegate.errors import InvalidInput, Violation
 from sidegate.facts.apply import FactsDocuments, TenantChanges, TooLargeHere
 from sidegate.history.past_facts import PastFacts
 from sidegate.model.callers.caller import Right
 from sidegate.model.revision import Revision
-from sidegate.ports.bulk_facts import BulkFacts, ChangedTenant, ChangesPage, Order
+from sidegate.ports.bulk_facts import BulkFacts, ChangedTenant, ChangesPage, Order, Progress
 from sidegate.runtime.time_slices import in_time_slices
 from sidegate.server.access.gate import require_tenants_later
 from sidegate.server.calls.current_caller import current_caller
@@ -95,6 +96,33 @@ class FactsHandler:
         parts += encoded_tenant(head, pages) if head else ()
         return EncodedResponse(parts)
 
+    async def import_facts(
+        self, messages: AsyncGenerator[pb.ImportFactsRequest, None]
+    ) -> AsyncGenerator[pb.ImportFactsResponse, None]:
+        """Apply a document that comes in chunks, or only plan it; yield how far that is, then what changed.
+
+        Raises:
+            InvalidInput: a message is wrong.
+            TenantNotAllowed: the caller may not write one of its tenants; nothing was written.
+            FactsError: the document is refused; nothing was written.
+            RevisionConflict: another writer came first; nothing was written.
+            Unavailable: the store does not answer; nothing was written.
+        """
+        assert self._bulk is not None
+        order = _import_order(await anext(messages))
+        tenant = ""
+        async with aclosing(self._bulk.run(order, _received(messages), _require_tenants)) as events:
+            async for event in events:
+                match event:
+                    case Progress(stage, size):
+                        yield pb.ImportFactsResponse(progress=pb.ImportFactsProgress(stage=stage, changes=size))
+                    case ChangedTenant(tenant):
+                        yield pb.ImportFactsResponse(tenant=self._head(event, written=order.write))
+                    case ChangesPage(encoded):
+                        page = pb.TenantChanges.FromString(encoded)
+                        page.tenant = tenant
+                        yield pb.ImportFactsResponse(tenant=page)
+
     async def export_facts(self, message: pb.ExportFactsRequest) -> pb.ExportFactsResponse:
         """Return the facts of tenants as a document.
 
@@ -141,6 +169,29 @@ class FactsHandler:
             revision=self._tokens.encode(tenant.tenant, tenant.revision) if written else "",
             warnings=tenant.warnings,
         )
+
+
+def _import_order(message: pb.ImportFactsRequest) -> Order:
+    inspection = Inspection()
+    if message.WhichOneof("part") != "options":
+        inspection.add("options", "is missing: expected it in the first message")
+    options = message.options
+    inspection.label("options.source", options.source)
+    inspection.author("options.actor", options.actor)
+    inspection.finish()
+    return Order(
+        options.source or _DEFAULT_SOURCE,
+        write=not options.validate_only,
+        actor=options.actor or _DEFAULT_ACTOR,
+        caller=current_caller().name,
+    )
+
+
+async def _received(messages: AsyncGenerator[pb.ImportFactsRequest, None]) -> AsyncIterator[bytes]:
+    async for message in messages:
+        if message.WhichOneof("part") != "chunk":
+            raise InvalidInput(Violation("chunk", "is missing: expected one in every message but the first"))
+        yield message.chunk
 
 
 async def _chunks(document: str) -> AsyncIterator[bytes]:
