@@ -22,6 +22,7 @@ from sidegate.bootstrap.storage.file_modes import warn_of_open_files
 from sidegate.config.network.exposure import exposed, lame_duck_seconds
 from sidegate.config.settings import Settings
 from sidegate.runtime.clock import utc_now
+from sidegate.runtime.heap import heap_release
 from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.access.refusals import RefusalLog
 from sidegate.server.grpc.listener import GrpcServer
@@ -112,7 +113,7 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
     callers = None if settings.callers is None else FileCallers(settings.callers, metrics.callers.count)
     gate = Gate(callers or TrustAll(), log=RefusalLog(metrics.callers.refused))
     async with (
-        background(*([callers.run] if callers else [])),
+        background(*(each.run for each in (callers, heap_release()) if each is not None)),
         deciding(settings, observe=metrics.observe_decision, observer=metrics.sync, caching=metrics.cache) as core,
     ):
         hints = core.hints

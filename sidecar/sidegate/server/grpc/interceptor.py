@@ -117,6 +117,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
                 raw = await self._received(context)
                 with self._accepted(context, refusable=ours, streams=streams), self._held(method, raw, ours=ours):
                     message = _parsed(raw, parse)
+                    raw = b""
                     if caller is not None:
                         self._gate.require(caller, method, message)
                     answer = await behaviour(message, context)
@@ -134,6 +135,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             else:
                 return answer
             finally:
+                # An error that ends the call holds this frame until garbage is collected, but not the message.
+                raw, message = b"", None
                 self._on_call(FinishedCall(method, code, perf_counter() - began))
 
         # Bytes are parsed inside: the library would report unreadable ones as an error of the server.
