@@ -209,15 +209,9 @@ async def test_an_unknown_health_service_is_not_found() -> None:
     assert [(call.method, call.code) for call in calls] == [("grpc.health.v1.Health/Check", "NOT_FOUND")]
 
 
-async def test_a_call_under_way_ends_while_the_server_drains(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_under_way_ends_while_the_server_drains() -> None:
     """A stop says NOT_SERVING first, lets the call under way answer, and refuses a new connection."""
-    port, lame_duck = reserved_port(), 3600.0
-    lame_duck_over, sleep = asyncio.Event(), asyncio.sleep
-
-    async def sleep_or_wait(seconds: float) -> None:
-        await (lame_duck_over.wait() if seconds == lame_duck else sleep(seconds))
-
-    monkeypatch.setattr(asyncio, "sleep", sleep_or_wait)
+    port, hurried = reserved_port(), asyncio.Event()
     began, released = asyncio.Event(), asyncio.Event()
 
     class Slow:
@@ -227,17 +221,17 @@ async def test_a_call_under_way_ends_while_the_server_drains(monkeypatch: pytest
             return Decision(True, "allowed_by_rule")
 
     async with (
-        serving(Slow(), addresses=(f"127.0.0.1:{port}",), lame_duck=lame_duck, grace=3600.0) as server,
+        serving(Slow(), addresses=(f"127.0.0.1:{port}",), lame_duck=3600.0, grace=3600.0) as server,
         channel(server) as wire,
     ):
         call = AuthorizationServiceStub(wire).Check(QUESTION)
         await began.wait()
         watch = HealthStub(wire).Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == SERVING
-        stopping = asyncio.create_task(server.stop())
+        stopping = asyncio.create_task(server.stop(hurried))
         assert (await watch.read()).status == NOT_SERVING
         assert await health(wire, "liveness") == SERVING
-        lame_duck_over.set()
+        hurried.set()
         released.set()
         answer = await call
         await stopping

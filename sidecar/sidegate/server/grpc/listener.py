@@ -125,14 +125,15 @@ class GrpcServer:
         await _within(_STATUS_SECONDS, self._interceptor.streams_ended())
         self._remove_sockets()
 
-    async def stop(self) -> None:
-        """Drain, then close the server and its ports, in a process that lives on.
+    async def stop(self, hurried: asyncio.Event | None = None) -> None:
+        """Drain, then close the server and its ports, in a process that lives on; a second stop does nothing.
 
         The library ends calls that arrive during its own shutdown with CANCELLED: a process that exits only drains.
         """
-        await self.drain()
+        await self.drain(hurried)
         if self._server is not None:
             await self._server.stop(None)
+        self._server = None
         self.addresses = ()
 
     def _remove_sockets(self) -> None:
