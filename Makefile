@@ -48,7 +48,8 @@ advisories: ## look every locked package up in a database of advisories; fails w
 	build/advisory-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/advisories.lock
 	build/advisory-tools/bin/python release/advisories.py
 
-fuzz: $(STAMP) ## compare the two engines on a million generated decisions; takes a quarter of an hour
+fuzz: $(STAMP) ## fuzz messages and files, and compare the engines on a million decisions; half an hour (SIDEGATE_FUZZ_EXAMPLES)
+	SIDEGATE_FUZZ_EXAMPLES=$${SIDEGATE_FUZZ_EXAMPLES:-3000} $(BIN)/pytest -q --timeout 0 tests/security/test_*_fuzzing.py
 	SIDEGATE_FUZZ=1000000 $(BIN)/pytest -q --timeout 0 tests/conformance/test_differential.py
 
 histories: $(STAMP) ## inject failures into three sidecars for ten minutes, at random (SIDEGATE_HISTORY_SECONDS, SIDEGATE_HISTORY_SEED)

@@ -277,6 +277,15 @@ async def test_an_older_access_changes_nothing(found):
     await refused(company.members.RecordAccess(pb.RecordAccessRequest(name=company.name("eve"))), "NOT_FOUND")
 
 
+@pytest.mark.parametrize("wrong", [{"seconds": 2**62}, {"seconds": -(2**40)}, {"nanos": -1}])
+async def test_an_access_at_no_time_is_refused(found, wrong):
+    """EL-11: a timestamp that no calendar has is the caller's error, and names its field."""
+    company = await found()
+    request = pb.RecordAccessRequest(name=company.name("ann"), access_time=Timestamp(**wrong))
+    refusal = await refused(company.members.RecordAccess(request), "INVALID_INPUT")
+    assert refusal.violations == {"access_time": "is no time: expected one of the years 1 to 9999"}
+
+
 async def test_a_name_may_hold_a_slash(found):
     """An ID with a slash or a percent sign is one in names too, percent-encoded."""
     company = await found()

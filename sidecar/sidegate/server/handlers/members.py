@@ -25,6 +25,7 @@ from sidegate.server.wire.members import (
     write_result,
 )
 from sidegate.server.wire.names import MEMBERS, ids_of, tenant_of
+from sidegate.server.wire.timestamps import read_timestamp
 from sidegate.server.wire.tokens.confirmations import Confirmations
 from sidegate.server.wire.tokens.pages import PageTokens
 from sidegate.server.wire.tokens.revision import RevisionTokens
@@ -186,12 +187,14 @@ class MemberHandler:
 
         Raises:
             NotFound: there is none of this name.
+            InvalidInput: the time is none.
         """
         tenant, member = ids_of(message.name, MEMBERS, "name")
-        at = self._clock()
-        if message.HasField("access_time"):
-            at = message.access_time.ToDatetime(tzinfo=UTC)
-        await self._members.record_access(tenant, member, at)
+        inspection = Inspection()
+        given = message.HasField("access_time")
+        at = read_timestamp(message.access_time, "access_time", inspection) if given else None
+        inspection.finish()
+        await self._members.record_access(tenant, member, at or self._clock())
         return pb.RecordAccessResponse()
 
     async def deactivate_member(self, message: pb.DeactivateMemberRequest) -> pb.DeactivateMemberResponse:
