@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from sidegate.config.limits.transport import TransportSettings
-from sidegate.config.network.exposure import exposed, exposure_faults, lame_duck_seconds, unprotected
+from sidegate.config.network.exposure import (
+    exposed,
+    exposure_faults,
+    has_authentication,
+    lame_duck_seconds,
+    unprotected,
+)
 from sidegate.config.settings import Settings
 from sidegate.errors import StartError
 from sidegate.server.admission.call_classes import CallClass
@@ -49,7 +55,8 @@ def _warn(settings: Settings, wide: tuple[str, ...]) -> None:
     if wide and missing:
         _LOG.warning("listening without protection", addresses=list(wide), missing=list(missing))
     if settings.metrics_address is not None and exposed([settings.metrics_address]):
-        _LOG.warning("serving metrics without protection", address=settings.metrics_address)
+        lacks = ["TLS"] if has_authentication(settings) else ["TLS", "authentication (callers)"]
+        _LOG.warning("serving metrics without protection", address=settings.metrics_address, missing=lacks)
 
 
 def _tls(settings: Settings) -> TlsFiles | None:

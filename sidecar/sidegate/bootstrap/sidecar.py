@@ -17,6 +17,7 @@ from sidegate.bootstrap.background_tasks import background
 from sidegate.bootstrap.callers import FileCallers, metrics_refusal
 from sidegate.bootstrap.core import Core, deciding
 from sidegate.bootstrap.listening import listener_settings
+from sidegate.bootstrap.open_files import allow_open_files
 from sidegate.bootstrap.services import service_handlers
 from sidegate.bootstrap.storage.file_modes import warn_of_open_files
 from sidegate.config.network.exposure import exposed, lame_duck_seconds
@@ -120,6 +121,7 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
         metrics.sync.show(core.follower.staleness, core.snapshots.sizes, lambda: hints is not None and hints.connected)
         metrics.sync.show_clocks(core.clock.jump, lambda: core.follower.ahead_of(utc_now()))
         warn_of_open_files(settings)
+        allow_open_files(settings)
         handlers = await service_handlers(core, settings, metrics)
         admission = admission_of(settings, metrics.admission)
         listening = listener_settings(settings)

@@ -20,8 +20,9 @@ Settings of `sidegate serve`. This page is generated from them.
 
 A setting's value comes from its flag, else its environment variable, else the settings file, else its default. The
 flag of `max_staleness` is `--max-staleness`, and so on; only {secrets} has none, since the list of processes shows
-flags to everyone; for the same reason an address with a password in it belongs in the environment or the file. The
-settings file is YAML, its keys are the names below; `--config` or `SIDEGATE_CONFIG` names it:
+flags to everyone; for the same reason an address with a password in it belongs in the environment, the settings file,
+or a file of its own (`database_file`, see [security.md](security.md)). The settings file is YAML, its keys are the
+names below; `--config` or `SIDEGATE_CONFIG` names it:
 
 ```yaml
 listen: [127.0.0.1:8282, unix:/run/sidegate/sidegate.sock]

@@ -114,8 +114,8 @@ def serve(**flags: Any) -> None:
     It stops gracefully on SIGINT (Ctrl-C) and SIGTERM, and reloads the packs and the caller file on SIGHUP. Each
     setting is taken from its flag, else from its environment variable, else from the settings file, else from its
     default. All faults of the settings are reported together, before the server listens. The secret that signs
-    revision tokens has no flag: it comes from SIDEGATE_TOKEN_KEY or from token_key in the file. An address of a
-    database or of Redis with a password in it belongs there, too.
+    tokens has no flag: it comes from SIDEGATE_TOKEN_KEY, from token_key in the file, or from a file of its own, which
+    --token-key-file names. An address of a database or of Redis with a password in it belongs there, too.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     if "listen" in given:

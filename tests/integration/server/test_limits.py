@@ -67,6 +67,28 @@ async def test_a_connection_that_does_nothing_is_closed(limit: dict[str, float],
         assert await closed_after(server.addresses[0], *frames)
 
 
+async def test_a_client_that_pings_all_the_time_is_disconnected() -> None:
+    """Pings without a call are few, or end the connection with a reason."""
+    ping = bytes((0, 0, 8, 6, 0, 0, 0, 0, 0)) + bytes(8)
+    async with serving() as server, connected(server.addresses[0]) as (reader, writer):
+        writer.write(PREFACE + SETTINGS + ACKNOWLEDGED + ping * 20)
+        received = b""
+        async with asyncio.timeout(PATIENCE):
+            while data := await reader.read(65_536):
+                received += data
+    assert b"too_many_pings" in received
+
+
+async def test_headers_that_are_too_large_are_refused() -> None:
+    """More than 16 KiB of headers is RESOURCE_EXHAUSTED, and the next call is answered."""
+    async with serving() as server, channel(server) as wire:
+        check = HealthStub(wire).Check
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await check(health_pb2.HealthCheckRequest(), metadata=(("x-large", "x" * 20_000),), timeout=PATIENCE)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+
+
 async def test_one_connection_too_many_is_closed_and_a_closed_one_makes_room() -> None:
     """Beyond the limit a connection is closed without an answer; each address has a limit of its own."""
     async with serving(limits=TransportLimits(max_connections=2)) as server:
