@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidegate.bootstrap.callers import load_caller_file
+from sidegate.callers.directory import CallerDirectory
 from sidegate.documents.json_schema import schema_text
 from sidegate.errors import CallersError
 from sidegate.model.callers.caller import ALL_TENANTS, ActorKind, Right, TenantSet
 from sidegate.model.callers.token_issuer import TokenIssuer, is_secure_url
+from sidegate_adapters.oidc.verifier import JwtVerifier
 from support.servers.callers import es256, rs256, write_callers
+from support.unhurried import unhurried
 
 DIGEST = "a" * 64
 RIGHT = f"""\
@@ -188,3 +194,37 @@ def test_the_schema_lists_all_rights_and_actors():
     caller = json.loads(schema_text("callers"))["$defs"]["caller"]["properties"]
     assert set(caller["rights"]["properties"]) == set(Right)
     assert set(caller["actors"]["items"]["enum"]) == set(ActorKind)
+
+
+ODD = st.sampled_from([None, True, 7, "", "*", [], {}, "https://[", "../keys\0", "spiffe://a/b", "x" * 300])
+TOKENS = st.fixed_dictionaries(
+    {"issuer": st.sampled_from(["main", "other"]) | ODD},
+    optional={"subject": st.just("s") | ODD, "claims": st.just({"azp": "web"}) | ODD},
+)
+IDENTITIES = (
+    st.fixed_dictionaries({"dns": st.sampled_from(["a.svc", "A.svc", "b.svc"]) | ODD})
+    | st.fixed_dictionaries({"key": st.fixed_dictionaries({"name": st.just("k"), "sha256": st.just(DIGEST)}) | ODD})
+    | st.fixed_dictionaries({"jwt": TOKENS | ODD})
+    | st.just({"unix_socket": True})
+)
+CALLERS = st.fixed_dictionaries(
+    {"identities": st.lists(IDENTITIES, min_size=1, max_size=3), "rights": st.just({"check": "*"}) | ODD},
+    optional={"actors": st.just(["proven"]) | st.lists(ODD, max_size=1)},
+)
+ISSUERS = st.fixed_dictionaries(
+    {"issuer": st.just("https://a.example") | ODD, "audience": st.just("x"), "algorithms": st.just(["ES256"])},
+    optional={"jwks": st.just("keys.json") | ODD, "member_claim": st.just("sub") | ODD},
+)
+
+
+@unhurried
+@given(
+    callers=st.dictionaries(st.sampled_from(["a", "b"]), CALLERS, min_size=1),
+    issuers=st.dictionaries(st.sampled_from(["main", "other"]), ISSUERS),
+)
+def test_any_document_is_read_or_refused(tmp_path_factory, callers, issuers):
+    """Whatever a file holds, nothing but its faults is raised, and what is accepted can be used."""
+    path = write_callers(tmp_path_factory.mktemp("any"), json.dumps({"callers": callers, "issuers": issuers}))
+    with suppress(CallersError):
+        file = load_caller_file(path)
+        assert CallerDirectory(file, JwtVerifier(file.issuers.values())).names() == [*callers]

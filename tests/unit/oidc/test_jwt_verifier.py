@@ -395,3 +395,16 @@ async def test_keys_are_read_from_a_file(issuer, tmp_path: Path):
         verifier, _ = verifier_of(issuer, jwks=place)
         assert "can't be read" in await outcome(verifier, issuer.token(ES))
     assert issuer.asked == []
+
+
+async def test_a_changed_token_is_never_valid(issuer):
+    """One other character anywhere, a part left out or doubled: the signature is of the whole token."""
+    verifier, _ = verifier_of(issuer)
+    right = issuer.token(ES)
+    assert await outcome(verifier, right) == "valid"
+    changes = [right[:at] + ("A" if right[at] != "A" else "B") + right[at + 1 :] for at in range(len(right))]
+    changes += [right[:at] + right[at + 1 :] for at in range(0, len(right), 7)]
+    changes += [f"{right}.{right}", f"{right}.", right.upper(), right[::-1]]
+    for changed in changes:
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(changed)
