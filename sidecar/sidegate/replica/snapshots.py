@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -40,6 +40,8 @@ FOLLOW_LIMIT: Final = 5_000
 """Changes of a tenant that are followed in one step, while all else waits; for more, the tenant is loaded again."""
 LOADS: Final = 8
 """How often a tenant is read, within one load, to which the changes seen meanwhile can't be applied."""
+WAITING_LOADS: Final = 1_000
+"""Loads in progress up to which one goes on that no request waits for any more, so that the next request finds it."""
 HEAD_START: Final = 0.1
 """Seconds that the load of a tenant waits after its head was read, unless a request needs the snapshot."""
 HEAD_READS: Final = 4
@@ -51,7 +53,8 @@ class _Flight:
     """A load in progress: the changes that were seen since it began to read, and whether what it reads can be used.
 
     `head` is read before the tenant, and `head_read` ends then; a change that was seen since makes it outdated.
-    `needed` is set by a request that needs the snapshot.
+    `needed` is set by a request that needs the snapshot. `callers` is how many requests wait, `begun` whether the store
+    is read for them.
     """
 
     task: asyncio.Task[TenantSnapshot | None]
@@ -61,6 +64,8 @@ class _Flight:
     newest: float = 0
     seen: list[RecordedChange] = field(default_factory=list)
     void: bool = False
+    callers: int = 0
+    begun: bool = False
 
     def known_head(self) -> TenantHead | None:
         """Return the head that was read, None once a newer revision is known."""
@@ -68,7 +73,7 @@ class _Flight:
 
     def begin(self) -> None:
         """Begin to read: changes that were seen until now are part of what will be read."""
-        self.seen, self.void = [], False
+        self.seen, self.void, self.begun = [], False, True
 
     def discard(self) -> None:
         """Make what was read until now unusable: the store or the packs may have changed."""
@@ -217,9 +222,9 @@ class Snapshots:
             return held
         if self._unknown.get(tenant) is not None:
             return None
-        flight = self._flight(tenant)
-        flight.needed.set()
-        return await asyncio.shield(flight.task)
+        with self._waiting(tenant) as flight:
+            flight.needed.set()
+            return await asyncio.shield(flight.task)
 
     async def tenant_head(self, tenant: str) -> TenantSnapshot | TenantHead | None:
         """Return a tenant's snapshot, or its head while the snapshot is being loaded; None where it is unknown.
@@ -232,9 +237,9 @@ class Snapshots:
         if held is not None:
             return held
         if self._ahead and self._unknown.peek(tenant) is None:
-            flight = self._flight(tenant)
-            either: tuple[asyncio.Future[Any], ...] = flight.head_read, flight.task
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            with self._waiting(tenant) as flight:
+                either: tuple[asyncio.Future[Any], ...] = flight.head_read, flight.task
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if head := self.known_head(tenant):
                 return head
         return await self.tenant(tenant)
@@ -247,19 +252,38 @@ class Snapshots:
         flight = self._flights.get(tenant)
         return flight.known_head() if flight else None
 
+    @contextmanager
+    def _waiting(self, tenant: str) -> Iterator[_Flight]:
+        """Yield the load of a tenant while a request waits for it.
+
+        Requests may leave faster than tenants can be loaded. Where many loads wait, one that nobody waits for is ended.
+        """
+        flight = self._flight(tenant)
+        flight.callers += 1
+        try:
+            yield flight
+        finally:
+            flight.callers -= 1
+            idle = not flight.callers and not flight.begun and flight.head is None and not flight.task.done()
+            if idle and len(self._flights) > WAITING_LOADS:
+                del self._flights[tenant]
+                flight.task.cancel()
+
     def _flight(self, tenant: str) -> _Flight:
         """Return the load of a tenant, which begins now unless one is in progress."""
         flight = self._flights.get(tenant)
         if flight is None:
             flight = _Flight(asyncio.create_task(self._load(tenant)))
             self._flights[tenant] = flight
-            flight.task.add_done_callback(lambda task: self._loaded(tenant, task))
+            flight.task.add_done_callback(partial(self._loaded, tenant))
         else:
             self._observer.count(SyncEvent.JOIN)
         return flight
 
     def _loaded(self, tenant: str, task: asyncio.Task[TenantSnapshot | None]) -> None:
-        del self._flights[tenant]
+        # A load that was ended early is not there any more, and another one may be.
+        if (flight := self._flights.get(tenant)) is not None and flight.task is task:
+            del self._flights[tenant]
         if not task.cancelled():
             task.exception()  # all callers may have been cancelled; the next use reports the error again
 

@@ -187,6 +187,27 @@ async def test_a_flood_of_first_uses_leaves_connections_free(snapshots):
     assert max(accumulate(together)) == TENANT_READS
 
 
+async def test_loads_that_nobody_waits_for_are_bounded(snapshots, reader, monkeypatch):
+    """Callers that leave while the store is slow leave few loads behind; what is awaited or being read goes on."""
+    monkeypatch.setattr("sidegate.replica.snapshots.WAITING_LOADS", 10)
+    reader.goes_on.clear()
+    waiting = asyncio.create_task(snapshots.tenant("acme"))
+    leaving = [asyncio.create_task(snapshots.tenant(f"t{number}")) for number in range(100)]
+    also = asyncio.create_task(snapshots.tenant("t50"))
+    await reader.begun.wait()
+    for task in leaving:
+        task.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert len(snapshots._flights) <= 10 + TENANT_READS
+    again = asyncio.create_task(snapshots.tenant("t99"))
+    reader.goes_on.set()
+    assert (await waiting).tenant == "acme"
+    assert [await also, await again] == [None, None]
+    await asyncio.gather(*(flight.task for flight in snapshots._flights.values()))
+    assert sum(reader.asked.values()) <= 2 * 10 + TENANT_READS
+
+
 async def test_a_load_ends_however_fast_a_tenant_changes(snapshots, reader):
     """Where no read can be used, a load gives up after several instead of reading forever."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from sidegate.config.settings import GivenSettings
 from sidegate.decision.cache import MAX_FLIGHTS
-from sidegate.replica.snapshots import UNKNOWN_LIMIT, UNREGISTERED_LIMIT
+from sidegate.replica.snapshots import UNKNOWN_LIMIT, UNREGISTERED_LIMIT, WAITING_LOADS
 from sidegate.server.admission.call_classes import CallClass
 from sidegate.server.admission.message_sizes import MESSAGE_BYTES, SMALL, TOGETHER
 from sidegate.server.wire.tokens.pages import MAX_PAGE
@@ -54,6 +54,10 @@ def test_limits_of_memory_are_those_of_the_code():
     section = PAGE[PAGE.index("## Memory") :]
     for number, setting in re.findall(r"\| (\d+) \| `(\w+)` \|", section):
         assert int(number) == getattr(SETTINGS, setting), setting
-    assert re.findall(r"\| (\d+)(?: each)? \| \|", section) == [str(MAX_FLIGHTS), str(UNKNOWN_LIMIT)]
+    assert re.findall(r"\| (\d+)(?: each)? \| \|", section) == [
+        str(MAX_FLIGHTS),
+        str(UNKNOWN_LIMIT),
+        str(WAITING_LOADS),
+    ]
     assert UNKNOWN_LIMIT == UNREGISTERED_LIMIT
     assert (f"above {SMALL} bytes" in PAGE, f"{TOGETHER} bytes" in PAGE) == (True, True)
