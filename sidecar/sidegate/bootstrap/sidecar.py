@@ -43,7 +43,7 @@ tens of milliseconds meanwhile.
 class Running:
     """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try.
 
-    `reload` asks it to load the packs and the caller file again.
+    `reload` asks it to load the packs and the caller file again. `callers` is that file; "" where there is none.
     """
 
     addresses: tuple[str, ...]
@@ -54,6 +54,7 @@ class Running:
     demo: bool
     reload: Callable[[], None]
     metrics_address: str = ""
+    callers: str = ""
 
 
 async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
@@ -143,6 +144,7 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
                     demo=settings.demo,
                     reload=partial(_reload, core, callers),
                     metrics_address=metrics_address,
+                    callers=str(settings.callers or ""),
                 )
         finally:
             await end(server)

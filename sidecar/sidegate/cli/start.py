@@ -42,6 +42,8 @@ def _announce(running: Running) -> None:
     click.echo(f"  packs    {', '.join(packs)}")
     click.echo(f"  engine   {running.engine}")
     click.echo(f"  facts    {running.database}")
+    if running.callers:
+        click.echo(f"  callers  {running.callers}")
     if running.metrics_address:
         click.echo(f"  metrics  http://{running.metrics_address}/metrics")
     if running.demo:

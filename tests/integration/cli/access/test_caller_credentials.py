@@ -144,6 +144,7 @@ async def test_a_server_takes_a_new_file_on_sighup(tmp_path: Path) -> None:
     path = write_callers(tmp_path, FILE.format(spiffe=SPIFFE, key=old_line))
     with sidecar(tmp_path, "--callers", path, "--demo", "--drain", 0) as server:
         log = tmp_path / "serve.err"
+        assert f"  callers  {path}\n" in server.announced
 
         def answers() -> list[bool]:
             to = (*QUESTION, "--address", server.address, "--token-file")
