@@ -46,18 +46,26 @@ class JwtVerifier:
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         failed: Callable[[str, str], None] = lambda _issuer, _problem: None,
+        previous: JwtVerifier | None = None,
     ) -> None:
         """Read no keys yet; `failed` receives the name of an issuer and why its keys can't be read.
 
-        `now` is the time of day, which tokens are compared with; `clock` measures the age of keys.
+        `now` is the time of day, which tokens are compared with; `clock` measures the age of keys. The keys of issuers
+        that `previous` has, too, are taken from there: an issuer that does not answer now is not lost by a reload.
         """
         self._issuers = {issuer.issuer: issuer for issuer in issuers}
-        self._keys = {issuer.name: KeySet(issuer, clock=clock) for issuer in self._issuers.values()}
+        known = {} if previous is None else previous._keys_by_issuer()  # noqa: SLF001 - the same class
+        self._keys = {
+            issuer.name: known.get(issuer) or KeySet(issuer, clock=clock) for issuer in self._issuers.values()
+        }
         self._now = now
         self._failed = failed
 
     def __repr__(self) -> str:
         return f"JwtVerifier({[*self._keys.values()]!r})"
+
+    def _keys_by_issuer(self) -> Mapping[TokenIssuer, KeySet]:
+        return {issuer: self._keys[issuer.name] for issuer in self._issuers.values()}
 
     async def run(self) -> None:
         """Read all keys now, and again every `REFRESH` seconds, until cancelled."""

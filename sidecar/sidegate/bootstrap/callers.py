@@ -53,7 +53,7 @@ class FileCallers:
         self._path = path
         self._observe = observe
         self._requested = asyncio.Event()
-        self._loaded = self._made(load_caller_file(path))
+        self._loaded = self._made(load_caller_file(path), None)
 
     def __repr__(self) -> str:
         return f"FileCallers({self._loaded.directory!r})"
@@ -83,7 +83,8 @@ class FileCallers:
     async def reload(self) -> bool:
         """Reload now; return False where the file is wrong, and the current callers stay."""
         try:
-            loaded = self._made(await asyncio.to_thread(load_caller_file, self._path))
+            file = await asyncio.to_thread(load_caller_file, self._path)
+            loaded = self._made(file, self._loaded.verifier)
         except CallersError as error:
             self._observe(CallerEvent.RELOAD_REJECTED)
             _LOG.error("caller reload rejected", faults=[str(fault) for fault in error.faults])
@@ -102,8 +103,8 @@ class FileCallers:
             self._requested.clear()
             reloaded = await self.reload()
 
-    def _made(self, file: CallerFile) -> _Loaded:
-        verifier = JwtVerifier(file.issuers.values(), failed=self._keys_failed)
+    def _made(self, file: CallerFile, previous: JwtVerifier | None) -> _Loaded:
+        verifier = JwtVerifier(file.issuers.values(), failed=self._keys_failed, previous=previous)
         return _Loaded(CallerDirectory(file, verifier), verifier)
 
     def _keys_failed(self, issuer: str, problem: str) -> None:

@@ -30,6 +30,7 @@ from sidegate.bootstrap import Running, serving
 from sidegate.callers.keys import digest_of, new_key
 from sidegate.config.settings import GivenSettings
 from sidegate.errors import CallersError
+from sidegate.server.access.requirements import REQUIREMENTS
 from support.servers.callers import es256, issuer_server, write_callers
 from support.servers.sidecar import failure, failure_of
 from support.waiting import until
@@ -115,6 +116,17 @@ async def test_a_call_needs_a_key_the_right_and_the_tenant(tmp_path):
             assert dict(failed.info.metadata) == {"caller": "checker", "right": "check", "tenant": message.tenant}
             texts.append(failed.message.replace(message.tenant, "…"))
         assert texts[0] == texts[1]
+
+
+async def test_no_method_is_open(tmp_path):
+    """Each method of each service refuses a client without credentials, and a caller with another right."""
+    text = FILE.replace("rights: {check: [acme], events.watch: [acme]}", "rights: {explain: [acme]}")
+    async with open_sidecar(tmp_path, text) as (_, channel):
+        for method in REQUIREMENTS:
+            call = channel.stream_stream(f"/{method}")
+            assert await ended(drained(call(iter([b""])))) == ("UNAUTHENTICATED", "UNAUTHENTICATED"), method
+            found = await ended(drained(call(iter([b""]), metadata=bearer("checker"))))
+            assert found == (DENIED, "CALLER_LACKS_RIGHT"), method
 
 
 async def test_health_needs_no_caller(tmp_path):

@@ -338,6 +338,19 @@ async def test_an_issuer_that_does_not_answer_is_no_refusal(issuer):
     assert problems == [("main", "its server does not answer: Internal Server Error")]
 
 
+async def test_a_reload_keeps_the_keys_of_the_same_issuer(issuer):
+    """An issuer that does not answer meanwhile is not lost; one that was changed in any way is read again."""
+    verifier, _ = verifier_of(issuer)
+    token = issuer.token(ES)
+    await verifier.verify(token)
+    issuer.status = 500
+    for algorithms, expected in ((("ES256", "RS256", "EdDSA"), "valid"), (("ES256",), "can't be read now; try again")):
+        same = TokenIssuer("main", issuer.url, AUDIENCE, algorithms, f"{issuer.url}/keys")
+        reloaded = JwtVerifier([same], clock=Clock(), previous=verifier)
+        await reloaded.refresh()
+        assert (await outcome(reloaded, token)).endswith(expected)
+
+
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
