@@ -43,7 +43,8 @@ tens of milliseconds meanwhile.
 class Running:
     """A sidecar that listens: where, on which packs, and whether the demo tenant is there to try.
 
-    `reload` asks it to load the packs and the caller file again. `callers` is that file; "" where there is none.
+    `reload` asks it to load the packs and the caller file again. `callers` is that file, `open_address` where clients
+    can call without credentials; "" where there is none.
     """
 
     addresses: tuple[str, ...]
@@ -55,6 +56,7 @@ class Running:
     reload: Callable[[], None]
     metrics_address: str = ""
     callers: str = ""
+    open_address: str = ""
 
 
 async def run(settings: Settings, *, announce: Callable[[Running], None]) -> None:
@@ -145,6 +147,7 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
                     reload=partial(_reload, core, callers),
                     metrics_address=metrics_address,
                     callers=str(settings.callers or ""),
+                    open_address=_open_address(settings, addresses),
                 )
         finally:
             await end(server)
@@ -159,6 +162,14 @@ def _reload(core: Core, callers: FileCallers | None) -> None:
 
 def _is_wide(address: str | None) -> bool:
     return address is not None and bool(exposed([address]))
+
+
+def _open_address(settings: Settings, addresses: tuple[str, ...]) -> str:
+    """Return the first address that a client without credentials can call, "" where there is none."""
+    if settings.callers is not None:
+        return ""
+    clear = (address for address in addresses if settings.tls_certificate is None or address.startswith("unix:"))
+    return next(clear, "")
 
 
 @contextmanager

@@ -46,9 +46,9 @@ def _announce(running: Running) -> None:
         click.echo(f"  callers  {running.callers}")
     if running.metrics_address:
         click.echo(f"  metrics  http://{running.metrics_address}/metrics")
-    if running.demo:
+    if running.demo and running.open_address:
         click.echo("\nAsk it, from another terminal:")
-        click.echo("  " + trial(running.addresses[0]))
+        click.echo("  " + trial(running.open_address))
     click.echo("\nStop it with Ctrl-C.")
 
 

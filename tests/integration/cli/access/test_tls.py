@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +104,11 @@ def test_the_server_logs_no_line_of_the_library_for_a_failed_handshake(
     """A client that does not get in can't fill the log."""
     invoke(*QUESTION, "--address", running.address, "--tls-ca", authority.ca)
     assert "ssl_transport" not in (directory / "serve.err").read_text()
+
+
+def test_the_line_to_try_works_as_it_is_printed(running: Sidecar, directory: Path) -> None:
+    """It names the address that needs no certificate."""
+    (line,) = [line for line in running.announced.splitlines() if "check" in line]
+    assert f"--address unix:{directory}/s.sock" in line
+    first = shlex.split(line.partition(";")[0])
+    assert invoke(*first[first.index("check") :]).out.startswith("ALLOW")
