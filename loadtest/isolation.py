@@ -1,6 +1,6 @@
 """What a flood of calls costs others: a quiet tenant's Checks under each flood, compared with idle in the same run.
 
-    python loadtest/isolation.py                 about five minutes
+    python loadtest/isolation.py                 about six minutes
     python loadtest/isolation.py --quick         a second for each flood, to see that it runs
     python loadtest/isolation.py --only lists    one flood; `goodput`: the second table alone
 
@@ -57,7 +57,7 @@ class Durations:
     idle: float = 1.5
     flood: float = 2.5
     warm_up: float = 1.0
-    rounds: int = 5
+    rounds: int = 3
 
 
 QUICK: Final = Durations(0.3, 0.5, 0.3, rounds=1)

@@ -23,6 +23,7 @@ from sidegate.bootstrap.storage.file_modes import warn_of_open_files
 from sidegate.config.network.exposure import exposed, lame_duck_seconds
 from sidegate.config.settings import Settings
 from sidegate.runtime.clock import utc_now
+from sidegate.runtime.garbage_collection import exclude_existing_objects
 from sidegate.runtime.heap import heap_release
 from sidegate.server.access.gate import Gate, TrustAll
 from sidegate.server.access.refusals import RefusalLog
@@ -90,6 +91,7 @@ async def run(settings: Settings, *, announce: Callable[[Running], None]) -> Non
         loop.add_signal_handler(number, stop, number)
     async with _serving(settings, end) as running:
         loop.add_signal_handler(signal.SIGHUP, running.reload)
+        exclude_existing_objects()
         announce(running)
         await stopped.wait()
         lame_duck = 0.0 if hurried.is_set() else lame_duck_seconds(settings)

@@ -10,6 +10,7 @@ from sidegate.model.entry import Payload, resource_from_entry
 from sidegate.model.facts import Grant, StoredResource
 from sidegate.model.reference import ref, split_ref
 from sidegate.model.revision import NO_REVISION, Revision
+from sidegate.runtime.time_slices import in_time_slices
 from sidegate_adapters.sql.entry_rows import KINDS
 from sidegate_adapters.sql.schema_version import STORED_VERSION, require_version
 from sidegate_adapters.sql.tables import changes, feed, grants, resource_parents, resources, tenants
@@ -106,7 +107,7 @@ async def resource(
 async def changes_after(connection: AsyncConnection, sequence: int, *, limit: int) -> list[RecordedChange]:
     """Return up to `limit` changes with a greater sequence, in order."""
     query = select(changes).where(changes.c.sequence > sequence).order_by(changes.c.sequence).limit(limit)
-    return [recorded(row) for row in (await connection.execute(query)).mappings()]
+    return [recorded(row) async for row in in_time_slices((await connection.execute(query)).mappings())]
 
 
 async def feed_from(connection: AsyncConnection, sequence: int, *, limit: int) -> tuple[int, list[RecordedChange]]:
@@ -115,9 +116,14 @@ async def feed_from(connection: AsyncConnection, sequence: int, *, limit: int) -
     Raises:
         SchemaChanged: the database has another schema by now.
     """
-    rows = (await connection.execute(_POLL, {"sequence": sequence, "limit": limit})).mappings().all()
-    require_version(rows[0]["schema_version"])
-    return rows[0]["head"], [recorded(row) for row in rows if row["sequence"] is not None]
+    rows = (await connection.execute(_POLL, {"sequence": sequence, "limit": limit})).mappings()
+    newest, found = 0, list[RecordedChange]()
+    async for row in in_time_slices(rows):
+        require_version(row["schema_version"])
+        newest = row["head"]
+        if row["sequence"] is not None:
+            found.append(recorded(row))
+    return newest, found
 
 
 async def head(connection: AsyncConnection) -> int:
