@@ -81,15 +81,17 @@ def test_a_server_that_came_in_between_keeps_its_socket(address: UnixAddress) ->
 
 
 def test_a_socket_that_replaced_ours_is_not_removed(address: UnixAddress) -> None:
-    """A server that ends removes its own socket only."""
-    with socket_binding(address) as binding, closing(listening(binding.bind_to.path)):
+    """A server that ends removes its own socket only, which it still has open: no other has its number meanwhile."""
+    with socket_binding(address) as binding:
+        server = listening(binding.bind_to.path)
         ours = binding.publish(0o600)
-    address.path.unlink()
-    with closing(listening(address.path)):
+    with closing(server):
+        address.path.unlink()
+        with closing(listening(address.path)):
+            ours.remove()
+            assert address.path.is_socket()
+        address.path.unlink()
         ours.remove()
-        assert address.path.is_socket()
-    address.path.unlink()
-    ours.remove()
 
 
 def test_a_directory_whose_path_is_too_long_is_refused(tmp_path: Path) -> None:
