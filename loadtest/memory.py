@@ -111,13 +111,19 @@ def small_tenants(number: int) -> str:
 
 def attacks(channel: grpc.aio.Channel, *, share: float) -> Iterator[Attack]:
     """Yield the attacks; `share` of their calls are made."""
-    stub, writes = AuthorizationServiceStub(channel), FactsServiceStub(channel)
-    raw, gzip = channel.unary_unary(CHECK), grpc.Compression.Gzip
-    large = document(max(5_000, round(170_000 * share)))
-    tenants = max(10, round(500 * share))
 
     def times(calls: int) -> int:
         return max(2, round(calls * share))
+
+    yield from single_checks(channel, times)
+    yield from encoded_messages(channel, times)
+    yield from documents(channel, share, times)
+    yield from many_questions(channel, times)
+
+
+def single_checks(channel: grpc.aio.Channel, times: Callable[[int], int]) -> Iterator[Attack]:
+    """Yield attacks by the claims and the names of Checks."""
+    stub, gzip = AuthorizationServiceStub(channel), grpc.Compression.Gzip
 
     def claims(number: int) -> dict[str, object]:
         return {f"{name}-{number}": value for name, value in CLAIMS.items()}
@@ -139,25 +145,37 @@ def attacks(channel: grpc.aio.Channel, *, share: float) -> Iterator[Attack]:
     yield Attack("distinct documents, long names", times(20_000), 64, lambda n: stub.Check(asks(document=long_name(n))))
     yield Attack("unknown tenants, long names", times(5_000), 64, lambda n: stub.Check(asks(tenant=long_name(n))))
     yield Attack("unknown members, long names", times(5_000), 64, lambda n: stub.Check(asks(subject=long_name(n))))
+
+
+def encoded_messages(channel: grpc.aio.Channel, times: Callable[[int], int]) -> Iterator[Attack]:
+    """Yield attacks by the wire form of messages."""
+    raw, gzip = channel.unary_unary(CHECK), grpc.Compression.Gzip
     deep = [asks().SerializeToString() + deep_context(levels) for levels in (6, 30, 60, 1_000)]
     yield Attack("deep properties", times(2_000), 16, lambda n: raw(deep[n % len(deep)]))
     inflated = [field(100, bytes(size)) for size in (15 * MIB, 60 * MIB)]
     yield Attack("gzip: 15 and 60 MiB in a few kB", times(64), 8, lambda n: raw(inflated[n % 2], compression=gzip))
+
+
+def documents(channel: grpc.aio.Channel, share: float, times: Callable[[int], int]) -> Iterator[Attack]:
+    """Yield attacks by facts documents, and by the first uses of what is in one."""
+    stub, writes = AuthorizationServiceStub(channel), FactsServiceStub(channel)
+    large = document(max(5_000, round(170_000 * share)))
+    tenants = max(10, round(500 * share))
+    validated = facts.ApplyFactsRequest(document=large, validate_only=True)
     yield Attack(
         f"facts documents of {len(large) / MIB:.0f} MiB, only validated",
         times(6),
         3,
-        lambda _: writes.ApplyFacts(
-            facts.ApplyFactsRequest(document=large, validate_only=True), compression=gzip, timeout=60
-        ),
+        lambda _: writes.ApplyFacts(validated, compression=grpc.Compression.Gzip, timeout=60),
     )
-    yield Attack(
-        f"{tenants} new tenants",
-        1,
-        1,
-        lambda _: writes.ApplyFacts(facts.ApplyFactsRequest(document=small_tenants(tenants))),
-    )
+    applied = facts.ApplyFactsRequest(document=small_tenants(tenants))
+    yield Attack(f"{tenants} new tenants", 1, 1, lambda _: writes.ApplyFacts(applied))
     yield Attack("their first uses", tenants, 64, lambda n: stub.Check(asks(tenant=f"t{n}")))
+
+
+def many_questions(channel: grpc.aio.Channel, times: Callable[[int], int]) -> Iterator[Attack]:
+    """Yield attacks by lists, by batches, and by callers that do not wait for answers."""
+    stub = AuthorizationServiceStub(channel)
     listing = authz.ListResourcesRequest(
         tenant="demo", subject=authz.Subject(id="uma"), action="view", resource=authz.Resource(type="document")
     )

@@ -1,4 +1,4 @@
-"""A map that keeps the entries used last."""
+"""A map that holds the entries used last."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class BoundedMap(Generic[K, V]):
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Keep an entry, and let the least recently used one go where there are too many."""
+        """Store an entry, and drop the least recently used one where there are too many."""
         self._entries[key] = value
         self._entries.move_to_end(key)
         if len(self._entries) > self._limit:
@@ -53,9 +53,9 @@ class BoundedMap(Generic[K, V]):
             self._entries[key] = value
 
     def drop(self, key: K) -> None:
-        """Let an entry go."""
+        """Drop an entry."""
         self._entries.pop(key, None)
 
     def clear(self) -> None:
-        """Let all entries go."""
+        """Drop all entries."""
         self._entries.clear()
