@@ -16,6 +16,7 @@ from sidegate.authz.v1.tenant_pb2 import ListTenantsRequest, SuspendTenantReques
 from sidegate.authz.v1.tenant_pb2_grpc import TenantServiceStub
 from sidegate.bootstrap import serving
 from sidegate.bootstrap.open_files import allow_open_files
+from sidegate.bootstrap.storage.file_modes import warn_of_open_files
 from sidegate.client.channel import open_channel
 from sidegate.config.settings import GivenSettings
 from sidegate.errors import StartError
@@ -143,6 +144,26 @@ def test_connections_do_not_take_the_files_of_the_store(
     allow_open_files(GivenSettings())
     assert set_to == ([raised] if raised else [])
     assert [record.msg["event"] for record in caplog.records] == ["too few open files allowed"] * warned
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("token_key: a secret of many characters", True),
+        ("database: postgresql://keeper:hush@db/facts", True),
+        ("database: postgresql://keeper@db/facts", False),
+        ("log_level: debug", False),
+    ],
+)
+def test_a_settings_file_is_warned_of_if_it_holds_a_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, *, warned: bool
+) -> None:
+    """A settings file that everyone can read is fine, unless a key or a password is in it."""
+    config = tmp_path / "sidegate.yaml"
+    config.write_text(text)
+    config.chmod(0o644)
+    warn_of_open_files(settings(tmp_path, config=config))
+    assert [record.msg["setting"] for record in caplog.records] == ["config"] * warned
 
 
 async def test_files_that_others_can_read_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sidegate.config.settings import Settings
+from sidegate.config.settings import Settings, read_file
+from sidegate.model.store_address import has_password
 from sidegate.telemetry.logging import get_log
 from sidegate_adapters.sql.opening import store_files
 
@@ -42,6 +43,16 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
     for name in _SECRET_FILES:
         if (path := getattr(settings, name)) is not None:
             yield name, path
+    if settings.config is not None and _holds_secrets(settings.config):
+        yield "config", settings.config
     if settings.snapshot_directory is not None:
         for path in sorted(settings.snapshot_directory.iterdir()):
             yield "snapshot_directory", path
+
+
+def _holds_secrets(config: Path) -> bool:
+    given = read_file(config).value
+    if not isinstance(given, dict):
+        return False
+    addresses = (given.get(name) for name in ("database", "redis"))
+    return bool(given.get("token_key")) or any(has_password(str(address)) for address in addresses if address)
