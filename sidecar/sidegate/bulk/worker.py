@@ -6,6 +6,7 @@ It answers nobody else, and ends when its parent does.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -162,6 +163,7 @@ def main() -> None:
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is printed by mistake is no frame
     os.nice(_NICENESS)
+    gc.disable()  # it would search millions of objects again and again, and the process ends soon
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_EXPENDABLE, encoding="ascii")
     parent = Parent(sys.stdin.buffer, outgoing)
