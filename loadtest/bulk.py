@@ -208,6 +208,7 @@ async def hostile_documents(size: int, directory: Path) -> None:
                     began = time.perf_counter()
                     outcome = await _outcome(stub.ApplyFacts(request))
                     seconds = time.perf_counter() - began
+                await asyncio.sleep(2)  # freed memory is returned after a second
                 after = resident(running.process.pid)
                 cells = (name, outcome, f"{seconds:.1f}", f"{peaks.sidecar:.0f}", f"{after:.0f}", f"{peaks.worker:.0f}")
                 print(f"| {' | '.join(cells)} |", flush=True)

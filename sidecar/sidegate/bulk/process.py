@@ -17,6 +17,7 @@ from sidegate.model.revision import Revision
 from sidegate.policy.pack.schema import Schema
 from sidegate.ports.bulk_facts import BulkEvent, ChangedTenant, ChangesPage, Order, Progress, Stage, TenantsCheck
 from sidegate.ports.facts_store import WriteTurns
+from sidegate.runtime.freed_memory import return_memory_soon
 from sidegate.telemetry.logging import get_log
 
 _WORKER: Final = (sys.executable, "-P", "-m", "sidegate.bulk.worker")
@@ -73,6 +74,7 @@ class BulkProcesses:
                     process.kill()
                 await asyncio.wait([feeding, asyncio.ensure_future(process.wait())])
                 self._running.discard(process.pid)
+                return_memory_soon()
 
     async def _feed(self, process: Process, order: Order, chunks: AsyncIterable[bytes]) -> None:
         site = self._site

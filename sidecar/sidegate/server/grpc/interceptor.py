@@ -128,6 +128,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the l
             except Exception as error:  # noqa: BLE001 - the last boundary: every error becomes a status, and is logged
                 status = report_error(error, call=method)
                 code = Code.Name(status.code)
+                # The library holds the error for a while, and with it the frames of handlers that hold the message.
+                error.__traceback__ = None
                 await context.abort_with_status(rpc_status.to_status(status))
             except BaseException:
                 code = "DEADLINE_EXCEEDED" if _expired(context) else "CANCELLED"

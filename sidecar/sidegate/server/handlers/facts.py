@@ -52,7 +52,8 @@ class FactsHandler:
             Unavailable: the store does not answer; nothing was written.
         """
         inspection = Inspection()
-        if not message.document.strip():
+        document = message.document  # each access makes another copy
+        if not document or document.isspace():
             inspection.add("document", "is empty: expected a facts document, YAML or JSON")
         inspection.label("source", message.source)
         inspection.author("actor", message.actor)
@@ -64,11 +65,11 @@ class FactsHandler:
             caller=current_caller().name,
         )
         if self._bulk is None:
-            return await self._apply_here(message.document, order)
+            return await self._apply_here(document, order)
         with suppress(TooLargeHere):
-            if len(message.document) <= _SMALL:
-                return await self._apply_here(message.document, order)
-        return await self._apply_elsewhere(self._bulk, message.document, order)
+            if len(document) <= _SMALL:
+                return await self._apply_here(document, order)
+        return await self._apply_elsewhere(self._bulk, document, order)
 
     async def _apply_here(self, document: str, order: Order) -> pb.ApplyFactsResponse:
         if order.write:
