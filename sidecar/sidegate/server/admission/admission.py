@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 from sidegate.runtime.shares import begin_share, share_of
@@ -14,13 +15,14 @@ from sidegate.server.calls.deadlines import time_left
 from sidegate.telemetry.admission import UNOBSERVED, AdmissionObserver
 
 Unary: TypeAlias = Callable[[Any], Awaitable[Any]]
+Streamed: TypeAlias = Callable[[Any], AsyncGenerator[Any, None]]
 
 
 class Admission:
     """Admits calls by their class, so that work never exceeds what the sidecar can do in time.
 
     Slots and turns are shared fairly by caller and tenant. A call waits at most half of the time that its client waits,
-    or `patience` seconds where the client set no deadline; the other half is for the call itself. Streams are not
+    or `patience` seconds where the client set no deadline; the other half is for the call itself. Watches are not
     admitted here: they wait for changes, cost little meanwhile, and have a limit of their own.
     """
 
@@ -47,6 +49,27 @@ class Admission:
                 await lane.wait(share, self._longest_wait())
             try:
                 return await call(message)
+            finally:
+                lane.leave(share)
+
+        return admitted
+
+    def admitted_stream(self, method: str, call: Streamed) -> Streamed:
+        """Return a call of a method whose client streams, such as `FactsService/ImportFacts`, admitted as one call.
+
+        Its tenants are in what the client sends, so its share is its caller's.
+        """
+        lane = self._lanes[CLASSES[method]]
+
+        async def admitted(messages: Any) -> AsyncGenerator[Any, None]:
+            share = share_of(current_caller().name, "")
+            begin_share(share)
+            if not lane.try_enter(share):
+                await lane.wait(share, self._longest_wait())
+            try:
+                async with aclosing(call(messages)) as responses:
+                    async for response in responses:
+                        yield response
             finally:
                 lane.leave(share)
 

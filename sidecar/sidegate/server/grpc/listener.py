@@ -21,7 +21,7 @@ from sidegate.server.grpc.health import Health
 from sidegate.server.grpc.interceptor import CallInterceptor
 from sidegate.server.grpc.limits import TransportLimits
 from sidegate.server.grpc.listen_addresses import Address, TcpAddress, check_port, parse_address
-from sidegate.server.grpc.services import SERVICES, add_service, unlimited
+from sidegate.server.grpc.services import SERVICES, add_service
 from sidegate.server.grpc.socket_files import SocketFile, socket_binding
 from sidegate.telemetry.calls import CallHook, ignore_call
 
@@ -146,9 +146,8 @@ class GrpcServer:
             interceptors=(self._interceptor,),
             options=_options(settings),
         )
-        admitted = self._admission.admitted if self._admission is not None else unlimited
         for name, handler in self._handlers.items():
-            add_service(server, name, handler, admitted=admitted)
+            add_service(server, name, handler, self._admission)
         self._health.add_to(server)
         if settings.reflection:
             reflection.enable_server_reflection((*SERVICES, health.SERVICE, reflection.SERVICE_NAME), server)

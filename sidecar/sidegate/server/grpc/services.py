@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
@@ -19,7 +18,8 @@ from sidegate.authz.v1 import (
     role_pb2,
     tenant_pb2,
 )
-from sidegate.server.admission.admission import Unary
+from sidegate.server.admission.admission import Admission, Unary
+from sidegate.server.admission.call_classes import CLASSES, CallClass
 from sidegate.server.calls.deadlines import begin_call
 
 _FILES = (authorization_pb2, facts_pb2, tenant_pb2, membership_pb2, role_pb2, resource_pb2, history_pb2)
@@ -29,32 +29,33 @@ _BY_NAME = {
 SERVICES = tuple(_BY_NAME)
 """The full names of Sidegate's services."""
 _PACKAGE = authorization_pb2.DESCRIPTOR.package
-Admitted: TypeAlias = Callable[[str, Unary], Unary]
-"""Wraps the call of a method so that it is admitted before it runs."""
 
 
-def unlimited(_method: str, call: Unary) -> Unary:
-    """Return the call as it is."""
-    return call
-
-
-def add_service(server: Any, name: str, handler: object, *, admitted: Admitted = unlimited) -> None:
+def add_service(server: Any, name: str, handler: object, admission: Admission | None = None) -> None:
     """Register a service at a grpc.aio server: each of its calls goes to the handler's method of that name.
 
     The call `BatchCheck` goes to `batch_check`, which knows nothing of gRPC; one that streams is an async generator.
     One whose client streams gets an iterator of its messages.
-    `admitted` wraps each unary call, by the names of its service and its own, such as `HistoryService/ListChanges`.
+    Without `admission`, every call runs immediately.
     """
     descriptor = _BY_NAME[f"{_PACKAGE}.{name}"]
     methods = {
-        method.name: _method(method, getattr(handler, _snake(method.name)), partial(admitted, f"{name}/{method.name}"))
+        method.name: _method(method, _admitted(method, getattr(handler, _snake(method.name)), admission))
         for method in descriptor.methods
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, methods),))
     server.add_registered_method_handlers(descriptor.full_name, methods)
 
 
-def _method(method: Any, call: Callable[[Any], Any], admitted: Callable[[Unary], Unary]) -> Any:
+def _admitted(method: Any, call: Callable[[Any], Any], admission: Admission | None) -> Callable[[Any], Any]:
+    """Return the call, admitted before it runs; a watch has a limit of its own."""
+    name = f"{method.containing_service.name}/{method.name}"
+    if admission is None or CLASSES[name] is CallClass.STREAM:
+        return call
+    return admission.admitted_stream(name, call) if method.client_streaming else admission.admitted(name, call)
+
+
+def _method(method: Any, call: Callable[[Any], Any]) -> Any:
     assert method.server_streaming or not method.client_streaming, "no method has many requests and one response"
     made: Any
     carried: Callable[[Any, Any], Any]
@@ -63,7 +64,7 @@ def _method(method: Any, call: Callable[[Any], Any], admitted: Callable[[Unary],
     elif method.server_streaming:
         made, carried = grpc.unary_stream_rpc_method_handler, _streamed(call)
     else:
-        made, carried = grpc.unary_unary_rpc_method_handler, _carried(admitted(call))
+        made, carried = grpc.unary_unary_rpc_method_handler, _carried(call)
     return made(
         carried,
         request_deserializer=GetMessageClass(method.input_type).FromString,

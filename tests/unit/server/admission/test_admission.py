@@ -191,3 +191,23 @@ async def test_a_client_that_retries_without_a_pause_is_refused_later(monkeypatc
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert lane._held == 0
+
+
+async def test_a_call_whose_client_streams_holds_a_slot_until_it_ends():
+    """An import of a document in chunks is one call of its class, from its first message to its last response."""
+    admission = Admission({CallClass.BULK: Limits(1, 1)}, patience=HOUR)
+    lane = admission._lanes[CallClass.BULK]
+
+    async def echoed(messages):
+        for message in messages:
+            yield message
+
+    call = admission.admitted_stream("FactsService/ImportFacts", echoed)
+    responses = call([1, 2])
+    assert await anext(responses) == 1
+    assert lane.running == 1
+    assert [response async for response in responses] == [2]
+    left = call([1, 2])
+    await anext(left)
+    await left.aclose()
+    assert lane.running == 0
