@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -31,7 +32,7 @@ async def cached(
         cache = _shared_cache(settings, observer)
         if cache is not None:
             stack.push_async_callback(cache.close)
-            secret = await store.secret(_SECRET)
+            secret = await sealing_secret(settings, store)
             shared = SealedDecisions(
                 cache, secret, engine=settings.engine, seconds=settings.cache_ttl, observer=observer
             )
@@ -41,6 +42,16 @@ async def cached(
         answering = DecisionCache(delegate, snapshots=snapshots, tiers=tiers, observer=observer)
         stack.push_async_callback(answering.close)
         yield answering
+
+
+async def sealing_secret(settings: Settings, store: FactsStore) -> bytes:
+    """Return the secret that seals decisions in Redis: of the first `token_key`, else one that is in the database.
+
+    After a change of the first key, decisions that were sealed with the old one are not found, and decided again.
+    """
+    if settings.token_key is None:
+        return await store.secret(_SECRET)
+    return hmac.digest(settings.token_key[0].get_secret_value().encode(), b"sidegate decision cache\0", "sha256")
 
 
 def _shared_cache(settings: Settings, observer: CacheObserver) -> SharedCache | None:
