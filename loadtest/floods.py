@@ -106,7 +106,7 @@ def _cold_batches(channel: grpc.aio.Channel) -> Call:
 def _large_claims(channel: grpc.aio.Channel) -> Call:
     check = AuthorizationServiceStub(channel).Check
     claims = Struct()
-    claims.update({f"claim{number}": "x" * 100 for number in range(400)})
+    claims.update({f"claim{number}": "x" * 1_000 for number in range(50)})
 
     def call() -> Awaitable[object]:
         asked = question("d1")
