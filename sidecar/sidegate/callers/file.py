@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from sidegate.callers.keys import without_keys
 from sidegate.documents.json_schema import check_schema
 from sidegate.documents.suggestions import nearest
 from sidegate.documents.yaml import Document, parse_document
@@ -66,7 +67,7 @@ def read_caller_file(path: Path, check_keys: KeysCheck) -> CallerFile:
     if not faults:
         faults = tuple(sorted(_Checks(document, path.parent, check_keys).faults(), key=lambda fault: fault.line))
     if faults:
-        raise CallersError(*faults)
+        raise _error(*faults)
     value: Any = document.value
     return CallerFile(
         callers=tuple(
@@ -89,7 +90,15 @@ def _parsed(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise CallersError(Fault(str(path), 0, "", "not UTF-8 text")) from error
     except FaultyFiles as error:
-        raise CallersError(*error.faults) from error
+        # Not chained: its text may quote a key.
+        raise _error(*error.faults) from None
+
+
+def _error(*faults: Fault) -> CallersError:
+    """Return the error of a caller file, which never quotes a key: errors are logged."""
+    return CallersError(
+        *(replace(fault, key=without_keys(fault.key), message=without_keys(fault.message)) for fault in faults)
+    )
 
 
 def _require_safe(path: Path) -> None:
