@@ -75,15 +75,15 @@ async def test_a_signed_token_is_verified(issuer, key):
     assert issuer.asked == ["/keys"]
 
 
-NOW = int(time.time())
+NOW, DAY = int(time.time()), 86_400
 REFUSED = {
     "expired": ({"exp": NOW - 60}, "the token has expired"),
     "expired within the leeway": ({"exp": NOW - 2}, "the token has expired"),
     "without an end": ({"exp": None}, "the token lacks the claim `exp`"),
-    "an end that is a text": ({"exp": str(NOW + 600)}, "the token's claim `exp` is no time"),
+    "an end that is a text": ({"exp": str(NOW + DAY)}, "the token's claim `exp` is no time"),
     "an end that is a truth": ({"exp": True}, "the token has expired"),
-    "not valid yet": ({"nbf": NOW + 600}, "the token is not valid yet"),
-    "from the future": ({"iat": NOW + 600}, "the token is not valid yet"),
+    "not valid yet": ({"nbf": NOW + DAY}, "the token is not valid yet"),
+    "from the future": ({"iat": NOW + DAY}, "the token is not valid yet"),
     "for another audience": ({"aud": "billing"}, "the token is for another audience"),
     "for an audience like this one": ({"aud": AUDIENCE + "2"}, "the token is for another audience"),
     "without an audience": ({"aud": None}, "the token lacks the claim `aud`"),
@@ -252,10 +252,10 @@ async def test_a_removed_key_ends_what_was_verified_with_it(issuer):
 async def test_a_remembered_token_ends_when_it_expires(issuer):
     """The end is that of the token, by the clock of the day."""
     verifier, _ = verifier_of(issuer)
-    lease = (await verifier.verify(issuer.token(ES, exp=NOW + 300))).lease
-    assert lease.expires == NOW + 300
+    lease = (await verifier.verify(issuer.token(ES, exp=NOW + DAY))).lease
+    assert lease.expires == NOW + DAY
     past = JwtVerifier(
-        [TokenIssuer("main", issuer.url, AUDIENCE, ("ES256",), f"{issuer.url}/keys")], now=lambda: NOW + 300.0
+        [TokenIssuer("main", issuer.url, AUDIENCE, ("ES256",), f"{issuer.url}/keys")], now=lambda: float(NOW + DAY)
     )
     await past.refresh()
     assert not past.is_valid(lease)
