@@ -12,7 +12,8 @@ from support.paths import ROOT
 
 TEXT = (ROOT / "docs/consistency.md").read_text()
 LISTS = (ROOT / "docs/lists.md").read_text()
-_FILE = re.compile(r"\]\(\.\./(tests/[\w/]+\.py)\)((?:(?:, )?\s*::test_\w+)*)")
+SECURITY = (ROOT / "SECURITY.md").read_text()
+_FILE = re.compile(r"\]\((?:\.\./)?(tests/[\w/]+\.py)\)((?:(?:, )?\s*::test_\w+)*)")
 
 
 def named(text: str) -> list[tuple[str, str]]:
@@ -22,7 +23,14 @@ def named(text: str) -> list[tuple[str, str]]:
     )
 
 
-@pytest.mark.parametrize(("file", "name"), [*named(TEXT), *named(LISTS)])
+def _section(text: str, title: str) -> list[str]:
+    """Return the rows of the table in a section, without its head."""
+    section = text.partition(f"## {title}")[2].partition("\n## ")[0]
+    _, *rows = (line for line in section.splitlines() if line.startswith("| "))
+    return rows
+
+
+@pytest.mark.parametrize(("file", "name"), [*named(TEXT), *named(LISTS), *named(SECURITY)])
 def test_a_test_that_a_page_names_exists(file, name):
     """Each test that a page names exists in its file."""
     tree = ast.parse((ROOT / file).read_text())
@@ -32,10 +40,18 @@ def test_a_test_that_a_page_names_exists(file, name):
 
 def test_every_promise_of_a_list_names_its_tests():
     """Each promise on the page names a test."""
-    section = LISTS.partition("## Promises")[2].partition("\n## ")[0]
-    _, *promises = (line for line in section.splitlines() if line.startswith("| "))
+    promises = _section(LISTS, "Promises")
     assert len(promises) > 2
     assert all(named(promise) for promise in promises)
+
+
+def test_every_claim_of_security_names_its_tests():
+    """Each claim against a threat names a test, and each file of security tests proves one of them."""
+    rows = [line for line in _section(SECURITY, "Claims and their tests") if not line.startswith("| **")]
+    assert len(rows) > 20
+    assert [row for row in rows if not named(row.rpartition(" | ")[2])] == []
+    proofs = {f"tests/security/{path.name}" for path in (ROOT / "tests/security").glob("test_*.py")}
+    assert proofs - {file for file, _ in named(SECURITY)} == set()
 
 
 def test_every_claim_of_the_checker_is_on_the_page():
