@@ -1,5 +1,8 @@
 """ApplyFacts and ExportFacts against a real server on a real port."""
 
+import gc
+import weakref
+
 import grpc
 from google.protobuf.json_format import MessageToDict
 
@@ -118,3 +121,29 @@ async def test_export_returns_the_document_of_the_named_tenants() -> None:
     assert answer.document == facts.document
     assert facts.calls == [("export", ("acmé", "globex"))]
     assert set(status.violations) == {"tenants[1]", "tenants[2]"}
+
+
+class _Held:
+    """Something large that a handler works with."""
+
+
+class _RefusingFacts(ScriptedFacts):
+    reference: "weakref.ref[_Held]"
+
+    async def apply(self, text: str, source: str, **_: object) -> list[Outcome]:
+        held = _Held()
+        self.reference = weakref.ref(held)
+        raise FactsError(Fault(source, 1, "", f"no {text}"))
+
+
+async def test_an_error_does_not_keep_what_its_handler_worked_with() -> None:
+    """What a refused call held is freed with the call, not whenever garbage is collected."""
+    facts = _RefusingFacts()
+    gc.disable()
+    try:
+        async with serving(facts=facts) as server, channel(server) as wire:
+            failed = await failure(FactsServiceStub(wire).ApplyFacts(pb.ApplyFactsRequest(document="a: b")))
+        assert failed.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert facts.reference() is None
+    finally:
+        gc.enable()
