@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from sidegate import bootstrap
+from sidegate.decision.search.search import ListQuery
 from sidegate.model.question import Request, Resource, Subject
 from support.decisions.caching import caching, caching_pack
 from support.decisions.deciding import apply
@@ -62,3 +64,30 @@ async def test_what_a_caller_adds_is_not_taken_for_what_it_leaves_out(core: boot
     elsewhere = Request("acme", Subject("vic", properties=INSIDE), "view", Resource("note", "n1", INSIDE))
     assert not (await core.decider.decide(elsewhere)).allowed
     assert not await allowed(core, {"ip ": "inside", "IP": "inside", "x": INSIDE})
+
+
+async def test_a_list_beside_checks_leaves_them_their_own_answers(core: bootstrap.Core) -> None:
+    """CVE-2026-55866: a list and a Check shared an entry although one of them had other claims."""
+
+    async def listed(context: dict[str, object]) -> list[str]:
+        question = Request("acme", Subject("vic"), "view", Resource("note", ""), context)
+        return [one.id for one in (await core.search.resources(ListQuery(question, "", 10))).found]
+
+    for _ in range(3):
+        inside, outside, *checked = await asyncio.gather(
+            listed(INSIDE), listed(OUTSIDE), *(allowed(core, context) for context in (OUTSIDE, INSIDE, {}) * 5)
+        )
+        assert (inside, outside) == (["n1"], [])
+        assert checked == [False, True, False] * 5
+
+
+async def test_one_way_to_an_allow_is_not_remembered_for_another(core: bootstrap.Core) -> None:
+    """CVE-2026-24851: who was allowed as everybody was allowed as a holder. Here the holder's rights are her own."""
+    owner = Request("acme", Subject("uma"), "view", Resource("note", "n1"), OUTSIDE)
+    for _ in range(2):
+        assert (await core.decider.decide(owner)).allowed
+        assert await allowed(core, INSIDE)
+        assert not await allowed(core, OUTSIDE)
+    await apply(core, FACTS.replace("{owner: uma}", "{owner: vic}"))
+    assert not (await core.decider.decide(owner)).allowed
+    assert await allowed(core, OUTSIDE)

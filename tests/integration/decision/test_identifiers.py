@@ -36,3 +36,21 @@ async def test_questions_and_writes_name_the_code_point(
     error = await refused(company.apply(document), "FACTS_FAULTY")
     assert INVISIBLE[character] in str(error.violations)
     assert character not in str(error)
+
+
+async def test_ids_that_differ_in_case_are_different(found: Callable[..., Awaitable[Company]]) -> None:
+    """CVE-2026-55170: a database that ignores case took one ID for another. Here each has its own rights."""
+    company = await found("standard")
+    await company.apply("""\
+tenants:
+  TENANT:
+    pack: standard
+    members: {ann: {roles: [owner]}, uma: {}, Uma: {}, UMA: {}, stra\u00dfe: {}, strasse: {}}
+    resources: {"document:d1": {owner: Uma}, "document:D1": {owner: stra\u00dfe}}
+""")
+    holders = {"document:d1": "Uma", "document:D1": "stra\u00dfe"}
+    for resource, holder in holders.items():
+        for member in ("uma", "Uma", "UMA", "strasse", "stra\u00dfe"):
+            allowed, _ = await company.check(member, "view", resource)
+            assert allowed is (member == holder), (member, resource)
+    assert not (await company.check("ANN", "view", "document:d1"))[0]
