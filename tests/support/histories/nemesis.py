@@ -168,11 +168,18 @@ FAULTS: Sequence[Sequence[Fault]] = (
 """Of each kind one goes wrong at a time, beside one of the other; what needs the database to go wrong comes first."""
 
 
-async def harm(cluster: Cluster, random: Random, kinds: Sequence[Sequence[Fault]], *, seconds: float) -> Schedule:
-    """Inflict every fault at least once, in an order of chance, as long as there is time; return what was when."""
+async def harm(
+    cluster: Cluster,
+    random: Random,
+    kinds: Sequence[Sequence[Fault]],
+    *,
+    seconds: float,
+    enough: Callable[[], bool] = lambda: True,
+) -> Schedule:
+    """Inject every fault at least once, in random order, for this long and until it is enough; return what was when."""
     schedule: Schedule = []
     ends = monotonic() + seconds
-    while not schedule or monotonic() < ends:
+    while not schedule or monotonic() < ends or not enough():
         for together in _rounds(kinds, random):
             names = " and ".join(fault.__name__ for fault in together)
             async with AsyncExitStack() as stack:

@@ -22,7 +22,7 @@ from support.histories.clients import (
 from support.histories.cluster import BOUND, Cluster, Node
 from support.histories.evidence import History
 from support.histories.nemesis import Fault, Schedule, harm
-from support.histories.record import Answer, Demand, Listing, Mode, Page, Question
+from support.histories.record import Answer, Demand, Listing, Mode, Operation, Page, Question
 from support.histories.truth import Rules
 from support.histories.world import TENANTS, questions
 from support.waiting import until
@@ -52,9 +52,18 @@ class Run:
 
 
 async def run(
-    cluster: Cluster, truths: Mapping[str, Rules], faults: Sequence[Sequence[Fault]], *, seed: int, seconds: float
+    cluster: Cluster,
+    truths: Mapping[str, Rules],
+    faults: Sequence[Sequence[Fault]],
+    *,
+    seed: int,
+    seconds: float,
+    enough: Callable[[Sequence[Operation]], bool] = lambda _: True,
 ) -> Run:
-    """Let clients write and read while one fault follows another; then wait until all sidecars answer alike."""
+    """Let clients write and read while one fault follows another; then wait until all sidecars answer alike.
+
+    The faults are injected again until what was recorded is `enough`, however slow the machine is.
+    """
     random, notes = Random(seed), Notes()
     settled = await settle(cluster.nodes[0], TENANTS)
     clients = [
@@ -62,7 +71,9 @@ async def run(
         for name, work, sidecars in _clients(cluster)
     ]
     try:
-        schedule = await harm(cluster, random, faults, seconds=seconds)
+        schedule = await harm(
+            cluster, random, faults, seconds=seconds, enough=lambda: enough(notes.operations) or _any_ended(clients)
+        )
         ended = [client for client in clients if client.done()]
         assert not ended, ended[0].exception()
     finally:
@@ -83,6 +94,11 @@ def _clients(cluster: Cluster) -> Iterator[tuple[str, Work, Sequence[Node]]]:
         yield f"watcher on {node.name}", read_memory_until_cancelled, [node]
     for number in range(READERS):
         yield f"reader {number}", read_until_cancelled, cluster.nodes
+
+
+def _any_ended(clients: Sequence[asyncio.Task[None]]) -> bool:
+    """Return whether a client has ended, which none does unless it failed."""
+    return any(client.done() for client in clients)
 
 
 async def _agree(client: Client) -> bool:
