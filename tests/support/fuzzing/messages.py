@@ -173,10 +173,10 @@ def any_message(descriptor: Descriptor, random: Random, *, hostility: float) -> 
     return message
 
 
-def mutated(raw: bytes, random: Random) -> bytes:
-    """Return the bytes with up to four changes: flipped, inserted, removed or repeated bytes, or a cut end."""
+def mutated(raw: bytes, random: Random, most: int = 4) -> bytes:
+    """Return the bytes with up to `most` changes: flipped, inserted, removed or repeated bytes, or a cut end."""
     changed = bytearray(raw)
-    for _ in range(random.randint(1, 4)):
+    for _ in range(random.randint(1, most)):
         at = random.randint(0, len(changed))
         width = random.randint(1, 8)
         random.choice(_MUTATIONS)(changed, at, width, random)
