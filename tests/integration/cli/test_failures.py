@@ -58,7 +58,7 @@ async def test_faults_of_facts_name_their_location_once():
 
 
 async def test_apply_says_who_and_from_where():
-    """The server receives source and actor, and no caller's name where none is needed; without --yes it is first asked what would change."""
+    """The server receives source and actor, and an empty caller; without --yes it is first asked what would change."""
     facts = ScriptedFacts()
     plan, apply = ("plan", "tenants: {}\n", "<stdin>"), ("apply", "tenants: {}\n", "<stdin>", "ops", "")
     async with serving(facts=facts) as server:
