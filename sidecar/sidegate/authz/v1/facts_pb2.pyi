@@ -152,7 +152,7 @@ class ImportFactsResponse(_message.Message):
 
     @_builtins.property
     def tenant(self) -> Global___TenantChanges:
-        """A tenant with its first changes; further messages of the same tenant have more changes of it, and no revision."""
+        """A tenant with its revision; its changes follow in further messages of the same tenant, which have no revision."""
 
     def __init__(
         self,
