@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import Final
 
 from sidegate.callers.directory import CallerDirectory
 from sidegate.callers.file import CallerFile, read_caller_file
-from sidegate.errors import CallerRefused, CallersError, Unauthenticated, Unavailable
-from sidegate.model.callers.caller import Caller, Right
-from sidegate.model.callers.credentials import NO_CREDENTIALS, Credentials
+from sidegate.errors import CallersError
+from sidegate.model.callers.caller import Caller
+from sidegate.model.callers.credentials import Credentials
 from sidegate.model.callers.token_issuer import TokenIssuer
 from sidegate.runtime.tasks import cancel_and_wait
-from sidegate.server.access.gate import Gate
-from sidegate.server.access.header import header_credentials
 from sidegate.telemetry.callers import CallerEvent, CallerHook, ignore_event
 from sidegate.telemetry.logging import get_log
-from sidegate.telemetry.metrics_server import MetricsRefusal
 from sidegate_adapters.oidc.fetch import Unreadable
 from sidegate_adapters.oidc.key_sets import usable_keys
 from sidegate_adapters.oidc.verifier import JwtVerifier
 
 _LOG = get_log("bootstrap")
-_METRICS: Final = "metrics"
-_METRICS_SECONDS: Final = 10.0
-"""How long a request of metrics waits for the check of its token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +102,6 @@ class FileCallers:
     def _keys_failed(self, issuer: str, problem: str) -> None:
         self._observe(CallerEvent.KEYS_UNREADABLE)
         _LOG.warning("issuer keys unreadable", issuer=issuer, why=problem)
-
-
-def metrics_refusal(gate: Gate) -> MetricsRefusal:
-    """Return what refuses requests of metrics without a key or token whose caller has the right `metrics`.
-
-    It is called in threads of the metrics' server, and asks the gate on the event loop.
-    """
-    loop = asyncio.get_running_loop()
-
-    async def admit(authorization: str | None, peer: str) -> None:
-        given = NO_CREDENTIALS if authorization is None else header_credentials([authorization], peer=peer)
-        caller = await gate.identify(_METRICS, given)
-        gate.require_right(caller, Right.METRICS, _METRICS)
-
-    def refusal(authorization: str | None, peer: str) -> HTTPStatus | None:
-        asked = asyncio.run_coroutine_threadsafe(admit(authorization, peer), loop)
-        try:
-            asked.result(_METRICS_SECONDS)
-        except Unauthenticated:
-            return HTTPStatus.UNAUTHORIZED
-        except CallerRefused:
-            return HTTPStatus.FORBIDDEN
-        except (Unavailable, TimeoutError):
-            asked.cancel()
-            return HTTPStatus.SERVICE_UNAVAILABLE
-        return None
-
-    return refusal
 
 
 def load_caller_file(path: Path) -> CallerFile:

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidegate.bootstrap.admission import admission_of
 from sidegate.bootstrap.background_tasks import background
-from sidegate.bootstrap.callers import FileCallers, metrics_refusal
 from sidegate.bootstrap.core import Core, deciding
 from sidegate.bootstrap.listening import listener_settings
+from sidegate.bootstrap.metrics_access import metrics_refusal
 from sidegate.bootstrap.open_files import allow_open_files
 from sidegate.bootstrap.services import service_handlers
 from sidegate.bootstrap.storage.file_modes import warn_of_open_files
@@ -31,6 +31,9 @@ from sidegate.server.grpc.listener import GrpcServer
 from sidegate.telemetry.logging import LogFormat, configure_logging, get_log
 from sidegate.telemetry.metrics import Metrics
 from sidegate.telemetry.metrics_server import MetricsRefusal, allow_all
+
+if TYPE_CHECKING:
+    from sidegate.bootstrap.callers import FileCallers
 
 _THREAD_SECONDS: Final = 0.0005
 """How long a thread that computes holds the interpreter before the event loop gets it back; Python's default is 0.005.
@@ -116,7 +119,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 @asynccontextmanager
 async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[None]]) -> AsyncIterator[Running]:
     metrics = Metrics()
-    callers = None if settings.callers is None else FileCallers(settings.callers, metrics.callers.count)
+    callers = _callers(settings, metrics)
     gate = Gate(callers or TrustAll(), log=RefusalLog(metrics.callers.refused))
     async with (
         background(*(each.run for each in (callers, heap_release()) if each is not None)),
@@ -153,6 +156,19 @@ async def _serving(settings: Settings, end: Callable[[GrpcServer], Awaitable[Non
                 )
         finally:
             await end(server)
+
+
+def _callers(settings: Settings, metrics: Metrics) -> FileCallers | None:
+    """Return the callers of the caller file, None where the settings name none.
+
+    Raises:
+        CallersError: the file is wrong.
+    """
+    if settings.callers is None:
+        return None
+    from sidegate.bootstrap.callers import FileCallers  # noqa: PLC0415 - without callers no token is verified
+
+    return FileCallers(settings.callers, metrics.callers.count)
 
 
 def _reload(core: Core, callers: FileCallers | None) -> None:

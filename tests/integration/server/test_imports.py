@@ -16,7 +16,8 @@ async def serve():
 
 asyncio.run(serve())
 """
-UNUSED = {"alembic", "asyncpg", "casbin", "email_validator", "hiredis", "openpyxl", "phonenumbers", "redis"}
+UNUSED = {"alembic", "asyncpg", "casbin", "cryptography", "email_validator", "hiredis", "jwt", "openpyxl"}
+UNUSED |= {"phonenumbers", "redis"}
 
 
 @pytest.fixture
@@ -29,6 +30,6 @@ def modules(tmp_path) -> set[str]:
 
 
 def test_libraries_that_are_not_in_use_are_not_imported(modules):
-    """Other databases, Redis, migrations, spreadsheets, checks of addresses and pycasbin wait until they are used."""
+    """Other databases, Redis, migrations, spreadsheets, pycasbin, checks of addresses and tokens wait until used."""
     assert "sqlalchemy" in modules
     assert modules & UNUSED == set()
