@@ -11,25 +11,12 @@ import grpc
 from sidegate.authz.v1 import facts_pb2
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.bootstrap import serving
-from sidegate.callers.keys import digest_of, new_key
 from sidegate.config.settings import GivenSettings
-from sidegate.model.callers.caller import Right
 from support.fuzzing.messages import any_message, methods
 from support.servers.callers import write_callers
+from support.servers.tenant_callers import ADMIN, CALLERS, GUEST
 
 METHODS = methods()
-ADMIN, GUEST = new_key(), new_key()
-CALLERS = f"""\
-callers:
-  admin:
-    identities: [key: {{name: a, sha256: "{digest_of(ADMIN).hex()}"}}]
-    rights: {{facts.bulk: "*"}}
-    actors: [platform]
-  guest:
-    identities: [key: {{name: a, sha256: "{digest_of(GUEST).hex()}"}}]
-    rights: {{{", ".join(f"{right}: [acme]" for right in Right if right is not Right.METRICS)}}}
-    actors: [platform, members]
-"""
 FACTS = """\
 tenants:
   globex:

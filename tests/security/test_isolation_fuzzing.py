@@ -17,26 +17,13 @@ from hypothesis import strategies as st
 from sidegate.authz.v1 import facts_pb2
 from sidegate.authz.v1.facts_pb2_grpc import FactsServiceStub
 from sidegate.bootstrap import serving
-from sidegate.callers.keys import digest_of, new_key
 from sidegate.config.settings import GivenSettings
-from sidegate.model.callers.caller import Right
 from support.fuzzing.examples import fuzzed
 from support.fuzzing.messages import any_message, methods, mutated
 from support.servers.callers import write_callers
+from support.servers.tenant_callers import ADMIN, CALLERS, GUEST
 
 METHODS = methods()
-ADMIN, GUEST = new_key(), new_key()
-CALLERS = f"""\
-callers:
-  admin:
-    identities: [key: {{name: a, sha256: "{digest_of(ADMIN).hex()}"}}]
-    rights: {{facts.bulk: "*"}}
-    actors: [platform]
-  guest:
-    identities: [key: {{name: a, sha256: "{digest_of(GUEST).hex()}"}}]
-    rights: {{{", ".join(f"{right}: [acme]" for right in Right if right is not Right.METRICS)}}}
-    actors: [platform, members]
-"""
 MARK = "Quetzalcoatl"
 """A word that is in every fact of the other tenant, and in no message."""
 COMPANY = """\
@@ -95,12 +82,6 @@ async def opened(directory: Path) -> AsyncIterator[Guest]:
     )
     async with serving(settings) as running, grpc.aio.insecure_channel(running.addresses[0]) as channel:
         yield Guest(channel)
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
 
 
 @pytest.fixture(scope="module")

@@ -114,12 +114,6 @@ async def opened(directory: Path) -> AsyncIterator[Fuzzed]:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def server(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     opening = opened(tmp_path_factory.mktemp("fuzz"))
     yield runner.run(anext(opening.gen))
